@@ -1,0 +1,12 @@
+DROP TABLE secrets;
+DROP TABLE webhook_attempts;
+DROP TABLE webhook_deliveries;
+DROP TABLE jobs;
+DROP SEQUENCE job_leases;
+DROP TABLE workers;
+DROP TABLE product_images;
+DROP TABLE images;
+DROP TABLE products;
+DROP TABLE idempotency_keys;
+DROP TABLE csv_issues;
+DROP TABLE processing_requests;

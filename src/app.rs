@@ -1,0 +1,94 @@
+//! The parts a running Halftone is made of, built once and shared. Cheap to clone.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::db::{self, Pool, secret};
+use crate::events::Events;
+use crate::fetch::Fetcher;
+use crate::guard::{self, Guard};
+use crate::links::Signer;
+use crate::store::Store;
+use crate::{fetch, webhook};
+
+/// Everything a handler or a job needs; see [`Parts`].
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What [`App`] shares.
+pub struct Parts {
+    pub config: Config,
+    pub database_url: String,
+    pub pool: Pool,
+    pub store: Store,
+    /// The client for webhooks: it only connects to addresses its guard lets through.
+    pub client: guard::Client,
+    pub fetcher: Fetcher,
+    pub events: Events,
+    pub links: Signer,
+    pub webhook_secret: webhook::Secret,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Builds the parts on a migrated database.
+    pub async fn open(config: Config, database_url: String) -> anyhow::Result<Self> {
+        let pool = db::pool(&database_url, config.database_connections)?;
+        let mut conn = db::connect(&pool).await?;
+        let link_key = secret::get_or_create(&mut conn, secret::DOWNLOAD_LINKS, &rand::random::<[u8; 32]>()).await?;
+        let webhook_secret = match &config.webhook_secret {
+            Some(given) => webhook::Secret::parse(given).context("read the webhook secret")?,
+            None => {
+                let fresh = webhook::Secret::generate();
+                let kept = secret::get_or_create(&mut conn, secret::WEBHOOKS, fresh.reveal().as_bytes()).await?;
+                webhook::Secret::parse(std::str::from_utf8(&kept)?).context("read the stored webhook secret")?
+            }
+        };
+        drop(conn);
+        let guard = Guard::new(config.allow_nets.clone(), config.fetch_ports.clone());
+        let client = fetch::client(&guard, &config.fetch)?;
+        Ok(Self(Arc::new(Parts {
+            pool,
+            store: Store::local(&config.data_dir.join("outputs"))?,
+            fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.download_memory),
+            client,
+            events: Events::default(),
+            links: Signer::new(&link_key, config.link_lifetime)?,
+            webhook_secret,
+            database_url,
+            config,
+        })))
+    }
+}
+
+impl Parts {
+    /// The lasting address of an image's output. `key` is where it is stored; its last part is the file's name.
+    pub fn image_url(&self, image_id: Uuid, key: &str) -> String {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let name = name.replace("%2E", ".").replace("%5F", "_").replace("%2D", "-");
+        format!("{}/images/{image_id}/{name}", self.config.public_url)
+    }
+
+    /// The signed address of a result file of this request, and when it expires.
+    pub fn result_url(&self, request_id: Uuid, file: &str) -> (String, DateTime<Utc>) {
+        let expires_at = self.links.expires_at(Utc::now());
+        let path = format!("/results/{request_id}/{file}");
+        (
+            format!("{}{}", self.config.public_url, self.links.sign(&path, expires_at)),
+            expires_at,
+        )
+    }
+}

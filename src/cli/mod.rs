@@ -1,0 +1,165 @@
+//! The command line: serve | work | run | demo | schema | keys | migrate.
+
+mod demo;
+
+mod run;
+
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Options};
+use crate::db::server::Database;
+use crate::{app::App, db, graphql, telemetry};
+
+/// Exit code for a command line or setting that makes no sense.
+const USAGE: u8 = 2;
+/// Exit code when the user interrupts twice.
+const INTERRUPTED: i32 = 130;
+
+/// Bulk image compression with a live GraphQL API.
+///
+/// Upload a CSV of products and image URLs; Halftone downloads every image, compresses it, stores it, shows the progress
+/// live, and gives back an output CSV and a webhook.
+#[derive(Parser)]
+#[command(name = "halftone", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and work on the images, in one process
+    Serve,
+    /// Only work on the images that other processes' APIs took in
+    Work,
+    /// Do the whole job for one CSV without a server
+    Run(run::Arguments),
+    /// Upload a sample catalogue to a Halftone of its own, show what happens, and keep serving
+    Demo(demo::Arguments),
+    /// Print the GraphQL schema
+    Schema,
+    /// Print the secret with which webhooks are signed
+    Keys,
+    /// Bring the database to this version's schema
+    Migrate,
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match cli.options.check() {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in &problems {
+                eprintln!("error: {problem}");
+            }
+            let name = Cli::command().get_name().to_owned();
+            eprintln!("\nEvery setting is a flag or an environment variable; `{name} --help` lists them.");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run_command(cli.command, config)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Schema => print!("{}", graphql::sdl()),
+        Command::Serve => serve::serve(config).await?,
+        Command::Work => serve::work(config).await?,
+        Command::Run(arguments) => return run::run(config, arguments).await,
+        Command::Demo(arguments) => return demo::demo(config, arguments).await,
+        Command::Keys => keys(config).await?,
+        Command::Migrate => migrate(config).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn keys(config: Config) -> anyhow::Result<()> {
+    with_database(config, async |config, database| {
+        db::migrate(database.url()).await?;
+        let app = App::open(config, database.url().to_owned()).await?;
+        println!("HALFTONE_WEBHOOK_SECRET={}", app.webhook_secret.reveal());
+        Ok(())
+    })
+    .await
+}
+
+async fn migrate(config: Config) -> anyhow::Result<()> {
+    with_database(config, async |_, database| {
+        let applied = db::migrate(database.url()).await?;
+        match applied.as_slice() {
+            [] => println!("The database is up to date."),
+            applied => println!("Applied {}.", applied.join(", ")),
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Opens the configured database, does `work` with it, and stops it again whatever came of the work.
+async fn with_database<T>(
+    mut config: Config,
+    work: impl AsyncFnOnce(Config, &Database) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    telemetry::init(&config.log, config.log_json);
+    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("create {}", config.data_dir.display()))?;
+    config.data_dir = absolute(&config.data_dir)?;
+    let database = Database::open(config.database_url.as_deref(), config.data_dir.clone()).await?;
+    let done = work(config, &database).await;
+    let stopped = database.stop().await;
+    let done = done?;
+    stopped?;
+    Ok(done)
+}
+
+fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("open {}", path.display()))
+}
+
+/// A token that is cancelled at the first SIGTERM or Ctrl-C; the second one ends the process at once.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cancelled = token.clone();
+    let wait = async move {
+        for is_second in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if is_second {
+                std::process::exit(INTERRUPTED);
+            }
+            cancelled.cancel();
+        }
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the process, which it may have to end itself"
+    )]
+    tokio::spawn(wait);
+    Ok(token)
+}

@@ -1,0 +1,263 @@
+//! `halftone run`: the whole job for one CSV, without a server.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytesize::ByteSize;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{stop_signal, with_database};
+use crate::app::App;
+use crate::compress::{Goal, Settings};
+use crate::config::Config;
+use crate::db;
+use crate::db::image::Image;
+use crate::db::request::{ProcessingRequest, Progress};
+use crate::pipeline::export::{self, Links};
+use crate::pipeline::submit::{Submission, Submitted, submit};
+use crate::service::Service;
+use crate::sheet::{Issue, Report, Severity};
+
+/// How often progress is read although nothing said that it changed.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the bar moves at most.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Arguments of `halftone run`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The CSV: a product a row, with its image URLs
+    file: PathBuf,
+    /// Where to write the output CSV. Default: the file's name with `_output` behind it
+    #[arg(short, long, value_name = "OUT.csv")]
+    output: Option<PathBuf>,
+    /// Encoder quality, 1 to 100
+    #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+}
+
+/// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected.
+pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let file = File::open(&arguments.file).with_context(|| format!("open {}", arguments.file.display()))?;
+    let stop = stop_signal()?;
+    let links = if config.public_url_given {
+        Links::Served
+    } else {
+        Links::Files
+    };
+    with_database(quiet(config), async |config, database| {
+        let mut service = Service::open(config, database.url()).await?;
+        service.work();
+        let done = process(&service.app, &arguments, file, links, &stop).await;
+        service.stop().await;
+        done
+    })
+    .await
+}
+
+/// Beside a progress bar only trouble is worth a line.
+fn quiet(config: Config) -> Config {
+    let log = if config.log == "info" {
+        "error".to_owned()
+    } else {
+        config.log
+    };
+    Config {
+        log,
+        workers: config.workers.max(1),
+        ..config
+    }
+}
+
+async fn process(
+    app: &App,
+    arguments: &Arguments,
+    file: File,
+    links: Links,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let submission = Submission {
+        file,
+        filename: arguments
+            .file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
+        label: None,
+        settings: Settings {
+            goal: Goal::Quality(arguments.quality),
+            ..Settings::default()
+        },
+        webhook_url: None,
+        reject_invalid_rows: false,
+        idempotency_key: None,
+    };
+    let request = match submit(app, submission).await? {
+        Submitted::Accepted(request) | Submitted::Replayed(request) => request,
+        Submitted::Rejected(report) => {
+            print_report(&report);
+            return Ok(ExitCode::FAILURE);
+        }
+        Submitted::KeyReused => anyhow::bail!("no idempotency key was given, yet one is in use"),
+    };
+    if request.csv_issue_count > 0 {
+        let mut conn = db::connect(&app.pool).await?;
+        for issue in db::csv_issue::CsvIssue::page(&mut conn, request.id, None, 20).await? {
+            eprintln!(
+                "{}: line {}: {}",
+                issue.severity.to_lowercase(),
+                issue.line,
+                issue.message
+            );
+        }
+        if request.csv_issue_count > 20 {
+            eprintln!("… and {} more", request.csv_issue_count - 20);
+        }
+    }
+    let Some(request) = watch(app, request.id, stop).await? else {
+        eprintln!("Stopped. What was finished is kept; any Halftone on the same data goes on with the rest.");
+        return Ok(ExitCode::FAILURE);
+    };
+    let output = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| default_output(&arguments.file));
+    let mut content = export::output_csv(app, &request, links).await?;
+    write_whole(&output, &mut content).with_context(|| format!("write {}", output.display()))?;
+    summarise(app, &request, &output).await?;
+    Ok(if request.succeeded == request.total && request.csv_error_count == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Shows the progress until the request ends; `None` when told to stop before.
+pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Result<Option<ProcessingRequest>> {
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:32} {pos}/{len} images  {msg}  {elapsed}",
+    )?);
+    let mut changed = app.events.request(id);
+    loop {
+        let mut conn = db::connect(&app.pool).await?;
+        let request = ProcessingRequest::find(&mut conn, id)
+            .await?
+            .context("the request was removed")?;
+        let progress = ProcessingRequest::progress(&mut conn, &[id])
+            .await?
+            .pop()
+            .context("the request was removed")?;
+        drop(conn);
+        bar.set_length(u64::from(progress.total.unsigned_abs()));
+        bar.set_position(u64::from(progress.ended().unsigned_abs()));
+        bar.set_message(message(&request, &progress));
+        if request.status.is_final() {
+            bar.finish();
+            return Ok(Some(request));
+        }
+        tokio::select! {
+            () = stop.cancelled() => {
+                bar.abandon();
+                return Ok(None);
+            }
+            // The next draw follows at its own pace whatever woke us.
+            _ = tokio::time::timeout(POLL_INTERVAL, changed.changed()) => tokio::time::sleep(REDRAW_INTERVAL).await,
+        }
+    }
+}
+
+fn message(request: &ProcessingRequest, progress: &Progress) -> String {
+    let mut message = format!("{:.0} % saved", 100.0 * request.saved_ratio());
+    if progress.failed > 0 {
+        message.push_str(&format!(", {} failed", progress.failed));
+    }
+    if progress.retrying > 0 {
+        message.push_str(&format!(", {} to be retried", progress.retrying));
+    }
+    if let Some(pace) = progress.images_per_second {
+        message.push_str(&format!(", {pace:.0}/s"));
+    }
+    message
+}
+
+fn default_output(file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{stem}_output.csv"))
+}
+
+/// Writes beside the place, then renames: a file that is there is whole.
+fn write_whole(path: &Path, content: &mut File) -> anyhow::Result<()> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut whole = tempfile::Builder::new()
+        .permissions(permissions())
+        .tempfile_in(directory)?;
+    std::io::copy(content, &mut whole)?;
+    whole.persist(path)?;
+    Ok(())
+}
+
+/// What a file created the usual way may be used for, before the umask has its say.
+fn permissions() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> anyhow::Result<()> {
+    let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
+    println!(
+        "{} of {} images compressed{}; {} became {}: {} saved ({:.0} %)",
+        request.succeeded - request.kept_original,
+        request.total,
+        if request.kept_original > 0 {
+            format!(", {} kept as they were", request.kept_original)
+        } else {
+            String::new()
+        },
+        ByteSize(before),
+        ByteSize(after),
+        ByteSize(before.saturating_sub(after)),
+        100.0 * request.saved_ratio(),
+    );
+    if request.failed > 0 {
+        let mut conn = db::connect(&app.pool).await?;
+        for group in Image::failure_groups(&mut conn, request.id).await? {
+            let example = Image::load(&mut conn, &[group.example_id]).await?.pop();
+            let example = example.map(|state| (state.image.input_url, state.image.error_message.unwrap_or_default()));
+            let (url, reason) = example.unwrap_or_default();
+            println!(
+                "{} × {} ({}): {reason} For example {url}",
+                group.count,
+                group.code,
+                group.host.unwrap_or_default()
+            );
+        }
+    }
+    println!("Output CSV: {}", output.display());
+    Ok(())
+}
+
+/// Says why a CSV was rejected, line by line.
+pub fn print_report(report: &Report) {
+    eprintln!("The CSV was rejected:");
+    for Issue {
+        severity,
+        line,
+        message,
+        ..
+    } in &report.issues
+    {
+        let word = if *severity == Severity::Error {
+            "error"
+        } else {
+            "warning"
+        };
+        eprintln!("{word}: line {line}: {message}");
+    }
+}

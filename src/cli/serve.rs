@@ -1,0 +1,57 @@
+//! `halftone serve` and `halftone work`: until told to stop.
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use super::{stop_signal, with_database};
+use crate::config::Config;
+use crate::service::Service;
+
+/// API and workers in one process.
+pub async fn serve(mut config: Config) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let listener = listen(&mut config).await?;
+    with_database(config, async |config, database| {
+        let mut service = Service::open(config, database.url()).await?;
+        service.serve(listener)?;
+        service.work();
+        info!("ready at {}", service.app.config.public_url);
+        run_until(stop, service).await
+    })
+    .await
+}
+
+/// Workers only.
+pub async fn work(config: Config) -> anyhow::Result<()> {
+    anyhow::ensure!(config.workers > 0, "`work` with --workers 0 would do nothing");
+    let stop = stop_signal()?;
+    with_database(config, async |config, database| {
+        let mut service = Service::open(config, database.url()).await?;
+        service.work();
+        run_until(stop, service).await
+    })
+    .await
+}
+
+/// The configured listener. Links point to the port that was really taken, unless the configuration says otherwise.
+pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("listen on {} (choose another with --listen)", config.listen))?;
+    config.listen = listener.local_addr()?;
+    if !config.public_url_given {
+        config.public_url = format!("http://{}", config.listen);
+    }
+    Ok(listener)
+}
+
+/// Lets a service run until it is told to stop or one of its parts fails, then stops it in order.
+pub async fn run_until(stop: tokio_util::sync::CancellationToken, mut service: Service) -> anyhow::Result<()> {
+    let failure = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = service.failed() => ended,
+    };
+    info!("stopping");
+    service.stop().await;
+    failure
+}

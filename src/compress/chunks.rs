@@ -1,0 +1,172 @@
+//! The chunks of a PNG.
+//!
+//! Reads lengths and names only; contents are checked when the image is decoded. A file that ends before its IEND is an error.
+
+use std::ops::Range;
+
+use super::Error;
+
+pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// One chunk: its name, where it lies, and where its data lies.
+#[derive(Debug, Clone)]
+pub(super) struct Chunk {
+    pub name: [u8; 4],
+    /// Length, name, data and checksum.
+    pub whole: Range<usize>,
+    pub data: Range<usize>,
+}
+
+/// All chunks from IHDR to IEND.
+pub(super) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk>, Error> {
+    let mut found = Vec::new();
+    let mut at = SIGNATURE.len();
+    loop {
+        let chunk = chunk_at(bytes, at).ok_or_else(|| Error::corrupt("the PNG ends early"))?;
+        at = chunk.whole.end;
+        let is_last = &chunk.name == b"IEND";
+        found.push(chunk);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+fn chunk_at(bytes: &[u8], at: usize) -> Option<Chunk> {
+    let length = u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
+    let name = *bytes.get(at + 4..)?.first_chunk()?;
+    let start = at + 8;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    (end.checked_add(4)? <= bytes.len()).then_some(Chunk {
+        name,
+        whole: at..end + 4,
+        data: start..end,
+    })
+}
+
+/// What IHDR and acTL say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub width: u32,
+    pub height: u32,
+    /// Bits per sample.
+    pub depth: u8,
+    /// PNG's colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGBA.
+    pub colour: u8,
+    /// Frames of an APNG; 1 otherwise.
+    pub frames: u32,
+}
+
+/// The header, read without decoding anything.
+pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
+    let damaged = || Error::corrupt("the PNG has no valid header");
+    let ihdr = chunks
+        .first()
+        .filter(|chunk| &chunk.name == b"IHDR" && chunk.data.len() == 13)
+        .ok_or_else(damaged)?;
+    let data = &bytes[ihdr.data.clone()];
+    let (words, rest) = data.as_chunks::<4>();
+    let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
+    let [depth, colour] = [words[2][0], words[2][1]];
+    if width == 0 || height == 0 || rest.len() != 1 {
+        return Err(damaged());
+    }
+    let frames = chunks
+        .iter()
+        .find(|chunk| &chunk.name == b"acTL")
+        .and_then(|chunk| bytes[chunk.data.clone()].first_chunk::<4>())
+        .map_or(1, |count| u32::from_be_bytes(*count).max(1));
+    Ok(Header {
+        width,
+        height,
+        depth,
+        colour,
+        frames,
+    })
+}
+
+/// The data of the first chunk with this name.
+pub(super) fn data<'a>(bytes: &'a [u8], chunks: &[Chunk], name: &[u8; 4]) -> Option<&'a [u8]> {
+    chunks
+        .iter()
+        .find(|chunk| &chunk.name == name)
+        .map(|chunk| &bytes[chunk.data.clone()])
+}
+
+/// Appends a whole chunk.
+pub(super) fn write(out: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
+    // Data comes from files far below 4 GiB.
+    out.extend((data.len() as u32).to_be_bytes());
+    out.extend(name);
+    out.extend(data);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(name);
+    crc.update(data);
+    out.extend(crc.finalize().to_be_bytes());
+}
+
+/// A copy without the chunks `drop` selects, and with `extra` put in directly before the image data.
+pub(super) fn rewrite(
+    bytes: &[u8],
+    chunks: &[Chunk],
+    drop: impl Fn(&Chunk) -> bool,
+    extra: &[([u8; 4], Vec<u8>)],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend(SIGNATURE);
+    let mut waiting = Some(extra);
+    for chunk in chunks {
+        if &chunk.name == b"IDAT"
+            && let Some(extra) = waiting.take()
+        {
+            for (name, data) in extra {
+                write(&mut out, name, data);
+            }
+        }
+        if !drop(chunk) {
+            out.extend(&bytes[chunk.whole.clone()]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiny() -> Vec<u8> {
+        let mut png = SIGNATURE.to_vec();
+        write(&mut png, b"IHDR", &[0, 0, 0, 3, 0, 0, 0, 2, 8, 6, 0, 0, 0]);
+        write(&mut png, b"tEXt", b"Title\0Hat");
+        write(&mut png, b"IDAT", b"not really");
+        write(&mut png, b"IEND", b"");
+        png
+    }
+
+    #[test]
+    fn chunks_are_found_dropped_and_added() {
+        let png = tiny();
+        let list = chunks(&png).unwrap();
+        let header = header(&png, &list).unwrap();
+        assert_eq!(
+            (header.width, header.height, header.colour, header.frames),
+            (3, 2, 6, 1)
+        );
+        let out = rewrite(
+            &png,
+            &list,
+            |chunk| &chunk.name == b"tEXt",
+            &[(*b"eXIf", b"MM".to_vec())],
+        );
+        let names: Vec<_> = chunks(&out).unwrap().iter().map(|c| c.name).collect();
+        assert_eq!(names, [*b"IHDR", *b"eXIf", *b"IDAT", *b"IEND"]);
+    }
+
+    #[test]
+    fn a_png_without_its_end_is_corrupt() {
+        let png = tiny();
+        for length in 8..png.len() {
+            assert!(matches!(chunks(&png[..length]), Err(Error::Corrupt(_))));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Files to pixels: every accepted format, oriented, with what else must travel along.
+//!
+//! Limits have passed on the headers before this is called. A decoder that panics is a damaged image; a file that is cut short is an
+//! error, also where the decoder would fill the rest with grey.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::codecs::gif::GifDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{AnimationDecoder, ImageDecoder};
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::pixels::{Layout, Pixels};
+use super::probe::Probe;
+use super::{Error, Format, chunks, colour, orient, riff, segments};
+
+/// A still picture, upright.
+pub(super) struct Decoded {
+    pub pixels: Pixels,
+    /// The profile the samples are in; `None` is sRGB.
+    pub icc: Option<Vec<u8>>,
+    /// The TIFF part of the source's EXIF.
+    pub exif: Option<Vec<u8>>,
+}
+
+/// Decodes a still image and turns it upright.
+pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
+    guarded(|| {
+        let decoded = match probe.format {
+            Format::Jpeg => jpeg(bytes),
+            Format::Png => png(bytes),
+            Format::Webp => webp(bytes),
+            Format::Gif => gif(bytes),
+            Format::Avif | Format::Tiff | Format::Bmp => Err(Error::unsupported(probe.format)),
+        }?;
+        let pixels = decoded.pixels;
+        if (pixels.width, pixels.height) != (probe.width, probe.height) {
+            return Err(Error::corrupt("the image contradicts itself about its size"));
+        }
+        Ok(Decoded {
+            pixels: orient::apply(pixels, probe.orientation),
+            ..decoded
+        })
+    })
+}
+
+/// Runs a decoder; its panic is the image's damage.
+pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(decoder)).unwrap_or_else(|_| Err(Error::corrupt("its data makes no sense")))
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Decoded, Error> {
+    // Strict: lenient decoding would pass a picture whose end is missing.
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(Error::corrupt)?;
+    let stored = decoder
+        .input_colorspace()
+        .ok_or_else(|| Error::corrupt("the JPEG has no header"))?;
+    let wanted = match stored {
+        ColorSpace::Luma | ColorSpace::CMYK | ColorSpace::YCCK => stored,
+        _ => ColorSpace::RGB,
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
+    let data = decoder.decode().map_err(Error::corrupt)?;
+    let (width, height) = decoder
+        .dimensions()
+        .and_then(|(w, h)| Some((u32::try_from(w).ok()?, u32::try_from(h).ok()?)))
+        .ok_or_else(|| Error::corrupt("the JPEG has no size"))?;
+    let icc = segments::icc(bytes);
+    let exif = segments::exif(bytes).map(|range| bytes[range].to_vec());
+    let (pixels, icc) = match wanted {
+        ColorSpace::Luma => (Pixels::new(width, height, Layout::Grey, data)?, icc),
+        ColorSpace::RGB => (Pixels::new(width, height, Layout::Rgb, data)?, icc),
+        _ => {
+            let inks = inks(data, wanted, segments::has_adobe(bytes));
+            (colour::cmyk_to_srgb(width, height, &inks, icc.as_deref())?, None)
+        }
+    };
+    Ok(Decoded { pixels, icc, exif })
+}
+
+/// Stored four-component samples as ink, 255 full. Files with an Adobe marker store the complement (libjpeg's libjpeg.txt, "CMYK").
+fn inks(mut data: Vec<u8>, stored: ColorSpace, is_inverted: bool) -> Vec<u8> {
+    let (pixels, _) = data.as_chunks_mut::<4>();
+    for pixel in pixels {
+        if stored == ColorSpace::YCCK {
+            // The transform gives RGB, the complement of CMY (T.871 for the factors).
+            let [y, cb, cr, k] = pixel.map(f32::from);
+            let (cb, cr) = (cb - 128.0, cr - 128.0);
+            let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+            let [c, m, y] = rgb.map(|sample| 255 - sample.round().clamp(0.0, 255.0) as u8);
+            *pixel = [c, m, y, k as u8];
+        }
+        if is_inverted {
+            *pixel = pixel.map(|sample| 255 - sample);
+        }
+    }
+    data
+}
+
+fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+    let list = chunks::chunks(bytes)?;
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_ignore_text_chunk(true);
+    let mut reader = decoder.read_info().map_err(Error::corrupt)?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
+    let mut data = vec![0; size];
+    let frame = reader.next_frame(&mut data).map_err(Error::corrupt)?;
+    data.truncate(frame.buffer_size());
+    let icc = png_profile(reader.info());
+    reader.finish().map_err(Error::corrupt)?;
+    let layout = match frame.color_type {
+        png::ColorType::Grayscale => Layout::Grey,
+        png::ColorType::GrayscaleAlpha => Layout::GreyAlpha,
+        png::ColorType::Rgb => Layout::Rgb,
+        png::ColorType::Rgba => Layout::Rgba,
+        png::ColorType::Indexed => return Err(Error::failed("a palette was not expanded")),
+    };
+    Ok(Decoded {
+        pixels: Pixels::new(frame.width, frame.height, layout, data)?,
+        icc,
+        exif: chunks::data(bytes, &list, b"eXIf").map(<[u8]>::to_vec),
+    })
+}
+
+/// The embedded profile, or one made of the gamma and primaries that stand in its place. PNG's order of precedence.
+fn png_profile(info: &png::Info<'_>) -> Option<Vec<u8>> {
+    if let Some(icc) = &info.icc_profile {
+        return Some(icc.to_vec());
+    }
+    if info.srgb.is_some() {
+        return None;
+    }
+    let gamma = info.gama_chunk?.into_value();
+    let primaries = info
+        .chrm_chunk
+        .map(|chrm| [chrm.white, chrm.red, chrm.green, chrm.blue].map(|(x, y)| [x.into_value(), y.into_value()]));
+    colour::profile_of(gamma, primaries)
+}
+
+fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
+    let list = riff::chunks(bytes)?;
+    // libwebp finds the picture in the container by itself.
+    let image = webp::Decoder::new(bytes)
+        .decode()
+        .ok_or_else(|| Error::corrupt("the WebP does not decode"))?;
+    let layout = if image.is_alpha() { Layout::Rgba } else { Layout::Rgb };
+    Ok(Decoded {
+        pixels: Pixels::new(image.width(), image.height(), layout, image.to_vec())?,
+        icc: riff::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec),
+        exif: riff::exif(bytes, &list).map(<[u8]>::to_vec),
+    })
+}
+
+fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
+    let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+    let (width, height) = decoder.dimensions();
+    let frame = decoder
+        .into_frames()
+        .next()
+        .ok_or_else(|| Error::corrupt("the GIF holds no picture"))?
+        .map_err(Error::corrupt)?;
+    Ok(Decoded {
+        pixels: Pixels::new(width, height, Layout::Rgba, frame.into_buffer().into_raw())?,
+        icc: None,
+        exif: None,
+    })
+}
+
+/// Decodes every frame of an animation, one at a time, and keeps none: proof that the file is whole.
+pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> {
+    guarded(|| match probe.format {
+        Format::Gif => {
+            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+            prove_frames(decoder, probe.frames)
+        }
+        Format::Webp => {
+            let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+            prove_frames(decoder, probe.frames)
+        }
+        Format::Png => {
+            let mut reader = png::Decoder::new(Cursor::new(bytes))
+                .read_info()
+                .map_err(Error::corrupt)?;
+            let mut data = vec![0; reader.output_buffer_size().unwrap_or(0)];
+            // A default image may stand before the frames that acTL counts.
+            for _ in 0..probe.frames {
+                reader.next_frame(&mut data).map_err(Error::corrupt)?;
+            }
+            reader.finish().map_err(Error::corrupt)
+        }
+        _ => Err(Error::unsupported(probe.format)),
+    })
+}
+
+fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result<(), Error> {
+    let mut frames = 0;
+    for frame in decoder.into_frames() {
+        frame.map_err(Error::corrupt)?;
+        frames += 1;
+    }
+    if frames == expected {
+        Ok(())
+    } else {
+        Err(Error::corrupt(format!("{frames} of {expected} frames decode")))
+    }
+}

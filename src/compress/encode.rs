@@ -1,0 +1,43 @@
+//! What every encoder offers the search for a goal: its qualities, their sizes, their bytes.
+//!
+//! An encoder holds one prepared picture; asking twice for the same quality gives the same bytes.
+
+use super::Error;
+
+/// A finished file.
+#[derive(Debug, Clone)]
+pub(super) struct Encoded {
+    pub bytes: Vec<u8>,
+    /// The quality in force; `None` when the file is lossless.
+    pub quality: Option<u8>,
+    pub warnings: Vec<String>,
+}
+
+/// A picture that can be written at several qualities: in the DCT domain, as a palette, as WebP.
+pub(super) trait Encoder {
+    /// The qualities worth trying, ascending. Others are treated as the next lower of these.
+    fn qualities(&self) -> &'static [u8] {
+        &EVERY_QUALITY
+    }
+
+    /// The quality the source was written at, estimated; 100 for lossless sources.
+    fn own_quality(&self) -> u8;
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error>;
+
+    /// Exactly the length [`Encoder::encode`] would give.
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error>;
+
+    /// The smallest file with identical pixels; `None` when this picture has none in this format.
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error>;
+}
+
+const EVERY_QUALITY: [u8; 100] = {
+    let mut all = [0; 100];
+    let mut at = 0;
+    while at < 100 {
+        all[at] = at as u8 + 1;
+        at += 1;
+    }
+    all
+};

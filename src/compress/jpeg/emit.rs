@@ -1,0 +1,214 @@
+//! Writes a JPEG file: headers, tables, and tokens as entropy-coded data (T.81, annexes B and F.1).
+//!
+//! The output is baseline whenever every step fits 8 bits, has no restarts, and its Huffman tables fit exactly this image.
+
+use super::codes::Codes;
+use super::frame::Frame;
+use super::marker::{DHT, DQT, EOI, SOF0, SOF1, SOF2, SOI, SOS};
+use super::metadata::{Metadata, segment};
+use super::tables::Steps;
+use super::tokens::{EOB, TokenReader, TokenScan};
+
+/// Codes of both classes: DC and AC; `None` where no component of the scan uses the class.
+pub(super) type ScanCodes = [Option<(Codes, Codes)>; 2];
+
+/// The best codes for a scan.
+pub(super) fn scan_codes(scan: &TokenScan, classes: &[usize]) -> ScanCodes {
+    std::array::from_fn(|class| {
+        let used = scan.components.iter().any(|&component| classes[component] == class);
+        used.then(|| {
+            let counts = &scan.counts[class];
+            (Codes::optimal(&counts.dc), Codes::optimal(&counts.ac()))
+        })
+    })
+}
+
+/// Bytes of a scan with these codes, its tables and header included; stuffed zeros, about one byte in 300, are not.
+pub(super) fn scan_len(scan: &TokenScan, codes: &ScanCodes) -> usize {
+    let mut bits = 0;
+    let mut bytes = 4 + 2 + 2 + 1 + 2 * scan.components.len() + 3;
+    for (codes, counts) in codes.iter().zip(&scan.counts) {
+        if let Some((dc, ac)) = codes {
+            bits += dc.cost(&counts.dc) + ac.cost(&counts.ac());
+            bytes += dc.table_len() + ac.table_len();
+        }
+    }
+    bytes + bits.div_ceil(8) as usize
+}
+
+/// Start of image, application segments, quantisation tables and frame header. `steps` has one table per component.
+pub(super) fn head(
+    frame: &Frame,
+    steps: &[Steps],
+    metadata: &Metadata,
+    keep_copyright: bool,
+    progressive: bool,
+) -> Vec<u8> {
+    let mut out = vec![0xFF, SOI];
+    metadata.write(&mut out, keep_copyright);
+
+    // Components with equal steps share a table.
+    let mut tables: Vec<&Steps> = Vec::new();
+    let selectors: Vec<u8> = steps
+        .iter()
+        .map(|steps| {
+            let known = tables.iter().position(|&table| table == steps);
+            known.unwrap_or_else(|| {
+                tables.push(steps);
+                tables.len() - 1
+            }) as u8
+        })
+        .collect();
+    let mut body = Vec::new();
+    let mut baseline = true;
+    for (table, selector) in tables.iter().zip(0_u8..) {
+        // Only 16-bit tables hold steps above 255, and those are not baseline (table B.4). They come from the source alone.
+        if table.iter().any(|&step| step > 255) {
+            baseline = false;
+            body.push(1 << 4 | selector);
+            body.extend(table.iter().flat_map(|step| step.to_be_bytes()));
+        } else {
+            body.push(selector);
+            body.extend(table.iter().map(|&step| step as u8));
+        }
+    }
+    segment(&mut out, DQT, &[&body]);
+
+    body.clear();
+    body.push(8);
+    body.extend_from_slice(&(frame.height as u16).to_be_bytes());
+    body.extend_from_slice(&(frame.width as u16).to_be_bytes());
+    body.push(frame.components.len() as u8);
+    for (component, selector) in frame.components.iter().zip(selectors) {
+        body.extend_from_slice(&[component.id, component.h << 4 | component.v, selector]);
+    }
+    let marker = match (progressive, baseline) {
+        (true, _) => SOF2,
+        (false, true) => SOF0,
+        (false, false) => SOF1,
+    };
+    segment(&mut out, marker, &[&body]);
+    out
+}
+
+/// Appends one sequential scan: its Huffman tables, its header, its data.
+pub(super) fn scan(out: &mut Vec<u8>, frame: &Frame, scan: &TokenScan, codes: &ScanCodes, classes: &[usize]) {
+    let mut body = Vec::new();
+    for (codes, class) in codes.iter().zip(0_u8..) {
+        if let Some((dc, ac)) = codes {
+            table(&mut body, class, dc);
+            table(&mut body, 1 << 4 | class, ac);
+        }
+    }
+    segment(out, DHT, &[&body]);
+    let selectors = scan
+        .components
+        .iter()
+        .map(|&c| (frame.components[c].id, (classes[c] << 4 | classes[c]) as u8));
+    scan_header(out, selectors, [0, 63, 0]);
+
+    let mut writer = BitWriter::new(out, scan_len(scan, codes));
+    let mut reader = TokenReader::new(&scan.tokens);
+    for _ in 0..scan.layout.mcus {
+        for &component in &scan.layout.mcu {
+            let Some((dc, ac)) = &codes[classes[component]] else {
+                continue;
+            };
+            let (size, bits) = reader.next();
+            writer.symbol(dc.get(size), bits, size);
+            let mut k = 0;
+            while k < 63 {
+                let (symbol, bits) = reader.next();
+                writer.symbol(ac.get(symbol), bits, symbol & 15);
+                if symbol == u32::from(EOB) {
+                    break;
+                }
+                k += (symbol >> 4) + 1;
+            }
+        }
+    }
+    writer.finish();
+}
+
+/// Appends one table to the body of a define-Huffman-tables segment.
+pub(super) fn table(body: &mut Vec<u8>, selector: u8, codes: &Codes) {
+    body.push(selector);
+    body.extend_from_slice(&codes.spec.counts);
+    body.extend_from_slice(&codes.spec.symbols);
+}
+
+/// Appends a start of scan (B.2.3): identifier and table selectors of each component; first and last coefficient, bit positions.
+pub(super) fn scan_header(out: &mut Vec<u8>, components: impl Iterator<Item = (u8, u8)>, spectral: [u8; 3]) {
+    let components: Vec<u8> = components.flat_map(|(id, selectors)| [id, selectors]).collect();
+    segment(out, SOS, &[&[(components.len() / 2) as u8], &components, &spectral]);
+}
+
+/// Ends the file.
+pub(super) fn tail(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0xFF, EOI]);
+}
+
+/// Bits to bytes, with a zero stuffed behind every FF (B.1.1.5).
+pub(super) struct BitWriter<'a> {
+    out: &'a mut Vec<u8>,
+    acc: u64,
+    /// Bits waiting in `acc`; below 32 between calls.
+    count: u32,
+}
+
+impl<'a> BitWriter<'a> {
+    /// Appends to `out`; `expected` bytes are a hint.
+    pub(super) fn new(out: &'a mut Vec<u8>, expected: usize) -> Self {
+        out.reserve(expected + expected / 128 + 16);
+        Self { out, acc: 0, count: 0 }
+    }
+
+    /// A symbol's code (value and length) and the `size` ≤ 15 bits behind it.
+    #[inline(always)]
+    pub(super) fn symbol(&mut self, (code, length): (u32, u32), bits: u32, size: u32) {
+        self.put(code << size | bits, length + size);
+    }
+
+    /// The low `length` ≤ 32 bits of `value`; the others must be zero.
+    #[inline(always)]
+    pub(super) fn put(&mut self, value: u32, length: u32) {
+        self.acc = self.acc << length | u64::from(value);
+        self.count += length;
+        if self.count >= 32 {
+            self.count -= 32;
+            self.word((self.acc >> self.count) as u32);
+        }
+    }
+
+    #[inline(always)]
+    fn word(&mut self, word: u32) {
+        // A byte of FF in `word` is a byte of zero in its complement: the usual test for one, without a loop.
+        let inverted = !word;
+        if inverted.wrapping_sub(0x0101_0101) & !inverted & 0x8080_8080 == 0 {
+            self.out.extend_from_slice(&word.to_be_bytes());
+        } else {
+            self.stuffed(&word.to_be_bytes());
+        }
+    }
+
+    #[inline(never)]
+    fn stuffed(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.out.push(byte);
+            if byte == 0xFF {
+                self.out.push(0);
+            }
+        }
+    }
+
+    /// Fills the last byte with ones (F.1.2.3) and writes what is left.
+    pub(super) fn finish(mut self) {
+        let padding = (8 - self.count % 8) % 8;
+        let bits = self.acc << padding | ((1 << padding) - 1);
+        self.count += padding;
+        while self.count > 0 {
+            self.count -= 8;
+            self.stuffed(&[(bits >> self.count) as u8]);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! An image while its scans arrive: walks over a file's segments and decodes its scans.
+//!
+//! Limits are checked before memory is asked for; an image counts as whole only with all its MCUs and its end marker.
+
+use super::bits::Feed;
+use super::error::{Error, corrupt};
+use super::frame::{Frame, Layout, ScanHeader};
+use super::lookup::{Kind, Lookup};
+use super::marker::{DHT, DQT, DRI, EOI, Reader, SOI, SOS};
+use super::metadata::Metadata;
+use super::planes::{self, Plane};
+use super::quality::{self, Quantiser};
+use super::tables::{Steps, Tables};
+use super::tokens::{TokenScan, Tokens};
+use super::{Colour, Limits, progressive, sequential};
+
+/// A whole image.
+pub(super) struct Picture<'a> {
+    pub(super) frame: Frame,
+    pub(super) metadata: Metadata<'a>,
+    /// Per component, those that the coefficients have now.
+    pub(super) steps: Vec<Steps>,
+    pub(super) body: Body,
+}
+
+/// The quantised coefficients of a picture.
+pub(super) enum Body {
+    Sequential(Vec<TokenScan>),
+    Progressive(Vec<Plane>),
+}
+
+/// Decodes; with a quality, the coefficients of a sequential file are rounded to it on the way.
+pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) -> Result<Picture<'a>, Error> {
+    let mut reader = Reader::new(bytes)?;
+    let mut tables = Tables::new();
+    let mut metadata = Metadata::default();
+    let mut image: Option<Image> = None;
+    let mut scans = 0;
+    loop {
+        let segment = reader.next()?;
+        match segment.marker {
+            0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                if image.is_some() {
+                    return Err(corrupt("it has two frame headers"));
+                }
+                let frame = Frame::read(segment.marker, segment.body)?;
+                check(&frame, bytes.len(), limits)?;
+                image = Some(Image::new(frame));
+            }
+            DHT => tables.read_dht(segment.body)?,
+            DQT => tables.read_dqt(segment.body)?,
+            DRI => tables.read_dri(segment.body)?,
+            SOS => {
+                let image = image
+                    .as_mut()
+                    .ok_or_else(|| corrupt("a scan comes before the frame header"))?;
+                scans += 1;
+                if scans > limits.max_scans {
+                    return Err(Error::TooManyScans {
+                        limit: limits.max_scans,
+                    });
+                }
+                let header = ScanHeader::read(segment.body, &image.frame)?;
+                let used = image.scan(&header, reader.rest(), &tables, &metadata, quality)?;
+                reader.skip(used);
+            }
+            EOI => break,
+            SOI => return Err(corrupt("a second image starts inside the first")),
+            0xCC => return Err(Error::Unsupported("arithmetic coding")),
+            0xDC => return Err(Error::Unsupported("a height given after the image (DNL)")),
+            0xDE | 0xDF => return Err(Error::Unsupported("hierarchical coding")),
+            // What decides the colour model must not change once scans are being decoded.
+            _ if scans == 0 => metadata.read(&segment),
+            _ => {}
+        }
+    }
+    image.ok_or_else(|| corrupt("it has no frame header"))?.finish(metadata)
+}
+
+/// Refuses what is too large, and what cannot be true: every block takes at least two bits in a sequential file (a DC code and
+/// an end of block) and one in a progressive one (a DC code), so a small file cannot ask for much memory.
+fn check(frame: &Frame, file_len: usize, limits: &Limits) -> Result<(), Error> {
+    let (width, height) = (frame.width, frame.height);
+    if u64::from(width) * u64::from(height) > limits.max_pixels || width.max(height) > limits.max_side {
+        let Limits {
+            max_pixels, max_side, ..
+        } = *limits;
+        return Err(Error::TooManyPixels {
+            width,
+            height,
+            max_pixels,
+            max_side,
+        });
+    }
+    let blocks: u64 = frame.components.iter().map(|c| c.columns as u64 * c.rows as u64).sum();
+    let bits_per_block = if frame.progressive { 1 } else { 2 };
+    if blocks * bits_per_block > file_len as u64 * 8 {
+        return Err(corrupt("it is too short for its number of pixels"));
+    }
+    Ok(())
+}
+
+/// An image while its scans arrive.
+struct Image {
+    frame: Frame,
+    /// The quantisation table of each component, taken when its first scan starts: tables may be redefined later.
+    source_steps: Vec<Option<Steps>>,
+    steps: Vec<Option<Steps>>,
+    scans: Vec<TokenScan>,
+    planes: Vec<Plane>,
+    progress: progressive::Progress,
+    /// Some scan brought the DC of several components, and so that of padding blocks too.
+    padding_known: bool,
+}
+
+impl Image {
+    fn new(frame: Frame) -> Self {
+        let count = frame.components.len();
+        Self {
+            source_steps: vec![None; count],
+            steps: vec![None; count],
+            scans: Vec::new(),
+            planes: Vec::new(),
+            progress: progressive::NO_PROGRESS,
+            padding_known: count == 1,
+            frame,
+        }
+    }
+
+    /// Decodes one scan from `data`; returns how many bytes it took.
+    fn scan(
+        &mut self,
+        header: &ScanHeader,
+        data: &[u8],
+        tables: &Tables,
+        metadata: &Metadata,
+        quality: Option<u8>,
+    ) -> Result<usize, Error> {
+        for c in &header.components {
+            let steps = &mut self.source_steps[c.component];
+            if steps.is_none() {
+                let table = self.frame.components[c.component].table;
+                let source = tables.quantisation[table].ok_or_else(|| corrupt("a quantisation table is missing"))?;
+                *steps = Some(source);
+            }
+        }
+        let mut feed = Feed::new(data);
+        if self.frame.progressive {
+            if self.planes.is_empty() {
+                self.planes = planes::empty(&self.frame);
+            }
+            progressive::advance(header, &mut self.progress)?;
+            progressive::decode(&mut feed, &self.frame, header, tables, &mut self.planes)?;
+            self.padding_known |= header.first == 0 && header.components.len() == self.frame.components.len();
+        } else {
+            self.sequential(header, &mut feed, tables, metadata, quality)?;
+        }
+        Ok(feed.finish())
+    }
+
+    fn sequential(
+        &mut self,
+        header: &ScanHeader,
+        feed: &mut Feed,
+        tables: &Tables,
+        metadata: &Metadata,
+        quality: Option<u8>,
+    ) -> Result<(), Error> {
+        let components: Vec<usize> = header.components.iter().map(|c| c.component).collect();
+        let classes = classes(metadata.colour(&self.frame));
+        let mut prepared = [const { None }; 4];
+        for c in &header.components {
+            if self.steps[c.component].is_some() {
+                return Err(corrupt("a component comes twice"));
+            }
+            let missing = || corrupt("a Huffman table is missing");
+            let dc = Lookup::new(tables.dc[c.dc].as_ref().ok_or_else(missing)?, Kind::Dc)?;
+            let ac = Lookup::new(tables.ac[c.ac].as_ref().ok_or_else(missing)?, Kind::Ac)?;
+            let source = self.source_steps[c.component].unwrap_or([1; 64]);
+            let (quantiser, steps) = target(&source, quality);
+            self.steps[c.component] = Some(steps);
+            prepared[c.component] = Some((dc, ac, quantiser));
+        }
+        let decoders = std::array::from_fn(|component| {
+            let (dc, ac, quantiser) = prepared[component].as_ref()?;
+            Some(sequential::Decoder {
+                dc,
+                ac,
+                quantiser,
+                class: classes[component],
+            })
+        });
+        let mut scan = TokenScan {
+            layout: Layout::new(&self.frame, &components),
+            components,
+            tokens: Tokens::default(),
+            counts: Default::default(),
+        };
+        sequential::decode(feed, &decoders, tables.restart_interval, &mut scan)?;
+        self.scans.push(scan);
+        Ok(())
+    }
+
+    /// Checks that nothing is missing.
+    fn finish(mut self, metadata: Metadata<'_>) -> Result<Picture<'_>, Error> {
+        let steps = if self.frame.progressive {
+            let complete = self
+                .progress
+                .iter()
+                .take(self.frame.components.len())
+                .all(|component| component[0] >= 0);
+            if !complete {
+                return Err(corrupt("a component is missing"));
+            }
+            &self.source_steps
+        } else {
+            &self.steps
+        };
+        let steps = steps
+            .iter()
+            .copied()
+            .collect::<Option<_>>()
+            .ok_or_else(|| corrupt("a component is missing"))?;
+        let body = if self.frame.progressive {
+            if !self.padding_known {
+                planes::pad(&self.frame, &mut self.planes);
+            }
+            Body::Progressive(self.planes)
+        } else {
+            Body::Sequential(self.scans)
+        };
+        Ok(Picture {
+            frame: self.frame,
+            metadata,
+            steps,
+            body,
+        })
+    }
+}
+
+/// How to round coefficients with steps `source` at a quality, and their steps afterwards.
+pub(super) fn target(source: &Steps, quality: Option<u8>) -> (Quantiser, Steps) {
+    match quality {
+        None => (Quantiser::identity(), *source),
+        Some(quality) => {
+            let steps = quality::coarser(source, &quality::steps(quality));
+            (Quantiser::new(source, &steps), steps)
+        }
+    }
+}
+
+/// Which pair of Huffman tables each component uses: colour differences have statistics of their own.
+pub(super) fn classes(colour: Colour) -> [usize; 4] {
+    match colour {
+        Colour::YCbCr | Colour::Ycck => [0, 1, 1, 0],
+        Colour::Grey | Colour::Rgb | Colour::Cmyk => [0; 4],
+    }
+}

@@ -1,0 +1,157 @@
+//! Huffman decoding tables: the next bits of the stream to a symbol (T.81, annex C and F.2.2.3).
+//!
+//! A table that over-subscribes its codes is refused; a bit pattern without a code gives [`Lookup::INVALID`].
+
+use super::error::{Error, corrupt};
+use super::tables::HuffmanSpec;
+
+/// Codes up to this many bits are found in one step. Typical photos have fewer than 1 in 100 longer ones.
+pub(super) const LOOK: u32 = 10;
+
+/// What a table's symbols stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The number of bits of a DC difference.
+    Dc,
+    /// Zero run and number of bits of an AC coefficient; an end of block is a step past the block.
+    Ac,
+    /// As [`Kind::Ac`], where the end of block also says for how many blocks (G.1.2.2).
+    AcProgressive,
+}
+
+/// One decoded symbol, packed so that a hot loop needs a single load.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Entry(u32);
+
+impl Entry {
+    fn new(symbol: u8, code_bits: u32, kind: Kind) -> Self {
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        let step = match kind {
+            Kind::Dc => 0,
+            Kind::Ac if size == 0 && run < 15 => Self::END_OF_BLOCK,
+            Kind::AcProgressive if size == 0 && run < 15 => Self::END_OF_BLOCK + run,
+            _ => run + 1,
+        };
+        Self((code_bits + size) | code_bits << 8 | size << 16 | step << 24)
+    }
+
+    /// Added to the position by an end of block: beyond any coefficient.
+    pub(super) const END_OF_BLOCK: u32 = 128;
+
+    /// Bits of the code and of the magnitude behind it, together.
+    #[inline(always)]
+    pub(super) fn total_bits(self) -> u32 {
+        self.0 & 0xFF
+    }
+
+    /// Bits of the code alone.
+    #[inline(always)]
+    pub(super) fn code_bits(self) -> u32 {
+        self.0 >> 8 & 0xFF
+    }
+
+    /// Bits of the magnitude, 0 to 15.
+    #[inline(always)]
+    pub(super) fn size(self) -> u32 {
+        self.0 >> 16 & 0xFF
+    }
+
+    /// How far the zigzag position moves: the zero run and the coefficient itself, or [`Entry::END_OF_BLOCK`] and more.
+    #[inline(always)]
+    pub(super) fn step(self) -> u32 {
+        self.0 >> 24
+    }
+
+    /// No code of 10 bits or fewer starts like this: see [`Lookup::long`].
+    #[inline(always)]
+    pub(super) fn is_invalid(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A decoding table.
+pub(super) struct Lookup {
+    fast: Box<[Entry; 1 << LOOK]>,
+    /// For each code length, the first left-justified 16-bit pattern beyond its codes.
+    limit: [u32; 17],
+    /// For each code length, what to add to a code to get its index in `entries`.
+    offset: [i32; 17],
+    entries: Vec<Entry>,
+}
+
+impl Lookup {
+    /// The entry of a bit pattern that is no code.
+    pub(super) const INVALID: Entry = Entry(0);
+
+    /// Assigns the canonical codes (C.2) and spreads the short ones over the fast table.
+    pub(super) fn new(spec: &HuffmanSpec, kind: Kind) -> Result<Self, Error> {
+        let mut table = Self {
+            fast: Box::new([Self::INVALID; 1 << LOOK]),
+            limit: [0; 17],
+            offset: [0; 17],
+            entries: Vec::with_capacity(spec.symbols.len()),
+        };
+        let mut code = 0_u32;
+        let mut symbols = spec.symbols.iter();
+        for length in 1..=16_u32 {
+            let count = u32::from(spec.counts[length as usize - 1]);
+            table.offset[length as usize] = table.entries.len() as i32 - code as i32;
+            if code + count > 1 << length {
+                return Err(corrupt("a Huffman table has more codes than fit"));
+            }
+            for (&symbol, code) in symbols.by_ref().take(count as usize).zip(code..) {
+                if kind == Kind::Dc && symbol > 15 {
+                    return Err(corrupt("a DC Huffman table has a symbol above 15"));
+                }
+                let entry = Entry::new(symbol, length, kind);
+                table.entries.push(entry);
+                if length <= LOOK {
+                    let first = (code << (LOOK - length)) as usize;
+                    table.fast[first..first + (1 << (LOOK - length))].fill(entry);
+                }
+            }
+            code += count;
+            table.limit[length as usize] = code << (16 - length);
+            code <<= 1;
+        }
+        Ok(table)
+    }
+
+    /// The symbol at the head of `bits` (left-justified).
+    #[inline(always)]
+    pub(super) fn entry(&self, bits: u64) -> Entry {
+        self.fast[(bits >> (64 - LOOK)) as usize]
+    }
+
+    /// The symbol at the head of `bits` when its code is longer than [`LOOK`], or [`Lookup::INVALID`] (F.16).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn long(&self, bits: u64) -> Entry {
+        let pattern = (bits >> 48) as u32;
+        for length in LOOK + 1..=16 {
+            if pattern < self.limit[length as usize] {
+                let index = self.offset[length as usize] + (pattern >> (16 - length)) as i32;
+                return usize::try_from(index)
+                    .ok()
+                    .and_then(|i| self.entries.get(i))
+                    .copied()
+                    .unwrap_or(Self::INVALID);
+            }
+        }
+        Self::INVALID
+    }
+
+    /// [`Lookup::entry`], or else [`Lookup::long`]; possibly [`Lookup::INVALID`].
+    #[inline(always)]
+    pub(super) fn symbol(&self, bits: u64) -> Entry {
+        let entry = self.entry(bits);
+        if entry.is_invalid() { self.long(bits) } else { entry }
+    }
+}
+
+/// A bit pattern that no code starts with.
+#[cold]
+#[inline(never)]
+pub(super) fn no_code() -> Error {
+    corrupt("a bit pattern that is no Huffman code")
+}

@@ -1,0 +1,120 @@
+//! Application segments: what is kept (density, colour profile, Adobe's transform, orientation, on request the copyright) and
+//! what is dropped (everything else: comments, GPS, thumbnails, further pictures).
+//!
+//! Whatever a segment contains, reading it cannot fail: what is not understood is dropped.
+
+use super::Colour;
+use super::exif::{self, Exif};
+use super::frame::Frame;
+use super::marker::{APP0, APP1, APP2, APP14, Segment};
+
+/// How each profile segment starts (ICC.1, B.4): then a sequence number, a count and the data.
+const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// What the application segments of a file say.
+#[derive(Default)]
+pub(super) struct Metadata<'a> {
+    /// Version, unit and density of a JFIF header (ITU-T T.871, 10.1): seven bytes.
+    pub(super) jfif: Option<[u8; 7]>,
+    /// Adobe's segment: its body, twelve bytes of which the last is the colour transform.
+    pub(super) adobe: Option<[u8; 12]>,
+    /// Bodies of the profile segments, in file order.
+    pub(super) icc: Vec<&'a [u8]>,
+    pub(super) exif: Exif<'a>,
+    /// Further pictures follow the first one (CIPA DC-007).
+    several_pictures: bool,
+    gain_map: bool,
+}
+
+impl<'a> Metadata<'a> {
+    /// Takes what is worth keeping from one segment.
+    pub(super) fn read(&mut self, segment: &Segment<'a>) {
+        let body = segment.body;
+        match segment.marker {
+            APP0 if self.jfif.is_none() => {
+                self.jfif = body
+                    .strip_prefix(b"JFIF\0")
+                    .and_then(|rest| rest.first_chunk())
+                    .copied();
+            }
+            APP1 => {
+                if let Some(tiff) = body.strip_prefix(exif::PREFIX) {
+                    if self.exif.is_empty() {
+                        self.exif = exif::read(tiff);
+                    }
+                } else if memchr::memmem::find(body, b"ns.adobe.com/hdr-gain-map/").is_some() {
+                    self.gain_map = true;
+                }
+            }
+            APP2 => {
+                if body.starts_with(ICC) {
+                    self.icc.push(body);
+                } else if body.starts_with(b"MPF\0") {
+                    self.several_pictures = true;
+                } else if body.starts_with(b"urn:iso:std:iso:ts:21496:-1\0") {
+                    self.gain_map = true;
+                }
+            }
+            APP14 if self.adobe.is_none() && body.starts_with(b"Adobe") => {
+                self.adobe = body.first_chunk().copied();
+            }
+            _ => {}
+        }
+    }
+
+    /// The colour model, decided as libjpeg does (`default_decompress_parms`): by JFIF, by Adobe's transform, or by the
+    /// identifiers of the components. All of these are written again, so that readers decide the same.
+    pub(super) fn colour(&self, frame: &Frame) -> Colour {
+        let transform = self.adobe.map(|body| body[11]);
+        let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+        match (ids.len(), transform) {
+            (1, _) => Colour::Grey,
+            (3, _) if self.jfif.is_some() => Colour::YCbCr,
+            (3, Some(0)) => Colour::Rgb,
+            (3, Some(_)) => Colour::YCbCr,
+            (3, None) if ids == *b"RGB" => Colour::Rgb,
+            (3, None) => Colour::YCbCr,
+            (_, Some(2)) => Colour::Ycck,
+            _ => Colour::Cmyk,
+        }
+    }
+
+    /// What a viewer may miss in the result.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.gain_map {
+            warnings.push("the HDR gain map was dropped; the standard-range picture is kept".to_owned());
+        } else if self.several_pictures {
+            warnings.push("the file holds further pictures (MPF); only the first is kept".to_owned());
+        }
+        warnings
+    }
+
+    /// Appends the segments that are kept, in the order that T.871 asks for: JFIF first.
+    pub(super) fn write(&self, out: &mut Vec<u8>, keep_copyright: bool) {
+        if let Some(jfif) = self.jfif {
+            // Two zero bytes: no thumbnail.
+            segment(out, APP0, &[b"JFIF\0", &jfif, &[0, 0]]);
+        }
+        let exif = self.exif.write(keep_copyright);
+        if !exif.is_empty() {
+            segment(out, APP1, &[exif::PREFIX, &exif]);
+        }
+        for body in &self.icc {
+            segment(out, APP2, &[body]);
+        }
+        if let Some(adobe) = self.adobe {
+            segment(out, APP14, &[&adobe]);
+        }
+    }
+}
+
+/// Appends a marker, the length, and the parts of its body; the parts together are at most 65,533 bytes.
+pub(super) fn segment(out: &mut Vec<u8>, marker: u8, parts: &[&[u8]]) {
+    let length = 2 + parts.iter().map(|part| part.len()).sum::<usize>();
+    out.extend_from_slice(&[0xFF, marker]);
+    out.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}

@@ -1,0 +1,176 @@
+//! Quality numbers to quantisation tables, and back.
+//!
+//! Deterministic integer arithmetic; a higher quality never gives a larger step.
+
+use super::tables::{Steps, ZIGZAG};
+
+/// The table that quality 50 of the libjpeg scale uses as it is, row-major: N. Robidoux's, as published on the ImageMagick
+/// forum and shipped by mozjpeg as table 3 (`jcparam.c`). It is gentle with low and harsh with high frequencies, and serves
+/// luma and chroma alike. Its largest steps exceed 255 and are clamped after scaling.
+const ROBIDOUX: [u16; 64] = [
+    16, 16, 16, 18, 25, 37, 56, 85, //
+    16, 17, 20, 27, 34, 40, 53, 75, //
+    16, 20, 24, 31, 43, 62, 91, 135, //
+    18, 27, 31, 40, 53, 74, 106, 156, //
+    25, 34, 43, 53, 69, 94, 131, 189, //
+    37, 40, 62, 74, 94, 124, 169, 238, //
+    56, 53, 91, 106, 131, 169, 226, 311, //
+    85, 75, 135, 156, 189, 238, 311, 418,
+];
+
+/// The luma table that libjpeg scales, row-major (T.81, table K.1): to recognise what quality a source was saved with.
+const ANNEX_K_LUMA: [u16; 64] = [
+    16, 11, 10, 16, 24, 40, 51, 61, //
+    12, 12, 14, 19, 26, 58, 60, 55, //
+    14, 13, 16, 24, 40, 57, 69, 56, //
+    14, 17, 22, 29, 51, 87, 80, 62, //
+    18, 22, 37, 56, 68, 109, 103, 77, //
+    24, 35, 55, 64, 81, 104, 113, 92, //
+    49, 64, 78, 87, 103, 121, 120, 101, //
+    72, 92, 95, 98, 112, 100, 103, 99,
+];
+
+/// The largest step that fits the 8-bit tables of a baseline frame (T.81, table B.4).
+const MAX_BASELINE_STEP: u32 = 255;
+
+/// The steps for a quality of 1 to 100 (0 counts as 1, more than 100 as 100), in zigzag order.
+pub(super) fn steps(quality: u8) -> Steps {
+    scaled(&ROBIDOUX, scale(remap(quality)))
+}
+
+/// At an equal number on libjpeg's scale, the Robidoux table with a dead zone takes a fifth fewer bytes and scores about two
+/// points of SSIMULACRA2 lower than libjpeg's own tables. So that `quality: n` looks at least as good as libjpeg's n, n is
+/// raised first. The difference was measured on 19 photos: 2.5 at 20, 6.7 at 35, 6.5 at 50, 1.6 at 65 and none from 75 up.
+/// The cubic `n (100 − n)²`, which peaks at 33, covers that, rises everywhere with n, and leaves 0 and 100 as they are.
+/// In hundredths.
+fn remap(quality: u8) -> u32 {
+    let n = u32::from(quality.clamp(1, 100));
+    100 * n + LIFT * n * (100 - n) * (100 - n) / 148_148
+}
+
+/// What [`remap`] adds at its peak, in hundredths; 7.0 at quality 50. (The cubic's own peak is 148,148.)
+const LIFT: u32 = 830;
+
+/// libjpeg's scale (`jpeg_quality_scaling`), for a quality in hundredths: the percentage, in hundredths, to apply to a table.
+fn scale(quality: u32) -> u32 {
+    if quality < 5000 {
+        50_000_000 / quality.max(1)
+    } else {
+        20_000 - 2 * quality
+    }
+}
+
+/// A row-major table times a percentage in hundredths, rounded, clamped to 1..=255, in zigzag order.
+fn scaled(table: &[u16; 64], percentage: u32) -> Steps {
+    ZIGZAG.map(|i| {
+        let step = (u64::from(table[usize::from(i)]) * u64::from(percentage) + 5000) / 10_000;
+        step.clamp(1, u64::from(MAX_BASELINE_STEP)) as u16
+    })
+}
+
+/// The quality on libjpeg's scale whose luma table is nearest to `steps` (sum of absolute differences; of equals the higher).
+pub(super) fn estimate(steps: &Steps) -> u8 {
+    (1..=100_u8)
+        .rev()
+        .min_by_key(|&quality| {
+            let candidate = scaled(&ANNEX_K_LUMA, scale(100 * u32::from(quality)));
+            candidate
+                .iter()
+                .zip(steps)
+                .map(|(&a, &b)| u32::from(a.abs_diff(b)))
+                .sum::<u32>()
+        })
+        .unwrap_or(100)
+}
+
+/// Rounds magnitudes from one set of steps to another: `(magnitude × factor + bias) >> 16`.
+#[derive(Clone)]
+pub(super) struct Quantiser {
+    /// Source step ÷ target step in 16.16, at most 1.0.
+    factor: [u32; 64],
+}
+
+/// Rounding offset of AC coefficients in 1/65536. Below one half it is a dead zone: values that barely reach the next level
+/// fall to the lower one. When steps are multiples of the source's many quotients are exactly x.5, and rounding those up
+/// buys nothing for its bits; 0.35 is the knee of bytes against SSIMULACRA2.
+const AC_BIAS: u32 = 22_938;
+
+/// DC is rounded to nearest: an offset there shifts the brightness of whole blocks, which shows in flat skies.
+const DC_BIAS: u32 = 32_768;
+
+impl Quantiser {
+    /// Keeps every value.
+    pub(super) fn identity() -> Self {
+        Self { factor: [1 << 16; 64] }
+    }
+
+    /// From `source` to `target`. Both must be at least 1, and each target step at least its source step.
+    pub(super) fn new(source: &Steps, target: &Steps) -> Self {
+        let mut factor = [0; 64];
+        for (factor, (&from, &to)) in factor.iter_mut().zip(source.iter().zip(target)) {
+            *factor = (((u32::from(from)) << 16) + u32::from(to) / 2) / u32::from(to.max(1));
+        }
+        Self { factor }
+    }
+
+    /// The new magnitude of AC coefficient `k` (zigzag, modulo 64). `magnitude` is below 2^15, so nothing overflows.
+    #[inline(always)]
+    pub(super) fn ac(&self, k: u32, magnitude: u32) -> u32 {
+        (magnitude * self.factor[(k & 63) as usize] + AC_BIAS) >> 16
+    }
+
+    /// The new value of a DC coefficient; `|value|` is below 2^15.
+    #[inline(always)]
+    pub(super) fn dc(&self, value: i32) -> i32 {
+        let magnitude = (value.unsigned_abs() * self.factor[0] + DC_BIAS) >> 16;
+        if value < 0 {
+            -(magnitude as i32)
+        } else {
+            magnitude as i32
+        }
+    }
+}
+
+/// The steps to write: the wanted ones, but never finer than the source's, which would cost bytes and restore nothing.
+pub(super) fn coarser(source: &Steps, wanted: &Steps) -> Steps {
+    std::array::from_fn(|k| source[k].max(wanted[k]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_quality_never_has_a_larger_step() {
+        for quality in 1..100 {
+            let (low, high) = (steps(quality), steps(quality + 1));
+            assert!(low.iter().zip(high).all(|(&low, high)| low >= high), "{quality}");
+        }
+        assert_eq!(steps(100), [1; 64]);
+        assert_eq!(steps(0), steps(1));
+        assert_eq!(steps(255), steps(100));
+    }
+
+    #[test]
+    fn fifty_is_raised_by_seven() {
+        assert_eq!(remap(50), 5700);
+        assert_eq!((remap(1), remap(100)), (154, 10_000));
+    }
+
+    #[test]
+    fn equal_steps_keep_every_value() {
+        let table = steps(40);
+        let quantiser = Quantiser::new(&table, &table);
+        for value in [-2047, -1, 0, 1, 2, 777, 16_383] {
+            assert_eq!(quantiser.dc(value), value);
+            assert_eq!(quantiser.ac(63, value.unsigned_abs()), value.unsigned_abs());
+        }
+    }
+
+    #[test]
+    fn ac_has_a_dead_zone_and_dc_has_none() {
+        let quantiser = Quantiser::new(&[1; 64], &[2; 64]);
+        assert_eq!((quantiser.ac(1, 1), quantiser.ac(1, 2), quantiser.ac(1, 3)), (0, 1, 1));
+        assert_eq!((quantiser.dc(1), quantiser.dc(-1), quantiser.dc(-3)), (1, -1, -2));
+    }
+}

@@ -1,0 +1,182 @@
+//! Removes the place a picture was taken from a file that is otherwise kept as it is.
+//!
+//! Overwrites in place: pixels, lengths and every other field stay. Only a PNG text chunk that cannot be overwritten is dropped.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Format, chunks, exif, riff, segments};
+
+const JPEG_EXIF: &[u8] = b"Exif\0\0";
+/// ImageMagick stores EXIF and XMP as compressed hexadecimal text under these names.
+const RAW_PROFILES: [&[u8]; 3] = [
+    b"Raw profile type exif\0",
+    b"Raw profile type APP1\0",
+    b"Raw profile type xmp\0",
+];
+const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
+
+/// The same file without a location. Borrowed when there was none to remove.
+pub(super) fn remove(bytes: &[u8], format: Format) -> Cow<'_, [u8]> {
+    match format {
+        Format::Jpeg => from_jpeg(bytes),
+        Format::Png => from_png(bytes),
+        Format::Webp => from_webp(bytes),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+/// Every EXIF block, also those of pictures embedded before or after the main one, and the XMP.
+fn from_jpeg(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Cow::Borrowed(bytes);
+    for at in memchr::memmem::find_iter(bytes, JPEG_EXIF) {
+        let start = at + JPEG_EXIF.len();
+        // A segment is at most 64 KiB long.
+        clean_exif(&mut out, start..bytes.len().min(start + 0xffff));
+    }
+    for segment in segments::segments(bytes).filter(|segment| segments::is_xmp(bytes, segment)) {
+        let name_end = memchr::memchr(0, &bytes[segment.payload.clone()]).unwrap_or(0) + 1;
+        blank_xmp(
+            &mut out,
+            (segment.payload.start + name_end).min(segment.payload.end)..segment.payload.end,
+        );
+    }
+    out
+}
+
+fn from_webp(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Cow::Borrowed(bytes);
+    for chunk in riff::chunks(bytes).unwrap_or_default() {
+        match &chunk.name {
+            b"EXIF" => {
+                let has_prefix = bytes[chunk.data.clone()].starts_with(JPEG_EXIF);
+                let skip = if has_prefix { JPEG_EXIF.len() } else { 0 };
+                clean_exif(&mut out, chunk.data.start + skip..chunk.data.end);
+            }
+            b"XMP " => blank_xmp(&mut out, chunk.data),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Ok(list) = chunks::chunks(bytes) else {
+        return Cow::Borrowed(bytes);
+    };
+    let mut out = Cow::Borrowed(bytes);
+    let mut dropped = Vec::new();
+    for chunk in &list {
+        let data = &bytes[chunk.data.clone()];
+        match &chunk.name {
+            b"eXIf" => clean_exif(&mut out, chunk.data.clone()),
+            b"iTXt" if data.starts_with(PNG_XMP) => {
+                if data.get(PNG_XMP.len()) == Some(&0) {
+                    // Two flag bytes, then language and translated keyword, each with its NUL.
+                    let text = nth_nul(data, PNG_XMP.len() + 2, 2).unwrap_or(data.len());
+                    blank_xmp(&mut out, chunk.data.start + text..chunk.data.end);
+                } else {
+                    dropped.push(chunk.whole.start);
+                }
+            }
+            b"zTXt" | b"tEXt" | b"iTXt" if RAW_PROFILES.iter().any(|p| data.starts_with(p)) => {
+                dropped.push(chunk.whole.start);
+            }
+            _ => {}
+        }
+    }
+    if let Cow::Owned(changed) = &mut out {
+        for chunk in &list {
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(&changed[chunk.whole.start + 4..chunk.data.end]);
+            let is_changed = changed[chunk.data.clone()] != bytes[chunk.data.clone()];
+            if is_changed {
+                changed[chunk.data.end..chunk.whole.end].copy_from_slice(&crc.finalize().to_be_bytes());
+            }
+        }
+    }
+    if dropped.is_empty() {
+        return out;
+    }
+    let is_dropped = |chunk: &chunks::Chunk| dropped.contains(&chunk.whole.start);
+    Cow::Owned(chunks::rewrite(&out, &list, is_dropped, &[]))
+}
+
+/// The position after the `count`-th NUL from `start`.
+fn nth_nul(data: &[u8], start: usize, count: usize) -> Option<usize> {
+    let mut at = start;
+    for _ in 0..count {
+        at += memchr::memchr(0, data.get(at..)?)? + 1;
+    }
+    Some(at)
+}
+
+fn clean_exif(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
+    let mut tiff = out[range.clone()].to_vec();
+    if exif::remove_location(&mut tiff) {
+        out.to_mut()[range].copy_from_slice(&tiff);
+    }
+}
+
+/// XMP that mentions GPS becomes blank: a packet of spaces is read as an empty one.
+fn blank_xmp(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
+    if memchr::memmem::find(&out[range.clone()], b"GPS").is_some() {
+        out.to_mut()[range].fill(b' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exif::tests::located;
+    use super::*;
+
+    fn jpeg_with(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut jpeg = b"\xff\xd8".to_vec();
+        for payload in payloads {
+            jpeg.extend([0xff, 0xe1]);
+            jpeg.extend((payload.len() as u16 + 2).to_be_bytes());
+            jpeg.extend(*payload);
+        }
+        jpeg.extend(b"\xff\xda\0\x02scan\xff\xd9");
+        jpeg
+    }
+
+    #[test]
+    fn a_jpeg_loses_its_location_and_nothing_else() {
+        let exif = [JPEG_EXIF, &located()].concat();
+        let xmp = b"http://ns.adobe.com/xap/1.0/\0<x exif:GPSLatitude=\"52,31N\"/>";
+        let jpeg = jpeg_with(&[&exif, xmp]);
+        let clean = remove(&jpeg, Format::Jpeg);
+        assert_eq!(clean.len(), jpeg.len());
+        assert!(memchr::memmem::find(&clean, b"GPS").is_none());
+        let tiff = &clean[segments::exif(&clean).unwrap()];
+        assert_eq!(exif::orientation(tiff), 6);
+        assert!(matches!(remove(&clean, Format::Jpeg), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_jpeg_without_a_location_is_borrowed() {
+        let jpeg = jpeg_with(&[b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"]);
+        assert!(matches!(remove(&jpeg, Format::Jpeg), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_png_loses_its_location_and_stays_valid() {
+        let mut png = chunks::SIGNATURE.to_vec();
+        chunks::write(&mut png, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
+        chunks::write(&mut png, b"eXIf", &located());
+        chunks::write(&mut png, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<exif:GPSx/>");
+        chunks::write(&mut png, b"zTXt", b"Raw profile type exif\0\0abc");
+        chunks::write(&mut png, b"IEND", b"");
+        let clean = remove(&png, Format::Png);
+        assert!(memchr::memmem::find(&clean, b"GPS").is_none());
+        let list = chunks::chunks(&clean).unwrap();
+        assert_eq!(list.len(), 4);
+        for chunk in &list {
+            let mut again = Vec::new();
+            chunks::write(&mut again, &chunk.name, &clean[chunk.data.clone()]);
+            assert_eq!(again, &clean[chunk.whole.clone()]);
+        }
+        assert_eq!(exif::orientation(chunks::data(&clean, &list, b"eXIf").unwrap()), 6);
+    }
+}

@@ -1,0 +1,114 @@
+//! Pixels to a palette of at most 256 colours, dithered, and whether the result looks like its source.
+//!
+//! The judgement compares averages of small blocks, as the eye does with dithering; it is calibrated against SSIMULACRA2.
+
+use std::collections::HashSet;
+
+use super::Error;
+use super::pixels::{Layout, Pixels};
+
+/// Below this a palette is not used: PSNR, in decibels, of 4 × 4 block averages.
+const FLOOR: f64 = 36.0;
+const BLOCK: usize = 4;
+
+/// Palette entries are red, green, blue, alpha; one index a pixel.
+pub(super) struct Indexed {
+    pub palette: Vec<[u8; 4]>,
+    pub indices: Vec<u8>,
+}
+
+pub(super) enum Outcome {
+    Reduced(Indexed),
+    /// There are no more colours than asked for: nothing to lose.
+    Exact,
+    /// So many colours are needed that the palette would show.
+    Poor,
+}
+
+/// Chooses `colours` colours (2–256) and maps every pixel to one.
+pub(super) fn quantise(pixels: &Pixels, colours: usize) -> Result<Outcome, Error> {
+    // Grey at eight bits has a palette by nature.
+    if pixels.layout == Layout::Grey && colours >= 256 || has_at_most(pixels, colours) {
+        return Ok(Outcome::Exact);
+    }
+    let rgba = pixels.to_layout(Layout::Rgba);
+    let (width, height) = (pixels.width as usize, pixels.height as usize);
+    let image = quantizr::Image::new(&rgba.data, width, height).map_err(failed)?;
+    let mut options = quantizr::Options::default();
+    let colours = i32::try_from(colours.clamp(2, 256)).map_err(Error::failed)?;
+    options.set_max_colors(colours).map_err(failed)?;
+    let mut result = quantizr::QuantizeResult::quantize(&image, &options);
+    result.set_dithering_level(1.0).map_err(failed)?;
+    let mut indices = vec![0; width * height];
+    result.remap_image(&image, &mut indices).map_err(failed)?;
+    let chosen = result.get_palette();
+    let count = usize::try_from(chosen.count).unwrap_or(256).min(256);
+    let palette: Vec<[u8; 4]> = chosen.entries[..count]
+        .iter()
+        .map(|colour| [colour.r, colour.g, colour.b, colour.a])
+        .collect();
+    if indices.iter().any(|index| usize::from(*index) >= count) {
+        return Err(Error::failed("the palette is too short"));
+    }
+    let indexed = Indexed { palette, indices };
+    if resemblance(&rgba, &indexed) < FLOOR {
+        return Ok(Outcome::Poor);
+    }
+    Ok(Outcome::Reduced(indexed))
+}
+
+fn failed(error: quantizr::Error) -> Error {
+    Error::failed(format!("palette: {error:?}"))
+}
+
+fn has_at_most(pixels: &Pixels, colours: usize) -> bool {
+    let mut seen = HashSet::with_capacity(colours + 1);
+    pixels.data.chunks_exact(pixels.layout.channels()).all(|pixel| {
+        seen.insert(pixel);
+        seen.len() <= colours
+    })
+}
+
+/// PSNR of the block averages, each sample weighted by its alpha. Infinite for equal pictures.
+fn resemblance(rgba: &Pixels, indexed: &Indexed) -> f64 {
+    let (width, height) = (rgba.width as usize, rgba.height as usize);
+    let (source, _) = rgba.data.as_chunks::<4>();
+    let mut squares = 0.0;
+    let mut samples = 0u64;
+    for top in (0..height).step_by(BLOCK) {
+        for left in (0..width).step_by(BLOCK) {
+            let mut difference = [0i64; 4];
+            let mut count = 0;
+            for y in top..(top + BLOCK).min(height) {
+                let row = y * width;
+                let span = row + left..row + (left + BLOCK).min(width);
+                for (from, index) in source[span.clone()].iter().zip(&indexed.indices[span]) {
+                    let a = weighted(*from);
+                    let b = weighted(indexed.palette[usize::from(*index)]);
+                    for (sum, (a, b)) in difference.iter_mut().zip(a.into_iter().zip(b)) {
+                        *sum += a - b;
+                    }
+                    count += 1;
+                }
+            }
+            for sum in difference {
+                // Weighted samples are 255 times the sample.
+                let mean = sum as f64 / (255.0 * f64::from(count));
+                squares += mean * mean;
+                samples += 1;
+            }
+        }
+    }
+    let mse = squares / samples as f64;
+    10.0 * (255.0 * 255.0 / mse).log10()
+}
+
+fn weighted([r, g, b, a]: [u8; 4]) -> [i64; 4] {
+    let alpha = i64::from(a);
+    [
+        i64::from(r) * alpha,
+        i64::from(g) * alpha,
+        i64::from(b) * alpha,
+        255 * alpha,
+    ]
+}

@@ -1,0 +1,95 @@
+//! Another size or another format: pixels, turned upright and in sRGB, made to fit and written anew.
+//!
+//! The result replaces the source even when it is larger: it was asked for.
+
+use super::encode::Encoder;
+use super::jpeg_out::{self, JpegEncoder};
+use super::plan::{Made, Plan};
+use super::png_out::PngEncoder;
+use super::probe::{Probe, from_jpeg};
+use super::search::{QUALITY_FLOOR, reach};
+use super::webp_out::WebpEncoder;
+use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, resize};
+
+/// Decodes, prepares and encodes.
+pub(super) fn rework(
+    bytes: &[u8],
+    probe: &Probe,
+    plan: &Plan,
+    settings: &Settings,
+    limits: &Limits,
+) -> Result<Made, Error> {
+    let own_quality = own_quality(bytes, probe, limits)?;
+    let decoded = decode::decode(bytes, probe)?;
+    let mut warnings = Vec::new();
+    let mut pixels = decoded.pixels;
+    if let Some(icc) = &decoded.icc
+        && !colour::to_srgb(&mut pixels, icc)
+    {
+        warnings.push("The colour profile could not be read and was ignored.".to_owned());
+    }
+    if plan.size != (pixels.width, pixels.height) {
+        pixels = resize::resize(&pixels, plan.size)?;
+    }
+    if plan.format == Format::Jpeg && pixels.layout.has_alpha() {
+        pixels = pixels.flatten(settings.background);
+    }
+    let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
+    let goal = match settings.goal {
+        // The encoder works on new pixels; the share is of the source's quality.
+        Goal::RelativeQuality(share) => {
+            let quality = (share * f64::from(own_quality)).round().clamp(1.0, 100.0);
+            Goal::Quality(quality as u8)
+        }
+        other => other,
+    };
+    let source_bytes = bytes.len() as u64;
+    let mut choice = match plan.format {
+        Format::Jpeg => {
+            let quality = match goal {
+                Goal::Quality(quality) => quality,
+                Goal::Lossless => 100,
+                _ => QUALITY_FLOOR,
+            };
+            let master = jpeg_out::master(&pixels, quality, credit.as_deref())?;
+            let mut encoder = JpegEncoder::over_master(&master, &limits.for_jpeg())?;
+            finish(&mut encoder, goal, source_bytes, &pixels)?
+        }
+        Format::Png => {
+            let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
+            let mut encoder = PngEncoder::new(pixels.clone(), extra, None);
+            finish(&mut encoder, goal, source_bytes, &pixels)?
+        }
+        Format::Webp => {
+            let mut encoder = WebpEncoder::new(&pixels, None, credit, 100)?;
+            finish(&mut encoder, goal, source_bytes, &pixels)?
+        }
+        other => return Err(Error::unsupported(other)),
+    };
+    choice.encoded.warnings.extend(warnings);
+    Ok(Made {
+        choice,
+        size: (pixels.width, pixels.height),
+    })
+}
+
+fn finish(
+    encoder: &mut dyn Encoder,
+    goal: Goal,
+    source_bytes: u64,
+    pixels: &super::pixels::Pixels,
+) -> Result<super::search::Choice, Error> {
+    reach(encoder, goal, source_bytes, &mut || Ok(pixels.clone()))
+}
+
+/// The source's own quality. For a JPEG this reads it to its end, which is what finds a truncated one.
+fn own_quality(bytes: &[u8], probe: &Probe, limits: &Limits) -> Result<u8, Error> {
+    if probe.format != Format::Jpeg {
+        return Ok(100);
+    }
+    match jpeg::decode(bytes, &limits.for_jpeg()) {
+        Ok(source) => Ok(source.estimated_quality().clamp(1, 100)),
+        Err(jpeg::Error::Unsupported(_)) => Ok(100),
+        Err(error) => Err(from_jpeg(error)),
+    }
+}

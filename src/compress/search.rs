@@ -1,0 +1,197 @@
+//! From a goal to a quality: a few sizes or scores, then the file.
+//!
+//! The search assumes that size and score grow with quality; where they do not quite, the file returned still keeps the promise it is
+//! reported to keep.
+
+use super::encode::{Encoded, Encoder};
+use super::pixels::Pixels;
+use super::score::Judge;
+use super::{Error, Goal, Receipt};
+
+/// No search goes below this: a byte target is given up rather than the picture.
+pub(super) const QUALITY_FLOOR: u8 = 10;
+/// How much the logarithm of the size grows per quality step, about: only the search's first guesses lean on it.
+const GROWTH: f64 = 0.022;
+/// Guesses by interpolation before plain halving.
+const GUESSES: u32 = 4;
+
+/// The file for a goal, with its receipt.
+pub(super) struct Choice {
+    pub encoded: Encoded,
+    pub receipt: Receipt,
+}
+
+/// Reaches `goal` with `encoder`. `source_bytes` is S; `reference` gives the pixels a score compares with.
+pub(super) fn reach(
+    encoder: &mut dyn Encoder,
+    goal: Goal,
+    source_bytes: u64,
+    reference: &mut dyn FnMut() -> Result<Pixels, Error>,
+) -> Result<Choice, Error> {
+    match goal {
+        Goal::Quality(quality) => at_quality(encoder, quality, format!("Encoded at quality {quality}.")),
+        Goal::RelativeQuality(share) => {
+            let own = encoder.own_quality();
+            let quality = (share * f64::from(own)).round().clamp(1.0, 100.0) as u8;
+            at_quality(
+                encoder,
+                quality,
+                format!(
+                    "Encoded at quality {quality}, {:.0} % of the source's {own}.",
+                    share * 100.0
+                ),
+            )
+        }
+        Goal::TargetRatio(share) => {
+            let limit = (share * source_bytes as f64).floor() as u64;
+            within(encoder, limit)
+        }
+        Goal::MaxBytes(limit) => within(encoder, limit),
+        Goal::MinScore(score) => looking_like(encoder, score, &reference()?),
+        Goal::Lossless => lossless(encoder),
+    }
+}
+
+fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Result<Choice, Error> {
+    let encoded = encoder.encode(quality)?;
+    let decision = if encoded.quality.is_none() {
+        "Kept lossless: fewer colours would show.".to_owned()
+    } else {
+        decision
+    };
+    Ok(choice(encoded, None, true, 1, decision))
+}
+
+fn lossless(encoder: &mut dyn Encoder) -> Result<Choice, Error> {
+    if let Some(encoded) = encoder.lossless()? {
+        let decision = "Packed again with identical pixels.".to_owned();
+        return Ok(choice(encoded, None, true, 1, decision));
+    }
+    let encoded = encoder.encode(100)?;
+    let decision = "Encoded at quality 100: this format cannot hold the pixels unchanged.".to_owned();
+    Ok(choice(encoded, None, false, 1, decision))
+}
+
+/// The highest quality whose file has at most `limit` bytes.
+fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
+    let steps = searched(encoder);
+    let mut tried = 0;
+    let mut size_at = |at: usize| {
+        tried += 1;
+        encoder.size_at(steps[at])
+    };
+    // Everything below `fits` fits, nothing from `exceeds` on does.
+    let (mut fits, mut exceeds) = (0, steps.len());
+    let mut at = steps.partition_point(|quality| *quality < 50).min(steps.len() - 1);
+    let mut guesses = 0;
+    while fits < exceeds {
+        let size = size_at(at)?.max(1);
+        if size <= limit {
+            fits = at + 1;
+        } else {
+            exceeds = at;
+        }
+        if fits < exceeds {
+            guesses += 1;
+            at = if guesses <= GUESSES {
+                let by = (limit.max(1) as f64 / size as f64).ln() / GROWTH;
+                let aim = f64::from(steps[at]) + by;
+                steps
+                    .partition_point(|quality| f64::from(*quality) <= aim)
+                    .saturating_sub(1)
+                    .clamp(fits, exceeds - 1)
+            } else {
+                fits + (exceeds - fits) / 2
+            };
+        }
+    }
+    let chosen = fits.saturating_sub(1);
+    let mut encoded = encoder.encode(steps[chosen])?;
+    // Size need not grow at every single step: step down until the promise holds.
+    for lower in steps[..chosen].iter().rev() {
+        if encoded.bytes.len() as u64 <= limit {
+            break;
+        }
+        tried += 1;
+        encoded = encoder.encode(*lower)?;
+    }
+    let size = encoded.bytes.len() as u64;
+    let is_met = size <= limit;
+    let quality = match encoded.quality {
+        Some(quality) => format!("quality {quality}"),
+        None => "lossless".to_owned(),
+    };
+    let decision = if is_met {
+        format!("{size} bytes at {quality}, the best that fits {limit} bytes.")
+    } else {
+        format!("{size} bytes at {quality}; reaching {limit} bytes would take the quality below {QUALITY_FLOOR}.")
+    };
+    Ok(choice(encoded, None, is_met, tried, decision))
+}
+
+/// The lowest quality whose file scores at least `target`.
+fn looking_like(encoder: &mut dyn Encoder, target: f64, reference: &Pixels) -> Result<Choice, Error> {
+    let judge = Judge::new(reference)?;
+    let steps = searched(encoder);
+    let mut tried = 0;
+    let (mut low, mut high) = (0, steps.len());
+    let mut best: Option<(Encoded, f64)> = None;
+    while low < high {
+        let at = low + (high - low) / 2;
+        let encoded = encoder.encode(steps[at])?;
+        tried += 1;
+        let score = judge.score(&encoded.bytes)?;
+        if score >= target {
+            high = at;
+            best = Some((encoded, score));
+        } else {
+            low = at + 1;
+        }
+    }
+    let (encoded, score) = match best {
+        Some(best) => best,
+        None => {
+            let encoded = match encoder.lossless()? {
+                Some(encoded) => encoded,
+                None => encoder.encode(100)?,
+            };
+            tried += 1;
+            let score = judge.score(&encoded.bytes)?;
+            (encoded, score)
+        }
+    };
+    let is_met = score >= target;
+    let quality = match encoded.quality {
+        Some(quality) => format!("Quality {quality}"),
+        None => "Lossless".to_owned(),
+    };
+    let decision = if is_met {
+        format!("{quality} scores {score:.1}, the smallest tried that reaches {target}.")
+    } else {
+        format!("{quality} scores {score:.1}; {target} is out of reach in this format.")
+    };
+    Ok(choice(encoded, Some(score), is_met, tried, decision))
+}
+
+/// The encoder's qualities from the floor up; at least one.
+fn searched(encoder: &dyn Encoder) -> Vec<u8> {
+    let all = encoder.qualities();
+    // The last one at or below the floor stands for the floor.
+    let start = all
+        .partition_point(|quality| *quality <= QUALITY_FLOOR)
+        .saturating_sub(1);
+    all[start..].to_vec()
+}
+
+fn choice(encoded: Encoded, score: Option<f64>, target_met: bool, encodes_tried: u32, decision: String) -> Choice {
+    Choice {
+        receipt: Receipt {
+            quality: encoded.quality,
+            score,
+            target_met,
+            encodes_tried,
+            decision,
+        },
+        encoded,
+    }
+}

@@ -1,0 +1,30 @@
+//! The promises of the module as a whole, on pictures made here and on sample files where they are present.
+//!
+//! Each format's own details are tested beside its code.
+
+use super::*;
+
+mod goals;
+mod kept;
+mod mutation;
+mod pictures;
+mod refused;
+mod reworked;
+mod samples;
+
+/// Compresses within the default limits.
+fn run<'a>(bytes: &'a [u8], settings: &Settings) -> Compressed<'a> {
+    compress(bytes, settings, &Limits::default()).unwrap()
+}
+
+fn with_goal(goal: Goal) -> Settings {
+    Settings {
+        goal,
+        ..Settings::default()
+    }
+}
+
+/// Decodes with an independent decoder.
+fn open(bytes: &[u8]) -> image::DynamicImage {
+    image::load_from_memory(bytes).unwrap()
+}

@@ -1,0 +1,54 @@
+//! Keys callers choose so that an upload sent twice makes one request.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+
+/// What became of a claim on a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The key was free, or older than a day: it now belongs to the new request.
+    New,
+    /// The same input was sent with this key before; this is its request.
+    Replayed(Uuid),
+    /// The key was used with other input.
+    Reused,
+}
+
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = SqlUuid)]
+    request_id: Uuid,
+    #[diesel(sql_type = Binary)]
+    input_hash: Vec<u8>,
+}
+
+/// Claims `key` for `request_id`, whose whole input (file and settings) hashes to `input_hash`.
+///
+/// Call it in the transaction that inserts the request, after it: a second claim on the same key waits for the first
+/// transaction to end and then sees its request. On anything but [`Claimed::New`] the caller must roll back.
+pub async fn claim(conn: &mut Connection, key: &str, request_id: Uuid, input_hash: &[u8]) -> QueryResult<Claimed> {
+    let holder: Holder = diesel::sql_query(
+        "INSERT INTO idempotency_keys AS held (key, request_id, input_hash) VALUES ($1, $2, $3)
+         ON CONFLICT (key) DO UPDATE SET
+            request_id = CASE WHEN held.created_at < now() - interval '24 hours' THEN excluded.request_id ELSE held.request_id END,
+            input_hash = CASE WHEN held.created_at < now() - interval '24 hours' THEN excluded.input_hash ELSE held.input_hash END,
+            created_at = CASE WHEN held.created_at < now() - interval '24 hours' THEN now() ELSE held.created_at END
+         RETURNING request_id, input_hash",
+    )
+    .bind::<Text, _>(key)
+    .bind::<SqlUuid, _>(request_id)
+    .bind::<Binary, _>(input_hash)
+    .get_result(conn)
+    .await?;
+    Ok(if holder.request_id == request_id {
+        Claimed::New
+    } else if holder.input_hash == input_hash {
+        Claimed::Replayed(holder.request_id)
+    } else {
+        Claimed::Reused
+    })
+}

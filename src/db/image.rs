@@ -1,0 +1,311 @@
+//! Images: the distinct URLs of a request, and what became of each.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::page::Page;
+use super::schema::{images, jobs, processing_requests};
+use super::{Connection, text_enum::text_enum};
+
+text_enum! {
+    /// Where an image is in its life. The last three are final.
+    pub enum ImageStatus {
+        Pending = "PENDING",
+        Processing = "PROCESSING",
+        Retrying = "RETRYING",
+        Succeeded = "SUCCEEDED",
+        Failed = "FAILED",
+        Canceled = "CANCELED",
+    }
+}
+
+text_enum! {
+    /// How an image succeeded.
+    pub enum ImageOutcome {
+        Compressed = "COMPRESSED",
+        KeptOriginal = "KEPT_ORIGINAL",
+    }
+}
+
+text_enum! {
+    /// Why an image has no output.
+    pub enum ImageErrorCode {
+        BlockedAddress = "BLOCKED_ADDRESS",
+        DnsFailure = "DNS_FAILURE",
+        ConnectFailure = "CONNECT_FAILURE",
+        TlsFailure = "TLS_FAILURE",
+        Timeout = "TIMEOUT",
+        ConnectionLost = "CONNECTION_LOST",
+        TooManyRedirects = "TOO_MANY_REDIRECTS",
+        HttpNotFound = "HTTP_NOT_FOUND",
+        HttpForbidden = "HTTP_FORBIDDEN",
+        HttpThrottled = "HTTP_THROTTLED",
+        HttpClientError = "HTTP_CLIENT_ERROR",
+        HttpServerError = "HTTP_SERVER_ERROR",
+        TooManyBytes = "TOO_MANY_BYTES",
+        TooManyPixels = "TOO_MANY_PIXELS",
+        HtmlPage = "HTML_PAGE",
+        NotAnImage = "NOT_AN_IMAGE",
+        UnsupportedFormat = "UNSUPPORTED_FORMAT",
+        CorruptImage = "CORRUPT_IMAGE",
+        CompressionFailure = "COMPRESSION_FAILURE",
+        StorageFailure = "STORAGE_FAILURE",
+        WorkerCrashed = "WORKER_CRASHED",
+        Internal = "INTERNAL",
+    }
+}
+
+impl ImageErrorCode {
+    /// Trying again later, with nothing changed, may help.
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::DnsFailure
+                | Self::ConnectFailure
+                | Self::Timeout
+                | Self::ConnectionLost
+                | Self::HttpThrottled
+                | Self::HttpServerError
+                | Self::StorageFailure
+                | Self::WorkerCrashed
+                | Self::Internal
+        )
+    }
+}
+
+/// A row of `images`. Its `status` says only whether it ended; see [`ImageState`].
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = images, check_for_backend(diesel::pg::Pg))]
+pub struct Image {
+    pub id: Uuid,
+    pub request_id: Uuid,
+    pub position: i32,
+    pub input_url: String,
+    pub outcome: Option<ImageOutcome>,
+    pub error_code: Option<ImageErrorCode>,
+    pub error_message: Option<String>,
+    pub http_status: Option<i32>,
+    pub warnings: Vec<String>,
+    pub source_format: Option<String>,
+    pub source_bytes: Option<i64>,
+    pub source_width: Option<i32>,
+    pub source_height: Option<i32>,
+    pub source_sha256: Option<Vec<u8>>,
+    pub output_format: Option<String>,
+    pub output_bytes: Option<i64>,
+    pub output_width: Option<i32>,
+    pub output_height: Option<i32>,
+    pub output_sha256: Option<Vec<u8>>,
+    pub output_key: Option<String>,
+    pub receipt: Option<serde_json::Value>,
+    pub attempt_count: i32,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub revision: i64,
+}
+
+/// An image with what its job adds to it while it has not ended.
+#[derive(Debug, Clone, Queryable)]
+pub struct ImageState {
+    pub image: Image,
+    pub status: ImageStatus,
+    /// When the next attempt is due, while the image waits for one.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Attempts that failed so far, while the image has not ended.
+    pub failed_attempts: Option<i32>,
+}
+
+/// Which images a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct ImageFilter {
+    pub statuses: Option<Vec<ImageStatus>>,
+    pub error_codes: Option<Vec<ImageErrorCode>>,
+}
+
+/// What [`Image::assignment`] tells a worker.
+#[derive(Debug, Clone, Queryable)]
+pub struct Assignment {
+    pub image_id: Uuid,
+    pub request_id: Uuid,
+    pub input_url: String,
+    pub settings: serde_json::Value,
+    pub started: bool,
+    pub cancel_requested: bool,
+}
+
+/// Failed images of a request with the same cause and host.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct FailureGroup {
+    #[diesel(sql_type = Text)]
+    pub code: ImageErrorCode,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub host: Option<String>,
+    #[diesel(sql_type = Integer)]
+    pub count: i32,
+    #[diesel(sql_type = SqlUuid)]
+    pub example_id: Uuid,
+}
+
+/// The status a client sees: the image's own once it ended, its job's before.
+const STATUS: &str = "CASE WHEN images.status <> 'PENDING' THEN images.status
+     WHEN jobs.state = 'RUNNING' THEN 'PROCESSING'
+     WHEN jobs.state = 'WAITING' OR jobs.attempts > 0 THEN 'RETRYING'
+     ELSE 'PENDING' END";
+const NEXT_ATTEMPT_AT: &str = "CASE WHEN jobs.state = 'WAITING' THEN jobs.run_at END";
+
+/// `images` with the job of each, selected as [`ImageState`].
+macro_rules! states {
+    () => {
+        images::table
+            .left_join(jobs::table.on(jobs::id.eq(images::id)))
+            .select((
+                Image::as_select(),
+                sql::<Text>(STATUS),
+                sql::<Nullable<diesel::sql_types::Timestamptz>>(NEXT_ATTEMPT_AT),
+                jobs::attempts.nullable(),
+            ))
+    };
+}
+
+impl Image {
+    /// Stores the distinct URLs of a new request: `ids[i]` is the image of `urls[i]`, whose position is `first + i`.
+    pub async fn insert(
+        conn: &mut Connection,
+        request_id: Uuid,
+        first: i32,
+        ids: &[Uuid],
+        urls: &[&str],
+    ) -> QueryResult<()> {
+        diesel::sql_query(
+            "INSERT INTO images (id, request_id, position, input_url)
+             SELECT id, $1, $2 + ordinality - 1, url FROM unnest($3, $4) WITH ORDINALITY AS new(id, url, ordinality)",
+        )
+        .bind::<SqlUuid, _>(request_id)
+        .bind::<Integer, _>(first)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<Text>, _>(urls)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
+    /// These images, in no particular order.
+    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<ImageState>> {
+        states!().filter(images::id.eq_any(ids)).load(conn).await
+    }
+
+    /// A page of a request's images in the order of the CSV. Keys are positions.
+    pub async fn page(
+        conn: &mut Connection,
+        request_id: Uuid,
+        filter: &ImageFilter,
+        page: &Page<i32>,
+    ) -> QueryResult<Vec<ImageState>> {
+        let mut rows = states!()
+            .filter(images::request_id.eq(request_id))
+            .limit(page.limit)
+            .into_boxed();
+        if let Some(statuses) = &filter.statuses {
+            let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+            rows = rows.filter(sql::<Text>(STATUS).eq_any(words));
+        }
+        if let Some(codes) = &filter.error_codes {
+            rows = rows.filter(images::error_code.eq_any(codes.clone()));
+        }
+        if let Some(after) = page.after {
+            rows = rows.filter(images::position.gt(after));
+        }
+        if let Some(before) = page.before {
+            rows = rows.filter(images::position.lt(before));
+        }
+        let rows = if page.backwards {
+            rows.order(images::position.desc())
+        } else {
+            rows.order(images::position.asc())
+        };
+        Ok(page.in_order(rows.load(conn).await?))
+    }
+
+    /// The ended images of a request that changed after `revision`, in the order they ended.
+    pub async fn ended_after(
+        conn: &mut Connection,
+        request_id: Uuid,
+        revision: i64,
+        limit: i64,
+    ) -> QueryResult<Vec<ImageState>> {
+        states!()
+            .filter(
+                images::request_id
+                    .eq(request_id)
+                    .and(images::revision.gt(revision))
+                    .and(images::revision.gt(0)),
+            )
+            .order(images::revision)
+            .limit(limit)
+            .load(conn)
+            .await
+    }
+
+    /// What a worker needs to know to process an image; `None` when the image is gone or has ended.
+    pub async fn assignment(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Assignment>> {
+        images::table
+            .inner_join(processing_requests::table)
+            .filter(images::id.eq(id).and(images::finished_at.is_null()))
+            .select((
+                images::id,
+                images::request_id,
+                images::input_url,
+                processing_requests::settings,
+                processing_requests::started_at.is_not_null(),
+                processing_requests::cancel_requested_at.is_not_null(),
+            ))
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// Where the output of an image is stored, with its format and hash, once it succeeded.
+    pub async fn output(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
+        images::table
+            .filter(images::id.eq(id).and(images::output_key.is_not_null()))
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
+    pub async fn failure_groups(conn: &mut Connection, request_id: Uuid) -> QueryResult<Vec<FailureGroup>> {
+        diesel::sql_query(
+            "SELECT error_code AS code, lower(substring(input_url FROM '^[a-zA-Z]+://(?:[^/?#@]*@)?([^/?#:]+)')) AS host,
+                    count(*)::int AS count, (array_agg(id ORDER BY position))[1] AS example_id
+               FROM images WHERE request_id = $1 AND status = 'FAILED'
+              GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 100",
+        )
+        .bind::<SqlUuid, _>(request_id)
+        .load(conn)
+        .await
+    }
+
+    /// Ends images that nobody works on any more because their request is canceled. Returns how many.
+    pub async fn cancel(conn: &mut Connection, request_id: Uuid, ids: &[Uuid]) -> QueryResult<usize> {
+        diesel::sql_query(
+            "WITH ended AS (
+                UPDATE images SET status = 'CANCELED', finished_at = now(), revision = r.revision + place
+                  FROM processing_requests r, unnest($2) WITH ORDINALITY AS gone(id, place)
+                 WHERE images.id = gone.id AND images.request_id = $1 AND r.id = $1 AND images.status = 'PENDING'
+                RETURNING images.revision
+             )
+             UPDATE processing_requests SET canceled = canceled + (SELECT count(*) FROM ended),
+                    revision = greatest(revision, (SELECT max(revision) FROM ended))
+              WHERE id = $1",
+        )
+        .bind::<SqlUuid, _>(request_id)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .execute(conn)
+        .await
+    }
+}

@@ -1,0 +1,283 @@
+//! Processing requests: one uploaded CSV and the counters of everything that came of it.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::page::Page;
+use super::schema::processing_requests;
+use super::{Connection, text_enum::text_enum};
+
+text_enum! {
+    /// Where a request is in its life. The last four are final.
+    pub enum RequestStatus {
+        Pending = "PENDING",
+        Processing = "PROCESSING",
+        Completed = "COMPLETED",
+        CompletedWithErrors = "COMPLETED_WITH_ERRORS",
+        Failed = "FAILED",
+        Canceled = "CANCELED",
+    }
+}
+
+impl RequestStatus {
+    /// Nothing of the request will change any more.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Processing)
+    }
+}
+
+/// A row of `processing_requests`.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = processing_requests, check_for_backend(diesel::pg::Pg))]
+pub struct ProcessingRequest {
+    pub id: Uuid,
+    pub filename: Option<String>,
+    pub label: Option<String>,
+    pub status: RequestStatus,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub settings: serde_json::Value,
+    pub webhook_url: Option<String>,
+    pub csv_byte_size: i64,
+    pub csv_encoding: String,
+    pub csv_delimiter: String,
+    pub csv_row_count: i32,
+    pub csv_accepted_row_count: i32,
+    pub csv_rejected_row_count: i32,
+    pub csv_issue_count: i32,
+    pub csv_error_count: i32,
+    pub csv_extra_columns: Vec<String>,
+    pub total: i32,
+    pub succeeded: i32,
+    pub failed: i32,
+    pub canceled: i32,
+    pub kept_original: i32,
+    pub target_missed: i32,
+    pub input_bytes: i64,
+    pub output_bytes: i64,
+    pub revision: i64,
+}
+
+/// What is known of a request when it is submitted.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = processing_requests)]
+pub struct NewProcessingRequest {
+    pub id: Uuid,
+    pub filename: Option<String>,
+    pub label: Option<String>,
+    pub settings: serde_json::Value,
+    pub webhook_url: Option<String>,
+    pub csv_byte_size: i64,
+    pub csv_encoding: String,
+    pub csv_delimiter: String,
+    pub csv_row_count: i32,
+    pub csv_accepted_row_count: i32,
+    pub csv_rejected_row_count: i32,
+    pub csv_issue_count: i32,
+    pub csv_error_count: i32,
+    pub csv_extra_columns: Vec<String>,
+    pub total: i32,
+}
+
+/// How far a request is, read in one statement so that its numbers add up.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Progress {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Integer)]
+    pub total: i32,
+    #[diesel(sql_type = Integer)]
+    pub processing: i32,
+    #[diesel(sql_type = Integer)]
+    pub retrying: i32,
+    #[diesel(sql_type = Integer)]
+    pub succeeded: i32,
+    #[diesel(sql_type = Integer)]
+    pub failed: i32,
+    #[diesel(sql_type = Integer)]
+    pub canceled: i32,
+    #[diesel(sql_type = BigInt)]
+    pub revision: i64,
+    /// Images ended a second over the latest of them; `None` while nothing runs or there is too little evidence.
+    #[diesel(sql_type = Nullable<diesel::sql_types::Double>)]
+    pub images_per_second: Option<f64>,
+}
+
+impl Progress {
+    /// Images that have ended, one way or another.
+    pub fn ended(&self) -> i32 {
+        self.succeeded + self.failed + self.canceled
+    }
+
+    /// 0–100; 100 only when every image has ended.
+    pub fn percent(&self) -> f64 {
+        // A thousandth below: of a million images the last one still shows.
+        let percent = 100.0 * f64::from(self.ended()) / f64::from(self.total.max(1));
+        if self.ended() == self.total {
+            100.0
+        } else {
+            percent.min(99.999)
+        }
+    }
+
+    /// Images nobody has started on.
+    pub fn pending(&self) -> i32 {
+        self.total - self.processing - self.retrying - self.ended()
+    }
+}
+
+/// Which requests a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct RequestFilter {
+    pub statuses: Option<Vec<RequestStatus>>,
+    pub label: Option<String>,
+}
+
+impl ProcessingRequest {
+    /// The request with this id.
+    pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
+        processing_requests::table
+            .find(id)
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// The requests with these ids, in no particular order.
+    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+        let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
+        rows.select(Self::as_select()).load(conn).await
+    }
+
+    /// A page of requests, the newest first. Keys are ids: UUIDv7 grow with time.
+    pub async fn page(conn: &mut Connection, filter: &RequestFilter, page: &Page<Uuid>) -> QueryResult<Vec<Self>> {
+        use processing_requests::{id, label, status};
+        let mut rows = processing_requests::table
+            .select(Self::as_select())
+            .limit(page.limit)
+            .into_boxed();
+        if let Some(statuses) = &filter.statuses {
+            rows = rows.filter(status.eq_any(statuses.clone()));
+        }
+        if let Some(wanted) = &filter.label {
+            rows = rows.filter(label.eq(wanted.clone()));
+        }
+        if let Some(after) = page.after {
+            rows = rows.filter(id.lt(after));
+        }
+        if let Some(before) = page.before {
+            rows = rows.filter(id.gt(before));
+        }
+        let rows = if page.backwards {
+            rows.order(id.asc())
+        } else {
+            rows.order(id.desc())
+        };
+        Ok(page.in_order(rows.load(conn).await?))
+    }
+
+    /// Stores a new request.
+    pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
+        diesel::insert_into(processing_requests::table)
+            .values(new)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// The first of a request's images is being worked on. Returns whether this call made the difference.
+    pub async fn start(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
+        use processing_requests::{revision, started_at, status};
+        let pending =
+            processing_requests::table.filter(processing_requests::id.eq(id).and(status.eq(RequestStatus::Pending)));
+        let started = diesel::update(pending)
+            .set((
+                status.eq(RequestStatus::Processing),
+                started_at.eq(diesel::dsl::now),
+                revision.eq(revision + 1),
+            ))
+            .execute(conn)
+            .await?;
+        Ok(started > 0)
+    }
+
+    /// Asks for a request to stop. Returns whether it was still running and had not been asked before.
+    pub async fn request_cancel(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
+        use processing_requests::{cancel_requested_at, finished_at, revision};
+        let running = processing_requests::table.filter(
+            processing_requests::id
+                .eq(id)
+                .and(finished_at.is_null())
+                .and(cancel_requested_at.is_null()),
+        );
+        let asked = diesel::update(running)
+            .set((cancel_requested_at.eq(diesel::dsl::now), revision.eq(revision + 1)))
+            .execute(conn)
+            .await?;
+        Ok(asked > 0)
+    }
+
+    /// Locks these requests until the transaction ends, in one order for everyone, so that two settling workers can
+    /// never wait for each other.
+    pub async fn lock(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+        let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
+        rows.order(processing_requests::id)
+            .select(Self::as_select())
+            .for_no_key_update()
+            .load(conn)
+            .await
+    }
+
+    /// 1 − output ÷ input; 0 when there is no input.
+    pub fn saved_ratio(&self) -> f64 {
+        if self.input_bytes == 0 {
+            0.0
+        } else {
+            1.0 - self.output_bytes as f64 / self.input_bytes as f64
+        }
+    }
+
+    /// How far these requests are, each read in one statement.
+    pub async fn progress(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Progress>> {
+        diesel::sql_query(
+            "SELECT r.id, r.total, r.succeeded, r.failed, r.canceled, r.revision,
+                    coalesce(j.processing, 0)::int AS processing, coalesce(j.retrying, 0)::int AS retrying,
+                    CASE WHEN r.finished_at IS NULL THEN pace.images_per_second END AS images_per_second
+               FROM processing_requests r
+               LEFT JOIN LATERAL (
+                    SELECT count(*) FILTER (WHERE state = 'RUNNING') AS processing,
+                           count(*) FILTER (WHERE state = 'WAITING' OR (state = 'READY' AND attempts > 0)) AS retrying
+                      FROM jobs
+                     WHERE jobs.group_id = r.id AND kind = 'process_image' AND r.finished_at IS NULL
+                       AND (state IN ('RUNNING', 'WAITING') OR attempts > 0)
+               ) j ON true
+               LEFT JOIN LATERAL (
+                    SELECT (count(*) / nullif(extract(epoch FROM now() - min(finished_at)), 0))::float8 AS images_per_second
+                      FROM (SELECT finished_at FROM images
+                             WHERE request_id = r.id AND revision > 0 ORDER BY revision DESC LIMIT 256) latest
+                     WHERE finished_at > now() - interval '15 seconds'
+                    HAVING count(*) >= 3
+               ) pace ON r.finished_at IS NULL
+              WHERE r.id = ANY($1)",
+        )
+        .bind::<Array<SqlUuid>, _>(ids)
+        .load(conn)
+        .await
+    }
+}
+
+/// Wakes whoever watches this request, in every process, when the transaction commits.
+pub async fn announce(conn: &mut Connection, id: Uuid) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_notify($1, $2)")
+        .bind::<diesel::sql_types::Text, _>(crate::events::REQUESTS)
+        .bind::<diesel::sql_types::Text, _>(id.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The tables as diesel sees them; written by `diesel print-schema` from `migrations/`.
+
+diesel::table! {
+    csv_issues (request_id, position) {
+        request_id -> Uuid,
+        position -> Int4,
+        severity -> Text,
+        code -> Text,
+        message -> Text,
+        line -> Int4,
+        row_number -> Nullable<Int4>,
+        column_name -> Nullable<Text>,
+        value -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (key) {
+        key -> Text,
+        request_id -> Uuid,
+        input_hash -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    images (id) {
+        id -> Uuid,
+        request_id -> Uuid,
+        position -> Int4,
+        input_url -> Text,
+        status -> Text,
+        outcome -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        http_status -> Nullable<Int4>,
+        warnings -> Array<Text>,
+        source_format -> Nullable<Text>,
+        source_bytes -> Nullable<Int8>,
+        source_width -> Nullable<Int4>,
+        source_height -> Nullable<Int4>,
+        source_sha256 -> Nullable<Bytea>,
+        output_format -> Nullable<Text>,
+        output_bytes -> Nullable<Int8>,
+        output_width -> Nullable<Int4>,
+        output_height -> Nullable<Int4>,
+        output_sha256 -> Nullable<Bytea>,
+        output_key -> Nullable<Text>,
+        receipt -> Nullable<Jsonb>,
+        attempt_count -> Int4,
+        finished_at -> Nullable<Timestamptz>,
+        revision -> Int8,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Uuid,
+        kind -> Text,
+        group_id -> Uuid,
+        state -> Text,
+        rank -> Timestamptz,
+        run_at -> Timestamptz,
+        lease -> Int8,
+        worker_id -> Nullable<Uuid>,
+        attempts -> Int4,
+        crashes -> Int4,
+        last_error -> Nullable<Text>,
+        enqueued_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    processing_requests (id) {
+        id -> Uuid,
+        filename -> Nullable<Text>,
+        label -> Nullable<Text>,
+        status -> Text,
+        created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        cancel_requested_at -> Nullable<Timestamptz>,
+        settings -> Jsonb,
+        webhook_url -> Nullable<Text>,
+        csv_byte_size -> Int8,
+        csv_encoding -> Text,
+        csv_delimiter -> Text,
+        csv_row_count -> Int4,
+        csv_accepted_row_count -> Int4,
+        csv_rejected_row_count -> Int4,
+        csv_issue_count -> Int4,
+        csv_error_count -> Int4,
+        csv_extra_columns -> Array<Text>,
+        total -> Int4,
+        succeeded -> Int4,
+        failed -> Int4,
+        canceled -> Int4,
+        kept_original -> Int4,
+        target_missed -> Int4,
+        input_bytes -> Int8,
+        output_bytes -> Int8,
+        revision -> Int8,
+    }
+}
+
+diesel::table! {
+    product_images (product_id, position) {
+        product_id -> Uuid,
+        position -> Int4,
+        image_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    products (id) {
+        id -> Uuid,
+        request_id -> Uuid,
+        row_number -> Int4,
+        accepted -> Bool,
+        serial_number -> Nullable<Text>,
+        name -> Text,
+        input_urls -> Array<Text>,
+        extra -> Array<Text>,
+    }
+}
+
+diesel::table! {
+    secrets (name) {
+        name -> Text,
+        value -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_attempts (delivery_id, number) {
+        delivery_id -> Uuid,
+        number -> Int4,
+        started_at -> Timestamptz,
+        duration_ms -> Int4,
+        http_status -> Nullable<Int4>,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Uuid,
+        request_id -> Uuid,
+        url -> Text,
+        body -> Text,
+        status -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    workers (id) {
+        id -> Uuid,
+        hostname -> Text,
+        pid -> Int4,
+        started_at -> Timestamptz,
+        heartbeat_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(csv_issues -> processing_requests (request_id));
+diesel::joinable!(idempotency_keys -> processing_requests (request_id));
+diesel::joinable!(images -> processing_requests (request_id));
+diesel::joinable!(product_images -> images (image_id));
+diesel::joinable!(product_images -> products (product_id));
+diesel::joinable!(products -> processing_requests (request_id));
+diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery_id));
+diesel::joinable!(webhook_deliveries -> processing_requests (request_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    csv_issues,
+    idempotency_keys,
+    images,
+    jobs,
+    processing_requests,
+    product_images,
+    products,
+    secrets,
+    webhook_attempts,
+    webhook_deliveries,
+    workers,
+);

@@ -1,0 +1,134 @@
+//! The statements that end images and requests. The caller holds the requests' locks ([`ProcessingRequest::lock`]).
+//!
+//! [`ProcessingRequest::lock`]: super::request::ProcessingRequest::lock
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Jsonb, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::image::{ImageErrorCode, ImageOutcome, ImageStatus};
+
+/// How one image ended.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Settlement {
+    pub id: Uuid,
+    pub request_id: Uuid,
+    /// One of the final ones.
+    pub status: ImageStatus,
+    pub attempt_count: i32,
+    #[serde(flatten)]
+    pub output: Option<Output>,
+    #[serde(flatten)]
+    pub error: Option<Error>,
+}
+
+/// What a succeeded image has.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Output {
+    pub outcome: ImageOutcome,
+    pub warnings: Vec<String>,
+    pub source_format: String,
+    pub source_bytes: i64,
+    pub source_width: i32,
+    pub source_height: i32,
+    /// Hexadecimal, like `output_sha256`.
+    pub source_sha256: String,
+    pub output_format: String,
+    pub output_bytes: i64,
+    pub output_width: i32,
+    pub output_height: i32,
+    pub output_sha256: String,
+    pub output_key: String,
+    pub receipt: serde_json::Value,
+}
+
+/// Why a failed image has no output.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Error {
+    pub error_code: ImageErrorCode,
+    pub error_message: String,
+    pub http_status: Option<i32>,
+}
+
+/// Ends these images, each exactly once, and moves their requests' counters and revisions with them. Each image gets a
+/// revision of its own, the next of its request. An image that has ended before is left alone.
+pub async fn images(conn: &mut Connection, settlements: &[Settlement]) -> QueryResult<()> {
+    let settlements =
+        serde_json::to_value(settlements).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    diesel::sql_query(
+        "WITH ending AS (
+            SELECT e.*, row_number() OVER (PARTITION BY e.request_id ORDER BY e.id) AS place
+              FROM jsonb_to_recordset($1) AS e(
+                id uuid, request_id uuid, status text, attempt_count int, outcome text, warnings text[],
+                source_format text, source_bytes bigint, source_width int, source_height int, source_sha256 text,
+                output_format text, output_bytes bigint, output_width int, output_height int, output_sha256 text,
+                output_key text, receipt jsonb, error_code text, error_message text, http_status int)
+         ), ended AS (
+            UPDATE images SET
+                status = e.status, outcome = e.outcome, warnings = coalesce(e.warnings, '{}'),
+                source_format = e.source_format, source_bytes = e.source_bytes, source_width = e.source_width,
+                source_height = e.source_height, source_sha256 = decode(e.source_sha256, 'hex'),
+                output_format = e.output_format, output_bytes = e.output_bytes, output_width = e.output_width,
+                output_height = e.output_height, output_sha256 = decode(e.output_sha256, 'hex'), output_key = e.output_key,
+                receipt = e.receipt, error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
+                attempt_count = e.attempt_count, finished_at = now(), revision = r.revision + e.place
+              FROM ending e JOIN processing_requests r ON r.id = e.request_id
+             WHERE images.id = e.id AND images.status = 'PENDING'
+            RETURNING images.*
+         ), delta AS (
+            SELECT request_id, max(revision) AS revision,
+                   count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
+                   count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                   count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+                   count(*) FILTER (WHERE outcome = 'KEPT_ORIGINAL') AS kept_original,
+                   count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
+                   coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+              FROM ended GROUP BY request_id
+         )
+         UPDATE processing_requests r SET
+                revision = d.revision, succeeded = r.succeeded + d.succeeded, failed = r.failed + d.failed,
+                canceled = r.canceled + d.canceled, kept_original = r.kept_original + d.kept_original,
+                target_missed = r.target_missed + d.target_missed, input_bytes = r.input_bytes + d.input_bytes,
+                output_bytes = r.output_bytes + d.output_bytes
+           FROM delta d WHERE r.id = d.request_id",
+    )
+    .bind::<Jsonb, _>(settlements)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives requests whose images changed without ending, such as by waiting for another attempt, a new revision.
+pub async fn touch(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<()> {
+    use super::schema::processing_requests::{id, revision, table};
+    diesel::update(table.filter(id.eq_any(request_ids)))
+        .set(revision.eq(revision + 1))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends those of these requests whose last image has ended. Returns the ones it ended.
+pub async fn finish_requests(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Finished {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let finished: Vec<Finished> = diesel::sql_query(
+        "UPDATE processing_requests SET
+                finished_at = now(), started_at = coalesce(started_at, now()), revision = revision + 1,
+                status = CASE WHEN canceled > 0 THEN 'CANCELED'
+                              WHEN succeeded = 0 THEN 'FAILED'
+                              WHEN failed > 0 OR csv_error_count > 0 THEN 'COMPLETED_WITH_ERRORS'
+                              ELSE 'COMPLETED' END
+          WHERE id = ANY($1) AND finished_at IS NULL AND succeeded + failed + canceled = total
+         RETURNING id",
+    )
+    .bind::<Array<SqlUuid>, _>(request_ids)
+    .load(conn)
+    .await?;
+    Ok(finished.into_iter().map(|request| request.id).collect())
+}

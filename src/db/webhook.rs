@@ -1,0 +1,127 @@
+//! Webhook deliveries and the log of their attempts.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::schema::{webhook_attempts, webhook_deliveries};
+use super::{Connection, text_enum::text_enum};
+
+text_enum! {
+    /// Where a delivery is in its life.
+    pub enum WebhookDeliveryStatus {
+        Pending = "PENDING",
+        Delivered = "DELIVERED",
+        Retrying = "RETRYING",
+        Exhausted = "EXHAUSTED",
+        /// The receiver answered 410.
+        Refused = "REFUSED",
+    }
+}
+
+/// A row of `webhook_deliveries`.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = webhook_deliveries, check_for_backend(diesel::pg::Pg))]
+pub struct WebhookDelivery {
+    pub id: Uuid,
+    pub request_id: Uuid,
+    pub url: String,
+    pub body: String,
+    pub status: WebhookDeliveryStatus,
+}
+
+/// A row of `webhook_attempts`.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = webhook_attempts, check_for_backend(diesel::pg::Pg))]
+pub struct WebhookAttempt {
+    pub delivery_id: Uuid,
+    pub number: i32,
+    pub started_at: DateTime<Utc>,
+    pub duration_ms: i32,
+    pub http_status: Option<i32>,
+    pub error: Option<String>,
+}
+
+impl WebhookDelivery {
+    /// Stores a delivery; `body` is what every attempt will send.
+    pub async fn insert(conn: &mut Connection, id: Uuid, request_id: Uuid, url: &str, body: &str) -> QueryResult<()> {
+        use webhook_deliveries as table;
+        diesel::insert_into(table::table)
+            .values((
+                table::id.eq(id),
+                table::request_id.eq(request_id),
+                table::url.eq(url),
+                table::body.eq(body),
+            ))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// The delivery with this id.
+    pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
+        webhook_deliveries::table
+            .find(id)
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// The delivery of this request.
+    pub async fn of_request(conn: &mut Connection, request_id: Uuid) -> QueryResult<Option<Self>> {
+        let rows = webhook_deliveries::table.filter(webhook_deliveries::request_id.eq(request_id));
+        rows.select(Self::as_select()).first(conn).await.optional()
+    }
+
+    /// When the next attempt is due: its job's time, while there is one.
+    pub async fn next_attempt_at(conn: &mut Connection, id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
+        use super::schema::jobs;
+        jobs::table.find(id).select(jobs::run_at).first(conn).await.optional()
+    }
+
+    /// Where the delivery stands now.
+    pub async fn set_status(conn: &mut Connection, id: Uuid, status: WebhookDeliveryStatus) -> QueryResult<()> {
+        diesel::update(webhook_deliveries::table.find(id))
+            .set(webhook_deliveries::status.eq(status))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
+
+impl WebhookAttempt {
+    /// The attempts of a delivery, the first one first.
+    pub async fn of_delivery(conn: &mut Connection, delivery_id: Uuid) -> QueryResult<Vec<Self>> {
+        webhook_attempts::table
+            .filter(webhook_attempts::delivery_id.eq(delivery_id))
+            .order(webhook_attempts::number)
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// Logs an attempt; its number is the next of its delivery.
+    pub async fn log(
+        conn: &mut Connection,
+        delivery_id: Uuid,
+        duration_ms: i32,
+        http_status: Option<i32>,
+        error: Option<&str>,
+    ) -> QueryResult<()> {
+        use diesel::sql_types::{Integer, Nullable, Text, Uuid as SqlUuid};
+        diesel::sql_query(
+            "INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, http_status, error)
+             SELECT $1, coalesce(max(number), 0) + 1, now() - make_interval(secs => $2 / 1000.0), $2, $3, $4
+               FROM webhook_attempts WHERE delivery_id = $1",
+        )
+        .bind::<SqlUuid, _>(delivery_id)
+        .bind::<Integer, _>(duration_ms)
+        .bind::<Nullable<Integer>, _>(http_status)
+        .bind::<Nullable<Text>, _>(error)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}

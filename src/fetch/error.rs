@@ -1,0 +1,258 @@
+//! Why an image could not be downloaded, in a sentence a catalogue editor can act on.
+//! Says for each failure whether trying again can help, and when.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use super::gate::Closed;
+use crate::guard::{Blocked, Failure};
+
+/// The cause underneath, for the log.
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a fetch failed. The message is for whoever supplied the URL; `source()` is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("This URL cannot be used: {reason}.")]
+    InvalidUrl { reason: String, source: Option<Cause> },
+    #[error("The image may not be downloaded from {host}: {source}.")]
+    BlockedAddress { host: String, source: Blocked },
+    #[error("The host {host} could not be found. Check the spelling of its name.")]
+    DnsFailure { host: String, source: Cause },
+    #[error("No connection to {host} could be made.")]
+    ConnectFailure { host: String, source: Cause },
+    #[error("No secure connection to {host} could be made: its certificate is missing, expired or not trusted.")]
+    TlsFailure { host: String, source: Cause },
+    #[error("The download took too long: {}.", during.sentence(.after))]
+    Timeout { during: Stage, after: Duration },
+    #[error("The host broke off before the image was complete.")]
+    ConnectionLost { source: Option<Cause> },
+    #[error("The URL redirects more than {limit} times. Use the address it ends at, if there is one.")]
+    TooManyRedirects { limit: usize },
+    #[error("The host answered {}.", status_sentence(.status))]
+    Http { status: u16, retry_after: Option<Duration> },
+    #[error("The file is larger than the limit of {}. Supply a smaller image.", size(.limit))]
+    TooManyBytes { limit: u64 },
+    #[error(
+        "The host sent the image in the encoding {encoding:?}, which was not asked for; it must send it unencoded."
+    )]
+    ContentEncoding { encoding: String },
+    /// Not tried: the host let the requests before this one go unanswered.
+    #[error("The host {host} does not answer at the moment.")]
+    HostDown { host: String, retry_after: Duration },
+    /// Not tried: no slot of the host came free in time, because it is slow or because we are.
+    #[error("The download did not get its turn: too many others from {host} were still under way.")]
+    HostBusy { host: String },
+}
+
+/// What a fetch was waiting for when its time ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Name resolution, TCP and TLS.
+    Connect,
+    /// The head of the answer.
+    FirstByte,
+    /// More of the body, at the minimum rate.
+    Body,
+    /// The download as a whole.
+    Total,
+}
+
+impl Stage {
+    fn sentence(self, after: &Duration) -> String {
+        let seconds = (after.as_secs_f64() * 10.0).round() / 10.0;
+        match self {
+            Stage::Connect => format!("there was no connection after {seconds} s"),
+            Stage::FirstByte => format!("there was no answer after {seconds} s"),
+            Stage::Body => {
+                format!("the image arrived too slowly, after {seconds} s it was given up")
+            }
+            Stage::Total => format!("it was not complete after {seconds} s"),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the same URL may work later. DNS, connection, timeout, a body cut short, 408, 425, 429 and 5xx may;
+    /// everything else stays as it is until somebody changes something.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::DnsFailure { .. }
+            | Error::ConnectFailure { .. }
+            | Error::Timeout { .. }
+            | Error::ConnectionLost { .. }
+            | Error::HostDown { .. }
+            | Error::HostBusy { .. } => true,
+            Error::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            Error::InvalidUrl { .. }
+            | Error::BlockedAddress { .. }
+            | Error::TlsFailure { .. }
+            | Error::TooManyRedirects { .. }
+            | Error::TooManyBytes { .. }
+            | Error::ContentEncoding { .. } => false,
+        }
+    }
+
+    /// How long the host asked to be left alone, at most an hour, or is left alone because it is down.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Http { retry_after, .. } => *retry_after,
+            Error::HostDown { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status the host answered, where that is why the fetch failed.
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Error::Http { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Sorts a refusal: a URL that could never work is invalid, an address that only we refuse is blocked.
+    pub(super) fn from_blocked(reason: Blocked, host: &str) -> Error {
+        match reason {
+            Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost => Error::InvalidUrl {
+                reason: reason.to_string(),
+                source: Some(reason.into()),
+            },
+            Blocked::Port(_) | Blocked::Address { .. } | Blocked::Own(_) => Error::BlockedAddress {
+                host: host.to_owned(),
+                source: reason,
+            },
+        }
+    }
+
+    /// Sorts a fetch that its host's gate did not let in.
+    pub(super) fn from_closed(closed: Closed, host: &str) -> Error {
+        let host = host.to_owned();
+        match closed {
+            Closed::Asked { status, left } => Error::Http {
+                status,
+                retry_after: Some(left),
+            },
+            Closed::Down { left } => Error::HostDown {
+                host,
+                retry_after: left,
+            },
+            Closed::Busy => Error::HostBusy { host },
+        }
+    }
+
+    /// Sorts a request that got no answer.
+    pub(super) fn from_failure(failure: Failure, host: &str, connect_timeout: Duration) -> Error {
+        let is_tls = failure.is_tls();
+        let error = match failure {
+            Failure::Blocked(reason) => return Error::from_blocked(reason, host),
+            Failure::Http(error) => error,
+        };
+        let host = host.to_owned();
+        if error.is_builder() {
+            let reason = "it cannot be requested".to_owned();
+            Error::InvalidUrl {
+                reason,
+                source: Some(error.into()),
+            }
+        } else if !error.is_connect() {
+            Error::ConnectionLost {
+                source: Some(error.into()),
+            }
+        } else if error.is_dns() {
+            Error::DnsFailure {
+                host,
+                source: error.into(),
+            }
+        } else if is_tls {
+            Error::TlsFailure {
+                host,
+                source: error.into(),
+            }
+        } else if error.is_timeout() {
+            Error::Timeout {
+                during: Stage::Connect,
+                after: connect_timeout,
+            }
+        } else {
+            Error::ConnectFailure {
+                host,
+                source: error.into(),
+            }
+        }
+    }
+}
+
+fn status_sentence(status: &u16) -> String {
+    let meaning = match status {
+        401 | 402 | 403 | 407 => "that the image is not public; it must be readable without signing in",
+        404 | 410 => "that there is no image at this URL",
+        408 | 425 | 429 => "that it is asked too often just now",
+        500..=599 => "that it has a problem of its own",
+        300..=399 => "with a redirect that leads nowhere",
+        _ => "that it does not give out this URL",
+    };
+    format!("{status}, {meaning}")
+}
+
+fn size(bytes: &u64) -> impl fmt::Display {
+    const MIB: u64 = 1024 * 1024;
+    match bytes % MIB {
+        0 => format!("{} MiB", bytes / MIB),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_sentences_a_catalogue_editor_can_act_on() {
+        let host = || "images.example".to_owned();
+        let reason = Blocked::Port(8443);
+        let http = |status| Error::Http {
+            status,
+            retry_after: None,
+        };
+        let after = Duration::from_millis(10_040);
+        for (error, expected) in [
+            (http(404), "The host answered 404, that there is no image at this URL."),
+            (
+                http(403),
+                "The host answered 403, that the image is not public; it must be readable without signing in.",
+            ),
+            (http(429), "The host answered 429, that it is asked too often just now."),
+            (http(502), "The host answered 502, that it has a problem of its own."),
+            (http(300), "The host answered 300, with a redirect that leads nowhere."),
+            (http(418), "The host answered 418, that it does not give out this URL."),
+            (
+                Error::Timeout {
+                    during: Stage::FirstByte,
+                    after,
+                },
+                "The download took too long: there was no answer after 10 s.",
+            ),
+            (
+                Error::TooManyBytes {
+                    limit: 25 * 1024 * 1024,
+                },
+                "The file is larger than the limit of 25 MiB. Supply a smaller image.",
+            ),
+            (
+                Error::BlockedAddress {
+                    host: host(),
+                    source: reason,
+                },
+                "The image may not be downloaded from images.example: \
+                 port 8443 is not one of the ports that may be contacted.",
+            ),
+            (
+                Error::from_blocked(Blocked::Credentials, "images.example"),
+                "This URL cannot be used: it carries a user name or password; remove it.",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

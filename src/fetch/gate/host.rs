@@ -1,0 +1,262 @@
+//! One host: its window of requests, its pauses, and whether it is down.
+//! A [`Slot`] gives itself back when it is dropped, so a cancelled fetch loses nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::lock;
+
+/// Downloads at once from a host not known yet.
+const START: usize = 8;
+
+/// So many requests in a row without any answer, and the host is down.
+const DOWN_AFTER: usize = 8;
+
+/// How long a host counts as down before it is tried again: doubles up to the second value while it stays so.
+const DOWN_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+
+/// What is known of one host.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// The largest window.
+    most: usize,
+    free: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Slots that exist, free and taken, less the `debt`.
+    window: usize,
+    /// Slots that vanish when they are given back, because they were taken when the window halved.
+    debt: usize,
+    /// The most requests there were at once since the window halved.
+    peak: usize,
+    slow_start: bool,
+    /// Successes since the window last grew; counted after slow start.
+    successes: usize,
+    /// Counts halvings; a slot of an earlier round says nothing about the window of this one.
+    round: u64,
+    paused: Option<Pause>,
+    /// Requests in a row that got no answer.
+    unanswered: usize,
+    down_until: Option<Instant>,
+    /// The next time it is down, it is for so long.
+    down_for: Duration,
+    used: Instant,
+}
+
+/// A host's `Retry-After`.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Instant,
+    /// The status it came with.
+    status: u16,
+}
+
+/// Why a fetch is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fetch) enum Closed {
+    /// The host asked, with `status`, for a pause that has longer `left` than is waited for here.
+    Asked { status: u16, left: Duration },
+    /// The host has not answered for a while and is tried again when `left` has passed.
+    Down { left: Duration },
+    /// No slot came free within `max_wait`.
+    Busy,
+}
+
+/// Leave to send one request. Dropped without an outcome it says nothing about the host.
+#[derive(Debug)]
+pub(in crate::fetch) struct Slot {
+    host: Arc<Host>,
+    permit: Option<OwnedSemaphorePermit>,
+    round: u64,
+}
+
+impl Host {
+    /// A host not known yet, to be given `most` requests at once at the most.
+    pub(super) fn new(most: usize) -> Host {
+        let window = START.min(most);
+        let state = State {
+            window,
+            debt: 0,
+            peak: 0,
+            slow_start: true,
+            successes: 0,
+            round: 0,
+            paused: None,
+            unanswered: 0,
+            down_until: None,
+            down_for: DOWN_FOR.0,
+            used: Instant::now(),
+        };
+        Host {
+            most,
+            free: Arc::new(Semaphore::new(window)),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Waits for a slot and for the end of a pause, for `max_wait` together.
+    pub(super) async fn enter(self: Arc<Host>, max_wait: Duration) -> Result<Slot, Closed> {
+        let deadline = Instant::now() + max_wait;
+        self.open(deadline).await?;
+        let permit = match timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => unreachable!("a gate's semaphore is never closed"),
+            Err(_) => return Err(Closed::Busy),
+        };
+        // A slot from here on: it gives the permit back as its host wants it.
+        let mut slot = Slot {
+            host: self,
+            permit: Some(permit),
+            round: 0,
+        };
+        // Things may have changed while this request queued.
+        slot.host.open(deadline).await?;
+        slot.round = slot.host.begin();
+        Ok(slot)
+    }
+
+    /// Whether something is known that would be missed: it was used within `remembered`, is paused or down.
+    pub(super) fn is_worth_remembering(&self, now: Instant, remembered: Duration) -> bool {
+        let state = self.state();
+        let paused = state.paused.is_some_and(|pause| pause.until > now);
+        let down = state.down_until.is_some_and(|until| until > now);
+        paused || down || now.saturating_duration_since(state.used) < remembered
+    }
+
+    /// Notes a request about to be sent; its round.
+    fn begin(&self) -> u64 {
+        let mut state = self.state();
+        let taken = (state.window + state.debt).saturating_sub(self.free.available_permits());
+        state.peak = state.peak.max(taken.min(state.window));
+        state.round
+    }
+
+    /// Free slots, the window, and the debt.
+    #[cfg(test)]
+    pub(super) fn accounts(&self) -> (usize, usize, usize) {
+        let state = self.state();
+        (self.free.available_permits(), state.window, state.debt)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Waits until the host is not paused, if that is before `deadline`.
+    async fn open(&self, deadline: Instant) -> Result<(), Closed> {
+        loop {
+            let (paused, down_until) = {
+                let state = self.state();
+                (state.paused, state.down_until)
+            };
+            let now = Instant::now();
+            if let Some(until) = down_until.filter(|until| *until > now) {
+                return Err(Closed::Down { left: until - now });
+            }
+            let Some(Pause { until, status }) = paused.filter(|pause| pause.until > now) else {
+                return Ok(());
+            };
+            if until > deadline {
+                return Err(Closed::Asked {
+                    status,
+                    left: until - now,
+                });
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+impl State {
+    fn answered(&mut self) {
+        self.unanswered = 0;
+        self.down_until = None;
+        self.down_for = DOWN_FOR.0;
+    }
+
+    /// Halves the window, unless the request of this `round` was under way when it was halved already.
+    fn halve(&mut self, round: u64, free: &Semaphore) {
+        if round != self.round {
+            return;
+        }
+        let less = self.window - (self.window / 2).max(1);
+        self.window -= less;
+        self.debt += less - free.forget_permits(less);
+        self.peak = 0;
+        self.slow_start = false;
+        self.successes = 0;
+        self.round += 1;
+    }
+}
+
+impl Slot {
+    /// The host answered, whatever it said: it copes.
+    pub(in crate::fetch) fn coped(self) {
+        let mut state = self.host.state();
+        state.answered();
+        // A window twice as wide as what was ever used of it says nothing about the host (RFC 7661).
+        if self.round != state.round || state.window >= state.peak * 2 {
+            return;
+        }
+        state.successes += 1;
+        let due = state.slow_start || state.successes >= state.window;
+        if due && state.window < self.host.most {
+            state.successes = 0;
+            state.window += 1;
+            if state.debt > 0 {
+                state.debt -= 1;
+            } else {
+                self.host.free.add_permits(1);
+            }
+        }
+    }
+
+    /// The host answered that it is overloaded, or was too slow with the rest of its answer.
+    pub(in crate::fetch) fn overloaded(self) {
+        let mut state = self.host.state();
+        state.answered();
+        state.halve(self.round, &self.host.free);
+    }
+
+    /// The host did not answer: no connection, or nothing came over it.
+    pub(in crate::fetch) fn unanswered(self) {
+        let mut state = self.host.state();
+        state.halve(self.round, &self.host.free);
+        state.unanswered += 1;
+        let now = Instant::now();
+        // Those still under way when it went down do not keep it down.
+        if state.unanswered >= DOWN_AFTER && state.down_until.is_none_or(|until| until <= now) {
+            state.down_until = Some(now + state.down_for);
+            state.down_for = (state.down_for * 2).min(DOWN_FOR.1);
+        }
+    }
+
+    /// The host asked, with `status`, not to be contacted for `wait`.
+    pub(in crate::fetch) fn pause(&self, status: u16, wait: Duration) {
+        let mut state = self.host.state();
+        let until = Instant::now() + wait;
+        if state.paused.is_none_or(|pause| pause.until < until) {
+            state.paused = Some(Pause { until, status });
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        let mut state = self.host.state();
+        state.used = Instant::now();
+        if state.debt > 0 {
+            state.debt -= 1;
+            permit.forget();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The gate without a network: what each outcome does to the window, and that no slot is lost.
+
+use futures_util::FutureExt;
+use tokio::task::unconstrained;
+
+use super::*;
+
+const ORIGIN: &str = "https://images.example";
+
+fn gates(max_per_host: usize) -> Gates {
+    Gates::new(max_per_host, Duration::from_secs(60))
+}
+
+/// What comes of asking for a slot; `None`: waiting.
+fn enter_now(gates: &Gates) -> Option<Result<Slot, Closed>> {
+    // Without this, tokio lets even what is ready wait once a task has done much.
+    unconstrained(gates.enter(ORIGIN)).now_or_never()
+}
+
+/// Takes every slot that is free now.
+fn fill(gates: &Gates) -> Vec<Slot> {
+    std::iter::from_fn(|| enter_now(gates)?.ok()).collect()
+}
+
+/// Fills the window and ends every request like this; how many there were.
+fn round(gates: &Gates, end: impl Fn(Slot)) -> usize {
+    let slots = fill(gates);
+    let count = slots.len();
+    slots.into_iter().for_each(end);
+    count
+}
+
+#[tokio::test]
+async fn the_window_doubles_each_round_then_halves_then_grows_by_one() {
+    let gates = gates(64);
+    let rounds: Vec<usize> = (0..6).map(|_| round(&gates, Slot::coped)).collect();
+    assert_eq!(rounds, [8, 16, 32, 64, 64, 64]);
+    let rounds: Vec<usize> = (0..8).map(|_| round(&gates, Slot::overloaded)).collect();
+    assert_eq!(rounds, [64, 32, 16, 8, 4, 2, 1, 1]);
+    let rounds: Vec<usize> = (0..4).map(|_| round(&gates, Slot::coped)).collect();
+    assert_eq!(rounds, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_window_that_is_not_used_does_not_grow() {
+    let gates = gates(64);
+    for _ in 0..100 {
+        gates.enter(ORIGIN).await.expect("a slot").coped();
+    }
+    assert_eq!(fill(&gates).len(), 8);
+}
+
+#[tokio::test]
+async fn a_small_maximum_is_kept_from_the_start() {
+    let gates = gates(2);
+    let rounds: Vec<usize> = (0..3).map(|_| round(&gates, Slot::coped)).collect();
+    assert_eq!(rounds, [2, 2, 2]);
+}
+
+#[tokio::test]
+async fn slots_taken_before_a_halving_neither_halve_again_nor_come_back() {
+    let gates = gates(64);
+    let mut slots = fill(&gates);
+    slots.pop().expect("eight").overloaded();
+    // Four of the window are debt, paid by the next that end, however they end.
+    slots.pop().expect("seven").overloaded();
+    drop(slots.pop());
+    slots.pop().expect("five").coped();
+    assert_eq!(fill(&gates).len(), 0);
+    drop(slots);
+    assert_eq!(fill(&gates).len(), 4);
+}
+
+#[tokio::test]
+async fn whatever_happens_slots_are_neither_lost_nor_invented() {
+    let gates = gates(16);
+    for i in 0..2000_usize {
+        let mut slots = fill(&gates);
+        // Queues, and is cancelled while others end.
+        let mut waiting = Box::pin(unconstrained(gates.enter(ORIGIN)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        for j in 0..slots.len() {
+            let slot = slots.swap_remove((i * 7 + j) % slots.len());
+            match (i + j * j) % 11 {
+                0 => slot.overloaded(),
+                1..=2 => drop(slot),
+                _ => slot.coped(),
+            }
+        }
+        drop(waiting);
+        let (free, window, debt) = gates.host(ORIGIN).accounts();
+        assert_eq!((free, debt), (window, 0));
+        assert!((1..=16).contains(&window));
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_never_answers_goes_down_and_an_answer_brings_it_back() {
+    let gates = gates(64);
+    round(&gates, Slot::coped);
+    let mut slots = fill(&gates);
+    slots.truncate(9);
+    let (last, late) = (slots.pop().expect("nine"), slots.pop().expect("eight"));
+    slots.into_iter().for_each(Slot::unanswered);
+    assert!(gates.enter(ORIGIN).await.is_ok(), "seven are not yet enough");
+    last.unanswered();
+    let closed = enter_now(&gates).expect("at once").expect_err("it is down");
+    assert!(
+        matches!(closed, Closed::Down { left } if left > Duration::from_secs(9)),
+        "{closed:?}"
+    );
+
+    // One that was under way all the time is answered after all.
+    late.coped();
+    assert!(gates.enter(ORIGIN).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_answer_and_keeps_a_host_from_being_down() {
+    let gates = gates(64);
+    for _ in 0..7 {
+        gates.enter(ORIGIN).await.expect("a slot").unanswered();
+    }
+    gates.enter(ORIGIN).await.expect("a slot").overloaded();
+    gates.enter(ORIGIN).await.expect("a slot").unanswered();
+    assert!(gates.enter(ORIGIN).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_hosts_remembered_are_bounded_and_those_in_use_are_kept() {
+    let gates = gates(64);
+    let mut kept = fill(&gates);
+    for i in 0..3 * MAX_HOSTS {
+        drop(gates.enter(&format!("http://{i}.example")).await.expect("a slot"));
+    }
+    assert!(lock(&gates.hosts).by_origin.len() <= MAX_HOSTS);
+    assert!(enter_now(&gates).is_none(), "all of its slots are still taken");
+    kept.pop();
+    assert!(enter_now(&gates).is_some());
+}

@@ -1,0 +1,138 @@
+//! Counts what a parsed document grows to once every fragment is spread.
+//! Each fragment is counted once and remembered, so the time is linear in the document.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Pos, Positioned,
+    parser::types::{ExecutableDocument, Selection, SelectionSet},
+};
+
+use super::{QueryLimits, Refusal, VALIDATION_FAILED};
+
+/// Selection sets inside selection sets, fragments included: what the schema itself recurses to
+/// (its `limit_recursive_depth` is 32 unless told otherwise).
+const MAX_NESTING: usize = 32;
+
+/// What a selection set grows to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    selections: usize,
+    aliases: usize,
+    /// Fields inside fields.
+    depth: usize,
+    /// Selection sets inside selection sets.
+    nesting: usize,
+}
+
+/// Refuses a document any operation or fragment of which is over a limit, or that spreads a fragment
+/// inside itself.
+pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Result<(), Refusal> {
+    let mut counter = Counter {
+        document,
+        limits,
+        known: HashMap::new(),
+        open: Vec::new(),
+    };
+    // Validation visits every operation of the document, not only the chosen one.
+    let mut total = Cost::default();
+    for (_, operation) in document.operations.iter() {
+        let cost = counter.selection_set(&operation.node.selection_set, 1)?;
+        total.selections = total.selections.saturating_add(cost.selections);
+        total.aliases = total.aliases.saturating_add(cost.aliases);
+        counter.within_limits(&total, operation.pos)?;
+    }
+    for (name, fragment) in &document.fragments {
+        counter.fragment(name, fragment.pos, 1)?;
+    }
+    Ok(())
+}
+
+struct Counter<'a> {
+    document: &'a ExecutableDocument,
+    limits: &'a QueryLimits,
+    known: HashMap<&'a str, Cost>,
+    /// The fragments being counted, outermost first: one that appears again is a cycle.
+    open: Vec<&'a str>,
+}
+
+impl<'a> Counter<'a> {
+    /// `level` is how many selection sets this call is inside; it bounds our own recursion.
+    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, level: usize) -> Result<Cost, Refusal> {
+        let mut cost = Cost::default();
+        if level > MAX_NESTING {
+            return Err(too_nested(set.pos));
+        }
+        for selection in &set.node.items {
+            let (inner, fields) = match &selection.node {
+                Selection::Field(field) => {
+                    cost.aliases = cost.aliases.saturating_add(usize::from(field.node.alias.is_some()));
+                    let inner = match field.node.selection_set.node.items.is_empty() {
+                        true => Cost::default(),
+                        false => self.selection_set(&field.node.selection_set, level + 1)?,
+                    };
+                    (inner, 1)
+                }
+                Selection::InlineFragment(inline) => (self.selection_set(&inline.node.selection_set, level + 1)?, 0),
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name;
+                    (self.fragment(&name.node, name.pos, level + 1)?, 0)
+                }
+            };
+            cost.selections = cost.selections.saturating_add(inner.selections + 1);
+            cost.aliases = cost.aliases.saturating_add(inner.aliases);
+            cost.depth = cost.depth.max(inner.depth + fields);
+            cost.nesting = cost.nesting.max(inner.nesting);
+            self.within_limits(&cost, selection.pos)?;
+        }
+        cost.nesting += 1;
+        if level - 1 + cost.nesting > MAX_NESTING {
+            return Err(too_nested(set.pos));
+        }
+        Ok(cost)
+    }
+
+    fn fragment(&mut self, name: &'a Name, at: Pos, level: usize) -> Result<Cost, Refusal> {
+        if let Some(cost) = self.known.get(name.as_str()) {
+            return Ok(*cost);
+        }
+        if self.open.contains(&name.as_str()) {
+            return Err(Refusal::new(
+                VALIDATION_FAILED,
+                Some(at),
+                format!("Cannot spread fragment \"{name}\" within itself."),
+            ));
+        }
+        // A fragment that does not exist costs nothing; validation reports it.
+        let Some(fragment) = self.document.fragments.get(name.as_str()) else {
+            return Ok(Cost::default());
+        };
+        self.open.push(name.as_str());
+        let cost = self.selection_set(&fragment.node.selection_set, level)?;
+        self.open.pop();
+        self.known.insert(name.as_str(), cost);
+        Ok(cost)
+    }
+
+    fn within_limits(&self, cost: &Cost, at: Pos) -> Result<(), Refusal> {
+        let refuse = |what: &str, limit: usize| {
+            let message = format!("The query is too complex: more than {limit} {what}.");
+            Err(Refusal::too_complex(at, message))
+        };
+        if cost.selections > self.limits.selections {
+            return refuse("selections", self.limits.selections);
+        }
+        if cost.aliases > self.limits.aliases {
+            return refuse("aliases", self.limits.aliases);
+        }
+        if cost.depth > self.limits.depth {
+            return refuse("levels of fields", self.limits.depth);
+        }
+        Ok(())
+    }
+}
+
+fn too_nested(at: Pos) -> Refusal {
+    let message = format!("The query is too complex: selections nest deeper than {MAX_NESTING}.");
+    Refusal::too_complex(at, message)
+}

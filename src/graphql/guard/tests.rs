@@ -1,0 +1,264 @@
+//! What the guard refuses, what it must let through, and that neither takes long.
+
+use std::{fmt::Write, time::Instant};
+
+use async_graphql::{Request, Variables, parser::types::OperationType};
+
+use super::*;
+
+fn verdict(query: &str) -> Result<OperationType, Refusal> {
+    admit(&mut Request::new(query), &QueryLimits::default())
+}
+
+fn code(query: &str) -> &'static str {
+    verdict(query).expect_err("should be refused").code
+}
+
+/// 20 fragments, each spreading the next ten times: 10^20 selections in about 2 KB.
+fn bomb() -> String {
+    let mut query = "query { ...f0 }".to_owned();
+    for level in 0..20 {
+        let spreads = format!("...f{} ", level + 1).repeat(10);
+        write!(query, " fragment f{level} on Query {{ {spreads} }}").unwrap();
+    }
+    query + " fragment f20 on Query { hello }"
+}
+
+#[test]
+fn a_fragment_bomb_is_counted_not_expanded() {
+    let begun = Instant::now();
+    assert_eq!(code(&bomb()), TOO_COMPLEX);
+    assert!(begun.elapsed().as_millis() < 500, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn selections_are_counted_where_fragments_are_spread() {
+    let query = |spreads: usize| {
+        let spreads = "...f ".repeat(spreads);
+        format!("{{ {spreads} }} fragment f on Query {{ a b c d e f g h i }}")
+    };
+    assert_eq!(verdict(&query(200)), Ok(OperationType::Query));
+    assert_eq!(code(&query(201)), TOO_COMPLEX);
+}
+
+#[test]
+fn selections_of_all_operations_are_added_up() {
+    let fields = "a ".repeat(1_100);
+    let query = format!("query A {{ {fields} }} query B {{ {fields} }}");
+    assert_eq!(code(&query), TOO_COMPLEX);
+}
+
+#[test]
+fn aliases_are_counted_where_fragments_are_spread() {
+    let query = |spreads: usize| {
+        let spreads = "...f ".repeat(spreads);
+        format!("{{ {spreads} }} fragment f on Query {{ x: a y: a }}")
+    };
+    assert_eq!(verdict(&query(50)), Ok(OperationType::Query));
+    assert_eq!(code(&query(51)), TOO_COMPLEX);
+}
+
+#[test]
+fn depth_is_of_fields_and_goes_through_fragments() {
+    let nested = |levels: usize| format!("{}a{}", "a { ".repeat(levels - 1), " }".repeat(levels - 1));
+    assert!(verdict(&format!("{{ {} }}", nested(16))).is_ok());
+    assert_eq!(code(&format!("{{ {} }}", nested(17))), TOO_COMPLEX);
+    let split = |levels: usize| {
+        let inner = nested(8);
+        let outer = "a { ".repeat(levels) + "...f" + &" }".repeat(levels);
+        format!("{{ {outer} }} fragment f on T {{ {inner} }}")
+    };
+    assert!(verdict(&split(8)).is_ok());
+    assert_eq!(code(&split(9)), TOO_COMPLEX);
+}
+
+#[test]
+fn a_fragment_inside_itself_is_refused() {
+    assert_eq!(code("{ ...a } fragment a on T { ...a }"), VALIDATION_FAILED);
+    assert_eq!(
+        code("{ x } fragment a on T { b { ...b } } fragment b on T { ...a }"),
+        VALIDATION_FAILED
+    );
+}
+
+#[test]
+fn a_long_chain_of_fragments_is_refused_without_following_it() {
+    let mut query = "{ ...f0 }".to_owned();
+    for level in 0..1_500 {
+        write!(query, " fragment f{level} on T {{ ...f{} }}", level + 1).unwrap();
+    }
+    assert_eq!(code(&query), TOO_COMPLEX);
+}
+
+#[test]
+fn brackets_that_would_overflow_the_stack_never_reach_the_parser() {
+    // On a small stack, so that a parser that was reached would show.
+    let small = std::thread::Builder::new().stack_size(256 * 1024);
+    let thread = small.spawn(|| {
+        for open in [
+            "{",
+            "[",
+            "(",
+            "{a(b:[",
+            "{a{",
+            "query($a:[",
+            "{a(b:{c:",
+            "{...{",
+            "{a@b(c:[",
+        ] {
+            let flood = open.repeat(200 * 1024 / open.len());
+            for query in [flood.clone(), format!("{{ a(b: {flood}"), format!("query($a: {flood}")] {
+                assert_eq!(code(&query), TOO_COMPLEX, "{open}");
+            }
+        }
+    });
+    thread.unwrap().join().expect("the stack sufficed");
+}
+
+#[test]
+fn the_deepest_nesting_let_through_is_parsed_on_an_ordinary_stack() {
+    let small = std::thread::Builder::new().stack_size(1024 * 1024);
+    let thread = small.spawn(|| {
+        let (open, close) = ("[".repeat(60), "]".repeat(60));
+        assert!(verdict(&format!("{{ a(b: {open}1{close}) }}")).is_ok());
+        let (open, close) = ("{c:".repeat(60), "}".repeat(60));
+        assert!(verdict(&format!("{{ a(b: {open}1{close}) }}")).is_ok());
+    });
+    thread.unwrap().join().expect("the stack sufficed");
+}
+
+#[test]
+fn strings_and_comments_hide_brackets_from_the_scan_as_from_the_parser() {
+    let flood = "{[(".repeat(100);
+    for query in [
+        format!("{{ a(b: \"{flood}\") }}"),
+        format!("{{ a(b: \"\\\"{flood}\") }}"),
+        format!("{{ a(b: \"\"\"{flood} \" \\\"\"\" {flood}\"\"\") }}"),
+        format!("{{ a # {flood} \" \n }}"),
+        format!("{{ a # {flood} \" \r }}"),
+    ] {
+        assert!(verdict(&query).is_ok(), "{query}");
+    }
+    // An unterminated block string could be read as an empty string and something else.
+    assert_eq!(code(&format!("{{ a(b: [\"\"\"x\" {flood}")), PARSE_FAILED);
+    assert_eq!(code(&format!("{{ a(b: \"{flood}\n\") }}")), PARSE_FAILED);
+    assert_eq!(code("{ a(b: \"\\"), PARSE_FAILED);
+    assert_eq!(code("{ a(b: \"\"\"\\\"\"\""), PARSE_FAILED);
+    assert_eq!(code("\""), PARSE_FAILED);
+}
+
+#[test]
+fn floods_of_tokens_are_refused_quickly() {
+    let begun = Instant::now();
+    for piece in [
+        "a ",
+        "@a",
+        "a:a ",
+        "$a:A ",
+        "!",
+        ",\n\"\"",
+        "...a ",
+        "\"\"\"\"\"\"",
+        "{}",
+        "1 ",
+    ] {
+        let flood = piece.repeat(250 * 1024 / piece.len());
+        assert_eq!(code(&format!("{{ {flood} }}")), TOO_COMPLEX, "{piece}");
+    }
+    assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn everything_under_the_token_limit_parses_quickly() {
+    for piece in [
+        "@a(b:[1]) ",
+        "#\n a ",
+        "a(b:{c:{d:[1,2]}}) ",
+        "\"",
+        "... on A { b } ",
+        "\u{feff}",
+    ] {
+        let flood = piece.repeat(14_000 / piece.len());
+        let begun = Instant::now();
+        let _ = verdict(&format!("query Q {{ x {flood} }}"));
+        assert!(begun.elapsed().as_millis() < 1_000, "{piece}: {:?}", begun.elapsed());
+    }
+    let comments = "#".repeat(250 * 1024) + "\n{ a }";
+    let spaces = " ".repeat(250 * 1024) + "{ a " + &"\n#x\n".repeat(60_000) + "}";
+    for query in [comments, spaces] {
+        let begun = Instant::now();
+        assert!(verdict(&query).is_ok());
+        assert!(begun.elapsed().as_millis() < 2_000, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_name_as_long_as_the_body_is_refused() {
+    assert!(verdict(&format!("{{ {} }}", "a".repeat(256))).is_ok());
+    assert_eq!(code(&format!("{{ {} }}", "a".repeat(257))), TOO_COMPLEX);
+}
+
+#[test]
+fn a_syntax_error_says_where_without_quoting_the_document() {
+    let query = format!("{{ a(b: \"{}\") ) }}", "x".repeat(100_000));
+    let refusal = verdict(&query).unwrap_err();
+    assert_eq!(refusal.code, PARSE_FAILED);
+    assert!(refusal.message.len() < 300, "{}", refusal.message.len());
+    assert!(refusal.message.starts_with("Syntax error at line 1, column 1000"));
+    assert_eq!(code(""), PARSE_FAILED);
+    assert_eq!(code("fragment a on B { c }"), PARSE_FAILED);
+}
+
+#[test]
+fn the_operation_is_chosen_by_name() {
+    let chosen = |name: Option<&str>| {
+        let mut request = Request::new("query A { a } mutation B { b } subscription C { c }");
+        request.operation_name = name.map(str::to_owned);
+        admit(&mut request, &QueryLimits::default()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(chosen(Some("A")), Ok(OperationType::Query));
+    assert_eq!(chosen(Some("B")), Ok(OperationType::Mutation));
+    assert_eq!(chosen(Some("C")), Ok(OperationType::Subscription));
+    assert_eq!(chosen(Some("D")), Err(UNKNOWN_OPERATION));
+    assert_eq!(chosen(None), Err(UNKNOWN_OPERATION));
+    assert_eq!(chosen(Some("")), Err(UNKNOWN_OPERATION));
+    let mut anonymous = Request::new("{ a }").operation_name("");
+    assert_eq!(admit(&mut anonymous, &QueryLimits::default()), Ok(OperationType::Query));
+    let mut named = Request::new("{ a }").operation_name("A");
+    assert!(admit(&mut named, &QueryLimits::default()).is_err());
+}
+
+#[test]
+fn no_string_may_pose_as_a_file() {
+    for query in [
+        r##"mutation { a(f: "#__graphql_file__:0") }"##,
+        r##"mutation { a(f: {b: ["\u0023__graphql_file__:x"]}) }"##,
+        r##"mutation { a { b(f: """#__graphql_file__:0""") } }"##,
+        r##"mutation ($f: Upload = "#__graphql_file__:0") { a(f: $f) }"##,
+        r##"mutation { a @b(c: "#__graphql_file__:0") }"##,
+        r##"{ ...f } fragment f on Q { ... on Q { a(b: "#__graphql_file__:1") } }"##,
+    ] {
+        assert_eq!(code(query), BAD_UPLOAD, "{query}");
+    }
+    let variables = serde_json::json!({ "deep": { "list": [null, "#__graphql_file__:7"] } });
+    let mut request = Request::new("{ a }").variables(Variables::from_json(variables));
+    let refusal = admit(&mut request, &QueryLimits::default()).unwrap_err();
+    assert_eq!(refusal.code, BAD_UPLOAD);
+    assert!(verdict(r##"{ a(b: "about #__graphql_file__:0") }"##).is_ok());
+}
+
+#[test]
+fn a_required_variable_must_be_given_unless_it_has_a_default_or_is_a_file() {
+    let query = "mutation A($a: Int!, $b: Int! = 1, $c: Int, $d: Upload!) { x } query B($z: [Int!]!) { y }";
+    let with = |variables: serde_json::Value| {
+        let variables = Variables::from_json(variables);
+        let mut request = Request::new(query).operation_name("A").variables(variables);
+        admit(&mut request, &QueryLimits::default())
+    };
+    assert_eq!(with(serde_json::json!({ "a": 0 })), Ok(OperationType::Mutation));
+    for variables in [serde_json::json!({}), serde_json::json!({ "a": null, "c": 1 })] {
+        let refusal = with(variables).unwrap_err();
+        assert_eq!(refusal.code, VALIDATION_FAILED);
+        assert!(refusal.message.contains("\"$a\" of type \"Int!\""), "{refusal}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The limits in force, so that a client can check before it sends.
+
+use async_graphql::{Context, SimpleObject};
+
+use super::guard::QueryLimits;
+use super::paging::MAX_PAGE;
+use super::scalars::UnsignedInt53;
+use crate::app::App;
+
+/// What is refused. Bytes are bytes, times are seconds.
+#[derive(SimpleObject)]
+pub struct Limits {
+    csv: CsvLimits,
+    download: DownloadLimits,
+    image: ImageLimits,
+    graphql: GraphqlLimits,
+}
+
+/// Of an uploaded CSV.
+#[derive(SimpleObject)]
+struct CsvLimits {
+    max_bytes: UnsignedInt53,
+    max_images: UnsignedInt53,
+    max_images_per_product: UnsignedInt53,
+    max_cell_bytes: UnsignedInt53,
+    max_url_bytes: UnsignedInt53,
+    max_name_characters: UnsignedInt53,
+    /// Problems that are kept; all are counted.
+    max_issues: UnsignedInt53,
+}
+
+/// Of an image's download.
+#[derive(SimpleObject)]
+struct DownloadLimits {
+    max_bytes: UnsignedInt53,
+    connect_timeout: f64,
+    first_byte_timeout: f64,
+    total_timeout: f64,
+    min_bytes_per_second: UnsignedInt53,
+    max_redirects: UnsignedInt53,
+    /// Downloads at once from one host.
+    max_per_host: UnsignedInt53,
+    /// Attempts at an image whose failure may pass.
+    max_attempts: i32,
+}
+
+/// Of an image.
+#[derive(SimpleObject)]
+struct ImageLimits {
+    /// Summed over its frames.
+    max_pixels: UnsignedInt53,
+    /// Of its longest side, in pixels.
+    max_side: i32,
+}
+
+/// Of a GraphQL request.
+#[derive(SimpleObject)]
+struct GraphqlLimits {
+    max_body_bytes: UnsignedInt53,
+    max_depth: i32,
+    /// A field counts 1; below a list a tenth for each item that may have it.
+    max_complexity: i32,
+    max_aliases: i32,
+    /// Selections with all fragments spread out.
+    max_selections: i32,
+    max_page: i32,
+}
+
+impl Limits {
+    pub fn of(ctx: &Context<'_>) -> Self {
+        let config = &ctx.data_unchecked::<App>().config;
+        let query = ctx.data_unchecked::<QueryLimits>();
+        let size = |size: usize| UnsignedInt53(size as u64);
+        let int = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            csv: CsvLimits {
+                max_bytes: UnsignedInt53(config.sheet.max_bytes),
+                max_images: UnsignedInt53(config.sheet.max_images),
+                max_images_per_product: size(config.sheet.max_images_per_product),
+                max_cell_bytes: size(config.sheet.max_cell_bytes),
+                max_url_bytes: size(config.sheet.max_url_bytes),
+                max_name_characters: size(config.sheet.max_name_chars),
+                max_issues: size(config.sheet.max_issues),
+            },
+            download: DownloadLimits {
+                max_bytes: UnsignedInt53(config.fetch.max_bytes),
+                connect_timeout: config.fetch.connect_timeout.as_secs_f64(),
+                first_byte_timeout: config.fetch.first_byte_timeout.as_secs_f64(),
+                total_timeout: config.fetch.total_timeout.as_secs_f64(),
+                min_bytes_per_second: UnsignedInt53(config.fetch.min_bytes_per_second),
+                max_redirects: UnsignedInt53(config.fetch.max_redirects as u64),
+                max_per_host: size(config.fetch.max_per_host),
+                max_attempts: i32::try_from(config.max_attempts).unwrap_or(i32::MAX),
+            },
+            image: ImageLimits {
+                max_pixels: UnsignedInt53(config.compress.max_pixels),
+                max_side: i32::try_from(config.compress.max_side).unwrap_or(i32::MAX),
+            },
+            graphql: GraphqlLimits {
+                max_body_bytes: size(query.body_bytes),
+                max_depth: int(query.depth),
+                max_complexity: int(query.complexity),
+                max_aliases: int(query.aliases),
+                max_selections: int(query.selections),
+                max_page: MAX_PAGE,
+            },
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Changing: uploading and checking a CSV, canceling a request.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, Upload, UploadValue};
+
+use super::csv::CsvReport;
+use super::error::{UserError, UserErrorCode, bad_input, internal};
+use super::request::ProcessingRequest;
+use super::scalars::uuid;
+use super::settings::{self, CompressionInput, OutputInput};
+use crate::app::App;
+use crate::pipeline::cancel::{Canceled, cancel};
+use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
+
+/// Longest label and idempotency key, in characters.
+const MAX_LABEL_CHARACTERS: usize = 200;
+
+/// What to do with a CSV's bad rows.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInvalidRow {
+    /// Report it, process the others.
+    SkipRow,
+    /// Reject the file.
+    RejectFile,
+}
+
+/// An upload.
+#[derive(InputObject)]
+pub struct UploadCsvInput {
+    file: Upload,
+    compression: Option<CompressionInput>,
+    output: Option<OutputInput>,
+    /// Told once when the request is final.
+    webhook_url: Option<String>,
+    label: Option<String>,
+    #[graphql(default_with = "OnInvalidRow::SkipRow")]
+    on_invalid_row: OnInvalidRow,
+    /// The same key and input within 24 h returns the first request.
+    idempotency_key: Option<String>,
+}
+
+/// What became of an upload.
+#[derive(SimpleObject)]
+pub struct UploadCsvPayload {
+    processing_request: Option<ProcessingRequest>,
+    /// Also when the file was rejected.
+    csv: Option<CsvReport>,
+    /// An earlier request with this idempotency key was returned.
+    replayed: bool,
+    user_errors: Vec<UserError>,
+}
+
+/// What was found in a CSV.
+#[derive(SimpleObject)]
+pub struct CheckCsvPayload {
+    csv: CsvReport,
+    user_errors: Vec<UserError>,
+}
+
+/// What became of a wish to stop a request.
+#[derive(SimpleObject)]
+pub struct CancelProcessingRequestPayload {
+    processing_request: Option<ProcessingRequest>,
+    user_errors: Vec<UserError>,
+}
+
+pub struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Upload a CSV. Returns as soon as the request is durable; processing is asynchronous.
+    async fn upload_csv(&self, ctx: &Context<'_>, input: UploadCsvInput) -> Result<UploadCsvPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let file = uploaded(ctx, input.file)?;
+        let mut user_errors = Vec::new();
+        let settings = settings::read(input.compression, input.output).unwrap_or_else(|problems| {
+            let error = |problem| UserError::new(UserErrorCode::InvalidSettings, &["input", "compression"], problem);
+            user_errors.extend(problems.into_iter().map(error));
+            Default::default()
+        });
+        if let Some(url) = &input.webhook_url {
+            user_errors.extend(check_webhook_url(app, url));
+        }
+        for (name, text) in [("label", &input.label), ("idempotencyKey", &input.idempotency_key)] {
+            if text
+                .as_ref()
+                .is_some_and(|text| text.chars().count() > MAX_LABEL_CHARACTERS || text.contains('\0'))
+            {
+                let message = format!("{name} can have at most {MAX_LABEL_CHARACTERS} characters, none of them NUL");
+                user_errors.push(UserError::new(
+                    UserErrorCode::InvalidSettings,
+                    &["input", name],
+                    message,
+                ));
+            }
+        }
+        if !user_errors.is_empty() {
+            return Ok(UploadCsvPayload {
+                processing_request: None,
+                csv: None,
+                replayed: false,
+                user_errors,
+            });
+        }
+        let submission = Submission {
+            file: file.content,
+            filename: Some(file.filename.replace('\0', "")).filter(|name| !name.is_empty()),
+            label: input.label,
+            settings,
+            webhook_url: input.webhook_url,
+            reject_invalid_rows: input.on_invalid_row == OnInvalidRow::RejectFile,
+            idempotency_key: input.idempotency_key,
+        };
+        let accepted = |request, replayed| UploadCsvPayload {
+            csv: Some(CsvReport::of_request(&request)),
+            processing_request: Some(ProcessingRequest(request)),
+            replayed,
+            user_errors: Vec::new(),
+        };
+        let refused = |csv, error| UploadCsvPayload {
+            processing_request: None,
+            csv,
+            replayed: false,
+            user_errors: vec![error],
+        };
+        Ok(match submit(app, submission).await.map_err(internal)? {
+            Submitted::Accepted(request) => accepted(request, false),
+            Submitted::Replayed(request) => accepted(request, true),
+            Submitted::KeyReused => refused(
+                None,
+                UserError::new(
+                    UserErrorCode::IdempotencyKeyReused,
+                    &["input", "idempotencyKey"],
+                    "This idempotency key was used for another upload; choose a new one.",
+                ),
+            ),
+            Submitted::Rejected(report) => {
+                let message = match report
+                    .issues
+                    .iter()
+                    .find(|issue| issue.severity == crate::sheet::Severity::Error)
+                {
+                    Some(issue) if report.error_count == 1 => format!("The CSV was rejected. {}", issue.message),
+                    _ => format!("The CSV was rejected: {} errors were found in it.", report.error_count),
+                };
+                let error = UserError::new(UserErrorCode::CsvRejected, &["input", "file"], message);
+                refused(Some(CsvReport::of_file(report)), error)
+            }
+        })
+    }
+
+    /// Read and check a CSV; nothing is stored or fetched.
+    async fn check_csv(&self, ctx: &Context<'_>, file: Upload) -> Result<CheckCsvPayload> {
+        let report = check_only(ctx.data_unchecked::<App>(), uploaded(ctx, file)?.content)
+            .await
+            .map_err(internal)?;
+        Ok(CheckCsvPayload {
+            csv: CsvReport::of_file(report),
+            user_errors: Vec::new(),
+        })
+    }
+
+    /// Stop a request; images in flight finish, the rest are canceled.
+    async fn cancel_processing_request(&self, ctx: &Context<'_>, id: ID) -> Result<CancelProcessingRequestPayload> {
+        let refused = |request, code, message: String| CancelProcessingRequestPayload {
+            processing_request: request,
+            user_errors: vec![UserError::new(code, &["id"], message)],
+        };
+        let canceled = match uuid(&id) {
+            Some(id) => cancel(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            None => Canceled::NotFound,
+        };
+        Ok(match canceled {
+            Canceled::Stopped(request) => CancelProcessingRequestPayload {
+                processing_request: Some(ProcessingRequest(request)),
+                user_errors: Vec::new(),
+            },
+            Canceled::WrongStatus(request) => {
+                let message = if request.status.is_final() {
+                    format!("The request is {}; there is nothing left to cancel.", request.status)
+                } else {
+                    "The request is being canceled already.".to_owned()
+                };
+                refused(Some(ProcessingRequest(request)), UserErrorCode::WrongStatus, message)
+            }
+            Canceled::NotFound => refused(
+                None,
+                UserErrorCode::NotFound,
+                format!("There is no request with the id {:?}.", id.as_str()),
+            ),
+        })
+    }
+}
+
+/// The file behind an `Upload`. The index it carries may be anything a client wrote into its variables.
+fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue> {
+    let file = ctx.query_env.uploads.get(upload.0);
+    let file =
+        file.ok_or_else(|| bad_input("`file` is not a part of this request; send it as multipart/form-data."))?;
+    file.try_clone().map_err(internal)
+}
+
+/// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.
+fn check_webhook_url(app: &App, text: &str) -> Option<UserError> {
+    let field = &["input", "webhookUrl"];
+    let Ok(url) = url::Url::parse(text) else {
+        let message = "webhookUrl must be an absolute http or https URL";
+        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
+    };
+    if !matches!(url.scheme(), "http" | "https") || text.len() > 2048 {
+        let message = "webhookUrl must be an http or https URL of at most 2,048 characters";
+        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
+    }
+    let blocked = app.client.guard().check_url(&url).err()?;
+    Some(UserError::new(
+        UserErrorCode::BlockedAddress,
+        field,
+        blocked.to_string(),
+    ))
+}

@@ -1,0 +1,108 @@
+//! Relay pages: `first`/`after`, `last`/`before`, at most 100 at a time, keyed by what the list is ordered by.
+
+use std::future::Future;
+
+use async_graphql::connection::{Connection, CursorType as _, DisableNodesField, Edge, EmptyFields, OpaqueCursor};
+use async_graphql::{OutputType, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::bad_input;
+use crate::db::page::Page;
+
+/// Items a page has when its size is not given.
+pub const DEFAULT_PAGE: i32 = 20;
+/// Items a page can have.
+pub const MAX_PAGE: i32 = 100;
+
+/// A Relay connection over `T`, keyed by `K`.
+pub type Paged<K, T> = Connection<
+    OpaqueCursor<K>,
+    T,
+    EmptyFields,
+    EmptyFields,
+    async_graphql::connection::DefaultConnectionName,
+    async_graphql::connection::DefaultEdgeName,
+    DisableNodesField,
+>;
+
+/// The arguments of a connection as the client sent them.
+pub struct Args {
+    pub first: Option<i32>,
+    pub after: Option<String>,
+    pub last: Option<i32>,
+    pub before: Option<String>,
+}
+
+/// What a list of this many items adds to a query's complexity: a field counts a tenth for each item that may have it.
+pub fn list_cost(items: i32, child_complexity: usize) -> usize {
+    1 + (usize::try_from(items).unwrap_or(0) * child_complexity).div_ceil(10)
+}
+
+/// What a page adds to a query's complexity.
+pub fn page_cost(first: Option<i32>, last: Option<i32>, child_complexity: usize) -> usize {
+    list_cost(first.or(last).unwrap_or(DEFAULT_PAGE), child_complexity)
+}
+
+/// Loads a page. `load` is asked for one row more than the page has, to learn whether there are further ones; `key` is
+/// what the list is ordered by; `wrap` makes the row a node.
+pub async fn paginate<K, R, T, F, Fut>(
+    args: Args,
+    load: F,
+    key: impl Fn(&R) -> K,
+    wrap: impl Fn(R) -> T,
+) -> Result<Paged<K, T>>
+where
+    K: Serialize + DeserializeOwned + Send + Sync,
+    T: OutputType,
+    F: FnOnce(Page<K>) -> Fut,
+    Fut: Future<Output = Result<Vec<R>>>,
+{
+    if args.first.is_some() && args.last.is_some() {
+        return Err(bad_input("Give `first` or `last`, not both."));
+    }
+    let size = args.first.or(args.last).unwrap_or(DEFAULT_PAGE);
+    if !(0..=MAX_PAGE).contains(&size) {
+        let name = if args.first.is_some() { "first" } else { "last" };
+        return Err(bad_input(format!(
+            "`{name}` is {size}; it can be from 0 to {MAX_PAGE}."
+        )));
+    }
+    let backwards = args.last.is_some();
+    let page = Page {
+        after: cursor(args.after, "after")?,
+        before: cursor(args.before, "before")?,
+        limit: i64::from(size) + 1,
+        backwards,
+    };
+    let (has_after, has_before) = (page.after.is_some(), page.before.is_some());
+    let mut rows = load(page).await?;
+    let has_more = rows.len() > size as usize;
+    if has_more {
+        // The row too many is the one furthest from where the page begins.
+        if backwards {
+            rows.remove(0);
+        } else {
+            rows.pop();
+        }
+    }
+    let (has_previous, has_next) = if backwards {
+        (has_more, has_before)
+    } else {
+        (has_after, has_more)
+    };
+    let mut connection = Connection::new(has_previous, has_next);
+    connection.edges.extend(
+        rows.into_iter()
+            .map(|row| Edge::new(OpaqueCursor(key(&row)), wrap(row))),
+    );
+    Ok(connection)
+}
+
+fn cursor<K: Serialize + DeserializeOwned>(cursor: Option<String>, name: &str) -> Result<Option<K>> {
+    let decoded = cursor
+        .map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor))
+        .transpose();
+    let decoded = decoded.map_err(|_| bad_input(format!("`{name}` is not a cursor of this list.")))?;
+    Ok(decoded.map(|OpaqueCursor(key)| key))
+}

@@ -1,0 +1,137 @@
+//! Reading: requests, products, images, any of them by id, and the limits in force.
+
+use async_graphql::{Context, ID, Interface, Object, Result};
+use uuid::Uuid;
+
+use super::error::{bad_input, internal};
+use super::image::Image;
+use super::limits::Limits;
+use super::loaders::{ImageById, Loaders, RequestById};
+use super::paging::{Args, MAX_PAGE, Paged, list_cost, page_cost, paginate};
+use super::product::Product;
+use super::request::{ProcessingRequest, ProcessingRequestFilter};
+use super::scalars::uuid;
+use super::webhook::WebhookDelivery;
+use crate::app::App;
+use crate::db::{self, product, request, webhook};
+
+/// An object with a globally unique ID (a UUIDv7).
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID"))]
+pub enum Node {
+    ProcessingRequest(ProcessingRequest),
+    Product(Product),
+    Image(Image),
+    WebhookDelivery(WebhookDelivery),
+}
+
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The object with this id; null when there is none.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node>> {
+        find_node(ctx, uuid(&id)?).await.transpose()
+    }
+
+    /// The objects with these ids, place by place; at most 100.
+    #[graphql(complexity = list_cost(i32::try_from(ids.len()).unwrap_or(i32::MAX), child_complexity))]
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+        if ids.len() > MAX_PAGE as usize {
+            return Err(bad_input(format!(
+                "`ids` has {} entries; it can have {MAX_PAGE}.",
+                ids.len()
+            )));
+        }
+        let nodes = ids.iter().map(async |id| match uuid(id) {
+            Some(id) => find_node(ctx, id).await,
+            None => Ok(None),
+        });
+        futures_util::future::try_join_all(nodes).await
+    }
+
+    async fn processing_request(&self, ctx: &Context<'_>, id: ID) -> Option<Result<ProcessingRequest>> {
+        find_request(ctx, uuid(&id)?).await.transpose()
+    }
+
+    /// The newest first.
+    #[graphql(complexity = page_cost(first, last, child_complexity))]
+    async fn processing_requests(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<ProcessingRequestFilter>,
+    ) -> Result<Paged<Uuid, ProcessingRequest>> {
+        let pool = &ctx.data_unchecked::<App>().pool;
+        let filter = filter.unwrap_or_default().into_rows();
+        let load = async |page| {
+            let mut conn = db::connect(pool).await.map_err(internal)?;
+            request::ProcessingRequest::page(&mut conn, &filter, &page)
+                .await
+                .map_err(internal)
+        };
+        paginate(
+            Args {
+                first,
+                after,
+                last,
+                before,
+            },
+            load,
+            |row| row.id,
+            ProcessingRequest,
+        )
+        .await
+    }
+
+    async fn product(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Product>> {
+        find_product(ctx, uuid(&id)?).await.transpose()
+    }
+
+    async fn image(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Image>> {
+        find_image(ctx, uuid(&id)?).await.transpose()
+    }
+
+    /// Limits in force, so that a client can check before it sends.
+    async fn limits(&self, ctx: &Context<'_>) -> Limits {
+        Limits::of(ctx)
+    }
+}
+
+async fn find_node(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>> {
+    if let Some(request) = find_request(ctx, id).await? {
+        return Ok(Some(request.into()));
+    }
+    if let Some(image) = find_image(ctx, id).await? {
+        return Ok(Some(image.into()));
+    }
+    if let Some(product) = find_product(ctx, id).await? {
+        return Ok(Some(product.into()));
+    }
+    let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
+    let delivery = webhook::WebhookDelivery::find(&mut conn, id).await.map_err(internal)?;
+    Ok(delivery.map(|delivery| WebhookDelivery(delivery).into()))
+}
+
+async fn find_request(ctx: &Context<'_>, id: Uuid) -> Result<Option<ProcessingRequest>> {
+    let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(id)).await;
+    Ok(request
+        .map_err(|error| internal(anyhow::anyhow!("{error:#}")))?
+        .map(ProcessingRequest))
+}
+
+async fn find_image(ctx: &Context<'_>, id: Uuid) -> Result<Option<Image>> {
+    let image = ctx.data_unchecked::<Loaders>().requests.load_one(ImageById(id)).await;
+    Ok(image
+        .map_err(|error| internal(anyhow::anyhow!("{error:#}")))?
+        .map(Image))
+}
+
+async fn find_product(ctx: &Context<'_>, id: Uuid) -> Result<Option<Product>> {
+    let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
+    let products = product::Product::load(&mut conn, &[id]).await.map_err(internal)?;
+    Ok(products.into_iter().next().map(Product))
+}

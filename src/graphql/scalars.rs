@@ -1,0 +1,57 @@
+//! Scalars of the contract.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use uuid::Uuid;
+
+/// Largest whole number a JavaScript client reads exactly.
+const MAX_SAFE: u64 = (1 << 53) - 1;
+
+/// A whole number from 0 to 2^53-1: byte counts and revisions, which outgrow Int.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsignedInt53(pub u64);
+
+#[Scalar(name = "UnsignedInt53")]
+impl ScalarType for UnsignedInt53 {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => match number.as_u64() {
+                Some(number) if number <= MAX_SAFE => Ok(Self(number)),
+                _ => Err(InputValueError::custom("a whole number from 0 to 2^53-1 is expected")),
+            },
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
+impl From<i64> for UnsignedInt53 {
+    fn from(number: i64) -> Self {
+        Self(u64::try_from(number).unwrap_or(0).min(MAX_SAFE))
+    }
+}
+
+/// An absolute http(s) URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url(pub String);
+
+#[Scalar(name = "URL", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3986")]
+impl ScalarType for Url {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// The id a client sent, if it is one: anything else names nothing.
+pub fn uuid(id: &async_graphql::ID) -> Option<Uuid> {
+    Uuid::parse_str(id).ok()
+}

@@ -1,0 +1,160 @@
+//! What 'compress' means, as a client says it and as it reads it back.
+
+use async_graphql::{InputObject, OneofObject, Result, SimpleObject};
+
+use super::error::internal;
+use super::image::ImageFormat;
+use super::scalars::UnsignedInt53;
+use crate::compress::{Goal, Settings};
+
+/// What 'compress' means: choose exactly one. Absent: `quality: 50`.
+#[derive(OneofObject)]
+pub enum CompressionInput {
+    /// Encoder quality, 1–100.
+    Quality(i32),
+    /// Encoder quality as a share of the source's own, 0–1.
+    RelativeQuality(f64),
+    /// Best quality whose size is at most this share of the source's bytes, 0–1.
+    TargetRatio(f64),
+    /// Best quality whose size is at most this.
+    MaxBytes(UnsignedInt53),
+    /// Smallest file whose SSIMULACRA2 score is at least this, 0–100.
+    MinScore(f64),
+    /// Identical pixels; only `true` makes sense.
+    Lossless(bool),
+}
+
+/// What the outputs are.
+#[derive(InputObject, Default)]
+pub struct OutputInput {
+    /// Convert; absent: the source's format.
+    format: Option<ImageFormat>,
+    /// Fit inside; never enlarge.
+    max_width: Option<i32>,
+    max_height: Option<i32>,
+    /// Under transparency when the output has none, `#rrggbb`; default white.
+    background: Option<String>,
+    #[graphql(default = false)]
+    keep_copyright: bool,
+}
+
+/// The settings in force.
+#[derive(SimpleObject)]
+pub struct CompressionSettings {
+    quality: Option<i32>,
+    relative_quality: Option<f64>,
+    target_ratio: Option<f64>,
+    max_bytes: Option<UnsignedInt53>,
+    min_score: Option<f64>,
+    lossless: bool,
+    format: Option<ImageFormat>,
+    max_width: Option<i32>,
+    max_height: Option<i32>,
+    background: String,
+    keep_copyright: bool,
+}
+
+/// The settings a caller asks for, or a sentence for each value that cannot be.
+pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) -> Result<Settings, Vec<String>> {
+    let mut problems = Vec::new();
+    let output = output.unwrap_or_default();
+    let defaults = Settings::default();
+    let goal = match compression {
+        None => defaults.goal,
+        Some(CompressionInput::Quality(quality)) => Goal::Quality(u8::try_from(quality).unwrap_or_else(|_| {
+            problems.push(format!("quality must be between 1 and 100, not {quality}"));
+            1
+        })),
+        Some(CompressionInput::RelativeQuality(share)) => Goal::RelativeQuality(share),
+        Some(CompressionInput::TargetRatio(share)) => Goal::TargetRatio(share),
+        Some(CompressionInput::MaxBytes(UnsignedInt53(bytes))) => Goal::MaxBytes(bytes),
+        Some(CompressionInput::MinScore(score)) => Goal::MinScore(score),
+        Some(CompressionInput::Lossless(true)) => Goal::Lossless,
+        Some(CompressionInput::Lossless(false)) => {
+            problems.push("lossless: false says nothing; leave it out, or choose a quality".to_owned());
+            Goal::Lossless
+        }
+    };
+    let mut side = |name: &str, side: Option<i32>| {
+        side.and_then(|side| match u32::try_from(side) {
+            Ok(side) => Some(side),
+            Err(_) => {
+                problems.push(format!("{name} must be at least 1, not {side}"));
+                None
+            }
+        })
+    };
+    let (max_width, max_height) = (side("maxWidth", output.max_width), side("maxHeight", output.max_height));
+    let background = match output.background.as_deref().map(colour) {
+        None => defaults.background,
+        Some(Some(colour)) => colour,
+        Some(None) => {
+            problems.push("background must be a colour such as #ffffff".to_owned());
+            defaults.background
+        }
+    };
+    let settings = Settings {
+        goal,
+        format: output.format.map(Into::into),
+        max_width,
+        max_height,
+        background,
+        keep_copyright: output.keep_copyright,
+    };
+    problems.extend(settings.check().err().unwrap_or_default());
+    if problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(problems)
+    }
+}
+
+impl CompressionSettings {
+    /// The settings a request was stored with.
+    pub fn read(stored: &serde_json::Value) -> Result<Self> {
+        let settings: Settings = serde_json::from_value(stored.clone()).map_err(internal)?;
+        let goal = settings.goal;
+        let [red, green, blue] = settings.background;
+        let int = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+        Ok(Self {
+            quality: if let Goal::Quality(quality) = goal {
+                Some(quality.into())
+            } else {
+                None
+            },
+            relative_quality: if let Goal::RelativeQuality(share) = goal {
+                Some(share)
+            } else {
+                None
+            },
+            target_ratio: if let Goal::TargetRatio(share) = goal {
+                Some(share)
+            } else {
+                None
+            },
+            max_bytes: if let Goal::MaxBytes(bytes) = goal {
+                Some(UnsignedInt53(bytes))
+            } else {
+                None
+            },
+            min_score: if let Goal::MinScore(score) = goal {
+                Some(score)
+            } else {
+                None
+            },
+            lossless: matches!(goal, Goal::Lossless),
+            format: settings.format.map(Into::into),
+            max_width: settings.max_width.map(int),
+            max_height: settings.max_height.map(int),
+            background: format!("#{red:02x}{green:02x}{blue:02x}"),
+            keep_copyright: settings.keep_copyright,
+        })
+    }
+}
+
+/// `#rrggbb` as red, green and blue.
+fn colour(text: &str) -> Option<[u8; 3]> {
+    let mut colour = [0; 3];
+    hex::decode_to_slice(text.strip_prefix('#')?, &mut colour).ok()?;
+    Some(colour)
+}

@@ -1,0 +1,151 @@
+//! Files: the outputs at their lasting addresses, the results behind signed links.
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use object_store::GetOptions;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio_util::io::ReaderStream;
+use tracing::error;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::compress::Format;
+use crate::db;
+use crate::db::image::Image;
+use crate::db::request::ProcessingRequest;
+use crate::links::Signature;
+use crate::pipeline::export::{self, Links, ResultKind};
+
+/// An output never changes: its address names the image of one request.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Why there is no file.
+pub enum Refusal {
+    NotFound,
+    Fault(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+            Self::Fault(error) => {
+                error!("cannot serve a file: {error:#}");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Something went wrong inside Halftone; its log has the details.\n",
+                )
+                    .into_response()
+            }
+        }
+    }
+}
+
+/// An image's output.
+pub async fn image(
+    State(app): State<App>,
+    Path((id, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
+    let image = Image::output(&mut *db::connect(&app.pool).await?, id)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let (Some(key), Some(hash)) = (&image.output_key, &image.output_sha256) else {
+        return Err(Refusal::NotFound);
+    };
+    if key.rsplit('/').next() != Some(&name) {
+        return Err(Refusal::NotFound);
+    }
+    let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(hash)))?;
+    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
+    }
+    let object = app
+        .store
+        .get(key, GetOptions::default())
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let content_type = image
+        .output_format
+        .as_deref()
+        .and_then(Format::from_name)
+        .map(Format::content_type);
+    let headers = [
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static(content_type.unwrap_or("application/octet-stream")),
+        ),
+        (CONTENT_LENGTH, HeaderValue::from(object.meta.size)),
+        (ETAG, etag),
+        (CACHE_CONTROL, FOR_EVER),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+    ];
+    Ok((headers, Body::from_stream(object.into_stream())).into_response())
+}
+
+/// A result file. A wrong or expired link finds nothing, whatever it is wrong about.
+pub async fn result(
+    State(app): State<App>,
+    Path((id, file)): Path<(String, String)>,
+    signature: Result<Query<Signature>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(signature) = signature.map_err(|_| Refusal::NotFound)?;
+    if !app
+        .links
+        .is_valid(&format!("/results/{id}/{file}"), &signature, Utc::now())
+    {
+        return Err(Refusal::NotFound);
+    }
+    let kind = ResultKind::from_file(&file).ok_or(Refusal::NotFound)?;
+    let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
+    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let content = match kind {
+        ResultKind::OutputCsv => export::output_csv(&app, &request, Links::Served).await?,
+    };
+    let length = content.metadata()?.len();
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (CONTENT_LENGTH, HeaderValue::from(length)),
+        (CONTENT_DISPOSITION, attachment(&kind.filename(&request))?),
+        (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+    ];
+    Ok((
+        headers,
+        Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(content))),
+    )
+        .into_response())
+}
+
+/// The header that saves a download under this name: as it is for today's clients, in ASCII for others (RFC 6266).
+fn attachment(name: &str) -> anyhow::Result<HeaderValue> {
+    let plain: String = name
+        .chars()
+        .map(|character| {
+            if character.is_ascii_graphic() && !matches!(character, '"' | '\\') || character == ' ' {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let exact = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    Ok(HeaderValue::try_from(format!(
+        "attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
+    ))?)
+}

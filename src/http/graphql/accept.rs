@@ -1,0 +1,207 @@
+//! Which form of answer the client asked for in `Accept`.
+//! Follows GraphQL over HTTP: `application/graphql-response+json` when it is named and weighs no less
+//! than `application/json`, else `application/json`; `text/event-stream` for streams.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::error::DoorError;
+
+/// The two forms of a single answer. They differ in status codes, not in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// 200 for every well-formed request, also one whose document is refused: what clients from before
+    /// the specification expect.
+    Json,
+    /// 4xx and 5xx mean what they say.
+    GraphqlResponse,
+}
+
+impl Media {
+    pub(super) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Media::Json => "application/json; charset=utf-8",
+            Media::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+        })
+    }
+}
+
+/// What the client takes. At least one of the two is `Some`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Accept {
+    /// For one answer, with its weight.
+    single: Option<(Media, f32)>,
+    /// For a stream: its weight.
+    stream: Option<f32>,
+    /// `text/event-stream` was named, not only matched by a wildcard.
+    stream_is_named: bool,
+}
+
+impl Accept {
+    /// # Errors
+    /// 406 when the client takes none of the three.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DoorError> {
+        let mut weights = Weights::default();
+        let mut any = false;
+        for value in headers.get_all(header::ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                any |= !range.trim().is_empty();
+                weights.note(range);
+            }
+        }
+        if !any {
+            weights.note("*/*");
+        }
+        weights.choose().ok_or_else(|| {
+            DoorError::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "NOT_ACCEPTABLE",
+                "Accept application/graphql-response+json, application/json or, for subscriptions, \
+                 text/event-stream.",
+            )
+        })
+    }
+
+    /// The form for errors that end the request.
+    pub(super) fn media(self) -> Media {
+        self.single.map_or(Media::Json, |(media, _)| media)
+    }
+
+    /// The form of a query's or mutation's answer; `None`: as a stream of one.
+    pub(super) fn single(self) -> Option<Media> {
+        let (media, weight) = self.single?;
+        let stream = self.stream.filter(|_| self.stream_is_named);
+        (weight >= stream.unwrap_or(0.0)).then_some(media)
+    }
+
+    pub(super) fn takes_streams(self) -> bool {
+        self.stream.is_some()
+    }
+}
+
+/// The greatest weight seen for each media range that matters; `None` where it was not named.
+#[derive(Default)]
+struct Weights {
+    graphql: Option<f32>,
+    json: Option<f32>,
+    stream: Option<f32>,
+    application: Option<f32>,
+    text: Option<f32>,
+    all: Option<f32>,
+}
+
+impl Weights {
+    fn note(&mut self, range: &str) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let slot = match name.as_str() {
+            "application/graphql-response+json" => &mut self.graphql,
+            "application/json" => &mut self.json,
+            "text/event-stream" => &mut self.stream,
+            "application/*" => &mut self.application,
+            "text/*" => &mut self.text,
+            "*/*" => &mut self.all,
+            _ => return,
+        };
+        let mut weight = 1.0f32;
+        for parameter in parts {
+            let Some((key, value)) = parameter.split_once('=') else {
+                continue;
+            };
+            let value = value.trim().trim_matches('"');
+            if key.trim().eq_ignore_ascii_case("q") {
+                weight = value.parse().unwrap_or(0.0);
+            } else if key.trim().eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
+                return;
+            }
+        }
+        *slot = Some(slot.unwrap_or(0.0).max(weight.clamp(0.0, 1.0)));
+    }
+
+    fn choose(&self) -> Option<Accept> {
+        let wanted = |weight: &f32| *weight > 0.0;
+        let json = self.json.or(self.application).or(self.all).filter(wanted);
+        let stream = self.stream.or(self.text).or(self.all).filter(wanted);
+        let single = match (self.graphql.filter(wanted), json) {
+            (Some(graphql), json) if graphql >= json.unwrap_or(0.0) => Some((Media::GraphqlResponse, graphql)),
+            (_, json) => json.map(|weight| (Media::Json, weight)),
+        };
+        (single.is_some() || stream.is_some()).then_some(Accept {
+            single,
+            stream,
+            stream_is_named: self.stream.is_some(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(value: &str) -> Result<Accept, DoorError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(value).expect("a header"));
+        Accept::of(&headers)
+    }
+
+    #[test]
+    fn the_newer_media_type_wins_only_where_it_is_named() {
+        for (value, media) in [
+            ("", Some(Media::Json)),
+            ("*/*", Some(Media::Json)),
+            ("application/*", Some(Media::Json)),
+            ("application/json", Some(Media::Json)),
+            ("application/json; charset=UTF-8", Some(Media::Json)),
+            ("application/graphql-response+json", Some(Media::GraphqlResponse)),
+            (
+                "Application/GraphQL-Response+JSON, application/json",
+                Some(Media::GraphqlResponse),
+            ),
+            (
+                "application/json, application/graphql-response+json;q=0.9",
+                Some(Media::Json),
+            ),
+            (
+                "application/graphql-response+json;q=0.5, */*;q=0.1",
+                Some(Media::GraphqlResponse),
+            ),
+            ("text/event-stream", None),
+            ("text/event-stream, application/json", Some(Media::Json)),
+            ("text/event-stream, application/json;q=0.5", None),
+            ("text/event-stream, */*;q=0.1", None),
+            ("text/html, application/json;q=0, */*", None),
+        ] {
+            assert_eq!(accept(value).expect("acceptable").single(), media, "{value}");
+        }
+        assert_eq!(Accept::of(&HeaderMap::new()).map(Accept::media), Ok(Media::Json));
+    }
+
+    #[test]
+    fn streams_need_their_media_type_or_a_wildcard() {
+        for (value, takes) in [
+            ("text/event-stream", true),
+            ("application/json, text/event-stream", true),
+            ("*/*", true),
+            ("text/*", true),
+            ("application/json", false),
+            ("application/json, text/event-stream;q=0", false),
+        ] {
+            assert_eq!(accept(value).expect("acceptable").takes_streams(), takes, "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_we_have_is_not_acceptable() {
+        for value in [
+            "text/html",
+            "image/png, text/plain",
+            "application/json;q=0",
+            "application/json;charset=latin1",
+        ] {
+            assert_eq!(
+                accept(value).map_err(|error| error.status),
+                Err(StatusCode::NOT_ACCEPTABLE),
+                "{value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Reads a request's body within a number of bytes and a patience.
+//! Never holds more than the limit; a refused body is still drained a little, so that the client
+//! reads our answer instead of seeing its connection reset.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, HttpBody},
+    http::{HeaderMap, StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+
+use super::error::DoorError;
+
+/// How much of a refused body is thrown away before answering, and for how long.
+const DRAIN_BYTES: usize = 64 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(3);
+
+/// The whole body.
+///
+/// # Errors
+/// 413 over `limit` bytes, 408 when `idle` passes without a byte, 400 when the client breaks off.
+pub(super) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Bytes, DoorError> {
+    let announced = body.size_hint().lower();
+    let mut pieces = body.into_data_stream();
+    let too_large = || {
+        DoorError::too_large(
+            "BODY_TOO_LARGE",
+            format!("The request is larger than the limit of {limit} bytes."),
+        )
+    };
+    let mut whole = BytesMut::new();
+    let mut fits = announced <= limit as u64;
+    while fits && let Some(piece) = next(&mut pieces, idle).await? {
+        fits = whole.len() + piece.len() <= limit;
+        if fits {
+            whole.extend_from_slice(&piece);
+        }
+    }
+    if !fits {
+        drop(whole);
+        drain(pieces).await;
+        return Err(too_large());
+    }
+    Ok(whole.freeze())
+}
+
+/// The next piece, `None` at the end.
+///
+/// # Errors
+/// 408 when `idle` passes first, 400 when the client breaks off.
+pub(super) async fn next<S>(pieces: &mut S, idle: Duration) -> Result<Option<Bytes>, DoorError>
+where
+    S: Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+{
+    match tokio::time::timeout(idle, pieces.next()).await {
+        Err(_) => Err(DoorError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "REQUEST_TIMEOUT",
+            "The request stopped arriving.",
+        )),
+        Ok(Some(Err(_))) => Err(DoorError::bad_request("The request broke off.")),
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(None) => Ok(None),
+    }
+}
+
+/// Lets a client whose request is refused unread finish sending, within bounds. One that waits for
+/// `100 Continue` has sent nothing yet and now never will.
+pub(super) async fn turn_away(body: Body, headers: &HeaderMap) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(body.into_data_stream()).await;
+    }
+}
+
+/// Throws the rest of a body away, within bounds.
+pub(super) async fn drain<S>(mut pieces: S)
+where
+    S: Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+{
+    let mut left = DRAIN_BYTES;
+    let _ = tokio::time::timeout(DRAIN_TIME, async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+}

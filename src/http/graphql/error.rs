@@ -1,0 +1,94 @@
+//! What the door itself refuses: a status, a stable code, a sentence.
+//! Every refusal is a well-formed GraphQL answer: `{"errors":[{"message","extensions":{"code"}}]}`.
+
+use std::borrow::Cow;
+
+use async_graphql::{ErrorExtensionValues, Response as Answer, ServerError};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::accept::Media;
+
+/// A request that is refused before its operation runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DoorError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: Cow<'static, str>,
+}
+
+/// The code of a fault of ours; the sentence that goes with it says nothing about the cause.
+pub(super) const INTERNAL: &str = "INTERNAL";
+
+impl DoorError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    /// A fault of ours; the cause belongs in the log.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            INTERNAL,
+            "Something went wrong on the server; the log has the details.",
+        )
+    }
+
+    pub(super) fn too_large(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)
+    }
+
+    pub(super) fn into_server_error(self) -> ServerError {
+        let mut error = ServerError::new(self.message, None);
+        error
+            .extensions
+            .get_or_insert_with(ErrorExtensionValues::default)
+            .set("code", self.code);
+        error
+    }
+
+    /// The refusal in the media type the client asked for.
+    pub(super) fn respond(self, media: Media) -> Response {
+        let status = self.status;
+        let body = serde_json::json!({
+            "errors": [{ "message": self.message, "extensions": { "code": self.code } }],
+        });
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media.content_type());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl IntoResponse for DoorError {
+    fn into_response(self) -> Response {
+        self.respond(Media::Json)
+    }
+}
+
+impl From<DoorError> for Answer {
+    fn from(error: DoorError) -> Self {
+        Answer::from_errors(vec![error.into_server_error()])
+    }
+}

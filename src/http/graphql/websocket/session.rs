@@ -1,0 +1,275 @@
+//! One socket, from its first message to its close code. One task drives it all.
+//! While a message is being sent nothing is read and no answer is asked for, so a slow peer costs one
+//! message and slows nobody; one that takes nothing for [`StreamLimits::send`] is cut off.
+//!
+//! [`StreamLimits::send`]: crate::http::graphql::StreamLimits::send
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_graphql::{Executor, Response as Answer, ServerError};
+use axum::{
+    extract::ws::{CloseFrame, Message, WebSocket},
+    http::StatusCode,
+};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    future::{AbortHandle, Abortable},
+    stream::{self, BoxStream, SelectAll},
+};
+use serde_json::Value as Json;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use super::message::{End, FromClient, ToClient};
+use crate::http::graphql::{
+    answer,
+    door::{Credentials, Door, Pass},
+    error::DoorError,
+    request,
+};
+
+/// What the last message and the closing handshake may take.
+const GRACE: Duration = Duration::from_secs(1);
+
+pub(super) struct Session<E> {
+    socket: WebSocket,
+    executor: E,
+    door: Door,
+    operations: SelectAll<BoxStream<'static, Event>>,
+    running: HashMap<Arc<str>, Running>,
+    /// Numbers operations, so that what one left behind is not taken for its namesake's.
+    started: u64,
+}
+
+struct Running {
+    number: u64,
+    stop: AbortHandle,
+}
+
+/// Something an operation has to say; `None`: it is over.
+struct Event {
+    id: Arc<str>,
+    number: u64,
+    answer: Option<Answer>,
+}
+
+impl<E: Executor> Session<E> {
+    pub(super) fn new(socket: WebSocket, executor: E, door: Door) -> Self {
+        Self {
+            socket,
+            executor,
+            door,
+            operations: SelectAll::new(),
+            running: HashMap::new(),
+            started: 0,
+        }
+    }
+
+    pub(super) async fn serve(mut self, credentials: Credentials, speaks_ours: bool) {
+        let end = match speaks_ours {
+            true => self.run(credentials).await,
+            false => Err(End::wrong_protocol()),
+        };
+        // Whatever still runs is dropped before the goodbyes.
+        self.operations.clear();
+        let Err(end) = end;
+        self.close(end).await;
+    }
+
+    async fn run(&mut self, credentials: Credentials) -> Result<std::convert::Infallible, End> {
+        let shutdown = self.door.shutdown.clone();
+        let pass = tokio::select! {
+            pass = timeout(self.door.stream.init, self.handshake(credentials)) => {
+                pass.map_err(|_| End::init_timeout())??
+            }
+            () = shutdown.cancelled() => return Err(End::going_away()),
+        };
+        let every = self.door.stream.ping;
+        let mut ping = interval_at(Instant::now() + every, every);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = true;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(End::going_away()),
+                message = self.socket.recv() => {
+                    heard = true;
+                    if let Some(text) = self.text_of(message)? {
+                        self.obey(&text, &pass).await?;
+                    }
+                }
+                Some(event) = self.operations.next(), if !self.operations.is_empty() => {
+                    self.pass_on(event).await?;
+                }
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut heard) {
+                        return Err(End::Lost);
+                    }
+                    self.send(Message::Ping(Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    /// Up to the acknowledgement.
+    async fn handshake(&mut self, credentials: Credentials) -> Result<Pass, End> {
+        loop {
+            let message = self.socket.recv().await;
+            let Some(text) = self.text_of(message)? else {
+                continue;
+            };
+            match parse(&text)? {
+                FromClient::ConnectionInit { payload } => {
+                    if !matches!(payload, Json::Null | Json::Object(_)) {
+                        return Err(End::bad_message("The payload must be an object"));
+                    }
+                    let credentials = Credentials::of_init(&payload, &credentials);
+                    let pass = self.door.admit.ask(credentials).await;
+                    let pass = pass.map_err(|error| match error.status.is_client_error() {
+                        true => End::forbidden(error.message),
+                        false => End::internal(),
+                    })?;
+                    self.say(&ToClient::ConnectionAck).await?;
+                    return Ok(pass);
+                }
+                FromClient::Subscribe { .. } => return Err(End::unauthorized()),
+                FromClient::Ping { payload } => {
+                    self.say(&ToClient::Pong { payload: &payload }).await?;
+                }
+                FromClient::Complete { .. } | FromClient::Pong {} => {}
+            }
+        }
+    }
+
+    async fn obey(&mut self, text: &str, pass: &Pass) -> Result<(), End> {
+        match parse(text)? {
+            FromClient::ConnectionInit { .. } => Err(End::initialised_twice()),
+            FromClient::Subscribe { id, payload } => self.start(id, payload, pass).await,
+            FromClient::Complete { id } => {
+                if let Some(running) = self.running.remove(id.as_str()) {
+                    running.stop.abort();
+                }
+                Ok(())
+            }
+            FromClient::Ping { payload } => self.say(&ToClient::Pong { payload: &payload }).await,
+            FromClient::Pong {} => Ok(()),
+        }
+    }
+
+    async fn start(&mut self, id: String, payload: Json, pass: &Pass) -> Result<(), End> {
+        if self.running.contains_key(id.as_str()) {
+            return Err(End::duplicate(&id));
+        }
+        let request = request::from_json(payload).map_err(|error| End::bad_message(error.message))?;
+        let limit = self.door.stream.operations;
+        if self.running.len() >= limit {
+            let error = DoorError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_OPERATIONS",
+                format!("This socket already runs {limit} operations; complete one or open another."),
+            );
+            return self.refuse(&id, error.into_server_error()).await;
+        }
+        let (request, kind) = match request::prepare(request, pass, &self.door) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return self.refuse(&id, refusal.into()).await,
+        };
+        self.started += 1;
+        let (id, number) = (Arc::<str>::from(id), self.started);
+        let (stop, stopped) = AbortHandle::new_pair();
+        let answers = answer::all(&self.executor, request, kind);
+        let events = answers.map(Some).chain(stream::once(async { None }));
+        let named = id.clone();
+        let events = events.map(move |answer| Event {
+            id: named.clone(),
+            number,
+            answer,
+        });
+        self.operations.push(Abortable::new(events, stopped).boxed());
+        self.running.insert(id, Running { number, stop });
+        Ok(())
+    }
+
+    async fn refuse(&mut self, id: &str, error: ServerError) -> Result<(), End> {
+        let payload = &[error];
+        self.say(&ToClient::Error { id, payload }).await
+    }
+
+    async fn pass_on(&mut self, event: Event) -> Result<(), End> {
+        let id = &*event.id;
+        match self.running.get(id) {
+            Some(running) if running.number == event.number => {}
+            _ => return Ok(()), // the client completed it meanwhile
+        }
+        match event.answer {
+            Some(answer) if answer::never_ran(&answer) => {
+                if let Some(running) = self.running.remove(id) {
+                    running.stop.abort();
+                }
+                let payload = &answer.errors;
+                self.say(&ToClient::Error { id, payload }).await
+            }
+            Some(answer) => self.say(&ToClient::next(id, &answer)).await,
+            None => {
+                self.running.remove(id);
+                self.say(&ToClient::Complete { id }).await
+            }
+        }
+    }
+
+    async fn say(&mut self, message: &ToClient<'_>) -> Result<(), End> {
+        let text = serde_json::to_string(message).map_err(|_| End::internal())?;
+        self.send(Message::Text(text.into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        let shutdown = &self.door.shutdown;
+        tokio::select! {
+            sent = timeout(self.door.stream.send, self.socket.send(message)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(End::Lost),
+            },
+            () = async { shutdown.cancelled().await; sleep(GRACE).await } => Err(End::Lost),
+        }
+    }
+
+    /// The text of a message; `None` for what only shows that the peer lives.
+    fn text_of(
+        &self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<axum::extract::ws::Utf8Bytes>, End> {
+        match message {
+            Some(Ok(Message::Text(text))) => Ok(Some(text)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+            Some(Ok(Message::Binary(_))) => Err(End::bad_message("Messages are text")),
+            Some(Ok(Message::Close(_))) | None => Err(End::ByPeer),
+            Some(Err(error)) => Err(match error.to_string().contains("too long") {
+                true => End::too_big(self.door.stream.message_bytes),
+                false => End::Lost,
+            }),
+        }
+    }
+
+    /// Says goodbye and waits for the answer, so that the code is not lost with the connection.
+    async fn close(mut self, end: End) {
+        let goodbye = match end {
+            End::Lost => return,
+            End::ByPeer => None,
+            End::Close(code, reason) => Some(Message::Close(Some(CloseFrame {
+                code,
+                reason: reason.into(),
+            }))),
+        };
+        let _ = timeout(GRACE, async {
+            if let Some(goodbye) = goodbye {
+                self.socket.send(goodbye).await?;
+            }
+            while let Some(Ok(_)) = self.socket.recv().await {}
+            Ok::<(), axum::Error>(())
+        })
+        .await;
+    }
+}
+
+fn parse(text: &str) -> Result<FromClient, End> {
+    serde_json::from_str(text).map_err(|_| End::bad_message("Invalid message"))
+}

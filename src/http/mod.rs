@@ -1,0 +1,61 @@
+//! The door: GraphQL, image files, result files, and whether all is well.
+
+pub mod site;
+
+pub mod graphql;
+
+mod files;
+
+mod health;
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::app::App;
+use crate::graphql::Schema;
+use graphql::Door;
+
+/// Everything that is served.
+pub fn router(app: App, schema: Schema, door: Door) -> Router {
+    let files = Router::new()
+        .route("/", get(welcome))
+        .route("/schema.graphql", get(schema_sdl))
+        .route("/images/{id}/{name}", get(files::image))
+        .route("/results/{id}/{file}", get(files::result))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(not_found)
+        .with_state(app);
+    files
+        .merge(graphql::routes(schema, door))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(CatchPanicLayer::new())
+}
+
+/// What someone sees who opens the address in a browser.
+async fn welcome() -> impl IntoResponse {
+    let text = "Halftone: bulk image compression with a live GraphQL API.\n\n\
+                POST /graphql          queries and mutations; uploads as multipart/form-data\n\
+                GET  /graphql          subscriptions over WebSocket (graphql-transport-ws)\n\
+                GET  /schema.graphql   the schema\n\
+                GET  /healthz /readyz  is it alive, can it work\n";
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+}
+
+async fn schema_sdl() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        crate::graphql::sdl(),
+    )
+}
+
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "There is nothing at this address.\n")
+}

@@ -1,0 +1,45 @@
+//! Halftone: a CSV of products and image URLs in; smaller images, live progress, an output CSV and a webhook out.
+//!
+//! One crate, one binary, cut by step of the flow. The modules stand in the order in which an upload meets them; arrows
+//! only point down. `docs/architecture.md` walks through one upload.
+
+pub mod cli;
+
+pub mod service;
+
+pub mod http;
+
+pub mod graphql;
+
+pub mod pipeline;
+
+pub mod app;
+
+pub mod sheet;
+
+pub mod fetch;
+
+pub mod compress;
+
+pub mod store;
+
+pub mod webhook;
+
+pub mod links;
+
+pub mod guard;
+
+mod retry_after;
+
+pub mod queue;
+
+pub mod events;
+
+pub mod db;
+
+pub mod config;
+
+pub mod telemetry;
+
+#[cfg(test)]
+mod scripted;

@@ -1,0 +1,17 @@
+//! The product, a file per step, in the order of the flow: submit → process → settle → notify → export.
+//!
+//! Whatever dies, every image of an accepted request ends exactly once, and then the request ends.
+
+pub mod submit;
+
+pub mod process;
+
+pub mod settle;
+
+pub mod cancel;
+
+pub mod notify;
+
+pub mod export;
+
+pub mod workers;

@@ -1,0 +1,334 @@
+//! A CSV becomes a request: read once to check it, read again to store it, in one transaction.
+//!
+//! When [`submit`] returns, the request is durable, and so is every job that will bring it to its end.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek as _};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use diesel_async::AsyncConnection as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::process::ProcessImage;
+use crate::app::App;
+use crate::compress::Settings;
+use crate::db::csv_issue::CsvIssue;
+use crate::db::idempotency::{self, Claimed};
+use crate::db::image::Image;
+use crate::db::product::{NewProduct, Placement, Product};
+use crate::db::request::{self, NewProcessingRequest, ProcessingRequest};
+use crate::db::{self, Connection};
+use crate::queue::{Job as _, jobs};
+use crate::sheet::{self, Report, Row};
+
+/// Rows stored by one statement.
+const ROWS_PER_BATCH: usize = 1_000;
+/// Batches that may wait for the database.
+const BATCHES_AHEAD: usize = 2;
+/// How far apart the images of one request stand in the queue: 50 images a second are claimed before another request's
+/// first one that came later.
+const RANK_SPACING: Duration = Duration::from_millis(20);
+
+/// What a caller sends.
+pub struct Submission {
+    /// The CSV, wherever its cursor stands.
+    pub file: File,
+    pub filename: Option<String>,
+    pub label: Option<String>,
+    pub settings: Settings,
+    pub webhook_url: Option<String>,
+    /// Refuse the file when any row or URL is refused.
+    pub reject_invalid_rows: bool,
+    pub idempotency_key: Option<String>,
+}
+
+/// What became of a submission.
+pub enum Submitted {
+    /// The request is durable.
+    Accepted(ProcessingRequest),
+    /// The same submission was made before with this idempotency key: its request.
+    Replayed(ProcessingRequest),
+    /// The idempotency key was used for another submission.
+    KeyReused,
+    /// The CSV cannot be processed, for the reasons in the report.
+    Rejected(Report),
+}
+
+/// A CSV that was read through once.
+struct Checked {
+    file: File,
+    report: Report,
+    /// How many different URLs it has.
+    distinct_urls: usize,
+    hash: [u8; 32],
+}
+
+/// Rows on their way into the database, with the images they are the first to name.
+#[derive(Default)]
+struct Batch {
+    products: Vec<NewProduct>,
+    image_ids: Vec<Uuid>,
+    image_urls: Vec<String>,
+    placements: Vec<Placement>,
+}
+
+/// Checks and stores a submission.
+pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitted> {
+    let limits = app.config.sheet.clone();
+    let checked = {
+        let (file, limits) = (submission.file, limits.clone());
+        spawn_blocking(move || check(file, &limits))
+            .await
+            .context("read the CSV")??
+    };
+    let report = &checked.report;
+    if report.rejected || (submission.reject_invalid_rows && report.error_count > 0) {
+        return Ok(Submitted::Rejected(checked.report));
+    }
+
+    let id = Uuid::now_v7();
+    let settings = serde_json::to_value(&submission.settings)?;
+    let input_hash = Sha256::new()
+        .chain_update(checked.hash)
+        .chain_update(settings.to_string())
+        .chain_update([u8::from(submission.reject_invalid_rows)])
+        .chain_update(submission.webhook_url.as_deref().unwrap_or_default())
+        .finalize();
+    let new = NewProcessingRequest {
+        id,
+        filename: submission.filename,
+        label: submission.label,
+        settings,
+        webhook_url: submission.webhook_url,
+        csv_byte_size: count(report.byte_size)?,
+        csv_encoding: report.encoding.clone(),
+        csv_delimiter: report.delimiter.to_string(),
+        csv_row_count: count(report.row_count)?,
+        csv_accepted_row_count: count(report.accepted_row_count)?,
+        csv_rejected_row_count: count(report.rejected_row_count)?,
+        csv_issue_count: count(report.issue_count)?,
+        csv_error_count: count(report.error_count)?,
+        csv_extra_columns: report.extra_columns.clone(),
+        total: count(checked.distinct_urls)?,
+    };
+    let issues = csv_issues(id, report)?;
+
+    let (batches, incoming) = mpsc::channel(BATCHES_AHEAD);
+    let reading = spawn_blocking(move || read_batches(checked.file, &limits, &batches));
+    let mut conn = db::connect(&app.pool).await?;
+    let key = submission.idempotency_key.as_deref();
+    let stored = conn
+        .transaction(async |conn| store(conn, &new, &issues, key.map(|key| (key, &input_hash[..])), incoming).await);
+    let claimed = match stored.await {
+        Ok(()) => Claimed::New,
+        Err(StoreError::Claimed(claimed)) => claimed,
+        Err(StoreError::Database(error)) => return Err(error).context("store the request"),
+        Err(StoreError::Incomplete) => anyhow::bail!(reading.await.context("read the CSV again")?.err().map_or_else(
+            || anyhow::anyhow!("the CSV changed while it was read"),
+            |error| error.context("read the CSV again")
+        )),
+    };
+    let find = async |conn: &mut Connection, id| {
+        ProcessingRequest::find(conn, id)
+            .await?
+            .with_context(|| format!("request {id} is gone"))
+    };
+    Ok(match claimed {
+        Claimed::New => Submitted::Accepted(find(&mut conn, id).await?),
+        Claimed::Replayed(earlier) => Submitted::Replayed(find(&mut conn, earlier).await?),
+        Claimed::Reused => Submitted::KeyReused,
+    })
+}
+
+/// Reads a CSV through, storing nothing.
+pub async fn check_only(app: &App, file: File) -> anyhow::Result<Report> {
+    let limits = app.config.sheet.clone();
+    Ok(spawn_blocking(move || check(file, &limits))
+        .await
+        .context("read the CSV")??
+        .report)
+}
+
+fn check(mut file: File, limits: &sheet::Limits) -> anyhow::Result<Checked> {
+    file.rewind()?;
+    let mut urls = HashSet::new();
+    let mut hashed = HashingReader {
+        inner: &mut file,
+        hash: Sha256::new(),
+    };
+    let report = sheet::read(&mut hashed, limits, |row: Row| {
+        if row.accepted {
+            urls.extend(
+                row.urls
+                    .iter()
+                    .filter(|url| url.accepted)
+                    .map(|url| fingerprint(&url.text)),
+            );
+        }
+        ControlFlow::Continue(())
+    })?;
+    let hash = hashed.hash.finalize().into();
+    Ok(Checked {
+        file,
+        report,
+        distinct_urls: urls.len(),
+        hash,
+    })
+}
+
+fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<Batch>) -> anyhow::Result<()> {
+    file.rewind()?;
+    let mut images: HashMap<u128, Uuid> = HashMap::new();
+    let mut batch = Batch::default();
+    sheet::read(&mut file, limits, |row: Row| {
+        batch.add(row, &mut images);
+        if batch.products.len() < ROWS_PER_BATCH || batches.blocking_send(std::mem::take(&mut batch)).is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            // The transaction has ended: its side knows why.
+            ControlFlow::Break(())
+        }
+    })?;
+    let _ = batches.blocking_send(batch);
+    Ok(())
+}
+
+impl Batch {
+    fn add(&mut self, row: Row, images: &mut HashMap<u128, Uuid>) {
+        let product_id = Uuid::now_v7();
+        if row.accepted {
+            for (position, url) in (0..).zip(&row.urls).filter(|(_, url)| url.accepted) {
+                let image_id = *images.entry(fingerprint(&url.text)).or_insert_with(|| {
+                    let id = Uuid::now_v7();
+                    self.image_ids.push(id);
+                    self.image_urls.push(url.text.clone());
+                    id
+                });
+                self.placements.push(Placement {
+                    product_id,
+                    position,
+                    image_id,
+                });
+            }
+        }
+        self.products.push(NewProduct {
+            id: product_id,
+            row_number: i32::try_from(row.row_number).unwrap_or(i32::MAX),
+            accepted: row.accepted,
+            serial_number: row.serial_number,
+            name: row.name,
+            input_urls: row.urls.into_iter().map(|url| url.text).collect(),
+            extra: row.extra,
+        });
+    }
+}
+
+enum StoreError {
+    Database(diesel::result::Error),
+    /// The idempotency key belongs to another request.
+    Claimed(Claimed),
+    /// Fewer images came than the check had counted.
+    Incomplete,
+}
+
+impl From<diesel::result::Error> for StoreError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+async fn store(
+    conn: &mut Connection,
+    new: &NewProcessingRequest,
+    issues: &[CsvIssue],
+    key: Option<(&str, &[u8])>,
+    mut incoming: mpsc::Receiver<Batch>,
+) -> Result<(), StoreError> {
+    ProcessingRequest::insert(conn, new).await?;
+    if let Some((key, input_hash)) = key {
+        match idempotency::claim(conn, key, new.id, input_hash).await? {
+            Claimed::New => {}
+            claimed => return Err(StoreError::Claimed(claimed)),
+        }
+    }
+    CsvIssue::insert(conn, issues).await?;
+    let mut stored = 0;
+    while let Some(batch) = incoming.recv().await {
+        let urls: Vec<&str> = batch.image_urls.iter().map(String::as_str).collect();
+        Product::insert(conn, new.id, &batch.products).await?;
+        Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
+        Product::place_images(conn, &batch.placements).await?;
+        jobs::enqueue(
+            conn,
+            ProcessImage::KIND,
+            new.id,
+            &batch.image_ids,
+            i64::from(stored),
+            RANK_SPACING,
+        )
+        .await?;
+        stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
+    }
+    if stored != new.total {
+        return Err(StoreError::Incomplete);
+    }
+    jobs::announce(conn, ProcessImage::KIND).await?;
+    request::announce(conn, new.id).await?;
+    Ok(())
+}
+
+fn csv_issues(request_id: Uuid, report: &Report) -> anyhow::Result<Vec<CsvIssue>> {
+    let issue = |(position, issue): (i32, &sheet::Issue)| {
+        Ok(CsvIssue {
+            request_id,
+            position,
+            severity: word(issue.severity)?,
+            code: word(issue.code)?,
+            message: issue.message.clone(),
+            line: count(issue.line)?,
+            row_number: issue.row.map(count).transpose()?,
+            column_name: issue.column.clone(),
+            value: issue.value.clone(),
+        })
+    };
+    (0..).zip(&report.issues).map(issue).collect()
+}
+
+/// An enum as the API and the database call it.
+fn word(value: impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::from_value(serde_json::to_value(value)?)?)
+}
+
+/// A count as the database keeps it.
+fn count<N: TryInto<I>, I>(number: N) -> anyhow::Result<I>
+where
+    N::Error: std::error::Error + Send + Sync + 'static,
+{
+    number.try_into().context("a count is out of range")
+}
+
+/// 128 bits of a URL's SHA-256: enough to tell a million URLs apart, in 16 bytes each.
+fn fingerprint(url: &str) -> u128 {
+    let hash: [u8; 32] = Sha256::digest(url).into();
+    hash[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+/// Hashes what is read through it.
+struct HashingReader<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}

@@ -1,0 +1,222 @@
+//! The statements on `jobs` and `workers`.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::db::Connection;
+
+/// Jobs that were running at this many crashes are run one at a time, so that the next crash points at its cause.
+pub const SUSPECT_AFTER_CRASHES: i32 = 2;
+
+/// The channel on which a kind's name says that jobs of it became ready.
+pub const CHANNEL: &str = "halftone_jobs";
+
+/// A job this process holds, until the lease is lost.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Claim {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub group_id: Uuid,
+    /// Never given to anyone else, before or after.
+    #[diesel(sql_type = BigInt)]
+    pub lease: i64,
+    /// Attempts that failed before this one.
+    #[diesel(sql_type = Integer)]
+    pub attempts: i32,
+    /// Times a process died while it held this job.
+    #[diesel(sql_type = Integer)]
+    pub crashes: i32,
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+fn ids(rows: Vec<Id>) -> Vec<Uuid> {
+    rows.into_iter().map(|row| row.id).collect()
+}
+
+fn leases(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
+    claims.iter().map(|claim| (claim.id, claim.lease)).unzip()
+}
+
+/// Adds a job for each id. The k-th of them, counted from `first`, ranks k × `spacing` behind the time of its enqueueing,
+/// so that a group of a million jobs lets a group of three through.
+pub async fn enqueue(
+    conn: &mut Connection,
+    kind: &str,
+    group_id: Uuid,
+    ids: &[Uuid],
+    first: i64,
+    spacing: Duration,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO jobs (id, kind, group_id, rank)
+         SELECT id, $1, $2, now() + make_interval(secs => $3 * ($4 + place - 1))
+           FROM unnest($5) WITH ORDINALITY AS new(id, place)",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<SqlUuid, _>(group_id)
+    .bind::<Double, _>(spacing.as_secs_f64())
+    .bind::<BigInt, _>(first)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Wakes workers that wait for jobs of this kind, when the transaction commits.
+pub async fn announce(conn: &mut Connection, kind: &str) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_notify($1, $2)")
+        .bind::<Text, _>(CHANNEL)
+        .bind::<Text, _>(kind)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Claims at most `limit` ready jobs of a kind, the lowest rank first; of the suspects (see [`SUSPECT_AFTER_CRASHES`]) or
+/// of the others.
+pub async fn claim(
+    conn: &mut Connection,
+    worker_id: Uuid,
+    kind: &str,
+    limit: i64,
+    suspects: bool,
+) -> QueryResult<Vec<Claim>> {
+    diesel::sql_query(
+        "WITH next AS (
+            SELECT id FROM jobs
+             WHERE kind = $1 AND state = 'READY' AND (crashes >= $2) = $3
+             ORDER BY rank LIMIT $4 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE jobs SET state = 'RUNNING', worker_id = $5, lease = nextval('job_leases')
+           FROM next WHERE jobs.id = next.id
+         RETURNING jobs.id, jobs.group_id, jobs.lease, jobs.attempts, jobs.crashes",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Integer, _>(SUSPECT_AFTER_CRASHES)
+    .bind::<Bool, _>(suspects)
+    .bind::<BigInt, _>(limit)
+    .bind::<SqlUuid, _>(worker_id)
+    .load(conn)
+    .await
+}
+
+/// Deletes the jobs of these claims. Returns the ids of those whose lease still held; nothing may be recorded for the others.
+pub async fn finish(conn: &mut Connection, claims: &[Claim]) -> QueryResult<Vec<Uuid>> {
+    let (job_ids, job_leases) = leases(claims);
+    let finished = diesel::sql_query(
+        "DELETE FROM jobs USING unnest($1, $2) AS held(id, lease)
+          WHERE jobs.id = held.id AND jobs.lease = held.lease AND jobs.state = 'RUNNING'
+         RETURNING jobs.id",
+    )
+    .bind::<Array<SqlUuid>, _>(job_ids)
+    .bind::<Array<BigInt>, _>(job_leases)
+    .load(conn)
+    .await?;
+    Ok(ids(finished))
+}
+
+/// This attempt failed; the next is due `after` from now. Returns whether the lease still held.
+pub async fn retry(conn: &mut Connection, claim: &Claim, after: Duration, error: &str) -> QueryResult<bool> {
+    let moved = diesel::sql_query(
+        "UPDATE jobs SET state = 'WAITING', worker_id = NULL, attempts = attempts + 1, last_error = $1,
+                run_at = now() + make_interval(secs => $2), lease = nextval('job_leases')
+          WHERE id = $3 AND lease = $4 AND state = 'RUNNING'",
+    )
+    .bind::<Text, _>(error)
+    .bind::<Double, _>(after.as_secs_f64())
+    .bind::<SqlUuid, _>(claim.id)
+    .bind::<BigInt, _>(claim.lease)
+    .execute(conn)
+    .await?;
+    Ok(moved > 0)
+}
+
+/// This attempt did not come about; the next is due `after` from now. No attempt is counted. Returns whether the lease
+/// still held.
+pub async fn postpone(conn: &mut Connection, claim: &Claim, after: Duration) -> QueryResult<bool> {
+    let moved = diesel::sql_query(
+        "UPDATE jobs SET state = 'WAITING', worker_id = NULL, run_at = now() + make_interval(secs => $1),
+                lease = nextval('job_leases')
+          WHERE id = $2 AND lease = $3 AND state = 'RUNNING'",
+    )
+    .bind::<Double, _>(after.as_secs_f64())
+    .bind::<SqlUuid, _>(claim.id)
+    .bind::<BigInt, _>(claim.lease)
+    .execute(conn)
+    .await?;
+    Ok(moved > 0)
+}
+
+/// Gives claims back as if they had never been made: no attempt is counted.
+pub async fn release(conn: &mut Connection, claims: &[Claim]) -> QueryResult<usize> {
+    let (job_ids, job_leases) = leases(claims);
+    diesel::sql_query(
+        "UPDATE jobs SET state = 'READY', worker_id = NULL, lease = nextval('job_leases')
+           FROM unnest($1, $2) AS held(id, lease)
+          WHERE jobs.id = held.id AND jobs.lease = held.lease AND jobs.state = 'RUNNING'",
+    )
+    .bind::<Array<SqlUuid>, _>(job_ids)
+    .bind::<Array<BigInt>, _>(job_leases)
+    .execute(conn)
+    .await
+}
+
+/// Deletes a group's jobs that nobody is running. Returns their ids.
+pub async fn discard_group(conn: &mut Connection, group_id: Uuid) -> QueryResult<Vec<Uuid>> {
+    let discarded = diesel::sql_query("DELETE FROM jobs WHERE group_id = $1 AND state <> 'RUNNING' RETURNING id")
+        .bind::<SqlUuid, _>(group_id)
+        .load(conn)
+        .await?;
+    Ok(ids(discarded))
+}
+
+/// Makes jobs ready whose next attempt is due. Returns how many.
+pub async fn promote(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE jobs SET state = 'READY'
+          WHERE id IN (SELECT id FROM jobs WHERE state = 'WAITING' AND run_at <= now()
+                        ORDER BY run_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    )
+    .execute(conn)
+    .await
+}
+
+/// Makes the jobs of dead workers ready again and counts the crash. Returns how many.
+///
+/// A worker is dead when it is unknown or its last heartbeat is older than `timeout`. After a start of the database
+/// server everybody first gets the time to report: until then a silent worker proves nothing.
+pub async fn rescue(conn: &mut Connection, timeout: Duration) -> QueryResult<usize> {
+    diesel::sql_query(
+        "WITH lost AS (
+            SELECT jobs.id FROM jobs
+             WHERE state = 'RUNNING' AND pg_postmaster_start_time() < now() - make_interval(secs => $1 / 2)
+               AND NOT EXISTS (SELECT FROM workers w WHERE w.id = jobs.worker_id
+                                  AND w.heartbeat_at >= now() - make_interval(secs => $1))
+             LIMIT 1000 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE jobs SET state = 'READY', worker_id = NULL, crashes = crashes + 1, lease = nextval('job_leases')
+           FROM lost WHERE jobs.id = lost.id",
+    )
+    .bind::<Double, _>(timeout.as_secs_f64())
+    .execute(conn)
+    .await
+}
+
+/// Removes a worker that has stopped in order.
+pub async fn sign_off(conn: &mut Connection, worker_id: Uuid) -> QueryResult<()> {
+    diesel::sql_query("DELETE FROM workers WHERE id = $1")
+        .bind::<SqlUuid, _>(worker_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! A running Halftone: the API on a listener, the workers beside it, and how both end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::graphql::guard::QueryLimits;
+use crate::http::graphql::{Door, UploadLimits};
+use crate::http::site::{AllowedHosts, Site};
+use crate::pipeline::workers;
+use crate::{db, graphql, http, queue};
+
+/// How much longer than its workers a process may take to end.
+const STOP_MARGIN: Duration = Duration::from_secs(3);
+
+/// The parts of a running Halftone.
+pub struct Service {
+    pub app: App,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    listening: JoinSet<()>,
+}
+
+impl Service {
+    /// Migrates the database and builds the parts that everything else needs; nothing is served or worked on yet.
+    pub async fn open(config: Config, database_url: &str) -> anyhow::Result<Self> {
+        db::migrate(database_url).await?;
+        let app = App::open(config, database_url.to_owned()).await?;
+        let mut listening = JoinSet::new();
+        let (events, url) = (app.events.clone(), database_url.to_owned());
+        listening.spawn(async move { events.listen(&url, queue::jobs::CHANNEL).await });
+        Ok(Self {
+            app,
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            listening,
+        })
+    }
+
+    /// Serves the API. Returns the address it listens on.
+    pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<SocketAddr> {
+        let address = listener.local_addr().context("read the listener's address")?;
+        let config = &self.app.config;
+        let limits = QueryLimits::default();
+        let hosts = if address.ip().is_loopback() {
+            AllowedHosts::Loopback
+        } else {
+            AllowedHosts::Any
+        };
+        let door = Door {
+            query: limits.clone(),
+            upload: UploadLimits {
+                file_bytes: config.sheet.max_bytes,
+                ..UploadLimits::default()
+            },
+            site: Site::new(hosts, Some(config.public_url.parse()?), &config.cors_origins)?,
+            shutdown: self.stop.clone(),
+            ..Door::default()
+        };
+        let streams = door.tasks.clone();
+        let router = http::router(self.app.clone(), graphql::schema(self.app.clone(), limits), door);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let stopped = stop.cancelled_owned();
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await
+                .context("serve the API");
+            // Upgraded connections are no longer the listener's: each says goodbye to its client first.
+            streams.close();
+            streams.wait().await;
+            served
+        });
+        Ok(address)
+    }
+
+    /// Runs jobs, unless the configuration says that this process has no workers.
+    pub fn work(&mut self) {
+        if self.app.config.workers > 0 {
+            self.tasks.spawn(workers::run(self.app.clone(), self.stop.clone()));
+        }
+    }
+
+    /// Returns when one of the parts ends by itself, which none should.
+    pub async fn failed(&mut self) -> anyhow::Result<()> {
+        match self.tasks.join_next().await {
+            Some(ended) => ended.context("a part of the service failed")?,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops taking in and claiming, lets what is in hand end or gives it back, and returns when all parts have ended or
+    /// their time is over.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => warn!("while stopping: {error:#}"),
+                    Err(error) => warn!("while stopping: {error}"),
+                }
+            }
+        };
+        let patience = self.app.config.drain_timeout + STOP_MARGIN;
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            warn!("not everything ended in time; what was in hand will be rescued");
+        }
+        self.listening.shutdown().await;
+    }
+}

@@ -1,0 +1,326 @@
+//! Text → records of cells, on csv-core, with the physical line of every cell.
+//!
+//! Blank lines are skipped. A cell or a record over its bound is refused when the bound is reached; so is a quote that
+//! never closes. Spaces before an opening quote do not make the quote part of the text.
+
+use std::io::Read;
+
+use csv_core::ReadFieldResult;
+
+use super::dialect::{self, Dialect};
+use super::record::Record;
+use super::refusal::{Refusal, Stop};
+use super::text::{Refill, Text};
+
+/// Most cells in a record: what Excel and LibreOffice allow in a row.
+const MAX_RECORD_CELLS: usize = 16_384;
+/// A record may be this many times as long as its longest cell may be.
+const MAX_RECORD_IN_CELLS: usize = 16;
+/// The output buffer grows by at least this many bytes.
+const GROWTH_BYTES: usize = 4 * 1024;
+
+pub(super) struct Cells<R> {
+    text: Text<R>,
+    /// Text not yet parsed: `buf[at..]`.
+    buf: Vec<u8>,
+    at: usize,
+    delimiter: u8,
+    parser: csv_core::Reader,
+    /// The line that `buf[at]` is on.
+    line: u64,
+    after_cr: bool,
+    max_cell_bytes: usize,
+    ended_by_line: bool,
+    /// The current record: all cells one after the other in `bytes[..used]`, where each ends and on which line it began.
+    bytes: Vec<u8>,
+    used: usize,
+    ends: Vec<usize>,
+    lines: Vec<u64>,
+}
+
+impl<R: Read> Cells<R> {
+    pub fn new(text: Text<R>, max_cell_bytes: usize, delimiter: u8) -> Self {
+        Cells {
+            text,
+            buf: Vec::new(),
+            at: 0,
+            delimiter,
+            parser: parser(delimiter),
+            line: 1,
+            after_cr: false,
+            max_cell_bytes,
+            ended_by_line: false,
+            bytes: Vec::new(),
+            used: 0,
+            ends: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    pub fn text(&self) -> &Text<R> {
+        &self.text
+    }
+
+    /// The line reading has come to.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The current record.
+    pub fn record(&self) -> Record<'_> {
+        Record::new(&self.bytes, &self.ends, &self.lines)
+    }
+
+    /// Whether the current record ended with its line, not with the input.
+    pub fn ended_by_line(&self) -> bool {
+        self.ended_by_line
+    }
+
+    /// Finds out the delimiter from the first lines, uses it from here on and returns it.
+    /// Steps over a `sep=` line.
+    pub fn detect_delimiter(&mut self) -> Result<u8, Stop> {
+        self.skip_line_ends()?;
+        loop {
+            let head = &self.buf[self.at..];
+            let whole = head.len() >= self.max_cell_bytes;
+            let head = &head[..head.len().min(self.max_cell_bytes)];
+            if let Some(dialect) = dialect::detect(head, whole) {
+                return Ok(self.use_dialect(dialect));
+            }
+            self.buf.drain(..self.at);
+            self.at = 0;
+            match self.text.refill(&mut self.buf)? {
+                Refill::More => {}
+                Refill::End => {
+                    let dialect = dialect::detect(&self.buf, true).unwrap_or_default();
+                    return Ok(self.use_dialect(dialect));
+                }
+                Refill::Fault(fault) => {
+                    let unread = std::mem::take(&mut self.buf);
+                    self.count_lines(&unread);
+                    return Err(Refusal::unreadable(self.line, fault).into());
+                }
+            }
+        }
+    }
+
+    fn use_dialect(&mut self, dialect: Dialect) -> u8 {
+        self.delimiter = dialect.delimiter;
+        self.parser = parser(dialect.delimiter);
+        self.at += dialect.declaration_bytes;
+        dialect.delimiter
+    }
+
+    /// Reads the next record that is not blank; false at the end.
+    pub fn next_record(&mut self) -> Result<bool, Stop> {
+        while self.skip_line_ends()? {
+            self.used = 0;
+            self.ends.clear();
+            self.lines.clear();
+            self.read_record()?;
+            if !self.record().is_blank() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_record(&mut self) -> Result<(), Stop> {
+        loop {
+            let spaces = self.skip_spaces()?;
+            let next = self.peek()?;
+            if self.ends.is_empty() && matches!(next, None | Some(b'\r' | b'\n')) {
+                return Ok(()); // A line of spaces.
+            }
+            if self.ends.len() == MAX_RECORD_CELLS {
+                let has = format!("more than {MAX_RECORD_CELLS} cells");
+                return Err(Refusal::row_too_long(self.record().line(), &has).into());
+            }
+            let start = self.used;
+            let quoted = next == Some(b'"');
+            if !quoted {
+                self.reserve(spaces);
+                self.bytes[start..start + spaces].fill(b' ');
+                self.used += spaces;
+            }
+            let line = self.line;
+            let ended = self.read_cell(start, quoted)?;
+            self.ends.push(self.used);
+            self.lines.push(line);
+            let max_record_bytes = self.max_cell_bytes.saturating_mul(MAX_RECORD_IN_CELLS);
+            if self.used > max_record_bytes {
+                let has = format!("more than {max_record_bytes} bytes");
+                return Err(Refusal::row_too_long(self.record().line(), &has).into());
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Appends the rest of a cell to the record; true if the record ends with it.
+    fn read_cell(&mut self, start: usize, quoted: bool) -> Result<bool, Stop> {
+        let line = self.line;
+        self.after_cr = false;
+        if let Some(ended) = self.copy_plain_cell(start, quoted) {
+            return Ok(ended);
+        }
+        loop {
+            if self.peek()?.is_none() {
+                return self.close_cell(start, line, quoted);
+            }
+            self.reserve(1);
+            // One byte past the bound, to tell a cell that just fits from one that does not.
+            let bound = self.bytes.len().min(start + self.max_cell_bytes + 1);
+            let (result, read, written) = self
+                .parser
+                .read_field(&self.buf[self.at..], &mut self.bytes[self.used..bound]);
+            let from = self.at;
+            self.at += read;
+            self.used += written;
+            let ended = match result {
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => None,
+                ReadFieldResult::Field { record_end } => Some(record_end),
+                ReadFieldResult::End => Some(true),
+            };
+            if quoted {
+                self.count_buffered_lines(from);
+            } else if ended == Some(true) {
+                self.count_buffered_lines(self.at - 1);
+            }
+            if self.used - start > self.max_cell_bytes {
+                return Err(self.cell_too_long(start, line, quoted).into());
+            }
+            if let Some(ended) = ended {
+                self.ended_by_line = ended;
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Appends a cell that needs no parser, which most are: whole in the buffer and with no quotes but those around it.
+    /// True if the record ends with it; none if it is another kind of cell.
+    fn copy_plain_cell(&mut self, start: usize, quoted: bool) -> Option<bool> {
+        let rest = &self.buf[self.at..];
+        let (text, end) = if quoted {
+            let length = memchr::memchr(b'"', rest.get(1..)?)?;
+            (1..1 + length, length + 2)
+        } else {
+            let length = memchr::memchr3(self.delimiter, b'\r', b'\n', rest)?;
+            (0..length, length)
+        };
+        let ending = *rest.get(end)?;
+        let ended = matches!(ending, b'\r' | b'\n');
+        if (!ended && ending != self.delimiter) || self.used - start + text.len() > self.max_cell_bytes {
+            return None;
+        }
+        let (from, length) = (self.at, text.len());
+        self.reserve(length);
+        let text = &self.buf[from + text.start..from + text.end];
+        self.bytes[self.used..self.used + length].copy_from_slice(text);
+        self.used += length;
+        self.at += end + 1;
+        if quoted {
+            self.count_buffered_lines(from);
+        } else if ended {
+            self.count_buffered_lines(self.at - 1);
+        }
+        self.ended_by_line = ended;
+        Some(ended)
+    }
+
+    /// Ends the last cell of an input without a final line end.
+    fn close_cell(&mut self, start: usize, line: u64, quoted: bool) -> Result<bool, Stop> {
+        self.reserve(1);
+        // A line end closes every cell but an open quoted one, into which it is copied: that tells them apart.
+        let (result, _, _) = self.parser.read_field(b"\n", &mut self.bytes[self.used..]);
+        if quoted && !matches!(result, ReadFieldResult::Field { .. }) {
+            return Err(self.quote_left_open(start, line, "by the end of the file").into());
+        }
+        self.ended_by_line = false;
+        Ok(true)
+    }
+
+    /// The next byte, reading on if need be; none at the end.
+    fn peek(&mut self) -> Result<Option<u8>, Stop> {
+        if self.at == self.buf.len() {
+            self.buf.clear();
+            self.at = 0;
+            if let Refill::Fault(fault) = self.text.refill(&mut self.buf)? {
+                return Err(Refusal::unreadable(self.line, fault).into());
+            }
+        }
+        Ok(self.buf.get(self.at).copied())
+    }
+
+    /// True if anything follows.
+    fn skip_line_ends(&mut self) -> Result<bool, Stop> {
+        while let Some(byte) = self.peek()? {
+            if !matches!(byte, b'\r' | b'\n') {
+                return Ok(true);
+            }
+            self.at += 1;
+            self.count_buffered_lines(self.at - 1);
+        }
+        Ok(false)
+    }
+
+    fn skip_spaces(&mut self) -> Result<usize, Stop> {
+        let mut spaces = 0;
+        while self.peek()? == Some(b' ') {
+            self.at += 1;
+            self.after_cr = false;
+            spaces += 1;
+            if spaces > self.max_cell_bytes {
+                return Err(self.cell_too_long(self.used, self.line, false).into());
+            }
+        }
+        Ok(spaces)
+    }
+
+    /// Makes room for at least `wanted` more bytes of the record.
+    fn reserve(&mut self, wanted: usize) {
+        if self.bytes.len() - self.used < wanted {
+            self.bytes
+                .resize((self.used + wanted.max(GROWTH_BYTES)).max(self.used * 2), 0);
+        }
+    }
+
+    fn count_buffered_lines(&mut self, from: usize) {
+        let buf = std::mem::take(&mut self.buf);
+        self.count_lines(&buf[from..self.at]);
+        self.buf = buf;
+    }
+
+    /// Counts the line ends of consecutive pieces of text: CRLF, LF and CR each end one line.
+    fn count_lines(&mut self, text: &[u8]) {
+        for at in memchr::memchr2_iter(b'\r', b'\n', text) {
+            let closes_crlf = text[at] == b'\n' && if at == 0 { self.after_cr } else { text[at - 1] == b'\r' };
+            self.line += u64::from(!closes_crlf);
+        }
+        if let Some(last) = text.last() {
+            self.after_cr = *last == b'\r';
+        }
+    }
+
+    fn cell_too_long(&self, start: usize, line: u64, quoted: bool) -> Refusal {
+        let limit = self.max_cell_bytes;
+        let text = &self.bytes[start..self.used];
+        if quoted && memchr::memchr2(b'\r', b'\n', text).is_some() {
+            return self.quote_left_open(start, line, &format!("within {limit} bytes"));
+        }
+        Refusal::cell_too_long(line, limit).about(self.ends.len(), text)
+    }
+
+    fn quote_left_open(&self, start: usize, line: u64, by: &str) -> Refusal {
+        let text = &self.bytes[start..self.used];
+        Refusal::quote_left_open(line, by).about(self.ends.len(), text)
+    }
+}
+
+fn parser(delimiter: u8) -> csv_core::Reader {
+    let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+    // csv-core drops a byte order mark from its first read; ours is gone already, so a second one is text.
+    parser.read_field(b"\n", &mut [0]);
+    parser
+}

@@ -1,0 +1,252 @@
+//! A CSV, row by row, and the report on how it was read.
+//!
+//! Rows come in the order of the file, accepted or not. After the last one the report says whether the file was
+//! refused.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+use super::cells::Cells;
+use super::header::{self, Columns};
+use super::issue::{Issue, IssueCode, Issues, Place};
+use super::refusal::{Refusal, Stop};
+use super::row::{Row, Rows};
+use super::serials::Serials;
+use super::text::{BLOCK_BYTES, Text};
+use super::urls::Checker;
+
+/// How a file was read; every guess is visible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Bytes read: the whole file, unless reading ended early.
+    pub byte_size: u64,
+    /// `UTF-8`, `UTF-16LE`, `UTF-16BE` or `windows-1252`.
+    pub encoding: String,
+    pub delimiter: char,
+    /// The header's cells, trimmed; unnamed columns at its end are left out.
+    pub header: Vec<String>,
+    /// Columns that are carried through to the output, in order.
+    pub extra_columns: Vec<String>,
+    /// Data rows; blank lines are none.
+    pub row_count: u64,
+    pub accepted_row_count: u64,
+    pub rejected_row_count: u64,
+    /// Places with an accepted URL, counting repeated ones.
+    pub image_count: u64,
+    /// All issues, kept or not.
+    pub issue_count: u64,
+    pub error_count: u64,
+    /// At most [`Limits::max_issues`], in the order of the file; errors are kept before warnings.
+    pub issues: Vec<Issue>,
+    /// Whether the whole file was refused; the last issue says why.
+    pub rejected: bool,
+}
+
+/// Reads a CSV row by row.
+pub struct Reader<R> {
+    cells: Cells<R>,
+    delimiter: char,
+    header: Vec<String>,
+    /// None if the file was refused before its header was understood.
+    rows: Option<Rows>,
+    /// Issues found without `rows`.
+    early: Issues,
+    extra_columns: Vec<String>,
+    row_count: u64,
+    accepted_row_count: u64,
+    image_count: u64,
+    rejected: bool,
+    ended: bool,
+}
+
+/// Reads all rows, calling `each` for every one, accepted or not, until it breaks.
+///
+/// Errors are the input's own; all that is wrong with the file is in the report.
+pub fn read<R: Read>(input: R, limits: &Limits, mut each: impl FnMut(Row) -> ControlFlow<()>) -> io::Result<Report> {
+    let mut reader = Reader::open(input, limits)?;
+    while let Some(row) = reader.next_row()? {
+        if each(row).is_break() {
+            break;
+        }
+    }
+    Ok(reader.into_report())
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads up to the header.
+    pub fn open(input: R, limits: &Limits) -> io::Result<Self> {
+        Reader::with_block_bytes(input, limits, BLOCK_BYTES)
+    }
+
+    pub(super) fn with_block_bytes(input: R, limits: &Limits, block_bytes: usize) -> io::Result<Self> {
+        let text = Text::new(input, limits.max_bytes, block_bytes);
+        let mut reader = Reader {
+            cells: Cells::new(text, limits.max_cell_bytes, b','),
+            delimiter: ',',
+            header: Vec::new(),
+            rows: None,
+            early: Issues::new(limits.max_issues),
+            extra_columns: Vec::new(),
+            row_count: 0,
+            accepted_row_count: 0,
+            image_count: 0,
+            rejected: false,
+            ended: false,
+        };
+        match reader.read_header(limits) {
+            Ok(()) => {}
+            Err(Stop::Io(error)) => return Err(error),
+            Err(Stop::Refused(refusal)) => reader.refuse(*refusal),
+        }
+        Ok(reader)
+    }
+
+    /// The columns that [`Row::extra`] answers place by place.
+    pub fn extra_columns(&self) -> &[String] {
+        &self.extra_columns
+    }
+
+    /// The next row, accepted or not; none at the end and after the file was refused.
+    pub fn next_row(&mut self) -> io::Result<Option<Row>> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.read_row() {
+            Ok(Some(row)) => return Ok(Some(row)),
+            Ok(None) => self.end(),
+            Err(Stop::Io(error)) => {
+                self.ended = true;
+                return Err(error);
+            }
+            Err(Stop::Refused(refusal)) => self.refuse(*refusal),
+        }
+        Ok(None)
+    }
+
+    /// How the file was read, as far as it was.
+    ///
+    /// A file without a usable row is refused only once its end has been reached.
+    pub fn into_report(self) -> Report {
+        let issues = self.rows.map_or(self.early, |rows| rows.issues);
+        Report {
+            byte_size: self.cells.text().byte_size(),
+            encoding: self.cells.text().encoding().to_owned(),
+            delimiter: self.delimiter,
+            header: self.header,
+            extra_columns: self.extra_columns,
+            row_count: self.row_count,
+            accepted_row_count: self.accepted_row_count,
+            rejected_row_count: self.row_count - self.accepted_row_count,
+            image_count: self.image_count,
+            issue_count: issues.count(),
+            error_count: issues.error_count(),
+            issues: issues.into_kept(),
+            rejected: self.rejected,
+        }
+    }
+
+    fn read_header(&mut self, limits: &Limits) -> Result<(), Stop> {
+        let delimiter = self.cells.detect_delimiter()?;
+        self.delimiter = char::from(delimiter);
+        loop {
+            if !self.cells.next_record()? {
+                let message = "There is no text in this file. Upload a CSV with a header and a row for \
+                               each product.";
+                return Err(Refusal::new(IssueCode::EmptyFile, 1, message).into());
+            }
+            self.header = header::names(self.cells.record());
+            if !self.header.is_empty() {
+                break;
+            }
+        }
+        let mut issues = Issues::new(limits.max_issues);
+        let columns = Columns::read(self.cells.record(), &mut issues);
+        let Some(columns) = columns else {
+            self.early = issues;
+            self.rejected = true;
+            self.ended = true;
+            return Ok(());
+        };
+        self.extra_columns = columns
+            .extras
+            .iter()
+            .map(|&column| columns.names[column].clone())
+            .collect();
+        self.rows = Some(Rows {
+            columns,
+            limits: limits.clone(),
+            issues,
+            serials: Serials::default(),
+            checker: Checker::new(limits.max_url_bytes),
+            delimiter: self.delimiter,
+        });
+        Ok(())
+    }
+
+    fn read_row(&mut self) -> Result<Option<Row>, Stop> {
+        let Some(rows) = &mut self.rows else {
+            return Ok(None);
+        };
+        if !self.cells.next_record()? {
+            return Ok(None);
+        }
+        let row = rows.assemble(self.cells.record(), self.row_count + 1);
+        let images = row.urls.iter().filter(|url| url.accepted).count() as u64;
+        if self.image_count + images > rows.limits.max_images {
+            let message = format!(
+                "There are more than {} image URLs in this file. Split it into smaller files.",
+                rows.limits.max_images
+            );
+            return Err(Refusal::new(IssueCode::TooManyImages, row.line, message).into());
+        }
+        self.row_count += 1;
+        self.accepted_row_count += u64::from(row.accepted);
+        self.image_count += images;
+        Ok(Some(row))
+    }
+
+    /// The end of the file: a file that gives nothing to do is refused.
+    fn end(&mut self) {
+        self.ended = true;
+        if self.accepted_row_count > 0 {
+            return;
+        }
+        let message = match self.row_count {
+            0 => "There is a header but no row under it. Add a row for each product.".to_owned(),
+            rows => format!(
+                "No row of {rows} can be used, for the reasons given. Correct them and upload the \
+                 file again."
+            ),
+        };
+        let line = self.cells.line();
+        self.refuse(Refusal::new(IssueCode::EmptyFile, line, message));
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.rejected = true;
+        self.ended = true;
+        let in_row = matches!(
+            refusal.code,
+            IssueCode::CellTooLong | IssueCode::UnterminatedQuote | IssueCode::TooManyImages
+        );
+        let place = Place {
+            line: refusal.line,
+            row: Some(self.row_count + 1).filter(|_| in_row && self.rows.is_some()),
+            column: refusal.cell.and_then(|cell| self.header.get(cell)).map(String::as_str),
+            value: refusal.value.as_deref(),
+        };
+        let issues = self.rows.as_mut().map_or(&mut self.early, |rows| &mut rows.issues);
+        issues.refuse(refusal.code, place, refusal.message);
+    }
+}
+
+impl<R: Read> Iterator for Reader<R> {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_row().transpose()
+    }
+}

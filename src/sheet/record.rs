@@ -1,0 +1,64 @@
+//! One record of a CSV, borrowed from where it was read.
+//!
+//! Asking for a cell that the record does not have gives an empty one.
+
+/// A record's cells, one after the other, where each ends and which line it begins on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    text: &'a str,
+    ends: &'a [usize],
+    lines: &'a [u64],
+}
+
+impl<'a> Record<'a> {
+    /// `bytes` are UTF-8, because the text is that was cut into cells, and the cuts are at ASCII characters.
+    pub fn new(bytes: &'a [u8], ends: &'a [usize], lines: &'a [u64]) -> Self {
+        let bytes = &bytes[..ends.last().copied().unwrap_or(0)];
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        Record { text, ends, lines }
+    }
+
+    /// How many cells.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The line the record begins on.
+    pub fn line(&self) -> u64 {
+        self.lines.first().copied().unwrap_or(1)
+    }
+
+    /// The text of a cell; empty where the record has none.
+    pub fn cell(&self, index: usize) -> &'a str {
+        let Some(&end) = self.ends.get(index) else {
+            return "";
+        };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// The line the text of a cell begins on; the record's where it has no such cell.
+    pub fn cell_line(&self, index: usize) -> u64 {
+        let Some(line) = self.lines.get(index) else {
+            return self.line();
+        };
+        let text = self.cell(index);
+        line + line_ends(&text[..text.len() - text.trim_start().len()])
+    }
+
+    pub fn cells(self) -> impl Iterator<Item = &'a str> {
+        (0..self.len()).map(move |index| self.cell(index))
+    }
+
+    pub fn is_blank(&self) -> bool {
+        self.text.trim_start().is_empty()
+    }
+}
+
+/// Line ends in a text: CRLF, LF and CR each count once.
+pub(super) fn line_ends(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let ends = memchr::memchr2_iter(b'\r', b'\n', bytes);
+    ends.filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r')
+        .count() as u64
+}

@@ -1,0 +1,160 @@
+//! Limits are enforced where they are met, not after reading the rest.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::sheet::{IssueCode, read};
+
+/// A beginning, then the same again for ever; counts what was read of it.
+struct Endless<'a> {
+    beginning: &'a [u8],
+    again: &'a [u8],
+    at: usize,
+    read: &'a Cell<u64>,
+}
+
+impl Read for Endless<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        for byte in out.iter_mut() {
+            *byte = match self.at.checked_sub(self.beginning.len()) {
+                None => self.beginning[self.at],
+                Some(at) => self.again[at % self.again.len()],
+            };
+            self.at += 1;
+        }
+        self.read.set(self.read.get() + out.len() as u64);
+        Ok(out.len())
+    }
+}
+
+/// Reads an endless file; returns the last issue and how many bytes it took to find.
+fn refusal(beginning: &str, again: &str, limits: &Limits) -> (Issue, u64) {
+    let read = Cell::new(0);
+    let input = Endless {
+        beginning: beginning.as_bytes(),
+        again: again.as_bytes(),
+        at: 0,
+        read: &read,
+    };
+    let (_, report) = read_all(input, limits, 1_024);
+    assert!(report.rejected);
+    (
+        report.issues.last().expect("a refused file has an issue").clone(),
+        read.get(),
+    )
+}
+
+#[test]
+fn an_endless_file_is_refused_at_the_bound() {
+    let limits = Limits {
+        max_bytes: 100_000,
+        ..Limits::default()
+    };
+    let (issue, read) = refusal("Name,Images\n", "a,https://a.com/1\n", &limits);
+    assert_eq!((issue.code, read), (IssueCode::FileTooLarge, 100_001));
+    assert_eq!(issue.line, 2 + (100_000 - 12) / 18);
+}
+
+#[test]
+fn an_endless_line_is_refused_at_the_bound() {
+    let limits = Limits {
+        max_cell_bytes: 10_000,
+        ..Limits::default()
+    };
+    for (beginning, again, code, most) in [
+        ("Name,Images\na,", "x", IssueCode::CellTooLong, 12_000),
+        ("Name,Images\na,\"", "x", IssueCode::CellTooLong, 12_000),
+        ("Name,Images\na,\"", "x\n", IssueCode::UnterminatedQuote, 12_000),
+        ("Name,Images\na,", " ", IssueCode::CellTooLong, 12_000),
+        ("Name,Images\na,", "https://a.com/1,", IssueCode::CellTooLong, 200_000),
+        ("Name,Images\na", ",", IssueCode::CellTooLong, 20_000),
+        ("", "x", IssueCode::CellTooLong, 30_000),
+        ("", "Name,", IssueCode::CellTooLong, 200_000),
+        ("\"", "Name\n", IssueCode::UnterminatedQuote, 30_000),
+    ] {
+        let (issue, read) = refusal(beginning, again, &limits);
+        assert_eq!(issue.code, code, "{beginning:?} {again:?}");
+        assert_eq!(
+            issue.line,
+            if beginning.len() < 2 { 1 } else { 2 },
+            "{beginning:?} {again:?}"
+        );
+        assert!(read <= most, "{beginning:?} {again:?}: {read} bytes were read");
+    }
+}
+
+#[test]
+fn a_cell_may_be_as_long_as_its_limit() {
+    let limits = Limits {
+        max_cell_bytes: 100,
+        ..Limits::default()
+    };
+    for quote in ["", "\""] {
+        for (length, accepted) in [(100, true), (101, false)] {
+            let file = format!(
+                "Name,Images,X\na,https://a.com/1,{quote}{}{quote}\n",
+                "x".repeat(length)
+            );
+            let (rows, report) = read_all(file.as_bytes(), &limits, 64);
+            assert_eq!(
+                (rows.len() == 1, report.rejected),
+                (accepted, !accepted),
+                "{length} {quote}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_may_be_as_large_as_its_limit() {
+    let file = b"Name,Images\na,https://a.com/1\n";
+    for (max_bytes, accepted) in [(file.len() as u64, true), (file.len() as u64 - 1, false)] {
+        let limits = Limits {
+            max_bytes,
+            ..Limits::default()
+        };
+        let (_, report) = read_all(file.as_slice(), &limits, 64);
+        assert_eq!((report.rejected, report.byte_size), (!accepted, file.len() as u64));
+    }
+}
+
+#[test]
+fn the_image_after_the_last_allowed_one_refuses_the_file() {
+    let file = format!("Name,Images\n{}", "a,\"https://a.com/1,https://a.com/2\"\n".repeat(7));
+    let (rows, report) = read_all(file.as_bytes(), &small_limits(), 64);
+    assert_eq!((rows.len(), report.image_count, report.rejected), (6, 12, true));
+    assert_eq!(
+        report.issues.iter().map(show_issue).collect::<Vec<_>>(),
+        ["error TOO_MANY_IMAGES @8 row 7"]
+    );
+}
+
+#[test]
+fn the_callers_own_break_and_the_inputs_own_errors_end_the_reading() {
+    let file = "Name,Images\n".to_owned() + &"a,https://a.com/1\n".repeat(100);
+    let mut seen = 0;
+    let report = read(file.as_bytes(), &Limits::default(), |row| {
+        seen = row.row_number;
+        if seen == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    let report = report.expect("the input has no errors of its own");
+    assert_eq!((seen, report.row_count, report.rejected), (3, 3, false));
+
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the connection was lost"))
+        }
+    }
+    let error = read(file.as_bytes().chain(Broken), &Limits::default(), |_| {
+        ControlFlow::Continue(())
+    })
+    .expect_err("it is broken");
+    assert_eq!(error.to_string(), "the connection was lost");
+}

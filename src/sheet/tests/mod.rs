@@ -1,0 +1,118 @@
+//! What reading and writing promise, file by file, and for every file.
+
+mod bounds;
+mod faults;
+mod properties;
+mod shapes;
+mod writing;
+
+use std::io::Read;
+
+use super::{Issue, Limits, Reader, Report, Row, Severity};
+
+/// Reads a whole file.
+fn read_all(input: impl Read, limits: &Limits, block_bytes: usize) -> (Vec<Row>, Report) {
+    let mut reader = Reader::with_block_bytes(input, limits, block_bytes).expect("the input has no errors of its own");
+    let mut rows = Vec::new();
+    while let Some(row) = reader.next_row().expect("the input has no errors of its own") {
+        rows.push(row);
+    }
+    (rows, reader.into_report())
+}
+
+/// One small file and what is expected of it.
+struct Case {
+    name: &'static str,
+    file: &'static [u8],
+    /// As [`show_row`] writes them.
+    rows: &'static [&'static str],
+    /// As [`show_issue`] writes them.
+    issues: &'static [&'static str],
+    refused: bool,
+}
+
+fn check_cases(cases: &[Case]) {
+    let mut failures = String::new();
+    for case in cases {
+        for block_bytes in [4, 7, 64 * 1024] {
+            let (rows, report) = read_all(case.file, &small_limits(), block_bytes);
+            let rows: Vec<String> = rows.iter().map(show_row).collect();
+            let issues: Vec<String> = report.issues.iter().map(show_issue).collect();
+            if rows != case.rows || issues != case.issues {
+                failures += &format!(
+                    "\n{} (blocks of {block_bytes})\n  rows   {rows:#?}\n  issues {issues:#?}\n",
+                    case.name
+                );
+            }
+            assert_eq!(report.rejected, case.refused, "{}: {report:#?}", case.name);
+            assert_eq!(report.row_count, rows.len() as u64, "{}", case.name);
+            assert!(
+                report.issues.iter().all(|issue| !issue.message.is_empty()),
+                "{}",
+                case.name
+            );
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Small enough to be met by small files.
+fn small_limits() -> Limits {
+    Limits {
+        max_bytes: 4_000,
+        max_images: 12,
+        max_images_per_product: 4,
+        max_cell_bytes: 600,
+        max_url_bytes: 60,
+        max_name_chars: 20,
+        max_issues: 50,
+    }
+}
+
+/// `row number @ line: serial/name [urls] {extra}`, a good URL with `+`, a bad one with `-`.
+fn show_row(row: &Row) -> String {
+    let urls: Vec<String> = row
+        .urls
+        .iter()
+        .map(|url| format!("{}{}", if url.accepted { '+' } else { '-' }, url.text))
+        .collect();
+    let serial = row.serial_number.as_deref().unwrap_or("none");
+    let extra = if row.extra.is_empty() {
+        String::new()
+    } else {
+        format!(" {{{}}}", row.extra.join("|"))
+    };
+    let rejected = if row.accepted { "" } else { " rejected" };
+    format!(
+        "{}@{}: {serial}/{} [{}]{extra}{rejected}",
+        row.row_number,
+        row.line,
+        row.name,
+        urls.join(" ")
+    )
+}
+
+/// `severity CODE @ line, row, column = value`; leaves out what is not there.
+fn show_issue(issue: &Issue) -> String {
+    let severity = if issue.severity == Severity::Error {
+        "error"
+    } else {
+        "warning"
+    };
+    let code = serde_json::to_value(issue.code).expect("a code is a string");
+    let mut shown = format!(
+        "{severity} {} @{}",
+        code.as_str().expect("a code is a string"),
+        issue.line
+    );
+    if let Some(row) = issue.row {
+        shown += &format!(" row {row}");
+    }
+    if let Some(column) = &issue.column {
+        shown += &format!(" [{column}]");
+    }
+    if let Some(value) = &issue.value {
+        shown += &format!(" = {value}");
+    }
+    shown
+}

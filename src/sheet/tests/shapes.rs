@@ -1,0 +1,386 @@
+//! Files that are read: both shapes, every dialect, encoding and header, and what is repaired.
+
+use super::*;
+
+const fn good(name: &'static str, file: &'static [u8], rows: &'static [&'static str]) -> Case {
+    Case {
+        name,
+        file,
+        rows,
+        issues: &[],
+        refused: false,
+    }
+}
+
+const fn repaired(
+    name: &'static str,
+    file: &'static [u8],
+    rows: &'static [&'static str],
+    issues: &'static [&'static str],
+) -> Case {
+    Case {
+        name,
+        file,
+        rows,
+        issues,
+        refused: false,
+    }
+}
+
+#[test]
+fn both_shapes_of_a_list_of_urls_are_read() {
+    check_cases(&[
+        repaired(
+            "unquoted, as in the original design",
+            b"S. No, Product Name, Input Image Urls\n1, SKU1, https://www.example.com/image1.jpg,https://www.example.com/image2.jpg\n2, SKU2, https://www.example.com/image3.jpg,https://www.example.com/image4.jpg\n",
+            &[
+                "1@2: 1/SKU1 [+https://www.example.com/image1.jpg +https://www.example.com/image2.jpg]",
+                "2@3: 2/SKU2 [+https://www.example.com/image3.jpg +https://www.example.com/image4.jpg]",
+            ],
+            &[
+                "warning SPILLED_URLS @2 row 1 [Input Image Urls] = https://www.example.com/image2.jpg",
+                "warning SPILLED_URLS @3 row 2 [Input Image Urls] = https://www.example.com/image4.jpg",
+            ],
+        ),
+        good(
+            "quoted",
+            b"S. No,Product Name,Input Image Urls\n1,SKU1,\"https://a.com/1, https://a.com/2\"\n",
+            &["1@2: 1/SKU1 [+https://a.com/1 +https://a.com/2]"],
+        ),
+        good(
+            "quoted after a space",
+            b"S. No, Product Name, Input Image Urls\n1, \"Shirt, red\", \"https://a.com/1,https://a.com/2\" \n",
+            &["1@2: 1/Shirt, red [+https://a.com/1 +https://a.com/2]"],
+        ),
+        good("one url", b"Name,Images\na,https://a.com/1", &["1@2: none/a [+https://a.com/1]"]),
+        good(
+            "a comma inside a quoted url",
+            b"Name,Images\na,\"https://a.com/w_1,h_2/x,https://a.com/2\"\n",
+            &["1@2: none/a [+https://a.com/w_1,h_2/x +https://a.com/2]"],
+        ),
+        repaired(
+            "a comma inside an unquoted url",
+            b"Name,Images\na,https://a.com/w_1,h_2/x,https://a.com/2\n",
+            &["1@2: none/a [+https://a.com/w_1,h_2/x +https://a.com/2]"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = h_2/x"],
+        ),
+        good(
+            "a url inside a url",
+            b"Name,Images\na,https://a.com/fetch/https://b.com/1?u=https://c.com\n",
+            &["1@2: none/a [+https://a.com/fetch/https://b.com/1?u=https://c.com]"],
+        ),
+        good(
+            "line breaks, spaces, semicolons and bars between urls",
+            b"Name,Images\na,\"https://a.com/1\r\nhttps://a.com/2 ; https://a.com/3|HTTP://a.com/4\"\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2 +https://a.com/3 +HTTP://a.com/4]"],
+        ),
+        good(
+            "commas too many",
+            b"Name,Images\na,\",https://a.com/1,,https://a.com/2, \"\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2]"],
+        ),
+        repaired(
+            "gaps between spilled urls",
+            b"Name,Images,,\na,https://a.com/1,,https://a.com/2,,\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2]"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"],
+        ),
+        repaired(
+            "spilled between two columns",
+            b"Name,Images,Color\na,https://a.com/1,https://a.com/2,red\nb,https://a.com/3,blue\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2] {red}", "2@3: none/b [+https://a.com/3] {blue}"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"],
+        ),
+        repaired(
+            "spilled under columns that a spreadsheet left unnamed",
+            b"Name,Images,,Color\na,https://a.com/1,https://a.com/2,red\nb,https://a.com/3,,blue\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2] {red}", "2@3: none/b [+https://a.com/3] {blue}"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"],
+        ),
+        good(
+            "a carried-through url is not an image",
+            b"Name,Images,Page\na,https://a.com/1,https://a.com/page\n",
+            &["1@2: none/a [+https://a.com/1] {https://a.com/page}"],
+        ),
+    ]);
+}
+
+#[test]
+fn headers_are_found_by_alias_in_any_order() {
+    check_cases(&[
+        good("S.No.", b"S.No.,PRODUCT_NAME,input-image-urls\n7,a,https://a.com/1\n", &["1@2: 7/a [+https://a.com/1]"]),
+        good("Serial Number", b"Serial Number,Product,Image Urls\n7,a,https://a.com/1\n", &["1@2: 7/a [+https://a.com/1]"]),
+        good("Sr No", b"Sr No,Name,Images\n7,a,https://a.com/1\n", &["1@2: 7/a [+https://a.com/1]"]),
+        good("ID", b" id ,SKU,Image URL\n7,a,https://a.com/1\n", &["1@2: 7/a [+https://a.com/1]"]),
+        good("#", b"#,\"Product\n Name\",Input Image URLs\n7,a,https://a.com/1\n", &["1@3: 7/a [+https://a.com/1]"]),
+        good("any order", b"Images,Color,Name,S. No\nhttps://a.com/1,red,a,7\n", &["1@2: 7/a [+https://a.com/1] {red}"]),
+        good("no serial number", b"Name,Images\na,https://a.com/1\n", &["1@2: none/a [+https://a.com/1]"]),
+        good("an empty serial number", b"ID,Name,Images\n,a,https://a.com/1\n", &["1@2: none/a [+https://a.com/1]"]),
+        good(
+            "unknown named columns are carried through as they are",
+            b"Name,Images,Color,Size\na,https://a.com/1, red ,\"L, \"\"wide\"\"\"\nb,https://a.com/2,blue\n",
+            &["1@2: none/a [+https://a.com/1] { red |L, \"wide\"}", "2@3: none/b [+https://a.com/2] {blue|}"],
+        ),
+        repaired(
+            "the more telling alias wins",
+            b"SKU,Product Name,Images\n17-A,Shirt,https://a.com/1\n",
+            &["1@2: none/Shirt [+https://a.com/1] {17-A}"],
+            &["warning AMBIGUOUS_COLUMN @1 [SKU] = SKU"],
+        ),
+        repaired(
+            "cells under no name",
+            b"Name,,Images,Color\na,x,https://a.com/1,red,y\n",
+            &["1@2: none/a [+https://a.com/1] {red}"],
+            &["warning UNEXPECTED_CELL @2 row 1 = x", "warning UNEXPECTED_CELL @2 row 1 = y"],
+        ),
+        repaired(
+            "a note after the urls",
+            b"Name,Images\na,https://a.com/1, see page 4\n",
+            &["1@2: none/a [+https://a.com/1]"],
+            &["warning UNEXPECTED_CELL @2 row 1 = see page 4"],
+        ),
+        good(
+            "an earlier output, whose output is not carried through",
+            b"S. No,Product Name,Input Image Urls,Output Image Urls,Color\n1,a,https://a.com/1,https://b.com/1,red\n",
+            &["1@2: 1/a [+https://a.com/1] {red}"],
+        ),
+        good(
+            "earlier failed rows, whose reason is not carried through",
+            b"S. No,Product Name,Input Image Urls,Color,Reason\n1,a,https://a.com/1,red,Not found\n",
+            &["1@2: 1/a [+https://a.com/1] {red}"],
+        ),
+        good(
+            "somebody's own reason is carried through",
+            b"Reason,Product Name,Input Image Urls\nNew,a,https://a.com/1\n",
+            &["1@2: none/a [+https://a.com/1] {New}"],
+        ),
+        repaired(
+            "a serial number twice",
+            b"ID,Name,Images\n1,a,https://a.com/1\n01,b,https://a.com/1\n1,c,https://a.com/1\nx,d,https://a.com/1\n\nx,e,https://a.com/1\n",
+            &[
+                "1@2: 1/a [+https://a.com/1]",
+                "2@3: 01/b [+https://a.com/1]",
+                "3@4: 1/c [+https://a.com/1]",
+                "4@5: x/d [+https://a.com/1]",
+                "5@7: x/e [+https://a.com/1]",
+            ],
+            &["warning DUPLICATE_SERIAL_NUMBER @4 row 3 [ID] = 1", "warning DUPLICATE_SERIAL_NUMBER @7 row 5 [ID] = x"],
+        ),
+        repaired(
+            "a url twice in a row",
+            b"Name,Images\na,\"https://a.com/1,\nhttps://a.com/1\"\n",
+            &["1@2: none/a [+https://a.com/1 +https://a.com/1]"],
+            &["warning DUPLICATE_URL_IN_ROW @3 row 1 [Images] = https://a.com/1"],
+        ),
+        good(
+            "defused cells are what they were",
+            b"Name,Images,'=Sum\n'-40 C,https://a.com/1,'@x\n'Quoted',https://a.com/1,''=\n",
+            &["1@2: none/-40 C [+https://a.com/1] {@x}", "2@3: none/'Quoted' [+https://a.com/1] {'=}"],
+        ),
+    ]);
+}
+
+#[test]
+fn lines_are_counted_as_an_editor_counts() {
+    check_cases(&[
+        good(
+            "CRLF",
+            b"Name,Images\r\na,https://a.com/1\r\nb,https://a.com/2\r\n",
+            &["1@2: none/a [+https://a.com/1]", "2@3: none/b [+https://a.com/2]"],
+        ),
+        good(
+            "CR",
+            b"Name,Images\ra,https://a.com/1\rb,https://a.com/2\r",
+            &["1@2: none/a [+https://a.com/1]", "2@3: none/b [+https://a.com/2]"],
+        ),
+        good(
+            "mixed",
+            b"Name,Images\r\na,https://a.com/1\nb,https://a.com/2\rc,https://a.com/3",
+            &[
+                "1@2: none/a [+https://a.com/1]",
+                "2@3: none/b [+https://a.com/2]",
+                "3@4: none/c [+https://a.com/3]",
+            ],
+        ),
+        good(
+            "blank lines before, between and after",
+            b"\r\n \n,,\nName,Images,\r\n\r\n\na,https://a.com/1\n  \n,,,\n\"\",\" \"\nb,https://a.com/2\n\n\n",
+            &["1@7: none/a [+https://a.com/1]", "2@11: none/b [+https://a.com/2]"],
+        ),
+        good(
+            "quoted line breaks of every kind",
+            b"Name,Images\n\"a\nb\r\nc\rd\",https://a.com/1\ne,https://a.com/2\n",
+            &[
+                "1@2: none/a\nb\r\nc\rd [+https://a.com/1]",
+                "2@6: none/e [+https://a.com/2]",
+            ],
+        ),
+        repaired(
+            "the line of a url, not of its row",
+            b"Name,Images\n\"a\nb\",\"https://a.com/1\nhttps://a.com/2\r\nftp://a.com/3\"\nc,x:y\nd,https://a.com/4\n",
+            &[
+                "1@2: none/a\nb [+https://a.com/1 +https://a.com/2 -ftp://a.com/3]",
+                "2@6: none/c [-x:y] rejected",
+                "3@7: none/d [+https://a.com/4]",
+            ],
+            &[
+                "error UNSUPPORTED_SCHEME @5 row 1 [Images] = ftp://a.com/3",
+                "error INVALID_URL @6 row 2 [Images] = x:y",
+            ],
+        ),
+        good(
+            "a quote in the middle of a cell is text",
+            b"Name,Images\nTV 12\" wide,https://a.com/1\n",
+            &["1@2: none/TV 12\" wide [+https://a.com/1]"],
+        ),
+        good(
+            "two quotes for one",
+            b"Name,Images\n\"TV 12\"\" wide\",https://a.com/1\n",
+            &["1@2: none/TV 12\" wide [+https://a.com/1]"],
+        ),
+        good(
+            "text after a closing quote",
+            b"Name,Images\n\"TV\" wide,https://a.com/1\n",
+            &["1@2: none/TV wide [+https://a.com/1]"],
+        ),
+    ]);
+}
+
+#[test]
+fn the_dialect_and_the_encoding_are_detected_and_reported() {
+    let utf16 = |text: &str, big: bool| -> Vec<u8> {
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        units
+            .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+            .collect()
+    };
+    let file = "Name,Images\nCafé 😀,https://a.com/ü\n";
+    let rows = "1@2: none/Café 😀 [+https://a.com/ü]";
+    let latin = b"Name,Images\nCaf\xE9 \x80,https://a.com/\xFC\n".to_vec();
+    let cases: Vec<(&str, Vec<u8>, &str, char, &str)> = vec![
+        ("UTF-8", file.into(), "UTF-8", ',', rows),
+        ("UTF-8 with mark", format!("\u{FEFF}{file}").into(), "UTF-8", ',', rows),
+        ("UTF-16LE", utf16(file, false), "UTF-16LE", ',', rows),
+        ("UTF-16BE", utf16(file, true), "UTF-16BE", ',', rows),
+        (
+            "Windows-1252",
+            latin,
+            "windows-1252",
+            ',',
+            "1@2: none/Café € [+https://a.com/ü]",
+        ),
+        (
+            "Windows-1252, last byte",
+            b"Images,Name\nhttps://a.com/1,Caf\xE9".into(),
+            "windows-1252",
+            ',',
+            "1@2: none/Café [+https://a.com/1]",
+        ),
+        (
+            "semicolon",
+            b"Name;Images;A,B\na;https://a.com/1;x,y\n".into(),
+            "UTF-8",
+            ';',
+            "1@2: none/a [+https://a.com/1] {x,y}",
+        ),
+        (
+            "tab",
+            b"Name\tImages\na\t\"https://a.com/1,https://a.com/2\"\n".into(),
+            "UTF-8",
+            '\t',
+            "1@2: none/a [+https://a.com/1 +https://a.com/2]",
+        ),
+        (
+            "bar",
+            b"Name|Images\na|https://a.com/1, https://a.com/2\n".into(),
+            "UTF-8",
+            '|',
+            "1@2: none/a [+https://a.com/1 +https://a.com/2]",
+        ),
+        (
+            "declared",
+            b"sep=;\r\nName;Images\r\na;https://a.com/1\r\n".into(),
+            "UTF-8",
+            ';',
+            "1@3: none/a [+https://a.com/1]",
+        ),
+        (
+            "declared in quotes",
+            b"\"SEP=^\"\nName^Images\na,b^https://a.com/1\n".into(),
+            "UTF-8",
+            '^',
+            "1@3: none/a,b [+https://a.com/1]",
+        ),
+        (
+            "declared tab",
+            b"sep=\t\nName\tImages\na\thttps://a.com/1\n".into(),
+            "UTF-8",
+            '\t',
+            "1@3: none/a [+https://a.com/1]",
+        ),
+        (
+            "declared after a mark",
+            b"\xEF\xBB\xBFsep=,\nName,Images\na,https://a.com/1\n".into(),
+            "UTF-8",
+            ',',
+            "1@3: none/a [+https://a.com/1]",
+        ),
+        (
+            "quoted delimiters in the header",
+            b"\"Name\";\"Images\";\"a,b,c,d\"\na;https://a.com/1;x\n".into(),
+            "UTF-8",
+            ';',
+            "1@2: none/a [+https://a.com/1] {x}",
+        ),
+    ];
+    for (name, file, encoding, delimiter, expected) in cases {
+        for block_bytes in [4, 5, 64 * 1024] {
+            let (rows, report) = read_all(file.as_slice(), &small_limits(), block_bytes);
+            assert_eq!(
+                rows.iter().map(show_row).collect::<Vec<_>>(),
+                [expected],
+                "{name}: {report:#?}"
+            );
+            assert_eq!(
+                (report.encoding.as_str(), report.delimiter),
+                (encoding, delimiter),
+                "{name}"
+            );
+            assert_eq!(
+                (report.byte_size, report.issue_count),
+                (file.len() as u64, 0),
+                "{name}: {report:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn spilled_urls_are_read_with_every_delimiter() {
+    for delimiter in [",", ";", "|", "\t"] {
+        let file = "Name,Images\na,https://a.com/1,https://a.com/2\n".replace(',', delimiter);
+        let (rows, report) = read_all(file.as_bytes(), &small_limits(), 64);
+        assert_eq!(
+            rows.iter().map(show_row).collect::<Vec<_>>(),
+            ["1@2: none/a [+https://a.com/1 +https://a.com/2]"]
+        );
+        assert_eq!(
+            report.issues.iter().map(show_issue).collect::<Vec<_>>(),
+            ["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"]
+        );
+    }
+}
+
+#[test]
+fn the_report_says_how_the_file_was_read() {
+    let file = b"\xEF\xBB\xBFID;Name;Images;Color;;\n1;a;https://a.com/1;red\n2;;https://a.com/2\n3;b;\"https://a.com/3,ftp://x\"\n";
+    let (_, report) = read_all(file.as_slice(), &small_limits(), 64);
+    assert_eq!(report.header, ["ID", "Name", "Images", "Color"]);
+    assert_eq!(report.extra_columns, ["Color"]);
+    assert_eq!(
+        (report.row_count, report.accepted_row_count, report.rejected_row_count),
+        (3, 2, 1)
+    );
+    assert_eq!((report.image_count, report.issue_count, report.error_count), (2, 2, 2));
+    assert!(!report.rejected);
+}

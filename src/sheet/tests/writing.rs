@@ -1,0 +1,97 @@
+//! What is written can be opened by any spreadsheet and read back here.
+
+use super::*;
+use crate::sheet::{OutputRow, Writer};
+
+fn row<'a>(
+    serial_number: Option<&'a str>,
+    name: &'a str,
+    input_urls: &'a [&'a str],
+    extra: &'a [String],
+) -> OutputRow<'a> {
+    OutputRow {
+        row_number: 7,
+        serial_number,
+        name,
+        input_urls,
+        extra,
+    }
+}
+
+fn text(writer: Writer<Vec<u8>>) -> String {
+    String::from_utf8(writer.finish().expect("memory has no errors")).expect("what is written is UTF-8")
+}
+
+#[test]
+fn the_output_answers_the_input_place_by_place() -> std::io::Result<()> {
+    let extra = ["red, green".to_owned()];
+    let mut writer = Writer::new(Vec::new());
+    writer.output_header(&["Color".to_owned()])?;
+    let urls = ["https://a.com/1,2", "https://a.com/3", "ftp://x"];
+    writer.output_row(
+        row(Some("1"), "a \"b\"", &urls, &extra),
+        &[Some("https://b.com/1"), None, None],
+    )?;
+    writer.output_row(row(None, "c", &["https://a.com/1"], &extra), &[None])?;
+    assert_eq!(
+        text(writer),
+        "S. No,Product Name,Input Image Urls,Output Image Urls,Color\n\
+         1,\"a \"\"b\"\"\",\"https://a.com/1,2,https://a.com/3,ftp://x\",\"https://b.com/1,,\",\"red, green\"\n\
+         7,c,https://a.com/1,,\"red, green\"\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn formulas_are_defused() -> std::io::Result<()> {
+    let mut writer = Writer::new(Vec::new());
+    writer.record(["=1+1", "+1", "-1", "@x", "\tx", "\rx", "  =x", "\n=x", "'=x", "＝x"])?;
+    writer.record(["a=1", "1+1", "'x", "", " x", "'", "https://a.com/=", "x@y", "*", "é"])?;
+    assert_eq!(
+        text(writer),
+        "'=1+1,'+1,'-1,'@x,'\tx,\"'\rx\",'  =x,\"'\n=x\",''=x,'＝x\n\
+         a=1,1+1,'x,, x,',https://a.com/=,x@y,*,é\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn failed_rows_upload_again_once_their_urls_are_fixed() -> std::io::Result<()> {
+    let columns = ["Color".to_owned(), "-Size".to_owned()];
+    let extra = ["red".to_owned(), "=L".to_owned()];
+    let mut writer = Writer::new(Vec::new());
+    writer.failed_header(&columns)?;
+    writer.failed_row(
+        row(Some("1"), "+a", &["https://a.com/1", "ftp://x"], &extra),
+        "ftp://x: only http and https, please",
+    )?;
+    let fixed = text(writer).replace("ftp://x\"", "https://a.com/2\"");
+    let (rows, report) = read_all(fixed.as_bytes(), &small_limits(), 64);
+    assert_eq!(
+        rows.iter().map(show_row).collect::<Vec<_>>(),
+        ["1@2: 1/+a [+https://a.com/1 +https://a.com/2] {red|=L}"]
+    );
+    assert_eq!((report.extra_columns, report.issue_count), (columns.to_vec(), 0));
+    Ok(())
+}
+
+#[test]
+fn an_output_can_be_taken_in_pieces_and_marked_for_excel() -> std::io::Result<()> {
+    let mut writer = Writer::with_byte_order_mark(Vec::new())?;
+    writer.record(["é", "b"])?;
+    let first = writer.take()?;
+    writer.record(["c", "d"])?;
+    assert_eq!(
+        (first.as_slice(), writer.take()?.as_slice()),
+        ("\u{FEFF}é,b\n".as_bytes(), b"c,d\n".as_slice())
+    );
+    assert_eq!(text(writer), "");
+    Ok(())
+}
+
+#[test]
+fn a_record_of_another_width_is_an_error() {
+    let mut writer = Writer::new(Vec::new());
+    writer.record(["a", "b"]).expect("the first record sets the width");
+    assert!(writer.record(["a"]).is_err());
+}

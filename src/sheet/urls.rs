@@ -1,0 +1,218 @@
+//! A cell → its image URLs, and whether each could be fetched as far as its text tells.
+//!
+//! A comma is a separator only where the next piece starts as a URL; all others belong to the URL they stand in.
+//! So do line breaks, spaces, semicolons and bars, which people put between URLs too.
+
+use super::issue::IssueCode;
+
+/// Most characters of a scheme we recognise; the longest in use are far shorter.
+const MAX_SCHEME_BYTES: usize = 16;
+
+/// The URLs in a cell, in order, trimmed, each with its byte offset.
+pub(super) fn split(cell: &str) -> Vec<(usize, &str)> {
+    let bytes = cell.as_bytes();
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    // What makes a beginning has one of these characters in it; separators are far more frequent.
+    for at in memchr::memchr3_iter(b':', b'w', b'W', bytes) {
+        let Some(next) = beginning(bytes, at) else {
+            continue;
+        };
+        if next > start && is_separator(bytes[next - 1]) {
+            push(&mut pieces, cell, start, next);
+            start = next;
+        }
+    }
+    push(&mut pieces, cell, start, cell.len());
+    pieces
+}
+
+/// Where the URL begins that has its `://`, or its `www.`, at `at`; none if there is none.
+fn beginning(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = &bytes[at..];
+    if !rest.starts_with(b"://") {
+        return is_www(rest).then_some(at);
+    }
+    let scheme = bytes[..at]
+        .iter()
+        .rev()
+        .take(MAX_SCHEME_BYTES + 1)
+        .take_while(|byte| is_scheme_byte(byte))
+        .count();
+    let start = at - scheme;
+    (scheme <= MAX_SCHEME_BYTES && bytes[start].is_ascii_alphabetic()).then_some(start)
+}
+
+fn push<'a>(pieces: &mut Vec<(usize, &'a str)>, cell: &'a str, start: usize, end: usize) {
+    let piece = cell[start..end].trim_end_matches(is_separator_char);
+    let text = piece.trim_start_matches(is_separator_char);
+    if !text.is_empty() {
+        pieces.push((start + piece.len() - text.len(), text));
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b',' | b';' | b'|' | b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn is_separator_char(c: char) -> bool {
+    matches!(c, ',' | ';' | '|') || c.is_whitespace()
+}
+
+/// Whether a text begins as a URL does: with a scheme and `://`, or with `www.`.
+pub(super) fn starts_as_url(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let scheme = bytes
+        .iter()
+        .take(MAX_SCHEME_BYTES)
+        .take_while(|byte| is_scheme_byte(byte))
+        .count();
+    beginning(bytes, scheme.min(bytes.len())) == Some(0) || is_www(bytes)
+}
+
+fn is_www(bytes: &[u8]) -> bool {
+    bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"www."))
+}
+
+fn is_scheme_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// What is wrong with a URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub code: IssueCode,
+    pub message: String,
+}
+
+/// Judges URLs by their text.
+pub(super) struct Checker {
+    max_bytes: usize,
+    /// Scheme and authority of the last URL that took a parser to be told valid; most of a file's URLs share theirs.
+    origin: String,
+}
+
+impl Checker {
+    pub fn new(max_bytes: usize) -> Self {
+        Checker {
+            max_bytes,
+            origin: String::new(),
+        }
+    }
+
+    pub fn check(&mut self, url: &str) -> Result<(), Fault> {
+        let max_bytes = self.max_bytes;
+        if url.len() > max_bytes {
+            let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
+            return Err(Fault {
+                code: IssueCode::UrlTooLong,
+                message,
+            });
+        }
+        if is_plain(url) {
+            return Ok(());
+        }
+        let origin = check_syntax(url)?;
+        if origin == self.origin {
+            return Ok(());
+        }
+        // Only scheme and authority can be invalid to the parser; it takes any path.
+        check_origin(origin)?;
+        origin.clone_into(&mut self.origin);
+        Ok(())
+    }
+}
+
+/// Whether a URL is of the usual plain kind, which needs no parser to be told valid: `https://`, a lower-case host of
+/// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII.
+pub(super) fn is_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        return false;
+    };
+    let rest = rest.as_bytes();
+    let host = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
+        .count();
+    let (host, rest) = rest.split_at(host);
+    let labels_are_plain = host.split(|byte| *byte == b'.').all(|label| {
+        let (Some(first), Some(last)) = (label.first(), label.last()) else {
+            return false;
+        };
+        label.len() <= 63 && *first != b'-' && *last != b'-' && label.get(2..4) != Some(b"--")
+    });
+    let last_label = host.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    labels_are_plain
+        && host.len() <= 253
+        && last_label.iter().all(u8::is_ascii_lowercase)
+        && rest.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        && rest.iter().fold(true, |all, byte| all & byte.is_ascii_graphic())
+}
+
+/// Checks what needs no parser; returns scheme and authority.
+fn check_syntax(url: &str) -> Result<&str, Fault> {
+    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
+        return Err(invalid(
+            "This is not a URL. Write the image's full address, beginning with https://.",
+        ));
+    };
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(foreign(scheme, rest));
+    }
+    let authority = rest.strip_prefix("//").unwrap_or_default();
+    let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() || authority.starts_with(':') {
+        return Err(invalid("This URL has no host. Write it as https://host/path."));
+    }
+    if url.chars().any(char::is_control) {
+        return Err(invalid(
+            "There is a line break or another control character in this URL. Remove it.",
+        ));
+    }
+    if authority.contains('@') {
+        return Err(invalid(
+            "This URL has a user name or a password in it. Use an address that needs neither.",
+        ));
+    }
+    Ok(&url[..scheme.len() + "://".len() + authority.len()])
+}
+
+/// Another scheme than http and https, or what looks like one.
+fn foreign(scheme: &str, rest: &str) -> Fault {
+    if scheme.len() == 1 {
+        return invalid("This is a path on one computer. Upload the image and give its https:// address.");
+    }
+    if !rest.starts_with('/') && scheme.contains('.') {
+        return invalid("This URL has no scheme. Write https:// in front of it.");
+    }
+    Fault {
+        code: IssueCode::UnsupportedScheme,
+        message: "Only http:// and https:// addresses can be fetched. Give the image's web address.".to_owned(),
+    }
+}
+
+fn check_origin(origin: &str) -> Result<(), Fault> {
+    let parsed = url::Url::parse(origin).map_err(|error| {
+        invalid(format!(
+            "This is not a valid URL ({error}). Copy the image's address from a browser."
+        ))
+    })?;
+    let host = parsed.host_str().unwrap_or_default();
+    if host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty) {
+        return Err(invalid(
+            "The host of this URL is not a name. Write it as https://host/path.",
+        ));
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Fault {
+    Fault {
+        code: IssueCode::InvalidUrl,
+        message: message.into(),
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.as_bytes().iter().all(is_scheme_byte)
+}

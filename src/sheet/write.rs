@@ -1,0 +1,115 @@
+//! Rows → CSV: the output, the failed rows, and any other table.
+//!
+//! Every cell is defused (see `defuse`), quoted where it must be, and can be read back by [`Reader`](super::Reader):
+//! the output row by row, the failed rows as a new upload.
+
+use std::io::{self, Write};
+
+use super::defuse::defuse;
+use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, SERIAL_NUMBER};
+
+/// Between the URLs of one cell. No space, so that whoever splits at commas has the URLs and nothing else.
+const BETWEEN_URLS: &str = ",";
+
+/// Writes records in UTF-8, commas between cells, LF after lines.
+pub struct Writer<W: Write> {
+    csv: csv::Writer<W>,
+}
+
+/// What the output and the failed rows say of an input row.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputRow<'a> {
+    /// Stands in where there is no serial number.
+    pub row_number: u64,
+    pub serial_number: Option<&'a str>,
+    pub name: &'a str,
+    /// All places, in the order of the input.
+    pub input_urls: &'a [&'a str],
+    /// Answers the extra columns of the header, place by place.
+    pub extra: &'a [String],
+}
+
+impl<W: Write> Writer<W> {
+    pub fn new(out: W) -> Self {
+        Writer {
+            csv: csv::Writer::from_writer(out),
+        }
+    }
+
+    /// Begins with a byte order mark, without which Excel takes UTF-8 for something else.
+    pub fn with_byte_order_mark(mut out: W) -> io::Result<Self> {
+        out.write_all("\u{FEFF}".as_bytes())?;
+        Ok(Writer::new(out))
+    }
+
+    /// Writes one record. All records of a file must have as many cells as the first.
+    pub fn record<I>(&mut self, cells: I) -> io::Result<()>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        for cell in cells {
+            self.csv.write_field(defuse(cell.as_ref()).as_ref())?;
+        }
+        Ok(self.csv.write_record(None::<&[u8]>)?)
+    }
+
+    /// The header of the output: our columns, then the carried-through ones.
+    pub fn output_header(&mut self, extra_columns: &[String]) -> io::Result<()> {
+        let ours = [SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS];
+        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)))
+    }
+
+    /// One row of the output. `output_urls` answers `row.input_urls` place by place; a place without an output stays
+    /// empty between the commas.
+    pub fn output_row(&mut self, row: OutputRow<'_>, output_urls: &[Option<&str>]) -> io::Result<()> {
+        let outputs: Vec<&str> = output_urls.iter().map(|url| url.unwrap_or_default()).collect();
+        self.row(row, Some(&outputs.join(BETWEEN_URLS)), None)
+    }
+
+    /// The header of the failed rows: the input's own, then the reason.
+    pub fn failed_header(&mut self, extra_columns: &[String]) -> io::Result<()> {
+        let ours = [SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS];
+        self.record(
+            ours.into_iter()
+                .chain(extra_columns.iter().map(String::as_str))
+                .chain([REASON]),
+        )
+    }
+
+    /// One row that needs attention, and why.
+    pub fn failed_row(&mut self, row: OutputRow<'_>, reason: &str) -> io::Result<()> {
+        self.row(row, None, Some(reason))
+    }
+
+    fn row(&mut self, row: OutputRow<'_>, outputs: Option<&str>, reason: Option<&str>) -> io::Result<()> {
+        let row_number = row.row_number.to_string();
+        let serial_number = row.serial_number.unwrap_or(&row_number);
+        let inputs = row.input_urls.join(BETWEEN_URLS);
+        let ours = [serial_number, row.name, &inputs];
+        self.record(
+            ours.into_iter()
+                .chain(outputs)
+                .chain(row.extra.iter().map(String::as_str))
+                .chain(reason),
+        )
+    }
+
+    /// Hands everything written so far to the output.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.csv.flush()
+    }
+
+    /// Flushes and gives the output back.
+    pub fn finish(self) -> io::Result<W> {
+        self.csv.into_inner().map_err(|error| error.into_error())
+    }
+}
+
+impl Writer<Vec<u8>> {
+    /// Takes the bytes written so far, for an output that is sent in pieces.
+    pub fn take(&mut self) -> io::Result<Vec<u8>> {
+        let written = std::mem::replace(&mut self.csv, csv::Writer::from_writer(Vec::new()));
+        written.into_inner().map_err(|error| error.into_error())
+    }
+}

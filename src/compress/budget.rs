@@ -19,7 +19,7 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
         return size + BASE;
     };
     let plan = Plan::new(&probe, settings);
-    let working = if probe.frames > 1 {
+    let working = if probe.is_animated {
         // One canvas, one frame, and the frame as RGBA.
         probe.pixels() / u64::from(probe.frames) * 12
     } else if !plan.is_same {

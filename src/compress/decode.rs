@@ -14,8 +14,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::pixels::{Layout, Pixels};
-use super::probe::Probe;
-use super::{Error, Format, chunks, colour, orient, riff, segments};
+use super::probe::{Probe, from_jpeg};
+use super::{Error, Format, Limits, chunks, colour, jpeg, orient, riff, segments};
 
 /// A still picture, upright.
 pub(super) struct Decoded {
@@ -30,7 +30,7 @@ pub(super) struct Decoded {
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     guarded(|| {
         let decoded = match probe.format {
-            Format::Jpeg => jpeg(bytes),
+            Format::Jpeg => from_jpeg_file(bytes, probe),
             Format::Png => png(bytes),
             Format::Webp => webp(bytes),
             Format::Gif => gif(bytes),
@@ -52,7 +52,28 @@ pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T
     catch_unwind(AssertUnwindSafe(decoder)).unwrap_or_else(|_| Err(Error::corrupt("its data makes no sense")))
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Decoded, Error> {
+fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
+    let is_interleaved =
+        probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
+    if is_interleaved {
+        return jpeg_scans(bytes, bytes);
+    }
+    // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
+    let options = jpeg::Options {
+        progressive: true,
+        keep_copyright: false,
+    };
+    // The pixels have been judged on the header.
+    let limits = Limits {
+        max_pixels: u64::MAX,
+        max_side: u32::MAX,
+    };
+    let source = jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)?;
+    jpeg_scans(&source.lossless(&options).bytes, bytes)
+}
+
+/// Pixels from the scans of `bytes`; the profile and EXIF are those of `file`.
+fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
     // Strict: lenient decoding would pass a picture whose end is missing.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -73,13 +94,13 @@ fn jpeg(bytes: &[u8]) -> Result<Decoded, Error> {
         .dimensions()
         .and_then(|(w, h)| Some((u32::try_from(w).ok()?, u32::try_from(h).ok()?)))
         .ok_or_else(|| Error::corrupt("the JPEG has no size"))?;
-    let icc = segments::icc(bytes);
-    let exif = segments::exif(bytes).map(|range| bytes[range].to_vec());
+    let icc = segments::icc(file);
+    let exif = segments::exif(file).map(|range| file[range].to_vec());
     let (pixels, icc) = match wanted {
         ColorSpace::Luma => (Pixels::new(width, height, Layout::Grey, data)?, icc),
         ColorSpace::RGB => (Pixels::new(width, height, Layout::Rgb, data)?, icc),
         _ => {
-            let inks = inks(data, wanted, segments::has_adobe(bytes));
+            let inks = inks(data, wanted, segments::has_adobe(file));
             (colour::cmyk_to_srgb(width, height, &inks, icc.as_deref())?, None)
         }
     };

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("The URL does not deliver an image. Check that the address leads to an image file.")]
     NotAnImage,
     /// An image or document of a kind that is not accepted, or a variant of an accepted one.
-    #[error("{format} files are not supported{}. Provide the image as JPEG, PNG, WebP or GIF.", detail(.reason))]
+    #[error("{format} files are not supported{}. Provide the image as a common JPEG, PNG, WebP or GIF.", detail(.reason))]
     UnsupportedFormat {
         /// What it is: `SVG`, `HEIC`, `AVIF`, `JPEG`, …
         format: String,
@@ -91,7 +91,7 @@ mod tests {
     fn messages_say_what_to_do() {
         assert_eq!(
             Error::unsupported("SVG").to_string(),
-            "SVG files are not supported. Provide the image as JPEG, PNG, WebP or GIF."
+            "SVG files are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
         );
         let error = Error::TooManyPixels {
             width: 10_000,

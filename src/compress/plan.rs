@@ -65,7 +65,7 @@ pub(super) struct Made {
 
 fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Compressed<'a>, Error> {
     let plan = Plan::new(probe, settings);
-    if probe.frames > 1 {
+    if probe.is_animated {
         decode::prove_animation(bytes, probe)?;
         let warning = "The animation is kept as it is, with all its frames.".to_owned();
         return Ok(keep(

@@ -2,7 +2,9 @@
 //!
 //! A palette that would show ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless and says so by having no quality.
 
-use oxipng::{BitDepth, ColorType, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset};
+use oxipng::{
+    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
+};
 
 use super::encode::{Encoded, Encoder};
 use super::palette::{self, Indexed};
@@ -17,6 +19,9 @@ const COLOURS: [usize; 5] = [16, 32, 64, 128, 256];
 const QUICK: u8 = 1;
 const THOROUGH: u8 = 2;
 
+/// More pixels than this are large.
+const LARGE: u64 = 12_000_000;
+
 /// Chunks that decide how the same samples look.
 pub(super) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
 
@@ -27,7 +32,7 @@ pub(super) struct PngEncoder<'a> {
     extra: Vec<([u8; 4], Vec<u8>)>,
     /// The source, when its samples are still the ones wanted: it may hold 16 bits, which `pixels` does not.
     original: Option<Original<'a>>,
-    /// The last palette made, and its number of colours: the search comes back to its best one.
+    /// Files made so far, by step: a search comes back to its best one.
     made: Vec<(usize, Encoded)>,
 }
 
@@ -50,7 +55,11 @@ impl<'a> PngEncoder<'a> {
 
     /// The same eight-bit pixels, packed.
     fn packed(&self, effort: u8) -> Result<Vec<u8>, Error> {
-        let colour = match self.pixels.layout {
+        self.write(self.colour(), self.pixels.data.clone(), effort)
+    }
+
+    fn colour(&self) -> ColorType {
+        match self.pixels.layout {
             Layout::Grey => ColorType::Grayscale {
                 transparent_shade: None,
             },
@@ -59,8 +68,7 @@ impl<'a> PngEncoder<'a> {
                 transparent_color: None,
             },
             Layout::Rgba => ColorType::RGBA,
-        };
-        self.write(colour, self.pixels.data.clone(), effort)
+        }
     }
 
     fn indexed(&self, indexed: Indexed) -> Result<Vec<u8>, Error> {
@@ -73,14 +81,27 @@ impl<'a> PngEncoder<'a> {
     }
 
     fn write(&self, colour: ColorType, data: Vec<u8>, effort: u8) -> Result<Vec<u8>, Error> {
+        self.write_with(colour, data, &self.options(effort))
+    }
+
+    fn write_with(&self, colour: ColorType, data: Vec<u8>, options: &Options) -> Result<Vec<u8>, Error> {
         let (width, height) = (self.pixels.width, self.pixels.height);
         let mut image = RawImage::new(width, height, colour, BitDepth::Eight, data).map_err(Error::failed)?;
         for (name, data) in &self.extra {
             image.add_png_chunk(*name, data.clone());
         }
-        image
-            .create_optimized_png(&Options::from_preset(effort))
-            .map_err(Error::failed)
+        image.create_optimized_png(options).map_err(Error::failed)
+    }
+
+    /// Large pictures get the least effort: near-optimal deflating takes a second for some ten megabytes.
+    fn options(&self, effort: u8) -> Options {
+        let pixels = u64::from(self.pixels.width) * u64::from(self.pixels.height);
+        // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
+        let unpacked = pixels * 8 + u64::from(self.pixels.height) * 8 + (16 << 20);
+        Options {
+            max_decompressed_size: usize::try_from(unpacked).ok(),
+            ..Options::from_preset(if pixels > LARGE { 0 } else { effort })
+        }
     }
 
     /// The source's own samples, packed; metadata is left out.
@@ -100,7 +121,7 @@ impl<'a> PngEncoder<'a> {
         keep.extend(COLOUR_CHUNKS);
         let options = Options {
             strip: StripChunks::Keep(keep),
-            ..Options::from_preset(effort)
+            ..self.options(effort)
         };
         oxipng::optimize_from_memory(&bare, &options).map_err(Error::failed)
     }
@@ -113,18 +134,45 @@ impl<'a> PngEncoder<'a> {
         })
     }
 
-    fn reduced(&self, colours: usize, quality: u8) -> Result<Encoded, Error> {
-        let lossy = match palette::quantise(&self.pixels, colours)? {
-            palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
-            // Eight bits hold every colour there is: only the packing changes (and 16-bit samples become 8).
-            palette::Outcome::Exact => self.packed(QUICK)?,
-            palette::Outcome::Poor => return self.unchanged(QUICK),
+    /// A palette of the step's size, or of the next larger one that does not show.
+    fn reduced(&self, step: usize, quality: u8) -> Result<Encoded, Error> {
+        for (colours, least) in COLOURS.into_iter().zip(STEPS).skip(step) {
+            let lossy = match palette::quantise(&self.pixels, colours)? {
+                palette::Outcome::Poor => continue,
+                palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
+                // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
+                palette::Outcome::Exact => self.packed(QUICK)?,
+            };
+            if self.is_lossless_rival(lossy.len())? {
+                let unchanged = self.unchanged(QUICK)?;
+                if unchanged.bytes.len() <= lossy.len() {
+                    return Ok(unchanged);
+                }
+            }
+            return Ok(Encoded {
+                bytes: lossy,
+                quality: Some(quality.max(least)),
+                warnings: Vec::new(),
+            });
+        }
+        self.unchanged(QUICK)
+    }
+
+    /// Whether the untouched pixels might be smaller than a palette's `bytes`, by a quick look: smooth computed pictures are.
+    fn is_lossless_rival(&self, bytes: usize) -> Result<bool, Error> {
+        /// How much the quick look overestimates at most, in percent.
+        const MARGIN: usize = 150;
+        let options = Options {
+            filters: indexset! {FilterStrategy::MinSum},
+            deflater: Deflater::Libdeflater { compression: 1 },
+            bit_depth_reduction: false,
+            color_type_reduction: false,
+            palette_reduction: false,
+            grayscale_reduction: false,
+            ..self.options(0)
         };
-        Ok(Encoded {
-            bytes: lossy,
-            quality: Some(quality),
-            warnings: Vec::new(),
-        })
+        let quick = self.write_with(self.colour(), self.pixels.data.clone(), &options)?;
+        Ok(quick.len() * 100 <= bytes * MARGIN)
     }
 }
 
@@ -139,19 +187,15 @@ impl Encoder for PngEncoder<'_> {
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
         let step = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
-        let colours = COLOURS.get(step).copied().unwrap_or(usize::MAX);
-        if let Some((_, encoded)) = self.made.iter().find(|(made, _)| *made == colours) {
-            return Ok(Encoded {
-                quality: encoded.quality.map(|_| quality),
-                ..encoded.clone()
-            });
+        if let Some((_, encoded)) = self.made.iter().find(|(made, _)| *made == step) {
+            return Ok(encoded.clone());
         }
-        let encoded = if colours == usize::MAX {
-            self.unchanged(QUICK)?
+        let encoded = if step < COLOURS.len() {
+            self.reduced(step, quality)?
         } else {
-            self.reduced(colours, quality)?
+            self.unchanged(QUICK)?
         };
-        self.made.push((colours, encoded.clone()));
+        self.made.push((step, encoded.clone()));
         Ok(encoded)
     }
 

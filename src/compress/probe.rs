@@ -13,6 +13,8 @@ pub(super) struct Probe {
     pub height: u32,
     /// 1 for a still image.
     pub frames: u32,
+    /// Meant to be played, even if it has one frame only.
+    pub is_animated: bool,
     /// EXIF orientation, 1–8.
     pub orientation: u8,
     /// Bytes of one decoded pixel.
@@ -72,6 +74,7 @@ fn jpeg(bytes: &[u8]) -> Result<Probe, Error> {
         width: header.width,
         height: header.height,
         frames: 1,
+        is_animated: false,
         orientation: header.orientation.clamp(1, 8),
         pixel_bytes: header.components.max(1),
         is_progressive: header.progressive,
@@ -114,6 +117,7 @@ fn png(bytes: &[u8]) -> Result<Probe, Error> {
         width: header.width,
         height: header.height,
         frames: header.frames,
+        is_animated: chunks::data(bytes, &list, b"acTL").is_some(),
         orientation: chunks::data(bytes, &list, b"eXIf").map_or(1, exif::orientation),
         pixel_bytes: samples * if header.depth == 16 { 2 } else { 1 },
         is_progressive: false,
@@ -128,6 +132,7 @@ fn webp(bytes: &[u8]) -> Result<Probe, Error> {
         width: header.width,
         height: header.height,
         frames: header.frames,
+        is_animated: header.is_animated,
         orientation: riff::exif(bytes, &list).map_or(1, exif::orientation),
         pixel_bytes: if header.has_alpha { 4 } else { 3 },
         is_progressive: false,
@@ -141,6 +146,7 @@ fn gif(bytes: &[u8]) -> Result<Probe, Error> {
         width: header.width,
         height: header.height,
         frames: header.frames,
+        is_animated: header.frames > 1,
         orientation: 1,
         pixel_bytes: 4,
         is_progressive: false,

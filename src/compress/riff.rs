@@ -69,6 +69,7 @@ pub(super) struct Header {
     pub height: u32,
     /// Frames of an animation; 1 for a still image.
     pub frames: u32,
+    pub is_animated: bool,
     pub has_alpha: bool,
     pub is_lossless: bool,
 }
@@ -100,6 +101,7 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
         width,
         height,
         frames: 0,
+        is_animated: true,
         has_alpha,
         is_lossless: true,
     };
@@ -148,6 +150,7 @@ fn lossy(data: &[u8]) -> Option<Header> {
         width,
         height,
         frames: 1,
+        is_animated: false,
         has_alpha: false,
         is_lossless: false,
     })
@@ -163,6 +166,7 @@ fn lossless(data: &[u8]) -> Option<Header> {
         width: (bits & 0x3fff) + 1,
         height: ((bits >> 14) & 0x3fff) + 1,
         frames: 1,
+        is_animated: false,
         has_alpha: (bits >> 28) & 1 != 0,
         is_lossless: true,
     })

@@ -29,8 +29,12 @@ fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Re
     };
     let choice = match in_the_dct_domain(bytes, probe, settings, options, limits) {
         Ok(choice) => choice?,
-        Err(jpeg::Error::Unsupported(_)) => {
-            return through_pixels(bytes, probe, settings, limits);
+        Err(jpeg::Error::Unsupported(reason)) => {
+            // What neither decoder understands is a rare kind rather than damage.
+            return through_pixels(bytes, probe, settings, limits).map_err(|error| match error {
+                Error::Corrupt(_) => Error::unsupported_because("Such JPEG", reason),
+                other => other,
+            });
         }
         Err(error) => return Err(from_jpeg(error)),
     };

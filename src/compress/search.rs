@@ -54,10 +54,10 @@ pub(super) fn reach(
 
 fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Result<Choice, Error> {
     let encoded = encoder.encode(quality)?;
-    let decision = if encoded.quality.is_none() {
-        "Kept lossless: fewer colours would show.".to_owned()
-    } else {
-        decision
+    let decision = match encoded.quality {
+        Some(used) if used == quality => decision,
+        Some(used) => format!("Encoded at quality {used}: fewer colours would show."),
+        None => "Kept lossless: fewer colours would show or be no smaller.".to_owned(),
     };
     Ok(choice(encoded, None, true, 1, decision))
 }
@@ -80,22 +80,25 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
         tried += 1;
         encoder.size_at(steps[at])
     };
-    // Everything below `fits` fits, nothing from `exceeds` on does.
+    // Everything below `fits` fits, nothing from `exceeds` on does; beside each, the size measured there.
     let (mut fits, mut exceeds) = (0, steps.len());
+    let (mut under, mut over) = (None, None);
     let mut at = steps.partition_point(|quality| *quality < 50).min(steps.len() - 1);
     let mut guesses = 0;
     while fits < exceeds {
         let size = size_at(at)?.max(1);
+        let point = (f64::from(steps[at]), (size as f64).ln());
         if size <= limit {
             fits = at + 1;
+            under = Some(point);
         } else {
             exceeds = at;
+            over = Some(point);
         }
         if fits < exceeds {
             guesses += 1;
             at = if guesses <= GUESSES {
-                let by = (limit.max(1) as f64 / size as f64).ln() / GROWTH;
-                let aim = f64::from(steps[at]) + by;
+                let aim = interpolate(under, over, (limit.max(1) as f64).ln());
                 steps
                     .partition_point(|quality| f64::from(*quality) <= aim)
                     .saturating_sub(1)
@@ -127,6 +130,18 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
         format!("{size} bytes at {quality}; reaching {limit} bytes would take the quality below {QUALITY_FLOOR}.")
     };
     Ok(choice(encoded, None, is_met, tried, decision))
+}
+
+/// The quality at which the logarithm of the size should be `target`: on the line through both points, or through one with the usual
+/// slope.
+fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64) -> f64 {
+    match (under, over) {
+        (Some((low, small)), Some((high, large))) if large > small => {
+            low + (target - small) / (large - small) * (high - low)
+        }
+        (Some((quality, size)), _) | (None, Some((quality, size))) => quality + (target - size) / GROWTH,
+        (None, None) => 50.0,
+    }
 }
 
 /// The lowest quality whose file scores at least `target`.

@@ -47,6 +47,18 @@ pub(super) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment> {
     })
 }
 
+/// How many components the first scan holds; `None` when there is no scan.
+pub(super) fn first_scan_components(bytes: &[u8]) -> Option<u8> {
+    let mut at = segments(bytes).last().map_or(2, |last| last.payload.end);
+    while bytes.get(at..at + 2)? == [0xff, 0xff] {
+        at += 1;
+    }
+    if bytes.get(at..at + 2)? != [0xff, 0xda] {
+        return None;
+    }
+    bytes.get(at + 4).copied()
+}
+
 /// Where the EXIF block (its TIFF part) lies.
 pub(super) fn exif(bytes: &[u8]) -> Option<Range<usize>> {
     segments(bytes)
@@ -99,6 +111,7 @@ mod tests {
         assert_eq!(&bytes[exif(&bytes).unwrap()], b"MM\0*");
         assert_eq!(icc(&bytes).unwrap(), b"bcde");
         assert!(!has_adobe(&bytes));
+        assert_eq!(first_scan_components(&bytes), Some(0xff));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Urls`; `Reason` in a failed-rows file) are known and left behind, so results can be uploaded again as they are.
 
 use super::defuse::undo;
-use super::issue::{IssueCode, Issues, Place};
+use super::issue::{IssueCode, Issues, Place, clip};
 use super::record::Record;
 use super::urls;
 
@@ -14,6 +14,9 @@ pub(super) const PRODUCT_NAME: &str = "Product Name";
 pub(super) const INPUT_IMAGE_URLS: &str = "Input Image Urls";
 pub(super) const OUTPUT_IMAGE_URLS: &str = "Output Image Urls";
 pub(super) const REASON: &str = "Reason";
+
+/// Most columns of a header. Every row answers every column, so that a header of thousands would make a small file big.
+const MAX_COLUMNS: usize = 1_000;
 
 /// Aliases in normal form, the most telling first: when a header has several, that one is used.
 const SERIAL_NUMBERS: &[&str] = &["sno", "serialnumber", "serialno", "srno", "slno", "id", "#"];
@@ -43,6 +46,20 @@ impl Columns {
     /// Reads a header. None if it cannot be used; why is among the issues then.
     pub fn read(header: Record<'_>, issues: &mut Issues) -> Option<Columns> {
         let names = names(header);
+        if names.len() > MAX_COLUMNS {
+            let place = Place {
+                line: header.line(),
+                ..Place::default()
+            };
+            issues.error(IssueCode::CellTooLong, place, || {
+                let found = names.len();
+                format!(
+                    "The header has {found} columns; {MAX_COLUMNS} are allowed. Remove those that \
+                     are not needed."
+                )
+            });
+            return None;
+        }
         let mut finder = Finder {
             names: &names,
             line: header.line(),
@@ -153,11 +170,11 @@ impl Finder<'_> {
         found.sort_unstable();
         let &(rank, first) = found.first()?;
         for &(other_rank, other) in &found[1..] {
-            let (used, spare) = (&self.names[first], &self.names[other]);
+            let (used, spare) = (clip(&self.names[first]), clip(&self.names[other]));
             let place = Place {
                 line: self.line,
-                column: Some(spare),
-                value: Some(spare),
+                column: Some(&spare),
+                value: Some(&spare),
                 row: None,
             };
             if other_rank == rank {

@@ -41,7 +41,7 @@ pub struct Report {
     pub error_count: u64,
     /// At most [`Limits::max_issues`], in the order of the file; errors are kept before warnings.
     pub issues: Vec<Issue>,
-    /// Whether the whole file was refused; the last issue says why.
+    /// Whether the whole file was refused. The last error says why.
     pub rejected: bool,
 }
 

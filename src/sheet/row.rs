@@ -174,10 +174,9 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
     if layout.is_shifted {
         let place = report.cell(layout.urls, Some(column));
         report.reject(IssueCode::UnexpectedCell, place, || {
-            format!(
-                "This stands where \"{column}\" should, and URLs follow it: the cells of this row \
-                 are shifted. Put a product name that contains the delimiter in quotes (\")."
-            )
+            "This stands where the image URLs should, and URLs follow it: the cells of this row are \
+             shifted. Put a product name that contains the delimiter in quotes (\")."
+                .to_owned()
         });
     } else if let Some(&cell) = layout.spilled.first() {
         let place = report.cell(cell, Some(column));

@@ -1,7 +1,7 @@
 //! A cell → its image URLs, and whether each could be fetched as far as its text tells.
 //!
-//! A comma is a separator only where the next piece starts as a URL; all others belong to the URL they stand in.
-//! So do line breaks, spaces, semicolons and bars, which people put between URLs too.
+//! A comma separates only where the next piece starts as a URL; any other belongs to the URL it stands in. The same
+//! goes for line breaks, spaces, semicolons and bars, which people put between URLs too.
 
 use super::issue::IssueCode;
 
@@ -13,7 +13,7 @@ pub(super) fn split(cell: &str) -> Vec<(usize, &str)> {
     let bytes = cell.as_bytes();
     let mut pieces = Vec::new();
     let mut start = 0;
-    // What makes a beginning has one of these characters in it; separators are far more frequent.
+    // Every beginning has one of these characters in it, and little else has: fewer to look at than separators.
     for at in memchr::memchr3_iter(b':', b'w', b'W', bytes) {
         let Some(next) = beginning(bytes, at) else {
             continue;

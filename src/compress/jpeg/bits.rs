@@ -33,8 +33,8 @@ impl Bits {
         let i = self.at & MASK;
         let mut word = [0; 8];
         word.copy_from_slice(&window[i..i + 8]);
-        self.acc |= u64::from_be_bytes(word) >> self.count;
-        self.at += ((63 - self.count) >> 3) as usize;
+        self.acc |= u64::from_be_bytes(word).wrapping_shr(self.count);
+        self.at += (63_u32.wrapping_sub(self.count) >> 3) as usize;
         self.count |= 56;
     }
 
@@ -48,7 +48,7 @@ impl Bits {
     #[inline(always)]
     pub(super) fn consume(&mut self, n: u32) {
         self.acc <<= n & 63;
-        self.count = self.count.wrapping_sub(n) & 63;
+        self.count = self.count.wrapping_sub(n);
     }
 
     /// Takes `n` ≤ 32 bits as a number; zero bits give 0.
@@ -124,7 +124,8 @@ impl<'a> Feed<'a> {
                 self.ended = true;
             }
             if self.ended {
-                self.window[self.filled..].fill(0);
+                // As far as an MCU can read before it is noticed.
+                self.window[self.filled..self.filled + MARGIN + 8].fill(0);
                 break;
             }
         }

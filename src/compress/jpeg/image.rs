@@ -10,9 +10,10 @@ use super::marker::{DHT, DQT, DRI, EOI, Reader, SOI, SOS};
 use super::metadata::Metadata;
 use super::planes::{self, Plane};
 use super::quality::{self, Quantiser};
+use super::sequential::{self, Decoder};
 use super::tables::{Steps, Tables};
-use super::tokens::{TokenScan, Tokens};
-use super::{Colour, Limits, progressive, sequential};
+use super::tokens::{Counts, TokenScan};
+use super::{Colour, Limits, progressive};
 
 /// A whole image.
 pub(super) struct Picture<'a> {
@@ -168,7 +169,7 @@ impl Image {
     ) -> Result<(), Error> {
         let components: Vec<usize> = header.components.iter().map(|c| c.component).collect();
         let classes = classes(metadata.colour(&self.frame));
-        let mut prepared = [const { None }; 4];
+        let mut decoders = [const { None }; 4];
         for c in &header.components {
             if self.steps[c.component].is_some() {
                 return Err(corrupt("a component comes twice"));
@@ -179,25 +180,22 @@ impl Image {
             let source = self.source_steps[c.component].unwrap_or([1; 64]);
             let (quantiser, steps) = target(&source, quality);
             self.steps[c.component] = Some(steps);
-            prepared[c.component] = Some((dc, ac, quantiser));
+            decoders[c.component] = Some(Box::new(Decoder::new(dc, ac, quantiser)));
         }
-        let decoders = std::array::from_fn(|component| {
-            let (dc, ac, quantiser) = prepared[component].as_ref()?;
-            Some(sequential::Decoder {
-                dc,
-                ac,
-                quantiser,
-                class: classes[component],
-            })
-        });
-        let mut scan = TokenScan {
-            layout: Layout::new(&self.frame, &components),
+        let layout = Layout::new(&self.frame, &components);
+        let tokens = sequential::decode(feed, &mut decoders, tables.restart_interval, &layout)?;
+        let mut counts: [Counts; 2] = Default::default();
+        for (decoder, class) in decoders.iter().zip(classes) {
+            if let Some(decoder) = decoder {
+                counts[class].add(decoder.counts());
+            }
+        }
+        self.scans.push(TokenScan {
             components,
-            tokens: Tokens::default(),
-            counts: Default::default(),
-        };
-        sequential::decode(feed, &decoders, tables.restart_interval, &mut scan)?;
-        self.scans.push(scan);
+            layout,
+            tokens,
+            counts,
+        });
         Ok(())
     }
 

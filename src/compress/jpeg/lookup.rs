@@ -32,7 +32,7 @@ impl Entry {
             Kind::AcProgressive if size == 0 && run < 15 => Self::END_OF_BLOCK + run,
             _ => run + 1,
         };
-        Self((code_bits + size) | code_bits << 8 | size << 16 | step << 24)
+        Self((code_bits + size) | code_bits << 8 | (63 - size) << 16 | step << 24)
     }
 
     /// Added to the position by an end of block: beyond any coefficient.
@@ -53,7 +53,17 @@ impl Entry {
     /// Bits of the magnitude, 0 to 15.
     #[inline(always)]
     pub(super) fn size(self) -> u32 {
-        self.0 >> 16 & 0xFF
+        63 - (self.0 >> 16 & 63)
+    }
+
+    /// The magnitude behind the code at the head of `bits`, and a mask that is all ones when the coefficient is negative
+    /// (F.1.2.1.1, table F.1). A leading zero bit means negative, and then all bits are inverted; so after undoing that the
+    /// highest is always one.
+    #[inline(always)]
+    pub(super) fn magnitude(self, bits: u64) -> (u32, u32) {
+        let rest = bits << (self.0 >> 8 & 63);
+        let negative = !(rest as i64 >> 63) as u64;
+        (((rest ^ negative) >> 1 >> (self.0 >> 16 & 63)) as u32, negative as u32)
     }
 
     /// How far the zigzag position moves: the zero run and the coefficient itself, or [`Entry::END_OF_BLOCK`] and more.
@@ -71,7 +81,7 @@ impl Entry {
 
 /// A decoding table.
 pub(super) struct Lookup {
-    fast: Box<[Entry; 1 << LOOK]>,
+    fast: [Entry; 1 << LOOK],
     /// For each code length, the first left-justified 16-bit pattern beyond its codes.
     limit: [u32; 17],
     /// For each code length, what to add to a code to get its index in `entries`.
@@ -86,7 +96,7 @@ impl Lookup {
     /// Assigns the canonical codes (C.2) and spreads the short ones over the fast table.
     pub(super) fn new(spec: &HuffmanSpec, kind: Kind) -> Result<Self, Error> {
         let mut table = Self {
-            fast: Box::new([Self::INVALID; 1 << LOOK]),
+            fast: [Self::INVALID; 1 << LOOK],
             limit: [0; 17],
             offset: [0; 17],
             entries: Vec::with_capacity(spec.symbols.len()),
@@ -115,6 +125,12 @@ impl Lookup {
             code <<= 1;
         }
         Ok(table)
+    }
+
+    /// The table of short codes, by the next [`LOOK`] bits.
+    #[inline(always)]
+    pub(super) fn fast(&self) -> &[Entry; 1 << LOOK] {
+        &self.fast
     }
 
     /// The symbol at the head of `bits` (left-justified).

@@ -111,7 +111,7 @@ pub(super) fn tokens(
     let visited: Result<(), std::convert::Infallible> = for_each_block(frame, components, |component, at| {
         let (plane, quantiser) = (&planes[component], &quantisers[component]);
         scan.tokens.reserve(1);
-        let mut out = BlockWriter::new(&mut scan.tokens, &mut scan.counts[classes[component]]);
+        let mut out = BlockWriter::new(scan.tokens.space(), &mut scan.counts[classes[component]]);
         let dc = quantiser.dc(plane.dc[at].into());
         out.dc(dc - before[component]);
         before[component] = dc;

@@ -9,7 +9,6 @@ use super::lookup::{Kind, Lookup, no_code};
 use super::planes::Plane;
 use super::progressive_ac::{Walk, first_bits, next_bit};
 use super::tables::Tables;
-use super::tokens;
 
 /// Which bits of each coefficient have arrived, per component: -1 for none, else the lowest bit position (Al).
 pub(super) type Progress = [[i8; 64]; 4];
@@ -156,7 +155,7 @@ fn dc_first(
             if entry.is_invalid() {
                 return Err(no_code());
             }
-            let (magnitude, negative) = tokens::magnitude_behind(bits.peek(), entry.code_bits(), entry.size());
+            let (magnitude, negative) = entry.magnitude(bits.peek());
             bits.consume(entry.total_bits());
             before[component] += signed(magnitude, negative);
             let value = before[component] << header.low;

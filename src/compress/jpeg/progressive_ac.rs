@@ -11,7 +11,6 @@ use super::frame::ScanHeader;
 use super::lookup::{Entry, Lookup, no_code};
 use super::planes::{Block, Plane};
 use super::progressive::signed;
-use super::tokens;
 
 /// The blocks of an AC scan: those of one component that hold samples, row by row.
 pub(super) struct Walk {
@@ -107,7 +106,7 @@ pub(super) fn first_bits(
                     settled = run_length(&mut bits, entry);
                     break;
                 }
-                let (magnitude, negative) = tokens::magnitude_behind(bits.peek(), entry.code_bits(), entry.size());
+                let (magnitude, negative) = entry.magnitude(bits.peek());
                 bits.consume(entry.total_bits());
                 k += entry.step();
                 if k > last || entry.size() + low > 15 {

@@ -4,67 +4,78 @@
 
 use super::bits::{Bits, Feed, Window};
 use super::error::{Error, corrupt};
-use super::lookup::{Entry, Lookup, no_code};
+use super::frame::Layout;
+use super::lookup::{Entry, LOOK, Lookup, no_code};
 use super::quality::Quantiser;
-use super::tokens::{BlockWriter, TokenScan, magnitude_behind};
+use super::tokens::{BLOCK_TOKENS, BlockWriter, Counts, Tokens};
 
-/// What the decoder needs to know of one component.
-pub(super) struct Decoder<'t> {
-    pub(super) dc: &'t Lookup,
-    pub(super) ac: &'t Lookup,
-    pub(super) quantiser: &'t Quantiser,
-    /// Which of the scan's two pairs of Huffman tables its symbols will be written with.
-    pub(super) class: usize,
-}
-
-/// The DC value before, as read and as written (F.1.1.5.1).
-#[derive(Clone, Copy, Default)]
-struct Predictions {
+/// One component's tables and state, side by side so that the hot loop reaches all of it from one address.
+pub(super) struct Decoder {
+    dc: Lookup,
+    ac: Lookup,
+    quantiser: Quantiser,
+    counts: Counts,
+    /// The DC value before, as read and as written (F.1.1.5.1).
     read: i32,
     written: i32,
+}
+
+impl Decoder {
+    pub(super) fn new(dc: Lookup, ac: Lookup, quantiser: Quantiser) -> Self {
+        Self {
+            dc,
+            ac,
+            quantiser,
+            counts: Counts::default(),
+            read: 0,
+            written: 0,
+        }
+    }
+
+    /// How often the component's symbols occurred.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
 }
 
 /// Largest DC value taken. Real ones stay within ±2^11; this one keeps every difference in the 15 bits a token can hold.
 const MAX_DC: u32 = 16_383;
 
-/// Decodes `scan.layout.mcus` MCUs. `decoders` is indexed as the frame's components are; those not in the scan are `None`.
+/// Decodes `layout.mcus` MCUs. `decoders` is indexed as the frame's components are; those not in the scan are `None`.
 #[inline(never)]
 pub(super) fn decode(
     feed: &mut Feed,
-    decoders: &[Option<Decoder>; 4],
+    decoders: &mut [Option<Box<Decoder>>; 4],
     restart_interval: usize,
-    scan: &mut TokenScan,
-) -> Result<(), Error> {
-    let mut predictions = [Predictions::default(); 4];
-    for mcu in 0..scan.layout.mcus {
-        if restart_interval > 0 && mcu > 0 && mcu % restart_interval == 0 {
-            feed.restart(mcu / restart_interval - 1)?;
-            for prediction in &mut predictions {
-                // What is written has no restarts, so its predictions run on.
-                prediction.read = 0;
+    layout: &Layout,
+) -> Result<Tokens, Error> {
+    let mut tokens = Tokens::default();
+    let mut until_restart = restart_interval;
+    let mut restarts = 0;
+    for _ in 0..layout.mcus {
+        if restart_interval > 0 {
+            if until_restart == 0 {
+                feed.restart(restarts)?;
+                restarts += 1;
+                until_restart = restart_interval;
+                // What is written has no restarts: there, predictions run on.
+                decoders.iter_mut().flatten().for_each(|decoder| decoder.read = 0);
             }
+            until_restart -= 1;
         }
         feed.top_up();
-        scan.tokens.reserve(scan.layout.mcu.len());
-        for &component in &scan.layout.mcu {
-            let Some(decoder) = &decoders[component & 3] else {
+        tokens.reserve(layout.mcu.len());
+        for &component in &layout.mcu {
+            let Some(decoder) = &mut decoders[component & 3] else {
                 return Err(corrupt("a scan without its tables"));
             };
-            let counts = &mut scan.counts[decoder.class & 1];
-            let writer = BlockWriter::new(&mut scan.tokens, counts);
-            let (bits, len) = block(
-                feed.bits,
-                &feed.window,
-                decoder,
-                &mut predictions[component & 3],
-                writer,
-            )?;
+            let (bits, len) = block(feed.bits, &feed.window, decoder, tokens.space())?;
             feed.bits = bits;
-            scan.tokens.keep(len);
+            tokens.keep(len);
         }
         feed.check()?;
     }
-    Ok(())
+    Ok(tokens)
 }
 
 /// One block. Returns the bits that follow it and the number of tokens written.
@@ -76,52 +87,62 @@ pub(super) fn decode(
 fn block(
     mut bits: Bits,
     window: &Window,
-    decoder: &Decoder,
-    prediction: &mut Predictions,
-    mut out: BlockWriter,
+    decoder: &mut Decoder,
+    space: &mut [u16; BLOCK_TOKENS],
 ) -> Result<(Bits, usize), Error> {
+    let Decoder {
+        dc,
+        ac,
+        quantiser,
+        counts,
+        read,
+        written,
+    } = decoder;
+    let mut out = BlockWriter::new(space, counts);
     bits.refill(window);
-    let entry = decoder.dc.symbol(bits.peek());
+    let entry = dc.symbol(bits.peek());
     if entry.is_invalid() {
         return Err(no_code());
     }
-    let (value, negative) = magnitude_behind(bits.peek(), entry.code_bits(), entry.size());
+    let (value, negative) = entry.magnitude(bits.peek());
     bits.consume(entry.total_bits());
-    prediction.read += (value ^ negative).wrapping_sub(negative) as i32;
-    if prediction.read.unsigned_abs() > MAX_DC {
+    *read += (value ^ negative).wrapping_sub(negative) as i32;
+    if read.unsigned_abs() > MAX_DC {
         return Err(corrupt("a DC coefficient is out of range"));
     }
-    let dc = decoder.quantiser.dc(prediction.read);
-    out.dc(dc - prediction.written);
-    prediction.written = dc;
+    let rounded = quantiser.dc(*read);
+    out.dc(rounded - *written);
+    *written = rounded;
 
+    let fast = ac.fast();
     let mut k = 0;
-    macro_rules! coefficient {
-        ($entry:expr) => {
-            let (value, negative) = magnitude_behind(bits.peek(), $entry.code_bits(), $entry.size());
-            bits.consume($entry.total_bits());
-            k += $entry.step();
-            if k > 63 {
-                break;
-            }
-            out.ac(k, decoder.quantiser.ac(k, value), negative);
-        };
-    }
-    while k < 63 {
+    let (value, negative) = loop {
+        macro_rules! coefficient {
+            ($entry:expr) => {
+                let (value, negative) = $entry.magnitude(bits.peek());
+                bits.consume($entry.total_bits());
+                k += $entry.step();
+                // The end, by a symbol that says so or because there is no more.
+                if k >= 63 {
+                    break (value, negative);
+                }
+                out.ac(k, quantiser.ac(k, value), negative);
+            };
+        }
         bits.refill(window);
-        let first = decoder.ac.entry(bits.peek());
+        let first = fast[(bits.peek() >> (64 - LOOK)) as usize];
         if !first.is_invalid() {
             coefficient!(first);
-            if k == 63 {
-                break;
-            }
         }
         // After a long code this is the first of its round, with more bits at hand than it needs.
-        let second = decoder.ac.symbol(bits.peek());
+        let second = ac.symbol(bits.peek());
         if second.is_invalid() {
             return Err(no_code());
         }
         coefficient!(second);
+    };
+    if k == 63 {
+        out.ac(k, quantiser.ac(k, value), negative);
     }
     if (64..Entry::END_OF_BLOCK).contains(&k) {
         return Err(corrupt("a coefficient lies outside its block"));

@@ -43,7 +43,7 @@ impl Tokens {
 
     /// Where the next block goes. [`Tokens::reserve`] must have made room; without it nothing is overwritten but the start.
     #[inline(always)]
-    fn space(&mut self) -> &mut [u16; BLOCK_TOKENS] {
+    pub(super) fn space(&mut self) -> &mut [u16; BLOCK_TOKENS] {
         if self.data.len() < self.used + BLOCK_TOKENS {
             self.grow(1);
         }
@@ -76,6 +76,15 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// Adds those of another component.
+    pub(super) fn add(&mut self, other: &Self) {
+        let add = |sum: &mut [u32], more: &[u32]| sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        add(&mut self.dc, &other.dc);
+        add(&mut self.ac, &other.ac);
+        self.end_of_block += other.end_of_block;
+        self.sixteen_zeros += other.sixteen_zeros;
+    }
+
     /// Occurrences of the AC symbols.
     pub(super) fn ac(&self) -> [u32; 256] {
         std::array::from_fn(|symbol| match symbol as u8 {
@@ -104,11 +113,23 @@ pub(super) fn size_of(magnitude: u32) -> u32 {
     (magnitude << 1 | 1).ilog2()
 }
 
+/// For magnitudes up to 255: the size in the high byte, a mask of as many bits in the low one.
+static SIZES: [u16; 256] = {
+    let mut sizes = [0; 256];
+    let mut magnitude = 1_usize;
+    while magnitude < 256 {
+        let size = magnitude.ilog2() as u16 + 1;
+        sizes[magnitude] = size << 8 | ((1 << size) - 1);
+        magnitude += 1;
+    }
+    sizes
+};
+
 impl<'a> BlockWriter<'a> {
     #[inline(always)]
-    pub(super) fn new(tokens: &'a mut Tokens, counts: &'a mut Counts) -> Self {
+    pub(super) fn new(out: &'a mut [u16; BLOCK_TOKENS], counts: &'a mut Counts) -> Self {
         Self {
-            out: tokens.space(),
+            out,
             len: 0,
             last: 0,
             counts,
@@ -141,7 +162,6 @@ impl<'a> BlockWriter<'a> {
     /// predicts: the token is written but not kept, and counted under a symbol that nothing reads.
     #[inline(always)]
     pub(super) fn ac(&mut self, k: u32, magnitude: u32, negative: u32) {
-        let size = size_of(magnitude);
         let mut run = k - self.last - 1;
         if run > 15 {
             if magnitude == 0 {
@@ -153,15 +173,19 @@ impl<'a> BlockWriter<'a> {
                 run -= 16;
             }
         }
-        let symbol = run << 4 | size;
-        let bits = (magnitude ^ negative) & ((1 << size) - 1);
-        self.counts.ac[(symbol & 0xFF) as usize] += 1;
-        if size > 8 {
+        if magnitude > 255 {
+            let size = size_of(magnitude);
+            let symbol = run << 4 | size;
+            self.counts.ac[(symbol & 0xFF) as usize] += 1;
             self.push((symbol << 8) as u16);
-            self.push(bits as u16);
+            self.push(((magnitude ^ negative) & ((1 << size) - 1)) as u16);
             self.last = k;
         } else {
-            self.out[self.len & (BLOCK_TOKENS - 1)] = (symbol << 8 | bits) as u16;
+            // The size in the second byte from below, and behind it as many bits as it says.
+            let size = u32::from(SIZES[(magnitude & 0xFF) as usize]);
+            let token = run << 12 | (size & (magnitude ^ negative | 0xFF00));
+            self.counts.ac[(token >> 8 & 0xFF) as usize] += 1;
+            self.out[self.len & (BLOCK_TOKENS - 1)] = token as u16;
             self.len += usize::from(magnitude != 0);
             self.last = if magnitude != 0 { k } else { self.last };
         }
@@ -232,16 +256,6 @@ pub(super) fn magnitude(bits: u32, size: u32) -> (u32, u32) {
     ((bits ^ negative) & ((1 << size) - 1), negative)
 }
 
-/// The magnitude bits behind a code of `code_bits` at the head of `bits`: magnitude and sign mask (table F.1).
-#[inline(always)]
-pub(super) fn magnitude_behind(bits: u64, code_bits: u32, size: u32) -> (u32, u32) {
-    let rest = bits << (code_bits & 63);
-    // A leading zero bit means negative, and then the bits are inverted.
-    let negative = !((rest as i64 >> 63) as u32);
-    let raw = (rest >> 1 >> (63 - size)) as u32;
-    ((raw ^ negative) & ((1 << size) - 1), negative)
-}
-
 /// Walks the tokens of a scan, rounds every coefficient with its component's quantiser, and gives the new scan.
 /// With `keep` false only the counts are right and the tokens stay empty: enough to know the size.
 pub(super) fn requantise(scan: &TokenScan, quantisers: &[Quantiser], classes: &[usize], keep: bool) -> TokenScan {
@@ -258,7 +272,7 @@ pub(super) fn requantise(scan: &TokenScan, quantisers: &[Quantiser], classes: &[
         out.tokens.reserve(scan.layout.mcu.len());
         for &component in &scan.layout.mcu {
             let quantiser = &quantisers[component];
-            let mut block = BlockWriter::new(&mut out.tokens, &mut out.counts[classes[component]]);
+            let mut block = BlockWriter::new(out.tokens.space(), &mut out.counts[classes[component]]);
             let (size, bits) = reader.next();
             let (value, negative) = magnitude(bits, size);
             before[component] += (value ^ negative).wrapping_sub(negative) as i32;

@@ -21,7 +21,12 @@ fn quality_orders_sizes() {
         for quality in [80, 50, 20] {
             let output = run(&file, &with_goal(Goal::Quality(quality)));
             assert!(output.bytes.len() <= last, "{quality}");
-            assert_eq!(output.receipt.quality, Some(quality));
+            // A palette that would show is replaced by a larger one.
+            if output.output.format == Format::Png {
+                assert!(output.receipt.quality >= Some(quality));
+            } else {
+                assert_eq!(output.receipt.quality, Some(quality));
+            }
             assert_eq!(output.receipt.encodes_tried, 1);
             last = output.bytes.len();
         }

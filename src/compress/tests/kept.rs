@@ -164,3 +164,29 @@ fn profiles_travel_with_untouched_samples() {
         .unwrap();
     assert_eq!(reader.info().icc_profile.as_deref(), Some(&p3[..]));
 }
+
+#[test]
+fn an_animation_of_one_frame_is_still_an_animation() {
+    let frame = photo(32, 32, Layout::Rgb);
+    let still = pictures::webp(&frame, 80.0);
+    let list = riff::chunks(&still).unwrap();
+    // libwebp would write a single frame as a still picture: the animation is put around it by hand.
+    let image = riff::data(&still, &list, b"VP8 ").unwrap();
+    let chunk = |name: &[u8], data: &[u8]| {
+        let mut bytes = name.to_vec();
+        bytes.extend((data.len() as u32).to_le_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes
+    };
+    let mut anmf = vec![0, 0, 0, 0, 0, 0, 31, 0, 0, 31, 0, 0, 100, 0, 0, 0];
+    anmf.extend(chunk(b"VP8 ", image));
+    let mut body = b"WEBP".to_vec();
+    body.extend(chunk(b"VP8X", &[2, 0, 0, 0, 31, 0, 0, 31, 0, 0]));
+    body.extend(chunk(b"ANIM", &[0; 6]));
+    body.extend(chunk(b"ANMF", &anmf));
+    let file = chunk(b"RIFF", &body);
+    let kept = run(&file, &Settings::default());
+    assert_eq!(kept.outcome, Outcome::KeptOriginal);
+    assert_eq!(kept.bytes, file);
+}

@@ -64,3 +64,40 @@ fn real_files_shrink_or_stay_and_still_open() {
         }
     }
 }
+
+#[test]
+fn real_files_become_thumbnails_of_the_same_picture() {
+    let settings = Settings {
+        format: Some(Format::Webp),
+        max_width: Some(96),
+        max_height: Some(96),
+        goal: Goal::Quality(90),
+        ..Settings::default()
+    };
+    let mut same_flower = Vec::new();
+    for (name, file) in samples() {
+        let Ok(output) = compress(&file, &settings, &Limits::default()) else {
+            assert!(name.starts_with("truncated") || name.ends_with(".avif"), "{name}");
+            continue;
+        };
+        if output.outcome == Outcome::KeptOriginal {
+            assert!(name.starts_with("animated") || name.starts_with("rotating"), "{name}");
+            continue;
+        }
+        let thumbnail = open(&output.bytes).to_rgb8();
+        assert!(thumbnail.width() <= 96 && thumbnail.height() <= 96, "{name}");
+        if name.starts_with("jxl_flower_small") {
+            same_flower.push(thumbnail);
+        }
+    }
+    // One photo stored as inks, and with a scan for each component: both must look alike.
+    if let [a, b] = &same_flower[..] {
+        let off: u64 = a
+            .as_raw()
+            .iter()
+            .zip(b.as_raw())
+            .map(|(a, b)| u64::from(a.abs_diff(*b)))
+            .sum();
+        assert!(off / (a.as_raw().len() as u64) < 8, "{off}");
+    }
+}

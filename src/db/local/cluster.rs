@@ -88,7 +88,7 @@ impl Cluster {
         if wanted.is_none() {
             self.init(&binaries, &held)?;
         }
-
+        self.clear_stale_pid_file()?;
         let socket_dir = socket::prepare(&self.layout, &self.run_as)?;
         let text = settings::render(&socket_dir, self.durability, binaries.major);
         layout::replace_file(&self.layout.config(), text.as_bytes(), &self.run_as)?;

@@ -6,6 +6,7 @@
 //! recurses for every bracket. [`admit`] therefore counts first: brackets and tokens over the text,
 //! then selections, aliases and depth over the parsed document, each fragment once.
 
+mod absent;
 mod cost;
 mod scan;
 mod uploads;
@@ -113,7 +114,7 @@ impl From<Refusal> for ServerError {
 /// names no operation, leaves a required variable out, or forges a reference to a file.
 pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationType, Refusal> {
     scan::check(&request.query, limits.tokens)?;
-    let document = parser::parse_query(&request.query).map_err(parse_failed)?;
+    let mut document = parser::parse_query(&request.query).map_err(parse_failed)?;
     cost::check(&document, limits)?;
     uploads::check(&document, &request.variables)?;
 
@@ -124,6 +125,7 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     let operation = choose(&document.operations, request.operation_name.as_deref())?;
     required_variables(operation, &request.variables)?;
     let kind = operation.ty;
+    absent::drop_uses(&mut document, request.operation_name.as_deref(), &request.variables);
     request.set_parsed_query(document);
     Ok(kind)
 }

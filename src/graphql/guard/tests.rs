@@ -262,3 +262,61 @@ fn a_required_variable_must_be_given_unless_it_has_a_default_or_is_a_file() {
         assert!(refusal.message.contains("\"$a\" of type \"Int!\""), "{refusal}");
     }
 }
+
+#[test]
+fn no_sequence_of_tokens_makes_it_panic_or_linger() {
+    const PIECES: [&str; 30] = [
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "...",
+        "on ",
+        "Q ",
+        "a",
+        ":",
+        "$",
+        "@",
+        "!",
+        "=",
+        "\"",
+        "\"\"\"",
+        "\\",
+        "#",
+        "\n",
+        "query ",
+        "fragment ",
+        "mutation ",
+        "1",
+        "-1.5e9",
+        "null ",
+        "é",
+        "\u{feff}",
+        "{a ",
+        "{...a ",
+    ];
+    // An xorshift generator: the same documents every time.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let begun = Instant::now();
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut query = String::new();
+        for _ in 0..random(24) {
+            query += PIECES[random(PIECES.len())];
+        }
+        if random(2) == 0 {
+            query = format!("{{ a {query} }}");
+        }
+        accepted += usize::from(verdict(&query).is_ok());
+    }
+    assert!(accepted > 100, "{accepted} documents were well formed");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}

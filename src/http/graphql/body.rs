@@ -11,17 +11,35 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
-use super::error::DoorError;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{door::UploadLimits, error::DoorError};
 
 /// How much of a refused body is thrown away before answering, and for how long.
 const DRAIN_BYTES: usize = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
+/// How long to wait for a body, from its making on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    idle: Duration,
+    until: Instant,
+}
+
+impl Patience {
+    pub(super) fn of(limits: &UploadLimits) -> Self {
+        Self {
+            idle: limits.idle,
+            until: Instant::now() + limits.total,
+        }
+    }
+}
+
 /// The whole body.
 ///
 /// # Errors
-/// 413 over `limit` bytes, 408 when `idle` passes without a byte, 400 when the client breaks off.
-pub(super) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Bytes, DoorError> {
+/// 413 over `limit` bytes, 408 when patience runs out, 400 when the client breaks off.
+pub(super) async fn read(body: Body, limit: usize, patience: Patience) -> Result<Bytes, DoorError> {
     let announced = body.size_hint().lower();
     let mut pieces = body.into_data_stream();
     let too_large = || {
@@ -32,7 +50,7 @@ pub(super) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Byt
     };
     let mut whole = BytesMut::new();
     let mut fits = announced <= limit as u64;
-    while fits && let Some(piece) = next(&mut pieces, idle).await? {
+    while fits && let Some(piece) = next(&mut pieces, patience).await? {
         fits = whole.len() + piece.len() <= limit;
         if fits {
             whole.extend_from_slice(&piece);
@@ -49,16 +67,17 @@ pub(super) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Byt
 /// The next piece, `None` at the end.
 ///
 /// # Errors
-/// 408 when `idle` passes first, 400 when the client breaks off.
-pub(super) async fn next<S>(pieces: &mut S, idle: Duration) -> Result<Option<Bytes>, DoorError>
+/// 408 when patience runs out first, 400 when the client breaks off.
+pub(super) async fn next<S>(pieces: &mut S, patience: Patience) -> Result<Option<Bytes>, DoorError>
 where
     S: Stream<Item = Result<Bytes, axum::Error>> + Unpin,
 {
-    match tokio::time::timeout(idle, pieces.next()).await {
+    let latest = patience.until.min(Instant::now() + patience.idle);
+    match timeout_at(latest, pieces.next()).await {
         Err(_) => Err(DoorError::new(
             StatusCode::REQUEST_TIMEOUT,
             "REQUEST_TIMEOUT",
-            "The request stopped arriving.",
+            "The request arrived too slowly.",
         )),
         Ok(Some(Err(_))) => Err(DoorError::bad_request("The request broke off.")),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
@@ -80,7 +99,7 @@ where
     S: Stream<Item = Result<Bytes, axum::Error>> + Unpin,
 {
     let mut left = DRAIN_BYTES;
-    let _ = tokio::time::timeout(DRAIN_TIME, async {
+    let _ = timeout(DRAIN_TIME, async {
         while let Some(Ok(piece)) = pieces.next().await {
             left = left.saturating_sub(piece.len());
             if left == 0 {

@@ -49,6 +49,8 @@ pub struct UploadLimits {
     pub files: usize,
     /// Longest wait for the next piece of any body.
     pub idle: Duration,
+    /// Longest wait for the whole of any body.
+    pub total: Duration,
     /// Where files are kept while they arrive; `None`: the system's temporary directory. They have no
     /// name there and vanish with the process.
     pub directory: Option<PathBuf>,
@@ -60,6 +62,7 @@ impl Default for UploadLimits {
             file_bytes: 50 * 1024 * 1024,
             files: 1,
             idle: Duration::from_secs(30),
+            total: Duration::from_secs(15 * 60),
             directory: None,
         }
     }

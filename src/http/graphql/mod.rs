@@ -1,11 +1,8 @@
 //! GraphQL at `/graphql`: one address for POST, GET, uploads, event streams and WebSockets.
 //! Nothing changes state by GET or by a form another site can send; every refusal is a GraphQL answer
 //! with a code; whatever arrives is bounded before memory is spent on it.
-//!
-//! The modules, in the order a request meets them: the settings of the [`door`]; what the client takes
-//! ([`accept`]) and sends ([`body`], [`multipart`], [`request`]); and how answers go out ([`answer`],
-//! [`event_stream`], [`websocket`]).
 
+// In the order a request meets them: the rules, what the client takes and sends, how answers go out.
 mod door;
 mod error;
 
@@ -37,6 +34,7 @@ pub use error::DoorError;
 
 use super::site;
 use accept::Accept;
+use body::Patience;
 
 /// The routes of the GraphQL endpoint: `/graphql`, for `executor`, by the rules of `door`.
 pub fn routes<E: Executor>(executor: E, door: Door) -> Router {
@@ -65,7 +63,10 @@ async fn enter<E: Executor>(State((executor, door)): State<(E, Door)>, request: 
     }
     let accept = match Accept::of(&parts.headers) {
         Ok(accept) => accept,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            body::turn_away(body, &parts.headers).await;
+            return error.into_response();
+        }
     };
     match answer(&executor, &door, &parts, body, accept).await {
         Ok(response) => response,
@@ -92,7 +93,7 @@ async fn answer<E: Executor>(
     let prepared = match content {
         Content::Query => prepare(request::from_query(parts.uri.query().unwrap_or_default())?),
         Content::Json => {
-            let bytes = body::read(body, door.query.body_bytes, door.upload.idle).await?;
+            let bytes = body::read(body, door.query.body_bytes, Patience::of(&door.upload)).await?;
             prepare(request::from_bytes(&bytes)?)
         }
         Content::Multipart { boundary } => multipart::read(body, boundary, &parts.headers, &pass, door).await?,

@@ -1,5 +1,5 @@
 //! From what the client sent to a request the schema can run.
-//! Whatever comes out has been through the [`guard`](crate::graphql::guard).
+//! Whatever comes out has been through the [`guard`].
 
 use async_graphql::{Extensions, Request, Value, Variables, parser::types::OperationType};
 use serde_json::Value as Json;

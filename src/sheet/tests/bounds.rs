@@ -108,6 +108,15 @@ fn a_cell_may_be_as_long_as_its_limit() {
 }
 
 #[test]
+fn a_header_may_have_a_thousand_columns() {
+    for (columns, accepted) in [(1_000, true), (1_001, false)] {
+        let file = format!("Name,Images{}\na,https://a.com/1\n", ",x".repeat(columns - 2));
+        let (rows, report) = read_all(file.as_bytes(), &Limits::default(), 64);
+        assert_eq!((rows.len() == 1, report.rejected), (accepted, !accepted), "{columns}");
+    }
+}
+
+#[test]
 fn a_file_may_be_as_large_as_its_limit() {
     let file = b"Name,Images\na,https://a.com/1\n";
     for (max_bytes, accepted) in [(file.len() as u64, true), (file.len() as u64 - 1, false)] {

@@ -1,7 +1,9 @@
 //! What reading and writing promise, file by file, and for every file.
 
 mod bounds;
+mod dialects;
 mod faults;
+mod judging;
 mod properties;
 mod shapes;
 mod writing;

@@ -110,15 +110,23 @@ fn lock_files_that_name_an_unrelated_live_process_do_not_stop_it() {
     let layout = scratch.layout();
     // Of the same account: PostgreSQL ignores a process it may not signal.
     let run_as = RunAs::choose(&layout.data()).expect("an account");
-    let mut unrelated = run_as.command("sleep").arg("600").spawn().expect("a process");
-    let text = format!("{}\n{}\n1\n5432\n", unrelated.id(), layout.data().display());
+    let mut unrelated = run_as.command("sleep");
+    let unrelated = unrelated
+        .arg("60")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a process");
+    let mut unrelated = Guard(unrelated);
+    let text = format!("{}\n{}\n1\n5432\n", unrelated.0.id(), layout.data().display());
     std::fs::write(layout.pid_file(), &text).expect("write");
     std::fs::write(layout.run().join(format!("{}.lock", socket::FILE)), &text).expect("write");
     let held = scratch.start();
     assert_eq!(sql(&held.url("halftone"), "SELECT 1"), ["1"]);
-    assert!(unrelated.try_wait().expect("its state").is_none(), "it was left alone");
-    unrelated.kill().expect("kill");
-    unrelated.wait().expect("its end");
+    assert!(
+        unrelated.0.try_wait().expect("its state").is_none(),
+        "it was left alone"
+    );
 }
 
 #[test]

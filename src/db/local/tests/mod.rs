@@ -93,6 +93,16 @@ fn kill(process: Pid) {
     rustix::process::kill_process(process, Signal::KILL).expect("kill");
 }
 
+/// A process that ends with its test, also when the test fails.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs statements; the first column of the rows they return, or why not.
 fn try_sql(url: &str, statements: &str) -> Result<Vec<String>, tokio_postgres::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()

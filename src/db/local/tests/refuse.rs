@@ -90,17 +90,23 @@ fn a_server_started_by_hand_on_our_data_is_not_disturbed() {
         .arg(layout.data())
         .args(["-c", "listen_addresses=", "-k"])
         .arg(layout.run());
-    let mut by_hand = by_hand.stderr(Stdio::null()).spawn().expect("a server");
+    let mut by_hand = Guard(
+        by_hand
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server"),
+    );
     wait_until("it writes its number", || {
         layout.pid_file().metadata().is_ok_and(|found| found.len() > 0)
     });
 
     let error = refused(&scratch.path(), Search::standard());
     assert!(matches!(error, Error::ForeignServer { .. }), "{error}");
-    assert!(error.to_string().contains(&by_hand.id().to_string()), "{error}");
-    assert!(by_hand.try_wait().expect("its state").is_none());
+    assert!(error.to_string().contains(&by_hand.0.id().to_string()), "{error}");
+    assert!(by_hand.0.try_wait().expect("its state").is_none());
     rustix::process::kill_process(postmaster(&layout), Signal::INT).expect("stop it");
-    by_hand.wait().expect("its end");
+    by_hand.0.wait().expect("its end");
 }
 
 #[test]

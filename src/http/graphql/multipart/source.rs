@@ -15,7 +15,11 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Mutex;
 
 use super::{bad, file_too_large};
-use crate::http::graphql::{body, door::UploadLimits, error::DoorError};
+use crate::http::graphql::{
+    body::{self, Patience},
+    door::UploadLimits,
+    error::DoorError,
+};
 
 /// The most that may be read ahead of the part being consumed: a head that does not end stops here.
 const READ_AHEAD_BYTES: u64 = 256 * 1024;
@@ -25,6 +29,7 @@ pub(super) struct Source(Arc<Shared>);
 struct Shared {
     pieces: Mutex<BodyDataStream>,
     limits: UploadLimits,
+    patience: Patience,
     /// Bytes of the whole body.
     whole: u64,
     arrived: AtomicU64,
@@ -38,6 +43,7 @@ impl Source {
         Self(Arc::new(Shared {
             pieces: Mutex::new(body.into_data_stream()),
             limits: limits.clone(),
+            patience: Patience::of(limits),
             whole,
             arrived: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
@@ -89,7 +95,7 @@ impl Source {
 
 impl Shared {
     async fn next(&self) -> Result<Option<Bytes>, DoorError> {
-        let piece = body::next(&mut *self.pieces.lock().await, self.limits.idle).await?;
+        let piece = body::next(&mut *self.pieces.lock().await, self.patience).await?;
         let size = piece.as_ref().map_or(0, Bytes::len) as u64;
         let arrived = self.arrived.fetch_add(size, Ordering::Relaxed) + size;
         if arrived > self.whole {

@@ -116,7 +116,7 @@ async fn shutdown_ends_streams_without_completing_them() {
 #[tokio::test]
 async fn a_reader_that_stalls_loses_its_subscription() {
     let stream = StreamLimits {
-        send: Duration::from_millis(300),
+        send: Duration::from_millis(500),
         ..StreamLimits::default()
     };
     let toy = serve(Door {

@@ -62,23 +62,37 @@ async fn a_json_body_over_the_limit_is_413_whether_announced_or_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_arriving_is_given_up() {
-    let upload = UploadLimits {
-        idle: Duration::from_millis(100),
-        ..UploadLimits::default()
-    };
-    let toy = serve(Door {
-        upload,
-        ..Door::default()
-    })
-    .await;
-    let mut stream = TcpStream::connect(toy.address).await.unwrap();
-    let head =
-        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 408");
+async fn a_body_that_stops_arriving_or_takes_too_long_is_given_up() {
+    for (idle, total) in [(100, 60_000), (60_000, 200)] {
+        let upload = UploadLimits {
+            idle: Duration::from_millis(idle),
+            total: Duration::from_millis(total),
+            ..UploadLimits::default()
+        };
+        let toy = serve(Door {
+            upload,
+            ..Door::default()
+        })
+        .await;
+        for (content_type, start) in [
+            ("application/json", "{"),
+            ("multipart/form-data; boundary=x", "--x\r\n"),
+        ] {
+            let mut stream = TcpStream::connect(toy.address).await.unwrap();
+            let head = format!(
+                "POST /graphql HTTP/1.1\r\nhost: localhost\r\ngraphql-preflight: 1\r\n\
+                 content-type: {content_type}\r\ncontent-length: 50\r\n\r\n{start}"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            let read = stream.read_exact(&mut answer);
+            tokio::time::timeout(Duration::from_secs(10), read)
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 408");
+        }
+    }
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn a_message_over_the_limit_closes_with_1009() {
 
 #[tokio::test]
 async fn a_peer_that_lets_pings_pass_in_silence_is_dropped() {
-    let toy = impatient(|limits| limits.ping = Duration::from_millis(50)).await;
+    let toy = impatient(|limits| limits.ping = Duration::from_millis(300)).await;
     let mut peer = Peer::open(&toy).await;
     peer.subscribe("a", "subscription { silence }").await;
     toy.alive(1).await;
@@ -123,7 +123,7 @@ async fn a_peer_that_lets_pings_pass_in_silence_is_dropped() {
 
 #[tokio::test]
 async fn a_reader_that_stalls_is_disconnected_and_its_subscriptions_freed() {
-    let toy = impatient(|limits| limits.send = Duration::from_millis(300)).await;
+    let toy = impatient(|limits| limits.send = Duration::from_millis(500)).await;
     let mut stalled = Peer::open(&toy).await;
     stalled.subscribe("b", "subscription { silence }").await;
     toy.alive(1).await;
@@ -131,7 +131,7 @@ async fn a_reader_that_stalls_is_disconnected_and_its_subscriptions_freed() {
     toy.alive(2).await;
     let begun = Instant::now();
     toy.alive(0).await;
-    assert!(begun.elapsed() >= Duration::from_millis(250), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
     // Others were not held up.
     let mut other = Peer::open(&toy).await;
     other.subscribe("a", "{ hello }").await;
@@ -185,7 +185,7 @@ async fn shutdown_closes_sockets_with_1001_after_whole_messages_and_promptly() {
     toy.door.tasks.close();
     let (busy, idle, waiting) = tokio::join!(busy.closed(), idle.closed(), waiting.closed());
     assert_eq!((busy, idle, waiting), (1001, 1001, 1001));
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
     let ended = tokio::time::timeout(Duration::from_secs(3), toy.door.tasks.wait()).await;
     assert!(ended.is_ok(), "a stalled socket may not hold the shutdown up");
     assert_eq!(toy.alive.count(), 0);

@@ -257,3 +257,24 @@ async fn a_head_that_does_not_end_is_cut_off_early() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(answer.contains("does not end"), "{answer}");
 }
+
+#[tokio::test]
+async fn files_are_kept_in_the_directory_given_and_a_missing_one_is_our_fault() {
+    for (directory, status) in [("", 200), ("missing", 500)] {
+        let home = tempfile::tempdir().unwrap();
+        let upload = UploadLimits {
+            directory: Some(home.path().join(directory)),
+            ..UploadLimits::default()
+        };
+        let toy = serve(Door {
+            upload,
+            ..Door::default()
+        })
+        .await;
+        let (found, code, body) = outcome(send(&toy, standard(vec![1; 100]))).await;
+        assert_eq!(found, status, "{body}");
+        assert_eq!(code == "INTERNAL", status == 500, "{body}");
+        // Nothing with a name is left, or ever was.
+        assert_eq!(home.path().read_dir().unwrap().count(), 0);
+    }
+}

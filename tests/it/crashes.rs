@@ -1,0 +1,250 @@
+//! Processes that die or are told to end, and everything that must survive it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::support::database;
+use crate::support::halftone::{Client, Halftone, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
+use crate::support::process::Process;
+
+/// Workers count as dead after this long, so that tests need not wait for it longer than they must.
+const QUICK_RESCUE: [&str; 2] = ["--worker-timeout", "2s"];
+
+/// Every image ended exactly once: as many endings as images, no two with the same place in the change log, no job left.
+async fn assert_each_image_ended_once(database_url: &str, total: i64) {
+    let count = async |what: &str| database::number(database_url, what).await;
+    assert_eq!(
+        count("SELECT count(*) FROM images WHERE finished_at IS NOT NULL AND revision > 0").await,
+        total
+    );
+    assert_eq!(count("SELECT count(DISTINCT revision) FROM images").await, total);
+    assert_eq!(
+        count("SELECT (succeeded + failed + canceled)::bigint FROM processing_requests").await,
+        total
+    );
+    assert_eq!(count("SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_in_the_middle_loses_no_image() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let api = [&["--workers", "0"][..], &QUICK_RESCUE].concat();
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &api).await;
+    let urls: Vec<String> = (0..40)
+        .map(|n| {
+            let bytes = images::jpeg(160, 120, n);
+            // Half of them are in flight, and will be for as long as it takes, when the worker dies.
+            origin.set(
+                &format!("{n}.jpg"),
+                if n % 2 == 0 {
+                    Answer::Image(bytes)
+                } else {
+                    Answer::Held(bytes)
+                },
+            )
+        })
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let id = client.accepted(&csv(&[&urls]), json!({})).await;
+
+    let doomed = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    origin.held(20).await;
+    doomed.kill().await;
+    origin.open();
+    let _successor = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    let request = client.finished(&id).await;
+    assert_eq!(
+        (&request["status"], &request["progress"]["succeeded"]),
+        (&json!("COMPLETED"), &json!(40))
+    );
+    assert_each_image_ended_once(&database_url, 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_finishes_or_gives_back_what_is_in_flight_and_burns_no_attempt() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (first, client) = Process::serve(&database_url, data_dir.path(), &[]).await;
+    let urls: Vec<String> = (0..20)
+        .map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n))))
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let id = client.accepted(&csv(&[&urls]), json!({})).await;
+    origin.held(8).await;
+
+    let mut socket = client.socket().await;
+    let subscribe = json!({ "id": "1", "type": "subscribe", "payload": {
+        "query": format!("subscription {{ requestUpdated(id: \"{id}\") {{ status }} }}") } });
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    socket.send(Message::text(subscribe.to_string())).await.unwrap();
+    assert!(
+        socket
+            .next()
+            .await
+            .unwrap()
+            .unwrap()
+            .to_text()
+            .unwrap()
+            .contains("\"next\"")
+    );
+
+    assert_eq!(first.terminate().await, Some(0));
+    // The subscription did not pretend to be complete: the socket says that the server goes away.
+    let mut last = socket.next().await;
+    while let Some(Ok(Message::Text(text))) = &last {
+        assert!(!text.contains("\"complete\""), "{text}");
+        last = socket.next().await;
+    }
+    match last {
+        Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1001),
+        other => panic!("{other:?}"),
+    }
+    let untouched = "SELECT count(*) FROM jobs WHERE state = 'READY' AND attempts = 0 AND crashes = 0";
+    assert_eq!(database::number(&database_url, untouched).await, 20);
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM workers").await, 0);
+
+    origin.open();
+    let (_second, client) = Process::serve(&database_url, data_dir.path(), &[]).await;
+    let request = client.finished(&id).await;
+    assert_eq!(
+        (&request["status"], &request["progress"]["succeeded"]),
+        (&json!("COMPLETED"), &json!(20))
+    );
+    assert!(client.images(&id).await.iter().all(|image| image["attemptCount"] == 1));
+    assert_each_image_ended_once(&database_url, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    // Once while the body arrives …
+    let address = client.url.strip_prefix("http://").unwrap().to_owned();
+    let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: {address}\r\nGraphQL-Preflight: 1\r\nContent-Length: 1000000\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+    );
+    half.write_all(head.as_bytes()).await.unwrap();
+    // … and once while the rows go into the database: the insert of its second batch waits for this lock.
+    let (blocker, connection) = tokio_postgres::connect(&database_url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let mut connections = tokio::task::JoinSet::new();
+    connections.spawn(async move {
+        let _ = connection.await;
+    });
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE product_images IN EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let mut sheet = String::from("S. No,Product Name,Input Image Urls\n");
+    for n in 0..3_000 {
+        sheet.push_str(&format!("{n},SKU{n},http://127.0.0.1:9/{n}.jpg\n"));
+    }
+    let uploading = client.clone();
+    connections.spawn(async move {
+        let form = reqwest::multipart::Form::new()
+            .text("operations", r#"{"query":"mutation($f:Upload!){uploadCsv(input:{file:$f}){processingRequest{id}}}","variables":{"f":null}}"#)
+            .text("map", r#"{"0":["variables.f"]}"#)
+            .part("0", reqwest::multipart::Part::text(sheet).file_name("c.csv"));
+        let sent = uploading.http.post(format!("{}/graphql", uploading.url)).header("GraphQL-Preflight", "1").multipart(form).send();
+        assert!(sent.await.is_err(), "an upload that was never stored was answered");
+    });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
+    while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(
+            tokio::time::Instant::now() < give_up,
+            "the upload never reached the lock"
+        );
+    }
+    api.kill().await;
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    drop(blocker);
+    while let Some(ended) = connections.join_next().await {
+        ended.unwrap();
+    }
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    let data = client
+        .query("{ processingRequests { edges { node { id } } } }", json!({}))
+        .await;
+    assert_eq!(data["processingRequests"]["edges"], json!([]));
+    for table in [
+        "processing_requests",
+        "products",
+        "images",
+        "jobs",
+        "product_images",
+        "csv_issues",
+    ] {
+        assert_eq!(
+            database::number(&database_url, &format!("SELECT count(*) FROM {table}")).await,
+            0,
+            "{table}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_on_the_last_two_images_end_the_request_once_fifty_times() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let first = Halftone::on(database_url.clone(), &["--downloads", "1"]).await;
+    let _second = Halftone::on(database_url.clone(), &["--downloads", "1"]).await;
+    let sink = crate::support::sink::Sink::start(&[]).await;
+    let urls = [0, 1].map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(64, 48, n))));
+    let sheet = csv(&[&[&urls[0]], &[&urls[1]]]);
+    for round in 1..=50 {
+        let id = first.client.accepted(&sheet, json!({ "webhookUrl": sink.url })).await;
+        let request = first.client.finished(&id).await;
+        assert_eq!(
+            (&request["status"], &request["progress"]["succeeded"]),
+            (&json!("COMPLETED"), &json!(2)),
+            "round {round}"
+        );
+        let received = sink.received(round).await;
+        assert_eq!(received.len(), round, "a request sends one webhook");
+        assert_eq!(received[round - 1].body["data"]["id"], json!(id));
+    }
+    let count = async |what: &str| database::number(&database_url, what).await;
+    assert_eq!(count("SELECT count(*) FROM webhook_deliveries").await, 50);
+    assert_eq!(
+        count("SELECT count(*) FROM processing_requests WHERE status = 'COMPLETED' AND succeeded = 2").await,
+        50
+    );
+    let by_both = "SELECT count(*) FROM workers";
+    assert_eq!(count(by_both).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_database_connections_are_made_again_and_nothing_is_lost() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let urls: Vec<String> = (0..30)
+        .map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n))))
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let id = halftone.client.accepted(&csv(&[&urls]), json!({})).await;
+    origin.held(8).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database::execute(&halftone.database_url, cut).await;
+    origin.open();
+    let client = Client::new(halftone.client.url.clone());
+    let request = client.finished(&id).await;
+    assert_eq!(
+        (&request["status"], &request["progress"]["succeeded"]),
+        (&json!("COMPLETED"), &json!(30))
+    );
+    assert_each_image_ended_once(&halftone.database_url, 30).await;
+}

@@ -1,0 +1,19 @@
+//! Halftone from outside: GraphQL over HTTP, real Postgres, a real image origin, a real webhook sink.
+//!
+//! One Postgres cluster serves the whole run; every test has a database of its own, cloned from a migrated template.
+
+mod support;
+
+mod upload;
+
+mod faults;
+
+mod webhooks;
+
+mod crashes;
+
+mod api;
+
+mod command_line;
+
+mod project;

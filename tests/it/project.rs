@@ -1,0 +1,186 @@
+//! The project keeps its own rules: what is written down is what is there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+
+use crate::support::database;
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn schema_graphql_is_what_the_server_serves() {
+    assert!(
+        read(root("schema.graphql")) == halftone::graphql::sdl(),
+        "run ./dev schema, and commit what changed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_go_down_and_up_again() {
+    let url = database::empty().await;
+    let applied = halftone::db::migrate(&url).await.expect("up");
+    assert!(!applied.is_empty());
+    let mut reverted = halftone::db::revert_all(&url).await.expect("down");
+    reverted.reverse();
+    assert_eq!(reverted, applied);
+    let left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '\\_\\_diesel%'";
+    assert_eq!(database::number(&url, left).await, 0, "down leaves nothing behind");
+    assert_eq!(halftone::db::migrate(&url).await.expect("up again"), applied);
+    assert_eq!(halftone::db::migrate(&url).await.expect("nothing to do"), [""; 0]);
+}
+
+#[test]
+fn every_setting_of_the_environment_is_in_the_example_file() {
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        _options: halftone::config::Options,
+    }
+    let example = read(root(".env.example"));
+    let command = Arguments::command();
+    let settings: Vec<_> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env())
+        .collect();
+    assert!(settings.len() > 30, "{settings:?}");
+    for name in settings {
+        let name = name.to_str().unwrap();
+        assert!(example.contains(&format!("{name}=")), "{name} is missing");
+    }
+}
+
+/// The modules a module may use, beside itself. The order of the flow: arrows only point down.
+const ARROWS: [(&str, &[&str]); 18] = [
+    (
+        "cli",
+        &[
+            "service",
+            "graphql",
+            "pipeline",
+            "app",
+            "sheet",
+            "compress",
+            "db",
+            "config",
+            "telemetry",
+        ],
+    ),
+    (
+        "service",
+        &["http", "graphql", "pipeline", "app", "queue", "db", "config"],
+    ),
+    ("http", &["graphql", "pipeline", "app", "compress", "links", "db"]),
+    ("graphql", &["pipeline", "app", "sheet", "compress", "db"]),
+    (
+        "pipeline",
+        &["app", "sheet", "fetch", "compress", "webhook", "queue", "db"],
+    ),
+    (
+        "app",
+        &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"],
+    ),
+    ("config", &["sheet", "fetch", "compress", "webhook"]),
+    ("sheet", &[]),
+    ("fetch", &["guard", "retry_after"]),
+    ("compress", &[]),
+    ("store", &[]),
+    ("webhook", &["guard", "retry_after"]),
+    ("links", &[]),
+    ("guard", &[]),
+    ("queue", &["db"]),
+    ("events", &[]),
+    ("db", &["events"]),
+    ("telemetry", &[]),
+];
+
+fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn arrows_between_modules_only_point_down() {
+    let mut files = Vec::new();
+    sources(&root("src"), &mut files);
+    let allowed: std::collections::BTreeMap<&str, BTreeSet<&str>> = ARROWS
+        .iter()
+        .map(|(module, uses)| (*module, uses.iter().copied().collect()))
+        .collect();
+    for file in files {
+        let path = file.strip_prefix(root("src")).unwrap();
+        let module = path
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
+        if matches!(module.as_str(), "lib" | "main" | "retry_after" | "scripted")
+            || path.to_str().unwrap().contains("test")
+        {
+            continue;
+        }
+        let text = read(&file);
+        let code: String = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        for (place, _) in code.match_indices("crate::") {
+            let rest = &code[place + "crate::".len()..];
+            // `use crate::{a, b::c};` names several.
+            let names: Vec<String> = match rest.strip_prefix('{') {
+                Some(list) => {
+                    let list = list.split(';').next().unwrap();
+                    let mut depth = 0;
+                    let mut names = vec![String::new()];
+                    for character in list.chars() {
+                        match character {
+                            '{' => depth += 1,
+                            '}' => depth -= 1,
+                            ',' if depth == 0 => names.push(String::new()),
+                            character if depth == 0 => names.last_mut().unwrap().push(character),
+                            _ => {}
+                        }
+                    }
+                    names
+                }
+                None => vec![rest.to_owned()],
+            };
+            for name in names {
+                let used: String = name
+                    .trim()
+                    .chars()
+                    .take_while(|character| character.is_alphanumeric() || *character == '_')
+                    .collect();
+                if used.is_empty() || used == module || used.starts_with(char::is_uppercase) {
+                    continue;
+                }
+                let uses = allowed
+                    .get(module.as_str())
+                    .unwrap_or_else(|| panic!("{module} has no place on the map"));
+                assert!(
+                    uses.contains(used.as_str()),
+                    "{}: `{module}` must not use `{used}`",
+                    path.display()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A Halftone of its own for a test, and a client that talks to it as any other would.
+
+use std::time::Duration;
+
+use clap::Parser;
+use futures_util::{SinkExt as _, StreamExt as _};
+use halftone::config::{Config, Options};
+use halftone::service::Service;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use super::database;
+
+/// The longest any wait of a test may take: far beyond what it should, so that only a hang meets it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What an upload is answered with.
+const UPLOAD: &str = "mutation ($input: UploadCsvInput!) {
+    uploadCsv(input: $input) {
+        processingRequest { id status }
+        csv { rowCount acceptedRowCount rejectedRowCount issueCount issues { edges { node { severity code line row column value } } } }
+        replayed
+        userErrors { code message field }
+    }
+}";
+
+/// What a request looks like when it is watched to its end.
+pub const REQUEST: &str =
+    "id status progress { total pending processing retrying succeeded failed canceled percent revision }
+    savings { inputBytes outputBytes savedBytes savedRatio compressed keptOriginal } outputCsvUrl";
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Settings for tests: loopback may be fetched from, waits are short; `arguments` come on top, as on the command line.
+pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
+    let data_dir = data_dir.to_str().expect("a path in UTF-8");
+    let ours = [
+        "halftone",
+        "--data-dir",
+        data_dir,
+        "--allow-net",
+        "127.0.0.0/8",
+        "--retry-delay",
+        "50ms",
+    ];
+    let all = ours.iter().chain(arguments);
+    Arguments::parse_from(all).options.check().expect("good settings")
+}
+
+/// A running Halftone in this process. Its outputs are in a temporary directory.
+pub struct Halftone {
+    pub client: Client,
+    pub database_url: String,
+    pub service: Service,
+    _data_dir: tempfile::TempDir,
+}
+
+impl Halftone {
+    /// API and workers on a fresh database.
+    pub async fn start(arguments: &[&str]) -> Self {
+        Self::on(database::fresh().await, arguments).await
+    }
+
+    /// API and workers on a database that may have been used before.
+    pub async fn on(database_url: String, arguments: &[&str]) -> Self {
+        let data_dir = tempfile::tempdir().expect("a temporary directory");
+        let mut config = config(data_dir.path(), arguments);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        config.public_url = url.clone();
+        let mut service = Service::open(config, &database_url).await.expect("open");
+        service.serve(listener).expect("serve");
+        service.work();
+        Self {
+            client: Client::new(url),
+            database_url,
+            service,
+            _data_dir: data_dir,
+        }
+    }
+}
+
+/// A GraphQL client.
+#[derive(Clone)]
+pub struct Client {
+    pub url: String,
+    pub http: reqwest::Client,
+}
+
+impl Client {
+    pub fn new(url: String) -> Self {
+        // The library may only be built with a provider of cryptography installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client");
+        Self { url, http }
+    }
+
+    /// The whole answer.
+    pub async fn post(&self, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables });
+        let answer = self
+            .http
+            .post(format!("{}/graphql", self.url))
+            .json(&body)
+            .send()
+            .await
+            .expect("send");
+        answer.json().await.expect("a JSON answer")
+    }
+
+    /// The data of an answer that has no errors.
+    pub async fn query(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.post(query, variables).await;
+        assert_eq!(answer.get("errors"), None, "{answer}");
+        answer["data"].take()
+    }
+
+    /// `uploadCsv` with this file and, beside it, this input.
+    pub async fn upload(&self, csv: impl Into<Vec<u8>>, mut input: Value) -> Value {
+        input["file"] = Value::Null;
+        let operations = json!({ "query": UPLOAD, "variables": { "input": input } }).to_string();
+        let form = Form::new()
+            .text("operations", operations)
+            .text("map", json!({ "0": ["variables.input.file"] }).to_string())
+            .part(
+                "0",
+                Part::bytes(csv.into())
+                    .file_name("catalogue.csv")
+                    .mime_str("text/csv")
+                    .expect("a type"),
+            );
+        let request = self
+            .http
+            .post(format!("{}/graphql", self.url))
+            .header("GraphQL-Preflight", "1")
+            .multipart(form);
+        let mut answer: Value = request.send().await.expect("send").json().await.expect("a JSON answer");
+        assert_eq!(answer.get("errors"), None, "{answer}");
+        answer["data"]["uploadCsv"].take()
+    }
+
+    /// The id of the request that this CSV makes.
+    pub async fn accepted(&self, csv: &str, input: Value) -> String {
+        let payload = self.upload(csv, input).await;
+        assert_eq!(payload["userErrors"], json!([]), "{payload}");
+        payload["processingRequest"]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The snapshots of a subscription until it ends; panics when it ends with an error.
+    pub async fn subscribe(&self, query: &str, variables: Value) -> Vec<Value> {
+        let mut socket = self.socket().await;
+        let subscribe =
+            json!({ "id": "1", "type": "subscribe", "payload": { "query": query, "variables": variables } });
+        socket
+            .send(Message::text(subscribe.to_string()))
+            .await
+            .expect("subscribe");
+        let mut snapshots = Vec::new();
+        loop {
+            let message = tokio::time::timeout(PATIENCE, socket.next())
+                .await
+                .expect("the subscription moves");
+            match message.expect("the socket is open").expect("a message") {
+                Message::Text(text) => {
+                    let mut message: Value = serde_json::from_str(&text).expect("JSON");
+                    match message["type"].as_str() {
+                        Some("next") => {
+                            assert_eq!(message["payload"].get("errors"), None, "{message}");
+                            snapshots.push(message["payload"]["data"].take());
+                        }
+                        Some("complete") => return snapshots,
+                        Some("ping") => {}
+                        _ => panic!("{message}"),
+                    }
+                }
+                Message::Close(frame) => panic!("closed by {frame:?} after {} snapshots", snapshots.len()),
+                _ => {}
+            }
+        }
+    }
+
+    /// An acknowledged `graphql-transport-ws` connection.
+    pub async fn socket(
+        &self,
+    ) -> tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>> {
+        let url = format!("{}/graphql", self.url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().expect("a request");
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("connect");
+        socket
+            .send(Message::text(r#"{"type":"connection_init"}"#))
+            .await
+            .expect("init");
+        let acknowledged = socket.next().await.expect("open").expect("a message");
+        assert!(
+            acknowledged.to_text().unwrap().contains("connection_ack"),
+            "{acknowledged}"
+        );
+        socket
+    }
+
+    /// The request once it is final, watched to its end by a subscription.
+    pub async fn finished(&self, id: &str) -> Value {
+        let query = format!("subscription ($id: ID!) {{ requestUpdated(id: $id, minIntervalMs: 50) {{ {REQUEST} }} }}");
+        let mut snapshots = self.subscribe(&query, json!({ "id": id })).await;
+        snapshots.pop().expect("at least the last snapshot")["requestUpdated"].take()
+    }
+
+    /// The images of a request, in the order of the CSV.
+    pub async fn images(&self, id: &str) -> Vec<Value> {
+        let query = "query ($id: ID!) { processingRequest(id: $id) { images(first: 100) { edges { node {
+            id inputUrl status outcome attemptCount warnings
+            error { code message httpStatus retryable }
+            source { format byteSize width height sha256 }
+            output { format byteSize width height sha256 url }
+            receipt { quality targetMet encodesTried decision }
+        } } } } }";
+        let data = self.query(query, json!({ "id": id })).await;
+        let edges = data["processingRequest"]["images"]["edges"]
+            .as_array()
+            .expect("edges")
+            .clone();
+        edges.into_iter().map(|mut edge| edge["node"].take()).collect()
+    }
+
+    /// Downloads an address that must be there.
+    pub async fn download(&self, url: &str) -> bytes::Bytes {
+        let answer = self.http.get(url).send().await.expect("send");
+        assert!(answer.status().is_success(), "{url}: {}", answer.status());
+        answer.bytes().await.expect("a body")
+    }
+}
+
+/// A CSV with a product for each list of URLs.
+pub fn csv(products: &[&[&str]]) -> String {
+    let mut csv = String::from("S. No,Product Name,Input Image Urls\n");
+    for (row, urls) in products.iter().enumerate() {
+        csv.push_str(&format!("{0},SKU{0},\"{1}\"\n", row + 1, urls.join(",")));
+    }
+    csv
+}

@@ -1,0 +1,13 @@
+//! What the tests stand on: a database each, a Halftone each, and the other side of its network.
+
+pub mod database;
+
+pub mod halftone;
+
+pub mod images;
+
+pub mod origin;
+
+pub mod process;
+
+pub mod sink;

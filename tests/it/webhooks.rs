@@ -1,0 +1,129 @@
+//! Webhooks: signed, retried from the queue, logged.
+
+use serde_json::json;
+
+use crate::support::halftone::{Halftone, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
+use crate::support::sink::Sink;
+
+const DELIVERY: &str = "query ($id: ID!) { processingRequest(id: $id) { webhookDelivery {
+    id url status attempts { number httpStatus error } } } }";
+
+/// Waits for the delivery's final status; each look is a query, and the jobs run by themselves meanwhile.
+async fn delivery(halftone: &Halftone, id: &str, status: &str) -> serde_json::Value {
+    let look = async {
+        loop {
+            let mut data = halftone.client.query(DELIVERY, json!({ "id": id })).await;
+            let delivery = data["processingRequest"]["webhookDelivery"].take();
+            if delivery["status"] == status {
+                return delivery;
+            }
+        }
+    };
+    tokio::time::timeout(crate::support::halftone::PATIENCE, look)
+        .await
+        .expect("the delivery gets there")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_refused_twice_is_delivered_the_third_time_with_the_same_id_and_body() {
+    let origin = Origin::start().await;
+    let sink = Sink::start(&[500, 503]).await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let halftone = Halftone::start(&["--webhook-secret", secret, "--webhook-schedule", "0s,50ms,50ms,50ms"]).await;
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(160, 120, 1)));
+    let missing = origin.url("2.jpg");
+    let id = halftone
+        .client
+        .accepted(
+            &csv(&[&[&url, &missing]]),
+            json!({ "webhookUrl": sink.url, "label": "spring" }),
+        )
+        .await;
+
+    let received = sink.received(3).await;
+    for attempt in &received {
+        assert_eq!(attempt.body, received[0].body);
+        assert_eq!(attempt.header("webhook-id"), received[0].header("webhook-id"));
+        assert!(attempt.is_signed_with(secret));
+        assert!(!attempt.is_signed_with("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+    }
+    let body = &received[2].body;
+    assert_eq!(body["type"], "processing_request.finished");
+    assert_eq!(
+        (&body["data"]["id"], &body["data"]["label"]),
+        (&json!(id), &json!("spring"))
+    );
+    assert_eq!(body["data"]["status"], "COMPLETED_WITH_ERRORS");
+    assert_eq!(
+        body["data"]["images"],
+        json!({ "total": 2, "succeeded": 1, "failed": 1, "canceled": 0 })
+    );
+    let output = halftone
+        .client
+        .download(body["data"]["outputCsvUrl"].as_str().unwrap())
+        .await;
+    assert!(output.starts_with(b"S. No,Product Name,"));
+
+    let delivery = delivery(&halftone, &id, "DELIVERED").await;
+    assert_eq!(delivery["id"], received[0].header("webhook-id"));
+    let statuses: Vec<_> = delivery["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt["httpStatus"].clone())
+        .collect();
+    assert_eq!(statuses, [500, 503, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_gone_is_not_asked_again_and_one_that_never_accepts_exhausts_the_schedule() {
+    let origin = Origin::start().await;
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(160, 120, 1)));
+    let halftone = Halftone::start(&["--webhook-schedule", "0s,20ms,20ms"]).await;
+    let gone = Sink::start(&[410]).await;
+    let id = halftone
+        .client
+        .accepted(&csv(&[&[&url]]), json!({ "webhookUrl": gone.url }))
+        .await;
+    assert_eq!(
+        delivery(&halftone, &id, "REFUSED").await["attempts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    let never = Sink::start(&[500; 10]).await;
+    let id = halftone
+        .client
+        .accepted(&csv(&[&[&url]]), json!({ "webhookUrl": never.url }))
+        .await;
+    assert_eq!(
+        delivery(&halftone, &id, "EXHAUSTED").await["attempts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_may_not_be_sent_is_refused_at_once() {
+    let halftone = Halftone::start(&[]).await;
+    for (url, code) in [
+        ("ftp://example.com/hook", "INVALID_WEBHOOK_URL"),
+        ("not a url", "INVALID_WEBHOOK_URL"),
+        ("http://169.254.169.254/hook", "BLOCKED_ADDRESS"),
+        ("http://[::ffff:10.0.0.1]/hook", "BLOCKED_ADDRESS"),
+        ("https://user:password@example.com/hook", "BLOCKED_ADDRESS"),
+    ] {
+        let payload = halftone
+            .client
+            .upload(csv(&[&["https://www.example.com/1.jpg"]]), json!({ "webhookUrl": url }))
+            .await;
+        assert_eq!(payload["userErrors"][0]["code"], code, "{url}: {payload}");
+        assert_eq!(payload["processingRequest"], json!(null));
+    }
+}

@@ -50,17 +50,11 @@ fn read_8_mib(bencher: divan::Bencher, shape: &str) {
         number += 1;
         file += &row(number);
     }
-    bencher
-        .counter(BytesCount::of_str(&file))
-        .bench(|| check(divan::black_box(file.as_bytes())));
+    bencher.counter(BytesCount::of_str(&file)).bench(|| check(divan::black_box(file.as_bytes())));
 }
 
 fn check(input: impl Read) -> Report {
-    let limits = Limits {
-        max_bytes: u64::MAX / 2,
-        max_images: u64::MAX / 2,
-        ..Limits::default()
-    };
+    let limits = Limits { max_bytes: u64::MAX / 2, max_images: u64::MAX / 2, ..Limits::default() };
     let report = read(input, &limits, |row| {
         divan::black_box(row);
         ControlFlow::Continue(())
@@ -74,11 +68,7 @@ fn check(input: impl Read) -> Report {
 fn check_memory() {
     for (what, row) in [("counting", quoted_row as fn(u64) -> String), ("other", unusual_row)] {
         let before = peak_kib();
-        let report = check(Rows {
-            row,
-            number: 0,
-            rest: HEADER.into(),
-        });
+        let report = check(Rows { row, number: 0, rest: HEADER.into() });
         if let (Some(before), Some(after)) = (before, peak_kib()) {
             let (rows, bytes, kib) = (report.row_count, report.byte_size, after - before);
             println!("{rows} rows, {bytes} bytes, {what} serial numbers: {kib} KiB over the baseline");

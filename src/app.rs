@@ -58,6 +58,7 @@ impl App {
         };
         drop(conn);
         let guard = Guard::new(config.allow_nets.clone(), config.fetch_ports.clone());
+        let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch)?;
         Ok(Self(Arc::new(Parts {
             pool,
@@ -82,13 +83,10 @@ impl Parts {
         format!("{}/images/{image_id}/{name}", self.config.public_url)
     }
 
-    /// The signed address of a result file of this request, and when it expires.
-    pub fn result_url(&self, request_id: Uuid, file: &str) -> (String, DateTime<Utc>) {
+    /// The signed address of a result file of this request at the API at `public_url`, and when it expires.
+    pub fn result_url(&self, public_url: &str, request_id: Uuid, file: &str) -> (String, DateTime<Utc>) {
         let expires_at = self.links.expires_at(Utc::now());
         let path = format!("/results/{request_id}/{file}");
-        (
-            format!("{}{}", self.config.public_url, self.links.sign(&path, expires_at)),
-            expires_at,
-        )
+        (format!("{public_url}{}", self.links.sign(&path, expires_at)), expires_at)
     }
 }

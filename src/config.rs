@@ -16,49 +16,19 @@ use crate::{compress, fetch, sheet};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Postgres to use. Without it Halftone runs a server of its own in the data directory
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
     /// Where the outputs and the managed database live
-    #[arg(
-        long,
-        env = "HALFTONE_DATA_DIR",
-        value_name = "DIR",
-        default_value = "./halftone-data",
-        global = true
-    )]
+    #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data", global = true)]
     data_dir: String,
     /// Database connections kept by this process
-    #[arg(
-        long,
-        env = "HALFTONE_DATABASE_CONNECTIONS",
-        value_name = "N",
-        default_value = "16",
-        global = true
-    )]
+    #[arg(long, env = "HALFTONE_DATABASE_CONNECTIONS", value_name = "N", default_value = "16", global = true)]
     database_connections: String,
     /// What to log: error, warn, info, debug or trace, also per module (`info,halftone::fetch=debug`)
-    #[arg(
-        long,
-        env = "HALFTONE_LOG",
-        value_name = "FILTER",
-        default_value = "info",
-        global = true
-    )]
+    #[arg(long, env = "HALFTONE_LOG", value_name = "FILTER", default_value = "info", global = true)]
     log: String,
     /// How to log: text or json
-    #[arg(
-        long,
-        env = "HALFTONE_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
-        global = true
-    )]
+    #[arg(long, env = "HALFTONE_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
     log_format: String,
 
     /// The API's address and port
@@ -72,16 +42,10 @@ pub struct Options {
     )]
     listen: String,
     /// How clients reach the API, for the links in results. Default: http:// and the listener's address
-    #[arg(
-        long,
-        env = "HALFTONE_PUBLIC_URL",
-        value_name = "URL",
-        global = true,
-        help_heading = "Server"
-    )]
+    #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", global = true, help_heading = "Server")]
     public_url: Option<String>,
     /// Serve other machines without any authentication
-    #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", global = true, help_heading = "Server")]
+    #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), global = true, help_heading = "Server")]
     insecure_no_auth: bool,
     /// A web origin whose pages may call the API (repeatable; comma-separated in the environment)
     #[arg(
@@ -105,13 +69,7 @@ pub struct Options {
     link_lifetime: String,
 
     /// Images compressed at once; 0: API only. Default: one a core
-    #[arg(
-        long,
-        env = "HALFTONE_WORKERS",
-        value_name = "N",
-        global = true,
-        help_heading = "Workers"
-    )]
+    #[arg(long, env = "HALFTONE_WORKERS", value_name = "N", global = true, help_heading = "Workers")]
     workers: Option<String>,
     /// Images downloaded, waiting for a core or being stored at once
     #[arg(
@@ -370,6 +328,8 @@ pub struct Config {
     pub log: String,
     pub log_json: bool,
     pub listen: SocketAddr,
+    /// Addresses this process listens on, once it does: no image is fetched from them.
+    pub own_listeners: Vec<SocketAddr>,
     /// Without a trailing slash.
     pub public_url: String,
     /// Whether `public_url` was chosen rather than derived from the listener.
@@ -427,11 +387,7 @@ impl Options {
                     url.as_str().trim_end_matches('/').to_owned()
                 }
                 _ => {
-                    p.refuse(
-                        "--public-url",
-                        text,
-                        "an http or https URL such as https://images.example.com",
-                    );
+                    p.refuse("--public-url", text, "an http or https URL such as https://images.example.com");
                     String::new()
                 }
             },
@@ -439,8 +395,8 @@ impl Options {
         for origin in &self.cors_origin {
             let is_origin =
                 Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin.trim_end_matches('/'));
-            if !is_origin {
-                p.refuse("--cors-origin", origin, "a web origin such as https://shop.example.com");
+            if !is_origin && origin != "*" {
+                p.refuse("--cors-origin", origin, "a web origin such as https://shop.example.com, or *");
             }
         }
         let log_json = match self.log_format.as_str() {
@@ -473,19 +429,13 @@ impl Options {
             log: self.log,
             log_json,
             listen,
+            own_listeners: Vec::new(),
             public_url,
             public_url_given,
             insecure_no_auth: self.insecure_no_auth,
-            cors_origins: self
-                .cors_origin
-                .iter()
-                .map(|origin| origin.trim_end_matches('/').to_owned())
-                .collect(),
+            cors_origins: self.cors_origin.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect(),
             link_lifetime: p.duration("--link-lifetime", &self.link_lifetime),
-            workers: self
-                .workers
-                .as_deref()
-                .map_or(cores, |text| p.number("--workers", text, 0, 1_024)),
+            workers: self.workers.as_deref().map_or(cores, |text| p.number("--workers", text, 0, 1_024)),
             downloads: p.number("--downloads", &self.downloads, 1, 1_024),
             decode_memory: p.bytes("--decode-memory", &self.decode_memory, 64 << 20),
             download_memory: p.bytes("--download-memory", &self.download_memory, 1 << 20),
@@ -496,11 +446,7 @@ impl Options {
                 .iter()
                 .filter_map(|text| p.option("--allow-net", text, "a network such as 10.0.0.0/8 or fd00::/8"))
                 .collect(),
-            fetch_ports: self
-                .fetch_ports
-                .iter()
-                .map(|text| p.number("--fetch-ports", text, 1, 65_535))
-                .collect(),
+            fetch_ports: self.fetch_ports.iter().map(|text| p.number("--fetch-ports", text, 1, 65_535)).collect(),
             fetch: fetch::Limits {
                 max_bytes: p.bytes("--max-image-bytes", &self.max_image_bytes, 1),
                 connect_timeout: p.duration("--connect-timeout", &self.connect_timeout),
@@ -525,17 +471,9 @@ impl Options {
                 max_side: p.number("--max-side", &self.max_side, 1, 65_535),
             },
             webhook_secret: self.webhook_secret,
-            webhook_schedule: self
-                .webhook_schedule
-                .iter()
-                .map(|text| p.duration("--webhook-schedule", text))
-                .collect(),
+            webhook_schedule: self.webhook_schedule.iter().map(|text| p.duration("--webhook-schedule", text)).collect(),
         };
-        if problems.0.is_empty() {
-            Ok(config)
-        } else {
-            Err(problems.0)
-        }
+        if problems.0.is_empty() { Ok(config) } else { Err(problems.0) }
     }
 }
 
@@ -566,12 +504,7 @@ impl Problems {
     }
 
     fn number<T: TryFrom<u64>>(&mut self, flag: &str, text: &str, least: u64, most: u64) -> T {
-        let number = text
-            .trim()
-            .replace('_', "")
-            .parse::<u64>()
-            .ok()
-            .filter(|number| (least..=most).contains(number));
+        let number = text.trim().replace('_', "").parse::<u64>().ok().filter(|number| (least..=most).contains(number));
         match number.and_then(|number| T::try_from(number).ok()) {
             Some(number) => number,
             None => {

@@ -26,10 +26,7 @@ pub struct Signature {
 impl Signer {
     /// A signer whose links work for `lifetime`.
     pub fn new(key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
-        Ok(Self {
-            mac: Hmac::new_from_slice(key)?,
-            lifetime,
-        })
+        Ok(Self { mac: Hmac::new_from_slice(key)?, lifetime })
     }
 
     /// When a link that is made now expires.
@@ -54,11 +51,7 @@ impl Signer {
     }
 
     fn digest(&self, path: &str, expires: i64) -> Hmac<Sha256> {
-        self.mac
-            .clone()
-            .chain_update(path)
-            .chain_update(b"\n")
-            .chain_update(expires.to_be_bytes())
+        self.mac.clone().chain_update(path).chain_update(b"\n").chain_update(expires.to_be_bytes())
     }
 }
 
@@ -67,16 +60,8 @@ mod tests {
     use super::*;
 
     fn signature(link: &str) -> Signature {
-        let (expires, signature) = link
-            .split_once("?expires=")
-            .unwrap()
-            .1
-            .split_once("&signature=")
-            .unwrap();
-        Signature {
-            expires: expires.parse().unwrap(),
-            signature: signature.to_owned(),
-        }
+        let (expires, signature) = link.split_once("?expires=").unwrap().1.split_once("&signature=").unwrap();
+        Signature { expires: expires.parse().unwrap(), signature: signature.to_owned() }
     }
 
     #[test]
@@ -87,10 +72,7 @@ mod tests {
         assert!(signer.is_valid("/results/1", &given, now));
         assert!(!signer.is_valid("/results/2", &given, now));
         assert!(!signer.is_valid("/results/1", &given, now + Duration::from_secs(62)));
-        let later = Signature {
-            expires: given.expires + 3_600,
-            signature: given.signature.clone(),
-        };
+        let later = Signature { expires: given.expires + 3_600, signature: given.signature.clone() };
         assert!(!signer.is_valid("/results/1", &later, now));
         let other = Signer::new(b"other key", Duration::from_secs(60)).unwrap();
         assert!(!other.is_valid("/results/1", &given, now));

@@ -49,10 +49,7 @@ where
             while connections.try_join_next().is_some() {}
         }
     });
-    Server {
-        address,
-        _accepting: accepting,
-    }
+    Server { address, _accepting: accepting }
 }
 
 impl Server {
@@ -77,21 +74,13 @@ impl Exchange {
         let head = String::from_utf8(bytes).ok()?;
         let path = head.split(' ').nth(1)?.to_owned();
         let head = head.to_lowercase();
-        let length = head
-            .split("content-length: ")
-            .nth(1)
-            .and_then(|rest| rest.lines().next()?.parse().ok());
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
         while body.len() < length.unwrap_or(0) {
             if stream.read_buf(&mut body).await.ok()? == 0 {
                 return None;
             }
         }
-        Some(Exchange {
-            path,
-            head,
-            body,
-            stream,
-        })
+        Some(Exchange { path, head, body, stream })
     }
 
     /// Writes raw bytes. `false`: the client is gone.

@@ -36,12 +36,7 @@ impl Service {
         let mut listening = JoinSet::new();
         let (events, url) = (app.events.clone(), database_url.to_owned());
         listening.spawn(async move { events.listen(&url, queue::jobs::CHANNEL).await });
-        Ok(Self {
-            app,
-            stop: CancellationToken::new(),
-            tasks: JoinSet::new(),
-            listening,
-        })
+        Ok(Self { app, stop: CancellationToken::new(), tasks: JoinSet::new(), listening })
     }
 
     /// Serves the API. Returns the address it listens on.
@@ -49,17 +44,10 @@ impl Service {
         let address = listener.local_addr().context("read the listener's address")?;
         let config = &self.app.config;
         let limits = QueryLimits::default();
-        let hosts = if address.ip().is_loopback() {
-            AllowedHosts::Loopback
-        } else {
-            AllowedHosts::Any
-        };
+        let hosts = if address.ip().is_loopback() { AllowedHosts::Loopback } else { AllowedHosts::Any };
         let door = Door {
-            query: limits.clone(),
-            upload: UploadLimits {
-                file_bytes: config.sheet.max_bytes,
-                ..UploadLimits::default()
-            },
+            query: limits,
+            upload: UploadLimits { file_bytes: config.sheet.max_bytes, ..UploadLimits::default() },
             site: Site::new(hosts, Some(config.public_url.parse()?), &config.cors_origins)?,
             shutdown: self.stop.clone(),
             ..Door::default()
@@ -69,10 +57,7 @@ impl Service {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let stopped = stop.cancelled_owned();
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(stopped)
-                .await
-                .context("serve the API");
+            let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await.context("serve the API");
             // Upgraded connections are no longer the listener's: each says goodbye to its client first.
             streams.close();
             streams.wait().await;

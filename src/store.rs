@@ -21,23 +21,15 @@ impl Store {
     /// A store in a local directory, which is created when it is absent.
     pub fn local(directory: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
-        let directory = directory
-            .canonicalize()
-            .with_context(|| format!("open {}", directory.display()))?;
+        let directory = directory.canonicalize().with_context(|| format!("open {}", directory.display()))?;
         let objects = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
-        Ok(Self {
-            objects: Arc::new(objects),
-            directory,
-        })
+        Ok(Self { objects: Arc::new(objects), directory })
     }
 
     /// Stores an object; replaces one with the same key.
     pub async fn put(&self, key: &str, bytes: Bytes) -> anyhow::Result<()> {
         let path = object_store::path::Path::parse(key).with_context(|| format!("the key {key}"))?;
-        self.objects
-            .put(&path, PutPayload::from_bytes(bytes))
-            .await
-            .with_context(|| format!("store {key}"))?;
+        self.objects.put(&path, PutPayload::from_bytes(bytes)).await.with_context(|| format!("store {key}"))?;
         Ok(())
     }
 

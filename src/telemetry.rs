@@ -1,5 +1,7 @@
 //! Logs: sentences with fields, on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -11,12 +13,15 @@ pub fn init(filter: &str, json: bool) {
     let writer = std::io::stderr;
     // Only a second call fails: the first one's choice stands.
     let _ = if json {
-        registry
-            .with(tracing_subscriber::fmt::layer().json().with_writer(writer))
-            .try_init()
+        registry.with(tracing_subscriber::fmt::layer().json().with_writer(writer)).try_init()
     } else {
         registry
-            .with(tracing_subscriber::fmt::layer().with_target(false).with_writer(writer))
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_target(false)
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(writer),
+            )
             .try_init()
     };
 }

@@ -14,6 +14,8 @@ CREATE TABLE processing_requests (
     cancel_requested_at    timestamptz,
     settings               jsonb NOT NULL,
     webhook_url            text,
+    -- Where the API that took it in is reached: the links in its webhook begin with it, whoever sends that.
+    public_url             text NOT NULL,
 
     csv_byte_size          bigint NOT NULL,
     csv_encoding           text NOT NULL,

@@ -50,17 +50,12 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
             let taken = config.listen;
             config.listen = SocketAddr::new(taken.ip(), 0);
             let listener = listen(&mut config).await?;
-            eprintln!(
-                "{taken} is not free ({:#}); using {}.",
-                error.root_cause(),
-                config.listen
-            );
+            eprintln!("{taken} is not free ({:#}); using {}.", error.root_cause(), config.listen);
             listener
         }
     };
-    let photos = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await
-        .context("listen for the photos")?;
+    let photos =
+        TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("listen for the photos")?;
     let photo_origin = format!("http://{}", photos.local_addr()?);
     config.allow_nets.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
     config.workers = config.workers.max(1);
@@ -104,10 +99,8 @@ async fn photo(Path(name): Path<String>) -> impl IntoResponse {
 /// Uploads the catalogue and shows everything that comes of it.
 async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     let app = &service.app;
-    let catalogue = DEMO
-        .get_file("catalogue.csv")
-        .and_then(|file| file.contents_utf8())
-        .context("read the catalogue")?;
+    let catalogue =
+        DEMO.get_file("catalogue.csv").and_then(|file| file.contents_utf8()).context("read the catalogue")?;
     let mut file = tempfile::tempfile().context("create a temporary file")?;
     file.write_all(catalogue.replace(PLACEHOLDER, photo_origin).as_bytes())?;
     file.rewind()?;
@@ -148,29 +141,16 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
             (ImageStatus::Succeeded, Some(before), Some(after)) => {
                 let saved = 100.0 * (1.0 - after as f64 / before.max(1) as f64);
                 let size = |bytes: i64| ByteSize(bytes.unsigned_abs()).to_string();
-                println!(
-                    "  {name:<28} {:>10} → {:>10}   {saved:>3.0} % saved",
-                    size(before),
-                    size(after)
-                );
+                println!("  {name:<28} {:>10} → {:>10}   {saved:>3.0} % saved", size(before), size(after));
             }
-            (status, ..) => println!(
-                "  {name:<28} {status}: {}",
-                state.image.error_message.unwrap_or_default()
-            ),
+            (status, ..) => println!("  {name:<28} {status}: {}", state.image.error_message.unwrap_or_default()),
         }
     }
-    println!(
-        "\n{} after {:.1} s. The output CSV:\n",
-        request.status,
-        seconds(&request)
-    );
+    println!("\n{} after {:.1} s. The output CSV:\n", request.status, seconds(&request));
     let mut content = String::new();
-    export::output_csv(app, &request, Links::Served)
-        .await?
-        .read_to_string(&mut content)?;
+    export::output_csv(app, &request, Links::Served).await?.read_to_string(&mut content)?;
     println!("{content}");
-    let (csv_url, _) = app.result_url(request.id, ResultKind::OutputCsv.file());
+    let (csv_url, _) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
     println!("Open the output CSV:  {csv_url}");
     println!("GraphQL:              {}/graphql", app.config.public_url);
     println!("The schema:           {}/schema.graphql", app.config.public_url);

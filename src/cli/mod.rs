@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Options};
@@ -55,7 +56,7 @@ enum Command {
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     let config = match cli.options.check() {
         Ok(config) => config,
         Err(problems) => {
@@ -81,6 +82,15 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line and the environment. A variable that is set to nothing counts as not set.
+fn parse() -> Cli {
+    let command = Cli::command().mut_args(|argument| match argument.get_env().map(std::env::var_os) {
+        Some(Some(value)) if value.is_empty() => argument.env(Resettable::Reset),
+        _ => argument,
+    });
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
@@ -156,10 +166,7 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
             cancelled.cancel();
         }
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it ends with the process, which it may have to end itself"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "it ends with the process, which it may have to end itself")]
     tokio::spawn(wait);
     Ok(token)
 }

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -28,6 +29,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the bar moves at most.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How often a line is printed where there is no terminal for a bar.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Arguments of `halftone run`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -44,16 +48,15 @@ pub struct Arguments {
 /// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected.
 pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = File::open(&arguments.file).with_context(|| format!("open {}", arguments.file.display()))?;
+    anyhow::ensure!(file.metadata()?.is_file(), "{} is not a file", arguments.file.display());
+    let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
+    let whole = beside(&output).with_context(|| format!("cannot write {}", output.display()))?;
     let stop = stop_signal()?;
-    let links = if config.public_url_given {
-        Links::Served
-    } else {
-        Links::Files
-    };
+    let links = if config.public_url_given { Links::Served } else { Links::Files };
     with_database(quiet(config), async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.work();
-        let done = process(&service.app, &arguments, file, links, &stop).await;
+        let done = process(&service.app, &arguments, file, (&output, whole), links, &stop).await;
         service.stop().await;
         done
     })
@@ -62,36 +65,23 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
 
 /// Beside a progress bar only trouble is worth a line.
 fn quiet(config: Config) -> Config {
-    let log = if config.log == "info" {
-        "error".to_owned()
-    } else {
-        config.log
-    };
-    Config {
-        log,
-        workers: config.workers.max(1),
-        ..config
-    }
+    let log = if config.log == "info" { "error".to_owned() } else { config.log };
+    Config { log, workers: config.workers.max(1), ..config }
 }
 
 async fn process(
     app: &App,
     arguments: &Arguments,
     file: File,
+    (output, mut whole): (&Path, NamedTempFile),
     links: Links,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let submission = Submission {
         file,
-        filename: arguments
-            .file
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned()),
+        filename: arguments.file.file_name().map(|name| name.to_string_lossy().into_owned()),
         label: None,
-        settings: Settings {
-            goal: Goal::Quality(arguments.quality),
-            ..Settings::default()
-        },
+        settings: Settings { goal: Goal::Quality(arguments.quality), ..Settings::default() },
         webhook_url: None,
         reject_invalid_rows: false,
         idempotency_key: None,
@@ -107,12 +97,7 @@ async fn process(
     if request.csv_issue_count > 0 {
         let mut conn = db::connect(&app.pool).await?;
         for issue in db::csv_issue::CsvIssue::page(&mut conn, request.id, None, 20).await? {
-            eprintln!(
-                "{}: line {}: {}",
-                issue.severity.to_lowercase(),
-                issue.line,
-                issue.message
-            );
+            eprintln!("{}: line {}: {}", issue.severity.to_lowercase(), issue.line, issue.message);
         }
         if request.csv_issue_count > 20 {
             eprintln!("… and {} more", request.csv_issue_count - 20);
@@ -122,13 +107,10 @@ async fn process(
         eprintln!("Stopped. What was finished is kept; any Halftone on the same data goes on with the rest.");
         return Ok(ExitCode::FAILURE);
     };
-    let output = arguments
-        .output
-        .clone()
-        .unwrap_or_else(|| default_output(&arguments.file));
     let mut content = export::output_csv(app, &request, links).await?;
-    write_whole(&output, &mut content).with_context(|| format!("write {}", output.display()))?;
-    summarise(app, &request, &output).await?;
+    std::io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
+    whole.persist(output).with_context(|| format!("write {}", output.display()))?;
+    summarise(app, &request, output).await?;
     Ok(if request.succeeded == request.total && request.csv_error_count == 0 {
         ExitCode::SUCCESS
     } else {
@@ -139,23 +121,21 @@ async fn process(
 /// Shows the progress until the request ends; `None` when told to stop before.
 pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Result<Option<ProcessingRequest>> {
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:32} {pos}/{len} images  {msg}  {elapsed}",
-    )?);
+    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} images  {msg}  {elapsed}")?);
     let mut changed = app.events.request(id);
+    let mut last_line = Instant::now();
     loop {
         let mut conn = db::connect(&app.pool).await?;
-        let request = ProcessingRequest::find(&mut conn, id)
-            .await?
-            .context("the request was removed")?;
-        let progress = ProcessingRequest::progress(&mut conn, &[id])
-            .await?
-            .pop()
-            .context("the request was removed")?;
+        let request = ProcessingRequest::find(&mut conn, id).await?.context("the request was removed")?;
+        let progress = ProcessingRequest::progress(&mut conn, &[id]).await?.pop().context("the request was removed")?;
         drop(conn);
         bar.set_length(u64::from(progress.total.unsigned_abs()));
         bar.set_position(u64::from(progress.ended().unsigned_abs()));
         bar.set_message(message(&request, &progress));
+        if bar.is_hidden() && (request.status.is_final() || last_line.elapsed() >= LINE_INTERVAL) {
+            last_line = Instant::now();
+            println!("{}/{} images, {}", progress.ended(), progress.total, message(&request, &progress));
+        }
         if request.status.is_final() {
             bar.finish();
             return Ok(Some(request));
@@ -190,18 +170,10 @@ fn default_output(file: &Path) -> PathBuf {
     file.with_file_name(format!("{stem}_output.csv"))
 }
 
-/// Writes beside the place, then renames: a file that is there is whole.
-fn write_whole(path: &Path, content: &mut File) -> anyhow::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut whole = tempfile::Builder::new()
-        .permissions(permissions())
-        .tempfile_in(directory)?;
-    std::io::copy(content, &mut whole)?;
-    whole.persist(path)?;
-    Ok(())
+/// A file beside the output's place that will be renamed to it: an output CSV that is there is whole.
+fn beside(output: &Path) -> std::io::Result<NamedTempFile> {
+    let directory = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().permissions(permissions()).tempfile_in(directory)
 }
 
 /// What a file created the usual way may be used for, before the umask has its say.
@@ -246,18 +218,8 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
 /// Says why a CSV was rejected, line by line.
 pub fn print_report(report: &Report) {
     eprintln!("The CSV was rejected:");
-    for Issue {
-        severity,
-        line,
-        message,
-        ..
-    } in &report.issues
-    {
-        let word = if *severity == Severity::Error {
-            "error"
-        } else {
-            "warning"
-        };
+    for Issue { severity, line, message, .. } in &report.issues {
+        let word = if *severity == Severity::Error { "error" } else { "warning" };
         eprintln!("{word}: line {line}: {message}");
     }
 }

@@ -39,6 +39,7 @@ pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("listen on {} (choose another with --listen)", config.listen))?;
     config.listen = listener.local_addr()?;
+    config.own_listeners = vec![config.listen];
     if !config.public_url_given {
         config.public_url = format!("http://{}", config.listen);
     }

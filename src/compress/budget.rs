@@ -29,7 +29,7 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     };
     let judging = match settings.goal {
         // Reference pixels, output pixels, and the metric's planes over the tiles.
-        Goal::MinScore(_) => probe.pixels() * 10 + (300 << 20),
+        Goal::MinScore(_) => probe.pixels() * 6 + (250 << 20),
         _ => 0,
     };
     BASE + size * 2 + working + judging
@@ -37,36 +37,63 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
 
 fn same(probe: &Probe, size: u64) -> u64 {
     let pixels = probe.pixels();
+    let samples = pixels * u64::from(probe.pixel_bytes);
     match probe.format {
-        // Coefficient planes of two bytes a sample.
-        Format::Jpeg if probe.is_progressive => pixels * u64::from(probe.pixel_bytes) * 2 + size,
-        // Tokens of four bytes; a token takes at least three bits of the source.
-        Format::Jpeg => (size * 11).min(pixels * u64::from(probe.pixel_bytes) * 4 + size),
-        Format::Png => png(pixels, u64::from(probe.pixel_bytes)),
-        Format::Webp => webp(pixels),
+        // Two sets of coefficient planes, a little over two bytes a sample.
+        Format::Jpeg if probe.is_progressive => samples * 5 + size,
+        // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
+        Format::Jpeg => (size * 12).min(samples * 4 + size),
+        Format::Png => png(pixels, probe.pixel_bytes),
+        Format::Webp => webp(pixels, probe.pixel_bytes),
         _ => pixels * 8,
     }
 }
 
 fn rework(probe: &Probe, plan: &Plan) -> u64 {
-    let from = probe.pixels();
+    let samples = probe.pixels() * u64::from(probe.pixel_bytes);
     let to = u64::from(plan.size.0) * u64::from(plan.size.1);
-    // Decoded, turned, and the decoder's own planes.
-    let decoding = from * (u64::from(probe.pixel_bytes) * 3 + 4);
+    // The file's decoders hold coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
+    let decoding = samples * if probe.is_progressive { 6 } else { 3 };
+    let channels = probe.pixel_bytes.min(4);
     let encoding = match plan.format {
         Format::Jpeg => to * 16,
-        Format::Png => png(to, 4),
-        _ => webp(to),
+        Format::Png => png(to, channels),
+        _ => webp(to, channels),
     };
-    decoding + encoding
+    // The source's pixels are gone when the encoder starts, unless nothing was resized.
+    decoding.max(encoding + to * 4)
 }
 
 /// Decoded, as RGBA, indices, colours counted; then oxipng's source, filtered and compressed copies.
-fn png(pixels: u64, pixel_bytes: u64) -> u64 {
-    pixels * (pixel_bytes * 5 + 8) + (64 << 20)
+fn png(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * (u64::from(pixel_bytes) * 5 + 8) + (64 << 20)
 }
 
-/// Decoded twice over, libwebp's ARGB and YUV copies, its modes and tokens.
-fn webp(pixels: u64) -> u64 {
-    pixels * 20
+/// Decoded and as the encoder wants it, libwebp's ARGB and YUV copies, its modes and tokens; with alpha a second plane of each.
+fn webp(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * if pixel_bytes == 4 { 32 } else { 16 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::pictures;
+    use super::*;
+
+    #[test]
+    fn bytes_that_will_be_refused_need_little() {
+        assert!(memory_needed(b"no image", &Settings::default()) < 8 << 20);
+        assert!(memory_needed(&[], &Settings::default()) < 8 << 20);
+    }
+
+    #[test]
+    fn pixels_cost_more_than_the_requantiser_and_scores_more_still() {
+        let file = pictures::jpeg(2000, 1000);
+        let needed = |settings: &Settings| memory_needed(&file, settings);
+        let streamed = needed(&Settings::default());
+        let resized = needed(&Settings { max_width: Some(1000), ..Settings::default() });
+        let scored = needed(&Settings { goal: Goal::MinScore(70.0), ..Settings::default() });
+        assert!(streamed < resized && resized < scored);
+        // Two megapixels of RGB and the source itself are held at least.
+        assert!(resized > 6_000_000 + file.len() as u64);
+    }
 }

@@ -37,11 +37,7 @@ fn chunk_at(bytes: &[u8], at: usize) -> Option<Chunk> {
     let name = *bytes.get(at + 4..)?.first_chunk()?;
     let start = at + 8;
     let end = start.checked_add(usize::try_from(length).ok()?)?;
-    (end.checked_add(4)? <= bytes.len()).then_some(Chunk {
-        name,
-        whole: at..end + 4,
-        data: start..end,
-    })
+    (end.checked_add(4)? <= bytes.len()).then_some(Chunk { name, whole: at..end + 4, data: start..end })
 }
 
 /// What IHDR and acTL say.
@@ -60,10 +56,7 @@ pub(super) struct Header {
 /// The header, read without decoding anything.
 pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     let damaged = || Error::corrupt("the PNG has no valid header");
-    let ihdr = chunks
-        .first()
-        .filter(|chunk| &chunk.name == b"IHDR" && chunk.data.len() == 13)
-        .ok_or_else(damaged)?;
+    let ihdr = chunks.first().filter(|chunk| &chunk.name == b"IHDR" && chunk.data.len() == 13).ok_or_else(damaged)?;
     let data = &bytes[ihdr.data.clone()];
     let (words, rest) = data.as_chunks::<4>();
     let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
@@ -76,21 +69,19 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
         .find(|chunk| &chunk.name == b"acTL")
         .and_then(|chunk| bytes[chunk.data.clone()].first_chunk::<4>())
         .map_or(1, |count| u32::from_be_bytes(*count).max(1));
-    Ok(Header {
-        width,
-        height,
-        depth,
-        colour,
-        frames,
-    })
+    Ok(Header { width, height, depth, colour, frames })
 }
 
-/// The data of the first chunk with this name.
+/// Whether the checksum is right. Decoders skip an ancillary chunk whose checksum is wrong.
+pub(super) fn is_intact(bytes: &[u8], chunk: &Chunk) -> bool {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[chunk.whole.start + 4..chunk.data.end]);
+    bytes[chunk.data.end..chunk.whole.end] == crc.finalize().to_be_bytes()
+}
+
+/// The data of the first intact chunk with this name.
 pub(super) fn data<'a>(bytes: &'a [u8], chunks: &[Chunk], name: &[u8; 4]) -> Option<&'a [u8]> {
-    chunks
-        .iter()
-        .find(|chunk| &chunk.name == name)
-        .map(|chunk| &bytes[chunk.data.clone()])
+    chunks.iter().find(|chunk| &chunk.name == name && is_intact(bytes, chunk)).map(|chunk| &bytes[chunk.data.clone()])
 }
 
 /// Appends a whole chunk.
@@ -148,16 +139,8 @@ mod tests {
         let png = tiny();
         let list = chunks(&png).unwrap();
         let header = header(&png, &list).unwrap();
-        assert_eq!(
-            (header.width, header.height, header.colour, header.frames),
-            (3, 2, 6, 1)
-        );
-        let out = rewrite(
-            &png,
-            &list,
-            |chunk| &chunk.name == b"tEXt",
-            &[(*b"eXIf", b"MM".to_vec())],
-        );
+        assert_eq!((header.width, header.height, header.colour, header.frames), (3, 2, 6, 1));
+        let out = rewrite(&png, &list, |chunk| &chunk.name == b"tEXt", &[(*b"eXIf", b"MM".to_vec())]);
         let names: Vec<_> = chunks(&out).unwrap().iter().map(|c| c.name).collect();
         assert_eq!(names, [*b"IHDR", *b"eXIf", *b"IDAT", *b"IEND"]);
     }

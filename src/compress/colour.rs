@@ -23,11 +23,8 @@ pub(super) fn to_srgb(pixels: &mut Pixels, icc: &[u8]) -> bool {
             if is_srgb(&profile) {
                 return true;
             }
-            let (layout, samples) = if pixels.layout.has_alpha() {
-                (Layout::Rgba, Samples::Rgba)
-            } else {
-                (Layout::Rgb, Samples::Rgb)
-            };
+            let (layout, samples) =
+                if pixels.layout.has_alpha() { (Layout::Rgba, Samples::Rgba) } else { (Layout::Rgb, Samples::Rgb) };
             if pixels.layout != layout {
                 *pixels = pixels.to_layout(layout);
             }
@@ -92,9 +89,7 @@ pub(super) fn profile_of(gamma: f32, primaries: Option<[[f32; 2]; 4]>) -> Option
         return None;
     }
     let is_sane = (0.1..=10.0).contains(&gamma)
-        && primaries
-            .iter()
-            .all(|[x, y]| (0.0..=1.0).contains(x) && (0.01..=1.0).contains(y));
+        && primaries.iter().all(|[x, y]| (0.0..=1.0).contains(x) && (0.01..=1.0).contains(y));
     if !is_sane {
         return None;
     }
@@ -143,9 +138,7 @@ fn with_profile(cmyk: &[u8], rgb: &mut [u8], icc: Option<&[u8]>) -> bool {
     ) else {
         return false;
     };
-    cmyk.chunks(BATCH * 4)
-        .zip(rgb.chunks_mut(BATCH * 3))
-        .all(|(from, to)| transform.transform(from, to).is_ok())
+    cmyk.chunks(BATCH * 4).zip(rgb.chunks_mut(BATCH * 3)).all(|(from, to)| transform.transform(from, to).is_ok())
 }
 
 #[cfg(test)]

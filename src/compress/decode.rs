@@ -40,10 +40,7 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
         if (pixels.width, pixels.height) != (probe.width, probe.height) {
             return Err(Error::corrupt("the image contradicts itself about its size"));
         }
-        Ok(Decoded {
-            pixels: orient::apply(pixels, probe.orientation),
-            ..decoded
-        })
+        Ok(Decoded { pixels: orient::apply(pixels, probe.orientation), ..decoded })
     })
 }
 
@@ -59,15 +56,9 @@ fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
         return jpeg_scans(bytes, bytes);
     }
     // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
-    let options = jpeg::Options {
-        progressive: true,
-        keep_copyright: false,
-    };
+    let options = jpeg::Options { progressive: true, keep_copyright: false };
     // The pixels have been judged on the header.
-    let limits = Limits {
-        max_pixels: u64::MAX,
-        max_side: u32::MAX,
-    };
+    let limits = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
     let source = jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)?;
     jpeg_scans(&source.lossless(&options).bytes, bytes)
 }
@@ -75,15 +66,10 @@ fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
 /// Pixels from the scans of `bytes`; the profile and EXIF are those of `file`.
 fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
     // Strict: lenient decoding would pass a picture whose end is missing.
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::MAX)
-        .set_max_height(usize::MAX);
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(Error::corrupt)?;
-    let stored = decoder
-        .input_colorspace()
-        .ok_or_else(|| Error::corrupt("the JPEG has no header"))?;
+    let stored = decoder.input_colorspace().ok_or_else(|| Error::corrupt("the JPEG has no header"))?;
     let wanted = match stored {
         ColorSpace::Luma | ColorSpace::CMYK | ColorSpace::YCCK => stored,
         _ => ColorSpace::RGB,
@@ -132,9 +118,7 @@ fn png(bytes: &[u8]) -> Result<Decoded, Error> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().map_err(Error::corrupt)?;
-    let size = reader
-        .output_buffer_size()
-        .ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
+    let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
     let mut data = vec![0; size];
     let frame = reader.next_frame(&mut data).map_err(Error::corrupt)?;
     data.truncate(frame.buffer_size());
@@ -172,9 +156,7 @@ fn png_profile(info: &png::Info<'_>) -> Option<Vec<u8>> {
 fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
     let list = riff::chunks(bytes)?;
     // libwebp finds the picture in the container by itself.
-    let image = webp::Decoder::new(bytes)
-        .decode()
-        .ok_or_else(|| Error::corrupt("the WebP does not decode"))?;
+    let image = webp::Decoder::new(bytes).decode().ok_or_else(|| Error::corrupt("the WebP does not decode"))?;
     let layout = if image.is_alpha() { Layout::Rgba } else { Layout::Rgb };
     Ok(Decoded {
         pixels: Pixels::new(image.width(), image.height(), layout, image.to_vec())?,
@@ -210,9 +192,7 @@ pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
             prove_frames(decoder, probe.frames)
         }
         Format::Png => {
-            let mut reader = png::Decoder::new(Cursor::new(bytes))
-                .read_info()
-                .map_err(Error::corrupt)?;
+            let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().map_err(Error::corrupt)?;
             let mut data = vec![0; reader.output_buffer_size().unwrap_or(0)];
             // A default image may stand before the frames that acTL counts.
             for _ in 0..probe.frames {
@@ -230,9 +210,5 @@ fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result
         frame.map_err(Error::corrupt)?;
         frames += 1;
     }
-    if frames == expected {
-        Ok(())
-    } else {
-        Err(Error::corrupt(format!("{frames} of {expected} frames decode")))
-    }
+    if frames == expected { Ok(()) } else { Err(Error::corrupt(format!("{frames} of {expected} frames decode"))) }
 }

@@ -25,7 +25,7 @@ pub(super) trait Encoder {
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error>;
 
-    /// Exactly the length [`Encoder::encode`] would give.
+    /// The length [`Encoder::encode`] would give, up to a little metadata.
     fn size_at(&mut self, quality: u8) -> Result<u64, Error>;
 
     /// The smallest file with identical pixels; `None` when this picture has none in this format.

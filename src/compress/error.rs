@@ -43,17 +43,11 @@ pub enum Error {
 
 impl Error {
     pub(super) fn unsupported(format: impl ToString) -> Error {
-        Error::UnsupportedFormat {
-            format: format.to_string(),
-            reason: None,
-        }
+        Error::UnsupportedFormat { format: format.to_string(), reason: None }
     }
 
     pub(super) fn unsupported_because(format: impl ToString, reason: impl ToString) -> Error {
-        Error::UnsupportedFormat {
-            format: format.to_string(),
-            reason: Some(reason.to_string()),
-        }
+        Error::UnsupportedFormat { format: format.to_string(), reason: Some(reason.to_string()) }
     }
 
     pub(super) fn corrupt(cause: impl ToString) -> Error {
@@ -93,13 +87,8 @@ mod tests {
             Error::unsupported("SVG").to_string(),
             "SVG files are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
         );
-        let error = Error::TooManyPixels {
-            width: 10_000,
-            height: 10_000,
-            frames: 1,
-            max_pixels: 50_000_000,
-            max_side: 16_384,
-        };
+        let error =
+            Error::TooManyPixels { width: 10_000, height: 10_000, frames: 1, max_pixels: 50_000_000, max_side: 16_384 };
         assert_eq!(
             error.to_string(),
             "The image has 10000 × 10000 pixels; at most 50.0 megapixels in total and 16384 pixels a side are accepted. Provide a smaller version."

@@ -102,16 +102,9 @@ fn text(tiff: &[u8], tag: u16) -> Option<Vec<u8>> {
     if length > MAX_TEXT {
         return None;
     }
-    let start = if length <= 4 {
-        at + 8
-    } else {
-        order.offset(tiff, at + 8)?
-    };
+    let start = if length <= 4 { at + 8 } else { order.offset(tiff, at + 8)? };
     let text = tiff.get(start..start.checked_add(length)?)?;
-    let end = text
-        .iter()
-        .rposition(|byte| !matches!(byte, 0 | b' '))
-        .map_or(0, |last| last + 1);
+    let end = text.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |last| last + 1);
     (end > 0).then(|| text[..end].to_vec())
 }
 
@@ -183,10 +176,8 @@ fn erase_directory(tiff: &mut [u8], order: Order, at: usize) {
 /// `None` when nothing is left to say.
 pub(super) fn minimal(source: Option<&[u8]>, orientation: u8, keep_copyright: bool) -> Option<Vec<u8>> {
     let credit = |tag| source.filter(|_| keep_copyright).and_then(|tiff| text(tiff, tag));
-    let texts: Vec<(u16, Vec<u8>)> = [ARTIST, COPYRIGHT]
-        .into_iter()
-        .filter_map(|tag| Some((tag, credit(tag)?)))
-        .collect();
+    let texts: Vec<(u16, Vec<u8>)> =
+        [ARTIST, COPYRIGHT].into_iter().filter_map(|tag| Some((tag, credit(tag)?))).collect();
     let with_orientation = (2..=8).contains(&orientation);
     let count = texts.len() + usize::from(with_orientation);
     if count == 0 {

@@ -34,9 +34,7 @@ impl Format {
     /// The format with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Format> {
         use Format::{Avif, Bmp, Gif, Jpeg, Png, Tiff, Webp};
-        [Jpeg, Png, Webp, Avif, Gif, Tiff, Bmp]
-            .into_iter()
-            .find(|format| format.name() == name)
+        [Jpeg, Png, Webp, Avif, Gif, Tiff, Bmp].into_iter().find(|format| format.name() == name)
     }
 
     /// The value of the HTTP `Content-Type` header.
@@ -88,15 +86,7 @@ mod tests {
 
     #[test]
     fn a_format_is_stored_under_its_api_name() {
-        for format in [
-            Format::Jpeg,
-            Format::Png,
-            Format::Webp,
-            Format::Avif,
-            Format::Gif,
-            Format::Tiff,
-            Format::Bmp,
-        ] {
+        for format in [Format::Jpeg, Format::Png, Format::Webp, Format::Avif, Format::Gif, Format::Tiff, Format::Bmp] {
             let json = serde_json::to_string(&format).unwrap();
             assert_eq!(json, format!("\"{format}\""));
             assert_eq!(serde_json::from_str::<Format>(&json).unwrap(), format);

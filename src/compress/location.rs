@@ -9,11 +9,7 @@ use super::{Format, chunks, exif, riff, segments};
 
 const JPEG_EXIF: &[u8] = b"Exif\0\0";
 /// ImageMagick stores EXIF and XMP as compressed hexadecimal text under these names.
-const RAW_PROFILES: [&[u8]; 3] = [
-    b"Raw profile type exif\0",
-    b"Raw profile type APP1\0",
-    b"Raw profile type xmp\0",
-];
+const RAW_PROFILES: [&[u8]; 3] = [b"Raw profile type exif\0", b"Raw profile type APP1\0", b"Raw profile type xmp\0"];
 const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
 /// The same file without a location. Borrowed when there was none to remove.
@@ -36,10 +32,7 @@ fn from_jpeg(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     for segment in segments::segments(bytes).filter(|segment| segments::is_xmp(bytes, segment)) {
         let name_end = memchr::memchr(0, &bytes[segment.payload.clone()]).unwrap_or(0) + 1;
-        blank_xmp(
-            &mut out,
-            (segment.payload.start + name_end).min(segment.payload.end)..segment.payload.end,
-        );
+        blank_xmp(&mut out, (segment.payload.start + name_end).min(segment.payload.end)..segment.payload.end);
     }
     out
 }

@@ -72,21 +72,14 @@ pub struct Limits {
 impl Default for Limits {
     /// 50 megapixels, 16,384 pixels a side.
     fn default() -> Limits {
-        Limits {
-            max_pixels: 50_000_000,
-            max_side: 16_384,
-        }
+        Limits { max_pixels: 50_000_000, max_side: 16_384 }
     }
 }
 
 impl Limits {
     /// The same bounds for the JPEG requantiser. Real progressive files have about ten scans.
     fn for_jpeg(self) -> jpeg::Limits {
-        jpeg::Limits {
-            max_pixels: self.max_pixels,
-            max_side: self.max_side,
-            max_scans: 100,
-        }
+        jpeg::Limits { max_pixels: self.max_pixels, max_side: self.max_side, max_scans: 100 }
     }
 }
 

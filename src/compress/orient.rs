@@ -15,17 +15,8 @@ pub(super) fn apply(pixels: Pixels, orientation: u8) -> Pixels {
         Layout::Rgb => turn::<3>(&pixels, orientation),
         Layout::Rgba => turn::<4>(&pixels, orientation),
     };
-    let (width, height) = if orientation >= 5 {
-        (pixels.height, pixels.width)
-    } else {
-        (pixels.width, pixels.height)
-    };
-    Pixels {
-        width,
-        height,
-        layout: pixels.layout,
-        data,
-    }
+    let (width, height) = if orientation >= 5 { (pixels.height, pixels.width) } else { (pixels.width, pixels.height) };
+    Pixels { width, height, layout: pixels.layout, data }
 }
 
 fn turn<const N: usize>(pixels: &Pixels, orientation: u8) -> Vec<u8> {

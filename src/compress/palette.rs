@@ -44,10 +44,8 @@ pub(super) fn quantise(pixels: &Pixels, colours: usize) -> Result<Outcome, Error
     result.remap_image(&image, &mut indices).map_err(failed)?;
     let chosen = result.get_palette();
     let count = usize::try_from(chosen.count).unwrap_or(256).min(256);
-    let palette: Vec<[u8; 4]> = chosen.entries[..count]
-        .iter()
-        .map(|colour| [colour.r, colour.g, colour.b, colour.a])
-        .collect();
+    let palette: Vec<[u8; 4]> =
+        chosen.entries[..count].iter().map(|colour| [colour.r, colour.g, colour.b, colour.a]).collect();
     if indices.iter().any(|index| usize::from(*index) >= count) {
         return Err(Error::failed("the palette is too short"));
     }
@@ -106,10 +104,5 @@ fn resemblance(rgba: &Pixels, indexed: &Indexed) -> f64 {
 
 fn weighted([r, g, b, a]: [u8; 4]) -> [i64; 4] {
     let alpha = i64::from(a);
-    [
-        i64::from(r) * alpha,
-        i64::from(g) * alpha,
-        i64::from(b) * alpha,
-        255 * alpha,
-    ]
+    [i64::from(r) * alpha, i64::from(g) * alpha, i64::from(b) * alpha, 255 * alpha]
 }

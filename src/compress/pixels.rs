@@ -42,12 +42,7 @@ impl Pixels {
         if expected == 0 || data.len() != expected {
             return Err(Error::corrupt("the decoded size is wrong"));
         }
-        Ok(Pixels {
-            width,
-            height,
-            layout,
-            data,
-        })
+        Ok(Pixels { width, height, layout, data })
     }
 
     /// The same picture in another layout. Leaving alpha out means ignoring it: see [`Pixels::flatten`].
@@ -92,11 +87,7 @@ impl Pixels {
             Layout::GreyAlpha => expand(&self.data, Layout::Rgb, |&[v, a]| over([v; 3], a)),
             _ => expand(&self.data, Layout::Rgb, |&[r, g, b, a]| over([r, g, b], a)),
         };
-        Pixels {
-            layout: Layout::Rgb,
-            data,
-            ..*self
-        }
+        Pixels { layout: Layout::Rgb, data, ..*self }
     }
 }
 

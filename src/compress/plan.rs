@@ -3,6 +3,7 @@
 //! Every way out of here upholds the promise "never larger" and says in its receipt what was decided.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::decode::guarded;
 use super::probe::{Probe, check_limits, probe};
@@ -23,14 +24,14 @@ const WORTHWHILE: f64 = 0.01;
 ///
 /// See [`Error`]. Missing a target is not an error.
 pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Result<Compressed<'a>, Error> {
-    settings
-        .check()
-        .map_err(|problems| Error::Failed(problems.join("; ")))?;
-    guarded(|| {
-        let probe = probe(bytes, sniff(bytes)?)?;
+    settings.check().map_err(|problems| Error::Failed(problems.join("; ")))?;
+    // Decoders have a net of their own (`guarded`): what falls into this one is our fault.
+    catch_unwind(AssertUnwindSafe(|| {
+        let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
         check_limits(&probe, limits)?;
         run(bytes, &probe, settings, limits)
-    })
+    }))
+    .unwrap_or_else(|_| Err(Error::failed("an encoder broke down")))
 }
 
 /// What is to change besides the size in bytes.
@@ -48,11 +49,7 @@ impl Plan {
     pub fn new(probe: &Probe, settings: &Settings) -> Plan {
         let format = settings.format.unwrap_or(probe.format);
         let size = resize::fit(probe.displayed(), settings.max_width, settings.max_height);
-        Plan {
-            format,
-            size,
-            is_same: format == probe.format && size == probe.displayed(),
-        }
+        Plan { format, size, is_same: format == probe.format && size == probe.displayed() }
     }
 }
 
@@ -68,14 +65,7 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
     if probe.is_animated {
         decode::prove_animation(bytes, probe)?;
         let warning = "The animation is kept as it is, with all its frames.".to_owned();
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            0,
-            "Kept: animations are not re-encoded.",
-            vec![warning],
-        ));
+        return Ok(keep(bytes, probe, settings, 0, "Kept: animations are not re-encoded.", vec![warning]));
     }
     if plan.format == Format::Gif {
         decode::prove_animation(bytes, probe)?;
@@ -84,14 +74,7 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
         } else {
             vec!["A GIF is not resized; ask for PNG or WEBP output to have it smaller.".to_owned()]
         };
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            0,
-            "Kept: nothing makes a GIF smaller without harm.",
-            warnings,
-        ));
+        return Ok(keep(bytes, probe, settings, 0, "Kept: nothing makes a GIF smaller without harm.", warnings));
     }
     if !plan.is_same {
         let made = rework::rework(bytes, probe, &plan, settings, limits)?;
@@ -101,24 +84,10 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
     if let Goal::MaxBytes(limit) = settings.goal
         && bytes.len() as u64 <= limit
     {
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            0,
-            "Kept: the source fits already.",
-            vec![],
-        ));
+        return Ok(keep(bytes, probe, settings, 0, "Kept: the source fits already.", vec![]));
     }
     let Some(made) = made else {
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            0,
-            "Kept: its pixels cannot be packed better.",
-            vec![],
-        ));
+        return Ok(keep(bytes, probe, settings, 0, "Kept: its pixels cannot be packed better.", vec![]));
     };
     let most = bytes.len() as f64 * (1.0 - WORTHWHILE);
     if made.choice.encoded.bytes.len() as f64 > most {
@@ -139,11 +108,7 @@ fn replace(probe: &Probe, format: Format, made: Made) -> Compressed<'static> {
     Compressed {
         bytes: Cow::Owned(made.choice.encoded.bytes),
         source: facts(probe),
-        output: Facts {
-            format,
-            width: made.size.0,
-            height: made.size.1,
-        },
+        output: Facts { format, width: made.size.0, height: made.size.1 },
         outcome: Outcome::Compressed,
         receipt: made.choice.receipt,
         warnings: made.choice.encoded.warnings,
@@ -176,21 +141,11 @@ fn keep<'a>(
         source: facts(probe),
         output: facts(probe),
         outcome: Outcome::KeptOriginal,
-        receipt: Receipt {
-            quality: None,
-            score: None,
-            target_met,
-            encodes_tried,
-            decision,
-        },
+        receipt: Receipt { quality: None, score: None, target_met, encodes_tried, decision },
         warnings,
     }
 }
 
 fn facts(probe: &Probe) -> Facts {
-    Facts {
-        format: probe.format,
-        width: probe.width,
-        height: probe.height,
-    }
+    Facts { format: probe.format, width: probe.width, height: probe.height }
 }

@@ -32,6 +32,8 @@ pub(super) struct PngEncoder<'a> {
     extra: Vec<([u8; 4], Vec<u8>)>,
     /// The source, when its samples are still the ones wanted: it may hold 16 bits, which `pixels` does not.
     original: Option<Original<'a>>,
+    /// The first step whose palette does not show, as far as is known.
+    least: usize,
     /// Files made so far, by step: a search comes back to its best one.
     made: Vec<(usize, Encoded)>,
 }
@@ -45,12 +47,7 @@ pub(super) struct Original<'a> {
 
 impl<'a> PngEncoder<'a> {
     pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PngEncoder<'a> {
-        PngEncoder {
-            pixels,
-            extra,
-            original,
-            made: Vec::new(),
-        }
+        PngEncoder { pixels, extra, original, least: 0, made: Vec::new() }
     }
 
     /// The same eight-bit pixels, packed.
@@ -60,23 +57,15 @@ impl<'a> PngEncoder<'a> {
 
     fn colour(&self) -> ColorType {
         match self.pixels.layout {
-            Layout::Grey => ColorType::Grayscale {
-                transparent_shade: None,
-            },
+            Layout::Grey => ColorType::Grayscale { transparent_shade: None },
             Layout::GreyAlpha => ColorType::GrayscaleAlpha,
-            Layout::Rgb => ColorType::RGB {
-                transparent_color: None,
-            },
+            Layout::Rgb => ColorType::RGB { transparent_color: None },
             Layout::Rgba => ColorType::RGBA,
         }
     }
 
     fn indexed(&self, indexed: Indexed) -> Result<Vec<u8>, Error> {
-        let palette = indexed
-            .palette
-            .iter()
-            .map(|&[r, g, b, a]| RGBA8 { r, g, b, a })
-            .collect();
+        let palette = indexed.palette.iter().map(|&[r, g, b, a]| RGBA8 { r, g, b, a }).collect();
         self.write(ColorType::Indexed { palette }, indexed.indices, QUICK)
     }
 
@@ -114,31 +103,28 @@ impl<'a> PngEncoder<'a> {
         let is_unneeded = |chunk: &chunks::Chunk| {
             // Bit 5 of the first letter: an ancillary chunk.
             let is_ancillary = chunk.name[0] & 0x20 != 0;
-            is_ancillary && &chunk.name != b"tRNS" && !COLOUR_CHUNKS.contains(&chunk.name)
+            let is_wanted = &chunk.name == b"tRNS" || COLOUR_CHUNKS.contains(&chunk.name);
+            is_ancillary && !(is_wanted && chunks::is_intact(original.bytes, chunk))
         };
         let bare = chunks::rewrite(original.bytes, &list, is_unneeded, &extra);
         let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
         keep.extend(COLOUR_CHUNKS);
-        let options = Options {
-            strip: StripChunks::Keep(keep),
-            ..self.options(effort)
-        };
+        let options = Options { strip: StripChunks::Keep(keep), ..self.options(effort) };
         oxipng::optimize_from_memory(&bare, &options).map_err(Error::failed)
     }
 
     fn unchanged(&self, effort: u8) -> Result<Encoded, Error> {
-        Ok(Encoded {
-            bytes: self.repacked(effort)?,
-            quality: None,
-            warnings: Vec::new(),
-        })
+        Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
     }
 
     /// A palette of the step's size, or of the next larger one that does not show.
-    fn reduced(&self, step: usize, quality: u8) -> Result<Encoded, Error> {
-        for (colours, least) in COLOURS.into_iter().zip(STEPS).skip(step) {
+    fn reduced(&mut self, step: usize) -> Result<Encoded, Error> {
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step) {
             let lossy = match palette::quantise(&self.pixels, colours)? {
-                palette::Outcome::Poor => continue,
+                palette::Outcome::Poor => {
+                    self.least = step + 1;
+                    continue;
+                }
                 palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
                 // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
                 palette::Outcome::Exact => self.packed(QUICK)?,
@@ -149,11 +135,7 @@ impl<'a> PngEncoder<'a> {
                     return Ok(unchanged);
                 }
             }
-            return Ok(Encoded {
-                bytes: lossy,
-                quality: Some(quality.max(least)),
-                warnings: Vec::new(),
-            });
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
         }
         self.unchanged(QUICK)
     }
@@ -186,17 +168,22 @@ impl Encoder for PngEncoder<'_> {
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let step = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
-        if let Some((_, encoded)) = self.made.iter().find(|(made, _)| *made == step) {
-            return Ok(encoded.clone());
-        }
-        let encoded = if step < COLOURS.len() {
-            self.reduced(step, quality)?
-        } else {
-            self.unchanged(QUICK)?
+        let asked = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
+        let step = asked.max(self.least);
+        let encoded = match self.made.iter().find(|(made, _)| *made == step) {
+            Some((_, encoded)) => encoded.clone(),
+            None => {
+                let encoded = if step < COLOURS.len() { self.reduced(step)? } else { self.unchanged(QUICK)? };
+                // Steps found to show on the way stand for the one that was written.
+                self.made.push((step.max(self.least), encoded.clone()));
+                encoded
+            }
         };
-        self.made.push((step, encoded.clone()));
-        Ok(encoded)
+        Ok(Encoded {
+            // Between two steps, the caller's own number stays.
+            quality: encoded.quality.map(|used| used.max(quality)),
+            ..encoded
+        })
     }
 
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {

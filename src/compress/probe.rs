@@ -31,11 +31,7 @@ impl Probe {
 
     /// Width and height as displayed, after the orientation is applied.
     pub fn displayed(&self) -> (u32, u32) {
-        if self.orientation >= 5 {
-            (self.height, self.width)
-        } else {
-            (self.width, self.height)
-        }
+        if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
     }
 }
 
@@ -85,18 +81,9 @@ fn jpeg(bytes: &[u8]) -> Result<Probe, Error> {
 pub(super) fn from_jpeg(error: jpeg::Error) -> Error {
     match error {
         jpeg::Error::Corrupt(reason) => Error::Corrupt(reason),
-        jpeg::Error::TooManyPixels {
-            width,
-            height,
-            max_pixels,
-            max_side,
-        } => Error::TooManyPixels {
-            width,
-            height,
-            frames: 1,
-            max_pixels,
-            max_side,
-        },
+        jpeg::Error::TooManyPixels { width, height, max_pixels, max_side } => {
+            Error::TooManyPixels { width, height, frames: 1, max_pixels, max_side }
+        }
         other => Error::unsupported_because("Such JPEG", other),
     }
 }

@@ -38,12 +38,8 @@ pub(super) fn resize(pixels: &Pixels, (width, height): (u32, u32)) -> Result<Pix
     };
     let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(Error::failed)?;
     let mut target = Image::new(width, height, kind);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(true);
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(Error::failed)?;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true);
+    Resizer::new().resize(&source, &mut target, &options).map_err(Error::failed)?;
     Pixels::new(width, height, pixels.layout, target.into_vec())
 }
 
@@ -65,9 +61,7 @@ mod tests {
     #[test]
     fn colour_under_full_transparency_does_not_bleed() {
         // Left half opaque white, right half transparent black.
-        let data: Vec<u8> = (0..64 * 64)
-            .flat_map(|at| if at % 64 < 32 { [255; 4] } else { [0; 4] })
-            .collect();
+        let data: Vec<u8> = (0..64 * 64).flat_map(|at| if at % 64 < 32 { [255; 4] } else { [0; 4] }).collect();
         let pixels = Pixels::new(64, 64, Layout::Rgba, data).unwrap();
         let small = resize(&pixels, (16, 16)).unwrap();
         for pixel in small.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {

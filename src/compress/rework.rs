@@ -19,7 +19,7 @@ pub(super) fn rework(
     settings: &Settings,
     limits: &Limits,
 ) -> Result<Made, Error> {
-    let own_quality = own_quality(bytes, probe, limits)?;
+    let own_quality = decode::guarded(|| own_quality(bytes, probe, limits))?;
     let decoded = decode::decode(bytes, probe)?;
     let mut warnings = Vec::new();
     let mut pixels = decoded.pixels;
@@ -67,10 +67,7 @@ pub(super) fn rework(
         other => return Err(Error::unsupported(other)),
     };
     choice.encoded.warnings.extend(warnings);
-    Ok(Made {
-        choice,
-        size: (pixels.width, pixels.height),
-    })
+    Ok(Made { choice, size: (pixels.width, pixels.height) })
 }
 
 fn finish(

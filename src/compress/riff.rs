@@ -44,10 +44,7 @@ fn inside(bytes: &[u8], range: Range<usize>) -> Result<Vec<Chunk>, Error> {
             return Err(cut());
         }
         let end = (data_end + length % 2).min(range.end);
-        found.push(Chunk {
-            name,
-            data: at + 8..data_end,
-        });
+        found.push(Chunk { name, data: at + 8..data_end });
         at = end;
     }
     Ok(found)
@@ -92,19 +89,9 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
         if (image.width, image.height) != (width, height) {
             return Err(Error::corrupt("the WebP contradicts itself about its size"));
         }
-        return Ok(Header {
-            has_alpha: has_alpha || image.has_alpha,
-            ..image
-        });
+        return Ok(Header { has_alpha: has_alpha || image.has_alpha, ..image });
     }
-    let mut header = Header {
-        width,
-        height,
-        frames: 0,
-        is_animated: true,
-        has_alpha,
-        is_lossless: true,
-    };
+    let mut header = Header { width, height, frames: 0, is_animated: true, has_alpha, is_lossless: true };
     for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {
         let parts = inside(bytes, (frame.data.start + 16).min(frame.data.end)..frame.data.end)?;
         let image = still(bytes, &parts)?.ok_or_else(damaged)?;
@@ -123,16 +110,9 @@ fn still(bytes: &[u8], chunks: &[Chunk]) -> Result<Option<Header>, Error> {
         return Ok(None);
     };
     let data = &bytes[image.data.clone()];
-    let header = if &image.name == b"VP8 " {
-        lossy(data)
-    } else {
-        lossless(data)
-    };
+    let header = if &image.name == b"VP8 " { lossy(data) } else { lossless(data) };
     let has_alpha = chunks.iter().any(|chunk| &chunk.name == b"ALPH");
-    Ok(header.map(|header| Header {
-        has_alpha: has_alpha || header.has_alpha,
-        ..header
-    }))
+    Ok(header.map(|header| Header { has_alpha: has_alpha || header.has_alpha, ..header }))
 }
 
 /// RFC 6386, 9.1: a key frame's tag, start code, dimensions; the first partition must fit.
@@ -174,10 +154,7 @@ fn lossless(data: &[u8]) -> Option<Header> {
 
 /// The data of the first chunk with this name.
 pub(super) fn data<'a>(bytes: &'a [u8], chunks: &[Chunk], name: &[u8; 4]) -> Option<&'a [u8]> {
-    chunks
-        .iter()
-        .find(|chunk| &chunk.name == name)
-        .map(|chunk| &bytes[chunk.data.clone()])
+    chunks.iter().find(|chunk| &chunk.name == name).map(|chunk| &bytes[chunk.data.clone()])
 }
 
 /// The TIFF part of the EXIF chunk; some writers put JPEG's prefix before it.

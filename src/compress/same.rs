@@ -23,10 +23,7 @@ pub(super) fn same(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Li
 }
 
 fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Made, Error> {
-    let options = jpeg::Options {
-        progressive: false,
-        keep_copyright: settings.keep_copyright,
-    };
+    let options = jpeg::Options { progressive: false, keep_copyright: settings.keep_copyright };
     let choice = match in_the_dct_domain(bytes, probe, settings, options, limits) {
         Ok(choice) => choice?,
         Err(jpeg::Error::Unsupported(reason)) => {
@@ -38,10 +35,7 @@ fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Re
         }
         Err(error) => return Err(from_jpeg(error)),
     };
-    Ok(Made {
-        choice,
-        size: (probe.width, probe.height),
-    })
+    Ok(Made { choice, size: (probe.width, probe.height) })
 }
 
 /// The outer error is the requantiser's refusal of the source.
@@ -56,11 +50,7 @@ fn in_the_dct_domain(
         // One streaming pass: no coefficients are held.
         let encoded = jpeg::requantise(bytes, quality, &options, &limits.for_jpeg())?;
         return Ok(Ok(Choice {
-            encoded: Encoded {
-                bytes: encoded.bytes,
-                quality: Some(quality),
-                warnings: encoded.warnings,
-            },
+            encoded: Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings },
             receipt: Receipt {
                 quality: Some(quality),
                 score: None,
@@ -71,9 +61,7 @@ fn in_the_dct_domain(
         }));
     }
     let mut encoder = JpegEncoder::over_source(bytes, options, &limits.for_jpeg())?;
-    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
-        Ok(decode::decode(bytes, probe)?.pixels)
-    }))
+    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(decode::decode(bytes, probe)?.pixels)))
 }
 
 /// For kinds of JPEG the requantiser does not know but the pixel decoder does.
@@ -86,13 +74,8 @@ fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Lim
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
     let master = jpeg_out::master(&pixels, 0, credit.as_deref())?;
     let mut encoder = JpegEncoder::over_master(&master, &limits.for_jpeg())?;
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
-        Ok(pixels.clone())
-    })?;
-    Ok(Made {
-        choice,
-        size: probe.displayed(),
-    })
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
+    Ok(Made { choice, size: probe.displayed() })
 }
 
 fn png(bytes: &[u8], probe: &Probe, settings: &Settings) -> Result<Made, Error> {
@@ -104,30 +87,21 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings) -> Result<Made, Error> 
     let mut extra: Vec<_> = match &decoded.icc {
         // A grey profile cannot describe a palette: its effect goes into the samples.
         Some(icc) if has_grey_profile && colour::to_srgb(&mut pixels, icc) => Vec::new(),
-        _ => COLOUR_CHUNKS
-            .iter()
-            .filter_map(|name| Some((*name, chunks::data(bytes, &list, name)?.to_vec())))
-            .collect(),
+        _ => {
+            COLOUR_CHUNKS.iter().filter_map(|name| Some((*name, chunks::data(bytes, &list, name)?.to_vec()))).collect()
+        }
     };
     let source_exif = decoded.exif.as_deref();
     if let Some(credit) = exif::minimal(source_exif, 1, settings.keep_copyright) {
         extra.push((*b"eXIf", credit));
     }
-    let original = Original {
-        bytes,
-        exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright),
-    };
+    let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
     let size = (pixels.width, pixels.height);
     let mut encoder = PngEncoder::new(pixels.clone(), extra, Some(original));
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
-        Ok(pixels.clone())
-    })?;
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
     // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
     let is_upright = choice.encoded.quality.is_some();
-    Ok(Made {
-        choice,
-        size: if is_upright { size } else { (probe.width, probe.height) },
-    })
+    Ok(Made { choice, size: if is_upright { size } else { (probe.width, probe.height) } })
 }
 
 fn webp(bytes: &[u8], probe: &Probe, settings: &Settings) -> Result<Option<Made>, Error> {
@@ -141,11 +115,6 @@ fn webp(bytes: &[u8], probe: &Probe, settings: &Settings) -> Result<Option<Made>
     let pixels = decoded.pixels;
     let own_quality = riff::data(bytes, &list, b"VP8 ").and_then(vp8::quality).unwrap_or(100);
     let mut encoder = WebpEncoder::new(&pixels, decoded.icc, credit, own_quality)?;
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
-        Ok(pixels.clone())
-    })?;
-    Ok(Some(Made {
-        choice,
-        size: (pixels.width, pixels.height),
-    }))
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
+    Ok(Some(Made { choice, size: (pixels.width, pixels.height) }))
 }

@@ -44,11 +44,7 @@ impl Judge {
                 Ok((tile, reference))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Judge {
-            width: reference.width,
-            height: reference.height,
-            tiles,
-        })
+        Ok(Judge { width: reference.width, height: reference.height, tiles })
     }
 
     /// The score of an encoded file, at most 100. Tiles count alike.
@@ -71,12 +67,7 @@ impl Judge {
 
 fn tiles(width: u32, height: u32) -> Vec<Tile> {
     if u64::from(width) * u64::from(height) <= WHOLE {
-        return vec![Tile {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        }];
+        return vec![Tile { left: 0, top: 0, width, height }];
     }
     let (tile_width, tile_height) = (TILE.min(width), TILE.min(height));
     let start =

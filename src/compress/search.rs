@@ -36,10 +36,7 @@ pub(super) fn reach(
             at_quality(
                 encoder,
                 quality,
-                format!(
-                    "Encoded at quality {quality}, {:.0} % of the source's {own}.",
-                    share * 100.0
-                ),
+                format!("Encoded at quality {quality}, {:.0} % of the source's {own}.", share * 100.0),
             )
         }
         Goal::TargetRatio(share) => {
@@ -99,10 +96,7 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
             guesses += 1;
             at = if guesses <= GUESSES {
                 let aim = interpolate(under, over, (limit.max(1) as f64).ln());
-                steps
-                    .partition_point(|quality| f64::from(*quality) <= aim)
-                    .saturating_sub(1)
-                    .clamp(fits, exceeds - 1)
+                steps.partition_point(|quality| f64::from(*quality) <= aim).saturating_sub(1).clamp(fits, exceeds - 1)
             } else {
                 fits + (exceeds - fits) / 2
             };
@@ -192,21 +186,10 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, reference: &Pixels) -> R
 fn searched(encoder: &dyn Encoder) -> Vec<u8> {
     let all = encoder.qualities();
     // The last one at or below the floor stands for the floor.
-    let start = all
-        .partition_point(|quality| *quality <= QUALITY_FLOOR)
-        .saturating_sub(1);
+    let start = all.partition_point(|quality| *quality <= QUALITY_FLOOR).saturating_sub(1);
     all[start..].to_vec()
 }
 
 fn choice(encoded: Encoded, score: Option<f64>, target_met: bool, encodes_tried: u32, decision: String) -> Choice {
-    Choice {
-        receipt: Receipt {
-            quality: encoded.quality,
-            score,
-            target_met,
-            encodes_tried,
-            decision,
-        },
-        encoded,
-    }
+    Choice { receipt: Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision }, encoded }
 }

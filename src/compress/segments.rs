@@ -7,10 +7,7 @@ use std::ops::Range;
 const EXIF: &[u8] = b"Exif\0\0";
 const ICC: &[u8] = b"ICC_PROFILE\0";
 /// Adobe's identifiers for the main XMP packet and its continuation.
-const XMP: [&[u8]; 2] = [
-    b"http://ns.adobe.com/xap/1.0/\0",
-    b"http://ns.adobe.com/xmp/extension/\0",
-];
+const XMP: [&[u8]; 2] = [b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"];
 
 /// One segment: its marker byte, and where its payload lies.
 pub(super) struct Segment {
@@ -38,10 +35,7 @@ pub(super) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment> {
         if length < 2 || end > bytes.len() {
             return None;
         }
-        let segment = Segment {
-            marker,
-            payload: at + 4..end,
-        };
+        let segment = Segment { marker, payload: at + 4..end };
         at = end;
         Some(segment)
     })
@@ -83,11 +77,8 @@ pub(super) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
         .collect();
     parts.sort_by_key(|(number, _, _)| *number);
     let count = usize::from(parts.first()?.1);
-    let is_complete = parts.len() == count
-        && parts
-            .iter()
-            .enumerate()
-            .all(|(at, (number, _, _))| usize::from(*number) == at + 1);
+    let is_complete =
+        parts.len() == count && parts.iter().enumerate().all(|(at, (number, _, _))| usize::from(*number) == at + 1);
     is_complete.then(|| parts.iter().flat_map(|(_, _, data)| *data).copied().collect())
 }
 

@@ -78,9 +78,7 @@ impl Settings {
         if let Some(format) = self.format
             && !format.is_writable()
         {
-            problems.push(format!(
-                "output format {format} is not available; choose JPEG, PNG or WEBP"
-            ));
+            problems.push(format!("output format {format} is not available; choose JPEG, PNG or WEBP"));
         }
         if self.max_width == Some(0) {
             problems.push("maxWidth must be at least 1".to_owned());
@@ -119,10 +117,7 @@ mod tests {
             Goal::MinScore(-1.0),
             Goal::Quality(101),
         ] {
-            let settings = Settings {
-                goal,
-                ..Settings::default()
-            };
+            let settings = Settings { goal, ..Settings::default() };
             assert!(settings.check().is_err(), "{goal:?}");
         }
     }
@@ -137,11 +132,7 @@ mod tests {
             Goal::MinScore(70.0),
             Goal::Lossless,
         ] {
-            let settings = Settings {
-                goal,
-                format: Some(Format::Webp),
-                ..Settings::default()
-            };
+            let settings = Settings { goal, format: Some(Format::Webp), ..Settings::default() };
             let json = serde_json::to_string(&settings).unwrap();
             assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
         }

@@ -41,28 +41,18 @@ fn signature(bytes: &[u8]) -> Option<Format> {
     {
         return Some(Format::Bmp);
     }
-    brands(bytes)
-        .any(|brand| matches!(brand, b"avif" | b"avis"))
-        .then_some(Format::Avif)
+    brands(bytes).any(|brand| matches!(brand, b"avif" | b"avis")).then_some(Format::Avif)
 }
 
 /// The major and compatible brands of an ISO base media file (`ftyp`), none for anything else.
 fn brands(bytes: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
-    let size = bytes.first_chunk::<4>().map_or(0, |size| {
-        usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX)
-    });
+    let size =
+        bytes.first_chunk::<4>().map_or(0, |size| usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX));
     let is_ftyp = bytes.get(4..8) == Some(b"ftyp");
-    let list = if is_ftyp {
-        bytes.get(8..size.min(256).min(bytes.len()))
-    } else {
-        None
-    };
+    let list = if is_ftyp { bytes.get(8..size.min(256).min(bytes.len())) } else { None };
     let (chunks, _) = list.unwrap_or_default().as_chunks::<4>();
     // The second word is the minor version, not a brand.
-    chunks
-        .iter()
-        .enumerate()
-        .filter_map(|(at, brand)| (at != 1).then_some(brand))
+    chunks.iter().enumerate().filter_map(|(at, brand)| (at != 1).then_some(brand))
 }
 
 /// Images and documents people put into catalogues that we do not read, by name.
@@ -82,12 +72,7 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
         return Some(name);
     }
     brands(bytes)
-        .any(|brand| {
-            matches!(
-                brand,
-                b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1"
-            )
-        })
+        .any(|brand| matches!(brand, b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1"))
         .then_some("HEIC")
 }
 
@@ -106,19 +91,10 @@ fn text_kind(bytes: &[u8]) -> Error {
     }
     let at = |needle: &[u8]| memchr::memmem::find(&text, needle);
     let svg = at(b"<svg").or_else(|| at(b"<!doctype svg"));
-    let page = [
-        &b"<!doctype html"[..],
-        b"<html",
-        b"<head",
-        b"<body",
-        b"<script",
-        b"<title",
-        b"<meta",
-        b"<div",
-    ]
-    .iter()
-    .filter_map(|tag| at(tag))
-    .min();
+    let page = [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<title", b"<meta", b"<div"]
+        .iter()
+        .filter_map(|tag| at(tag))
+        .min();
     match (svg, page) {
         (Some(svg), Some(page)) if page < svg => Error::HtmlPage,
         (Some(_), _) => Error::unsupported("SVG"),
@@ -154,14 +130,8 @@ mod tests {
     fn what_is_not_accepted_is_named() {
         assert_eq!(sniff(b"%PDF-1.7\n"), unsupported("PDF"));
         assert_eq!(sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), unsupported("HEIC"));
-        assert_eq!(
-            sniff(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
-            unsupported("SVG")
-        );
-        assert_eq!(
-            sniff(b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<SVG>"),
-            unsupported("SVG")
-        );
+        assert_eq!(sniff(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), unsupported("SVG"));
+        assert_eq!(sniff(b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<SVG>"), unsupported("SVG"));
     }
 
     #[test]

@@ -8,10 +8,7 @@
 /// 2 q − 1 above. Its segments scatter around that in log c, so their mean is taken there.
 pub(super) fn quality(frame: &[u8]) -> Option<u8> {
     let indices = quantisers(frame.get(10..)?)?;
-    let log_cube_root: f64 = indices
-        .iter()
-        .map(|index| (1.0 - f64::from(*index).min(126.0) / 127.0).ln())
-        .sum();
+    let log_cube_root: f64 = indices.iter().map(|index| (1.0 - f64::from(*index).min(126.0) / 127.0).ln()).sum();
     let c = (3.0 * log_cube_root / indices.len() as f64).exp();
     let quality = if c < 0.5 { c * 1.5 } else { (c + 1.0) / 2.0 };
     Some((quality * 100.0).round().clamp(1.0, 100.0) as u8)
@@ -72,12 +69,7 @@ impl<'a> BoolReader<'a> {
             [a, b, rest @ ..] => (u32::from(*a) << 8 | u32::from(*b), rest),
             _ => (0, &[][..]),
         };
-        BoolReader {
-            data: rest,
-            value: first,
-            range: 255,
-            shifted: 0,
-        }
+        BoolReader { data: rest, value: first, range: 255, shifted: 0 }
     }
 
     /// One bit of even odds; `None` when the data has ended.
@@ -130,9 +122,7 @@ mod tests {
     #[test]
     fn the_quality_libwebp_was_given_is_found_again() {
         let side = 96;
-        let rgb: Vec<u8> = (0..side * side * 3)
-            .map(|at| ((at / 3 % side * 5) ^ (at / 3 / side * 3)) as u8)
-            .collect();
+        let rgb: Vec<u8> = (0..side * side * 3).map(|at| ((at / 3 % side * 5) ^ (at / 3 / side * 3)) as u8).collect();
         for quality in [20, 50, 75, 90] {
             let webp = webp::Encoder::from_rgb(&rgb, side as u32, side as u32).encode(quality as f32);
             let found = super::quality(&webp[20..]).unwrap();

@@ -37,18 +37,8 @@ impl WebpEncoder {
                 "a WebP has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight"
             )));
         }
-        let layout = if pixels.is_translucent() {
-            Layout::Rgba
-        } else {
-            Layout::Rgb
-        };
-        Ok(WebpEncoder {
-            pixels: pixels.to_layout(layout),
-            icc,
-            exif,
-            own_quality,
-            made: BTreeMap::new(),
-        })
+        let layout = if pixels.is_translucent() { Layout::Rgba } else { Layout::Rgb };
+        Ok(WebpEncoder { pixels: pixels.to_layout(layout), icc, exif, own_quality, made: BTreeMap::new() })
     }
 
     fn write(&self, config: &WebPConfig) -> Result<Vec<u8>, Error> {
@@ -85,11 +75,7 @@ impl Encoder for WebpEncoder {
                 bytes
             }
         };
-        Ok(Encoded {
-            bytes,
-            quality: Some(quality),
-            warnings: Vec::new(),
-        })
+        Ok(Encoded { bytes, quality: Some(quality), warnings: Vec::new() })
     }
 
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
@@ -101,10 +87,6 @@ impl Encoder for WebpEncoder {
         config.lossless = 1;
         // Colour under full transparency counts as pixels too.
         config.exact = 1;
-        Ok(Some(Encoded {
-            bytes: self.write(&config)?,
-            quality: None,
-            warnings: Vec::new(),
-        }))
+        Ok(Some(Encoded { bytes: self.write(&config)?, quality: None, warnings: Vec::new() }))
     }
 }

@@ -29,10 +29,7 @@ impl CsvIssue {
     /// Stores the issues of a new request.
     pub async fn insert(conn: &mut Connection, issues: &[Self]) -> QueryResult<()> {
         for chunk in issues.chunks(ROWS_PER_INSERT) {
-            diesel::insert_into(csv_issues::table)
-                .values(chunk)
-                .execute(conn)
-                .await?;
+            diesel::insert_into(csv_issues::table).values(chunk).execute(conn).await?;
         }
         Ok(())
     }
@@ -45,11 +42,7 @@ impl CsvIssue {
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
         csv_issues::table
-            .filter(
-                csv_issues::request_id
-                    .eq(request_id)
-                    .and(csv_issues::position.gt(after.unwrap_or(-1))),
-            )
+            .filter(csv_issues::request_id.eq(request_id).and(csv_issues::position.gt(after.unwrap_or(-1))))
             .order(csv_issues::position)
             .limit(limit)
             .select(Self::as_select())

@@ -159,14 +159,12 @@ const NEXT_ATTEMPT_AT: &str = "CASE WHEN jobs.state = 'WAITING' THEN jobs.run_at
 /// `images` with the job of each, selected as [`ImageState`].
 macro_rules! states {
     () => {
-        images::table
-            .left_join(jobs::table.on(jobs::id.eq(images::id)))
-            .select((
-                Image::as_select(),
-                sql::<Text>(STATUS),
-                sql::<Nullable<diesel::sql_types::Timestamptz>>(NEXT_ATTEMPT_AT),
-                jobs::attempts.nullable(),
-            ))
+        images::table.left_join(jobs::table.on(jobs::id.eq(images::id))).select((
+            Image::as_select(),
+            sql::<Text>(STATUS),
+            sql::<Nullable<diesel::sql_types::Timestamptz>>(NEXT_ATTEMPT_AT),
+            jobs::attempts.nullable(),
+        ))
     };
 }
 
@@ -204,10 +202,7 @@ impl Image {
         filter: &ImageFilter,
         page: &Page<i32>,
     ) -> QueryResult<Vec<ImageState>> {
-        let mut rows = states!()
-            .filter(images::request_id.eq(request_id))
-            .limit(page.limit)
-            .into_boxed();
+        let mut rows = states!().filter(images::request_id.eq(request_id)).limit(page.limit).into_boxed();
         if let Some(statuses) = &filter.statuses {
             let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
             rows = rows.filter(sql::<Text>(STATUS).eq_any(words));
@@ -221,11 +216,8 @@ impl Image {
         if let Some(before) = page.before {
             rows = rows.filter(images::position.lt(before));
         }
-        let rows = if page.backwards {
-            rows.order(images::position.desc())
-        } else {
-            rows.order(images::position.asc())
-        };
+        let rows =
+            if page.backwards { rows.order(images::position.desc()) } else { rows.order(images::position.asc()) };
         Ok(page.in_order(rows.load(conn).await?))
     }
 
@@ -237,12 +229,7 @@ impl Image {
         limit: i64,
     ) -> QueryResult<Vec<ImageState>> {
         states!()
-            .filter(
-                images::request_id
-                    .eq(request_id)
-                    .and(images::revision.gt(revision))
-                    .and(images::revision.gt(0)),
-            )
+            .filter(images::request_id.eq(request_id).and(images::revision.gt(revision)).and(images::revision.gt(0)))
             .order(images::revision)
             .limit(limit)
             .load(conn)

@@ -65,9 +65,7 @@ pub async fn connect(pool: &Pool) -> anyhow::Result<Object<AsyncPgConnection>> {
 /// Safe to call from several processes at once: an advisory lock lets one of them work while the others wait.
 /// Needs tokio's multi-threaded runtime.
 pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
-    let mut conn = AsyncPgConnection::establish(url)
-        .await
-        .context("connect to the database")?;
+    let mut conn = AsyncPgConnection::establish(url).await.context("connect to the database")?;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, "SELECT pg_advisory_lock(7364920153)")
         .await
         .context("wait for the migration lock")?;
@@ -81,9 +79,7 @@ pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
 
 /// Undoes every migration: all tables go, with all they hold.
 pub async fn revert_all(url: &str) -> anyhow::Result<Vec<String>> {
-    let conn = AsyncPgConnection::establish(url)
-        .await
-        .context("connect to the database")?;
+    let conn = AsyncPgConnection::establish(url).await.context("connect to the database")?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let reverted = harness
         .revert_all_migrations(MIGRATIONS)

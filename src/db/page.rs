@@ -16,12 +16,7 @@ pub struct Page<K> {
 impl<K> Page<K> {
     /// The first `limit` rows.
     pub fn first(limit: i64) -> Self {
-        Self {
-            after: None,
-            before: None,
-            limit,
-            backwards: false,
-        }
+        Self { after: None, before: None, limit, backwards: false }
     }
 
     /// Rows that were read from the end, in the list's order again.

@@ -120,11 +120,7 @@ impl Product {
         if let Some(before) = page.before {
             rows = rows.filter(row_number.lt(before));
         }
-        let rows = if page.backwards {
-            rows.order(row_number.desc())
-        } else {
-            rows.order(row_number.asc())
-        };
+        let rows = if page.backwards { rows.order(row_number.desc()) } else { rows.order(row_number.asc()) };
         Ok(page.in_order(rows.load(conn).await?))
     }
 
@@ -135,15 +131,10 @@ impl Product {
         after: Option<i32>,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
-        let places = product_images::table
-            .filter(product_images::image_id.eq(image_id))
-            .select(product_images::product_id);
+        let places =
+            product_images::table.filter(product_images::image_id.eq(image_id)).select(product_images::product_id);
         products::table
-            .filter(
-                products::id
-                    .eq_any(places)
-                    .and(products::row_number.gt(after.unwrap_or(-1))),
-            )
+            .filter(products::id.eq_any(places).and(products::row_number.gt(after.unwrap_or(-1))))
             .order(products::row_number)
             .limit(limit)
             .select(Self::as_select())
@@ -156,20 +147,12 @@ impl Product {
         let rows: Vec<(Uuid, i32, Uuid)> = product_images::table
             .filter(product_images::product_id.eq_any(product_ids))
             .order((product_images::product_id, product_images::position))
-            .select((
-                product_images::product_id,
-                product_images::position,
-                product_images::image_id,
-            ))
+            .select((product_images::product_id, product_images::position, product_images::image_id))
             .load(conn)
             .await?;
         Ok(rows
             .into_iter()
-            .map(|(product_id, position, image_id)| Placement {
-                product_id,
-                position,
-                image_id,
-            })
+            .map(|(product_id, position, image_id)| Placement { product_id, position, image_id })
             .collect())
     }
 

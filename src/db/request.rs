@@ -43,6 +43,7 @@ pub struct ProcessingRequest {
     pub cancel_requested_at: Option<DateTime<Utc>>,
     pub settings: serde_json::Value,
     pub webhook_url: Option<String>,
+    pub public_url: String,
     pub csv_byte_size: i64,
     pub csv_encoding: String,
     pub csv_delimiter: String,
@@ -72,6 +73,7 @@ pub struct NewProcessingRequest {
     pub label: Option<String>,
     pub settings: serde_json::Value,
     pub webhook_url: Option<String>,
+    pub public_url: String,
     pub csv_byte_size: i64,
     pub csv_encoding: String,
     pub csv_delimiter: String,
@@ -118,11 +120,7 @@ impl Progress {
     pub fn percent(&self) -> f64 {
         // A thousandth below: of a million images the last one still shows.
         let percent = 100.0 * f64::from(self.ended()) / f64::from(self.total.max(1));
-        if self.ended() == self.total {
-            100.0
-        } else {
-            percent.min(99.999)
-        }
+        if self.ended() == self.total { 100.0 } else { percent.min(99.999) }
     }
 
     /// Images nobody has started on.
@@ -141,12 +139,7 @@ pub struct RequestFilter {
 impl ProcessingRequest {
     /// The request with this id.
     pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
-        processing_requests::table
-            .find(id)
-            .select(Self::as_select())
-            .first(conn)
-            .await
-            .optional()
+        processing_requests::table.find(id).select(Self::as_select()).first(conn).await.optional()
     }
 
     /// The requests with these ids, in no particular order.
@@ -158,10 +151,7 @@ impl ProcessingRequest {
     /// A page of requests, the newest first. Keys are ids: UUIDv7 grow with time.
     pub async fn page(conn: &mut Connection, filter: &RequestFilter, page: &Page<Uuid>) -> QueryResult<Vec<Self>> {
         use processing_requests::{id, label, status};
-        let mut rows = processing_requests::table
-            .select(Self::as_select())
-            .limit(page.limit)
-            .into_boxed();
+        let mut rows = processing_requests::table.select(Self::as_select()).limit(page.limit).into_boxed();
         if let Some(statuses) = &filter.statuses {
             rows = rows.filter(status.eq_any(statuses.clone()));
         }
@@ -174,20 +164,13 @@ impl ProcessingRequest {
         if let Some(before) = page.before {
             rows = rows.filter(id.gt(before));
         }
-        let rows = if page.backwards {
-            rows.order(id.asc())
-        } else {
-            rows.order(id.desc())
-        };
+        let rows = if page.backwards { rows.order(id.asc()) } else { rows.order(id.desc()) };
         Ok(page.in_order(rows.load(conn).await?))
     }
 
     /// Stores a new request.
     pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
-        diesel::insert_into(processing_requests::table)
-            .values(new)
-            .execute(conn)
-            .await?;
+        diesel::insert_into(processing_requests::table).values(new).execute(conn).await?;
         Ok(())
     }
 
@@ -197,11 +180,7 @@ impl ProcessingRequest {
         let pending =
             processing_requests::table.filter(processing_requests::id.eq(id).and(status.eq(RequestStatus::Pending)));
         let started = diesel::update(pending)
-            .set((
-                status.eq(RequestStatus::Processing),
-                started_at.eq(diesel::dsl::now),
-                revision.eq(revision + 1),
-            ))
+            .set((status.eq(RequestStatus::Processing), started_at.eq(diesel::dsl::now), revision.eq(revision + 1)))
             .execute(conn)
             .await?;
         Ok(started > 0)
@@ -210,12 +189,8 @@ impl ProcessingRequest {
     /// Asks for a request to stop. Returns whether it was still running and had not been asked before.
     pub async fn request_cancel(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
         use processing_requests::{cancel_requested_at, finished_at, revision};
-        let running = processing_requests::table.filter(
-            processing_requests::id
-                .eq(id)
-                .and(finished_at.is_null())
-                .and(cancel_requested_at.is_null()),
-        );
+        let running = processing_requests::table
+            .filter(processing_requests::id.eq(id).and(finished_at.is_null()).and(cancel_requested_at.is_null()));
         let asked = diesel::update(running)
             .set((cancel_requested_at.eq(diesel::dsl::now), revision.eq(revision + 1)))
             .execute(conn)
@@ -227,20 +202,12 @@ impl ProcessingRequest {
     /// never wait for each other.
     pub async fn lock(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
-        rows.order(processing_requests::id)
-            .select(Self::as_select())
-            .for_no_key_update()
-            .load(conn)
-            .await
+        rows.order(processing_requests::id).select(Self::as_select()).for_no_key_update().load(conn).await
     }
 
     /// 1 − output ÷ input; 0 when there is no input.
     pub fn saved_ratio(&self) -> f64 {
-        if self.input_bytes == 0 {
-            0.0
-        } else {
-            1.0 - self.output_bytes as f64 / self.input_bytes as f64
-        }
+        if self.input_bytes == 0 { 0.0 } else { 1.0 - self.output_bytes as f64 / self.input_bytes as f64 }
     }
 
     /// How far these requests are, each read in one statement.

@@ -82,6 +82,7 @@ diesel::table! {
         cancel_requested_at -> Nullable<Timestamptz>,
         settings -> Jsonb,
         webhook_url -> Nullable<Text>,
+        public_url -> Text,
         csv_byte_size -> Int8,
         csv_encoding -> Text,
         csv_delimiter -> Text,

@@ -1,14 +1,20 @@
 //! Which Postgres this process works with: the one it was told of, or one it runs itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::spawn_blocking;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
 
 use super::local::{Durability, LocalPostgres};
 
 /// The database of the managed server.
 const DATABASE: &str = "halftone";
+
+/// How long a server may take to answer the first time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A database that can be connected to.
 pub struct Database {
@@ -20,17 +26,12 @@ impl Database {
     /// The server at `url`; without one, a managed server whose files are in `data_dir`, started or joined.
     pub async fn open(url: Option<&str>, data_dir: PathBuf) -> anyhow::Result<Self> {
         if let Some(url) = url {
-            return Ok(Self {
-                url: url.to_owned(),
-                local: None,
-            });
+            reach(url).await?;
+            return Ok(Self { url: url.to_owned(), local: None });
         }
         let start = move || LocalPostgres::start(&data_dir.join("postgres"), Durability::Full);
         let local = spawn_blocking(start).await.context("start the managed Postgres")??;
-        Ok(Self {
-            url: local.url(DATABASE),
-            local: Some(local),
-        })
+        Ok(Self { url: local.url(DATABASE), local: Some(local) })
     }
 
     /// How to connect.
@@ -41,10 +42,24 @@ impl Database {
     /// Stops a server this process runs, unless another process uses it too.
     pub async fn stop(self) -> anyhow::Result<()> {
         match self.local {
-            Some(local) => Ok(spawn_blocking(|| local.stop())
-                .await
-                .context("stop the managed Postgres")??),
+            Some(local) => Ok(spawn_blocking(|| local.stop()).await.context("stop the managed Postgres")??),
             None => Ok(()),
         }
     }
+}
+
+/// Connects once, to say at once and in full what is wrong with an address. The URL holds a password: it is not repeated.
+async fn reach(url: &str) -> anyhow::Result<()> {
+    let config: tokio_postgres::Config = url.parse().context("read DATABASE_URL")?;
+    if config.get_ssl_mode() == SslMode::Require {
+        anyhow::bail!(
+            "DATABASE_URL asks for TLS (sslmode=require), which Halftone cannot speak to Postgres; use a private network or a tunnel"
+        );
+    }
+    let connected = tokio::time::timeout(PATIENCE, config.connect(NoTls)).await;
+    let connected =
+        connected.with_context(|| format!("the database of DATABASE_URL did not answer within {PATIENCE:?}"))?;
+    // Dropping the connection closes it.
+    let (_client, _connection) = connected.context("connect to the database of DATABASE_URL")?;
+    Ok(())
 }

@@ -103,10 +103,7 @@ pub async fn images(conn: &mut Connection, settlements: &[Settlement]) -> QueryR
 /// Gives requests whose images changed without ending, such as by waiting for another attempt, a new revision.
 pub async fn touch(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<()> {
     use super::schema::processing_requests::{id, revision, table};
-    diesel::update(table.filter(id.eq_any(request_ids)))
-        .set(revision.eq(revision + 1))
-        .execute(conn)
-        .await?;
+    diesel::update(table.filter(id.eq_any(request_ids))).set(revision.eq(revision + 1)).execute(conn).await?;
     Ok(())
 }
 

@@ -48,12 +48,7 @@ impl WebhookDelivery {
     pub async fn insert(conn: &mut Connection, id: Uuid, request_id: Uuid, url: &str, body: &str) -> QueryResult<()> {
         use webhook_deliveries as table;
         diesel::insert_into(table::table)
-            .values((
-                table::id.eq(id),
-                table::request_id.eq(request_id),
-                table::url.eq(url),
-                table::body.eq(body),
-            ))
+            .values((table::id.eq(id), table::request_id.eq(request_id), table::url.eq(url), table::body.eq(body)))
             .execute(conn)
             .await?;
         Ok(())
@@ -61,12 +56,7 @@ impl WebhookDelivery {
 
     /// The delivery with this id.
     pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
-        webhook_deliveries::table
-            .find(id)
-            .select(Self::as_select())
-            .first(conn)
-            .await
-            .optional()
+        webhook_deliveries::table.find(id).select(Self::as_select()).first(conn).await.optional()
     }
 
     /// The delivery of this request.

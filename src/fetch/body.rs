@@ -26,9 +26,7 @@ pub(super) async fn read(
     clock: &mut Clock,
 ) -> Result<(Vec<u8>, Reservation), Error> {
     check_encoding(&response)?;
-    let too_many = || Error::TooManyBytes {
-        limit: limits.max_bytes,
-    };
+    let too_many = || Error::TooManyBytes { limit: limits.max_bytes };
     let expected = response.content_length();
     if expected.is_some_and(|length| length > limits.max_bytes) {
         return Err(too_many());
@@ -42,9 +40,7 @@ pub(super) async fn read(
     let started = Instant::now();
     loop {
         // The moment the average rate falls below the minimum if nothing more arrives.
-        let allowed = limits
-            .rate_grace
-            .saturating_add(earned(bytes.len(), limits.min_bytes_per_second));
+        let allowed = limits.rate_grace.saturating_add(earned(bytes.len(), limits.min_bytes_per_second));
         let patience = allowed.saturating_sub(started.elapsed());
         let chunk = clock.run(Stage::Body, patience, response.chunk()).await;
         let chunk = match chunk {
@@ -54,13 +50,8 @@ pub(super) async fn read(
                 let source = Some(error.without_url().into());
                 return Err(Error::ConnectionLost { source });
             }
-            Err(Error::Timeout {
-                during: Stage::Body, ..
-            }) => {
-                return Err(Error::Timeout {
-                    during: Stage::Body,
-                    after: started.elapsed(),
-                });
+            Err(Error::Timeout { during: Stage::Body, .. }) => {
+                return Err(Error::Timeout { during: Stage::Body, after: started.elapsed() });
             }
             Err(expired) => return Err(expired),
         };
@@ -96,9 +87,7 @@ fn check_encoding(response: &Response) -> Result<(), Error> {
         let encoding = String::from_utf8_lossy(value.as_bytes());
         let encoding = encoding.trim();
         if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            return Err(Error::ContentEncoding {
-                encoding: encoding.chars().take(32).collect(),
-            });
+            return Err(Error::ContentEncoding { encoding: encoding.chars().take(32).collect() });
         }
     }
     Ok(())

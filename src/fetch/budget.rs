@@ -25,10 +25,7 @@ impl Budget {
     pub(super) fn new(bytes: u64) -> Budget {
         let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let total_kib = u32::try_from(bytes / KIB).unwrap_or(u32::MAX).clamp(1, most);
-        Budget {
-            free: Arc::new(Semaphore::new(total_kib as usize)),
-            total_kib,
-        }
+        Budget { free: Arc::new(Semaphore::new(total_kib as usize)), total_kib }
     }
 
     /// Waits until `bytes` are free and takes them. More than the whole budget takes the whole budget: such a download runs
@@ -67,10 +64,7 @@ mod tests {
         let mut first = budget.reserve(80 * KIB).await;
         assert!(budget.reserve(30 * KIB).now_or_never().is_none());
         first.shrink(69 * KIB + 1);
-        let second = budget
-            .reserve(30 * KIB)
-            .now_or_never()
-            .expect("70 KiB are held, 30 are free");
+        let second = budget.reserve(30 * KIB).now_or_never().expect("70 KiB are held, 30 are free");
         drop((first, second));
         assert_eq!(budget.free.available_permits(), 100);
     }

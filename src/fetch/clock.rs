@@ -15,10 +15,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(total: Duration) -> Clock {
-        Clock {
-            total,
-            spent: Duration::ZERO,
-        }
+        Clock { total, spent: Duration::ZERO }
     }
 
     /// Runs `work` for at most `limit`, and for no longer than is left of the total.
@@ -35,14 +32,8 @@ impl Clock {
         let done = timeout(limit.min(left), work).await;
         self.spent += started.elapsed();
         done.map_err(|_| match limit < left {
-            true => Error::Timeout {
-                during: stage,
-                after: limit,
-            },
-            false => Error::Timeout {
-                during: Stage::Total,
-                after: self.total,
-            },
+            true => Error::Timeout { during: stage, after: limit },
+            false => Error::Timeout { during: Stage::Total, after: self.total },
         })
     }
 }

@@ -114,14 +114,12 @@ impl Error {
     /// Sorts a refusal: a URL that could never work is invalid, an address that only we refuse is blocked.
     pub(super) fn from_blocked(reason: Blocked, host: &str) -> Error {
         match reason {
-            Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost => Error::InvalidUrl {
-                reason: reason.to_string(),
-                source: Some(reason.into()),
-            },
-            Blocked::Port(_) | Blocked::Address { .. } | Blocked::Own(_) => Error::BlockedAddress {
-                host: host.to_owned(),
-                source: reason,
-            },
+            Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost => {
+                Error::InvalidUrl { reason: reason.to_string(), source: Some(reason.into()) }
+            }
+            Blocked::Port(_) | Blocked::Address { .. } | Blocked::Own(_) => {
+                Error::BlockedAddress { host: host.to_owned(), source: reason }
+            }
         }
     }
 
@@ -129,14 +127,8 @@ impl Error {
     pub(super) fn from_closed(closed: Closed, host: &str) -> Error {
         let host = host.to_owned();
         match closed {
-            Closed::Asked { status, left } => Error::Http {
-                status,
-                retry_after: Some(left),
-            },
-            Closed::Down { left } => Error::HostDown {
-                host,
-                retry_after: left,
-            },
+            Closed::Asked { status, left } => Error::Http { status, retry_after: Some(left) },
+            Closed::Down { left } => Error::HostDown { host, retry_after: left },
             Closed::Busy => Error::HostBusy { host },
         }
     }
@@ -151,34 +143,17 @@ impl Error {
         let host = host.to_owned();
         if error.is_builder() {
             let reason = "it cannot be requested".to_owned();
-            Error::InvalidUrl {
-                reason,
-                source: Some(error.into()),
-            }
+            Error::InvalidUrl { reason, source: Some(error.into()) }
         } else if !error.is_connect() {
-            Error::ConnectionLost {
-                source: Some(error.into()),
-            }
+            Error::ConnectionLost { source: Some(error.into()) }
         } else if error.is_dns() {
-            Error::DnsFailure {
-                host,
-                source: error.into(),
-            }
+            Error::DnsFailure { host, source: error.into() }
         } else if is_tls {
-            Error::TlsFailure {
-                host,
-                source: error.into(),
-            }
+            Error::TlsFailure { host, source: error.into() }
         } else if error.is_timeout() {
-            Error::Timeout {
-                during: Stage::Connect,
-                after: connect_timeout,
-            }
+            Error::Timeout { during: Stage::Connect, after: connect_timeout }
         } else {
-            Error::ConnectFailure {
-                host,
-                source: error.into(),
-            }
+            Error::ConnectFailure { host, source: error.into() }
         }
     }
 }
@@ -211,39 +186,25 @@ mod tests {
     fn messages_are_sentences_a_catalogue_editor_can_act_on() {
         let host = || "images.example".to_owned();
         let reason = Blocked::Port(8443);
-        let http = |status| Error::Http {
-            status,
-            retry_after: None,
-        };
+        let http = |status| Error::Http { status, retry_after: None };
         let after = Duration::from_millis(10_040);
         for (error, expected) in [
             (http(404), "The host answered 404, that there is no image at this URL."),
-            (
-                http(403),
-                "The host answered 403, that the image is not public; it must be readable without signing in.",
-            ),
+            (http(403), "The host answered 403, that the image is not public; it must be readable without signing in."),
             (http(429), "The host answered 429, that it is asked too often just now."),
             (http(502), "The host answered 502, that it has a problem of its own."),
             (http(300), "The host answered 300, with a redirect that leads nowhere."),
             (http(418), "The host answered 418, that it does not give out this URL."),
             (
-                Error::Timeout {
-                    during: Stage::FirstByte,
-                    after,
-                },
+                Error::Timeout { during: Stage::FirstByte, after },
                 "The download took too long: there was no answer after 10 s.",
             ),
             (
-                Error::TooManyBytes {
-                    limit: 25 * 1024 * 1024,
-                },
+                Error::TooManyBytes { limit: 25 * 1024 * 1024 },
                 "The file is larger than the limit of 25 MiB. Supply a smaller image.",
             ),
             (
-                Error::BlockedAddress {
-                    host: host(),
-                    source: reason,
-                },
+                Error::BlockedAddress { host: host(), source: reason },
                 "The image may not be downloaded from images.example: \
                  port 8443 is not one of the ports that may be contacted.",
             ),

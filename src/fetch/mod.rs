@@ -104,19 +104,14 @@ impl fmt::Debug for Fetched {
     /// Everything but the bytes themselves.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Fetched");
-        shown
-            .field("size_bytes", &self.bytes.len())
-            .field("content_type", &self.content_type);
+        shown.field("size_bytes", &self.bytes.len()).field("content_type", &self.content_type);
         shown.finish_non_exhaustive()
     }
 }
 
 /// The client that fetches: guarded, with the limits' connect timeout and as many idle connections as a host may have slots.
 pub fn client(guard: &Guard, limits: &Limits) -> anyhow::Result<Client> {
-    let options = Options {
-        connect_timeout: limits.connect_timeout,
-        max_idle_per_host: limits.max_per_host,
-    };
+    let options = Options { connect_timeout: limits.connect_timeout, max_idle_per_host: limits.max_per_host };
     Client::new(guard.clone(), &options)
 }
 
@@ -131,29 +126,17 @@ impl Fetcher {
     pub fn new(client: Client, limits: Limits, budget_bytes: u64) -> Fetcher {
         let gates = Gates::new(limits.max_per_host, limits.max_wait);
         let budget = Budget::new(budget_bytes);
-        Fetcher {
-            inner: Arc::new(Inner {
-                client,
-                limits,
-                gates,
-                budget,
-            }),
-        }
+        Fetcher { inner: Arc::new(Inner { client, limits, gates, budget }) }
     }
 
     /// Downloads `url`, following redirects, each checked and queued at its host's gate anew.
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
-        let Inner {
-            client, limits, gates, ..
-        } = &*self.inner;
+        let Inner { client, limits, gates, .. } = &*self.inner;
         let mut url = Url::parse(url.trim()).map_err(|error| invalid(error, "it is not a web address"))?;
         let mut clock = Clock::new(limits.total_timeout);
         for _ in 0..=limits.max_redirects {
             // Before the queue: nobody waits to learn that the URL is refused.
-            client
-                .guard()
-                .check_url(&url)
-                .map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
+            client.guard().check_url(&url).map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
             let slot = gates.enter(&url.origin().ascii_serialization()).await;
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
             let hop = self.hop(&url, &mut clock).await;
@@ -163,15 +146,11 @@ impl Fetcher {
                 Hop::Done(fetched) => return Ok(fetched),
             }
         }
-        Err(Error::TooManyRedirects {
-            limit: limits.max_redirects,
-        })
+        Err(Error::TooManyRedirects { limit: limits.max_redirects })
     }
 
     async fn hop(&self, url: &Url, clock: &mut Clock) -> Result<Hop, Error> {
-        let Inner {
-            client, limits, budget, ..
-        } = &*self.inner;
+        let Inner { client, limits, budget, .. } = &*self.inner;
         let sent = client.execute(request(url.clone()));
         let response = clock
             .run(Stage::FirstByte, limits.first_byte_timeout, sent)
@@ -189,44 +168,27 @@ impl Fetcher {
         if !status.is_success() {
             let retry_after = retry_after::parse(response.headers(), SystemTime::now(), MAX_RETRY_AFTER);
             body::drain(response, clock).await;
-            return Err(Error::Http {
-                status: status.as_u16(),
-                retry_after,
-            });
+            return Err(Error::Http { status: status.as_u16(), retry_after });
         }
         let content_type = content_type(&response);
         let (bytes, memory) = body::read(response, limits, budget, clock).await?;
-        Ok(Hop::Done(Fetched {
-            bytes: bytes.into(),
-            content_type,
-            _memory: memory,
-        }))
+        Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, _memory: memory }))
     }
 }
 
 /// Tells the gate how the host coped.
 fn settle(slot: Slot, error: Option<&Error>) {
     match error {
-        Some(Error::Http {
-            status: status @ (429 | 503),
-            retry_after,
-        }) => {
+        Some(Error::Http { status: status @ (429 | 503), retry_after }) => {
             if let Some(wait) = retry_after {
                 slot.pause(*status, *wait);
             }
             slot.overloaded();
         }
-        Some(
-            Error::ConnectFailure { .. }
-            | Error::Timeout {
-                during: Stage::Connect | Stage::FirstByte,
-                ..
-            },
-        ) => slot.unanswered(),
-        Some(Error::Timeout {
-            during: Stage::Body | Stage::Total,
-            ..
-        }) => slot.overloaded(),
+        Some(Error::ConnectFailure { .. } | Error::Timeout { during: Stage::Connect | Stage::FirstByte, .. }) => {
+            slot.unanswered()
+        }
+        Some(Error::Timeout { during: Stage::Body | Stage::Total, .. }) => slot.overloaded(),
         // These say nothing about how much the host can take.
         Some(
             Error::InvalidUrl { .. }
@@ -259,15 +221,11 @@ fn redirect_target(from: &Url, location: &HeaderValue) -> Result<Url, Error> {
     // Locations are ASCII by the standard and UTF-8 in practice.
     let location = std::str::from_utf8(location.as_bytes());
     let location = location.map_err(|error| invalid(error, "it redirects to an address that cannot be read"))?;
-    from.join(location)
-        .map_err(|error| invalid(error, "it redirects to an address that cannot be read"))
+    from.join(location).map_err(|error| invalid(error, "it redirects to an address that cannot be read"))
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static, reason: &str) -> Error {
-    Error::InvalidUrl {
-        reason: format!("{reason} ({error})"),
-        source: Some(error.into()),
-    }
+    Error::InvalidUrl { reason: format!("{reason} ({error})"), source: Some(error.into()) }
 }
 
 fn host(url: &Url) -> String {

@@ -170,41 +170,23 @@ impl CsvReport {
         let load = async |page: db::page::Page<i32>| match &self.issues {
             Issues::Stored(request_id) => {
                 let mut conn = db::connect(pool).await.map_err(internal)?;
-                let rows = IssueRow::page(&mut conn, *request_id, page.after, page.limit)
-                    .await
-                    .map_err(internal)?;
+                let rows = IssueRow::page(&mut conn, *request_id, page.after, page.limit).await.map_err(internal)?;
                 rows.into_iter().map(|row| Ok((row.position, stored(row)?))).collect()
             }
             Issues::Here(issues) => {
-                let rows = (0..)
-                    .zip(issues.iter().cloned())
-                    .filter(|(position, _)| Some(*position) > page.after);
+                let rows = (0..).zip(issues.iter().cloned()).filter(|(position, _)| Some(*position) > page.after);
                 Ok(rows.take(usize::try_from(page.limit).unwrap_or(0)).collect())
             }
         };
-        paginate(
-            Args {
-                first,
-                after,
-                last: None,
-                before: None,
-            },
-            load,
-            |(position, _)| *position,
-            |(_, issue)| issue,
-        )
-        .await
+        paginate(Args { first, after, last: None, before: None }, load, |(position, _)| *position, |(_, issue)| issue)
+            .await
     }
 }
 
 fn stored(row: IssueRow) -> Result<CsvIssue> {
     Ok(CsvIssue {
-        severity: serde_json::from_value::<sheet::Severity>(row.severity.into())
-            .map_err(internal)?
-            .into(),
-        code: serde_json::from_value::<sheet::IssueCode>(row.code.into())
-            .map_err(internal)?
-            .into(),
+        severity: serde_json::from_value::<sheet::Severity>(row.severity.into()).map_err(internal)?.into(),
+        code: serde_json::from_value::<sheet::IssueCode>(row.code.into()).map_err(internal)?.into(),
         message: row.message,
         line: row.line,
         row: row.row_number,

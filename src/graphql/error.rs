@@ -31,11 +31,7 @@ impl UserError {
     /// An error about this place in the input.
     pub fn new(code: UserErrorCode, field: &[&str], message: impl Into<String>) -> Self {
         let field = (!field.is_empty()).then(|| field.iter().map(|part| (*part).to_owned()).collect());
-        Self {
-            code,
-            message: message.into(),
-            field,
-        }
+        Self { code, message: message.into(), field }
     }
 }
 

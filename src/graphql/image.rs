@@ -90,9 +90,7 @@ pub struct ImageFilter {
 impl ImageFilter {
     pub fn into_rows(self) -> image::ImageFilter {
         image::ImageFilter {
-            statuses: self
-                .status
-                .map(|statuses| statuses.into_iter().map(Into::into).collect()),
+            statuses: self.status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             error_codes: self.error_code.map(|codes| codes.into_iter().map(Into::into).collect()),
         }
     }
@@ -122,26 +120,33 @@ pub struct ImageFile {
 }
 
 impl ImageFile {
-    /// The file whose every fact is known.
-    fn read(
-        (format, bytes, width, height, sha256): (
-            &Option<String>,
-            Option<i64>,
-            Option<i32>,
-            Option<i32>,
-            &Option<Vec<u8>>,
-        ),
-        url: Option<Url>,
-    ) -> Option<Self> {
+    /// The file that was downloaded, when it is known.
+    fn source(row: &image::Image) -> Option<Self> {
         Some(Self {
-            format: compress::Format::from_name(format.as_deref()?)?.into(),
-            byte_size: bytes?.into(),
-            width: width?,
-            height: height?,
-            sha256: hex::encode(sha256.as_deref()?),
-            url,
+            format: format(row.source_format.as_deref()?)?,
+            byte_size: row.source_bytes?.into(),
+            width: row.source_width?,
+            height: row.source_height?,
+            sha256: hex::encode(row.source_sha256.as_deref()?),
+            url: None,
         })
     }
+
+    /// The file that was stored, when there is one, at this address.
+    fn output(row: &image::Image, url: String) -> Option<Self> {
+        Some(Self {
+            format: format(row.output_format.as_deref()?)?,
+            byte_size: row.output_bytes?.into(),
+            width: row.output_width?,
+            height: row.output_height?,
+            sha256: hex::encode(row.output_sha256.as_deref()?),
+            url: Some(Url(url)),
+        })
+    }
+}
+
+fn format(stored: &str) -> Option<ImageFormat> {
+    compress::Format::from_name(stored).map(Into::into)
 }
 
 /// What was tried, measured and decided.
@@ -169,9 +174,7 @@ impl Image {
         let id = self.0.image.request_id;
         let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(id)).await;
         let request = request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
-        request
-            .map(ProcessingRequest)
-            .ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
+        request.map(ProcessingRequest).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
     }
 
     /// The rows in which it stands, in the order of the CSV.
@@ -185,22 +188,9 @@ impl Image {
         let pool = &ctx.data_unchecked::<App>().pool;
         let load = async |page: db::page::Page<i32>| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
-            product::Product::page_of_image(&mut conn, self.0.image.id, page.after, page.limit)
-                .await
-                .map_err(internal)
+            product::Product::page_of_image(&mut conn, self.0.image.id, page.after, page.limit).await.map_err(internal)
         };
-        paginate(
-            Args {
-                first,
-                after,
-                last: None,
-                before: None,
-            },
-            load,
-            |row| row.row_number,
-            Product,
-        )
-        .await
+        paginate(Args { first, after, last: None, before: None }, load, |row| row.row_number, Product).await
     }
 
     async fn input_url(&self) -> &str {
@@ -231,31 +221,14 @@ impl Image {
 
     /// The file that was downloaded.
     async fn source(&self) -> Option<ImageFile> {
-        let row = &self.0.image;
-        let facts = (
-            &row.source_format,
-            row.source_bytes,
-            row.source_width,
-            row.source_height,
-            &row.source_sha256,
-        );
-        ImageFile::read(facts, None)
+        ImageFile::source(&self.0.image)
     }
 
     /// The file that was stored.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
-        let facts = (
-            &row.output_format,
-            row.output_bytes,
-            row.output_width,
-            row.output_height,
-            &row.output_sha256,
-        );
-        let url = ctx
-            .data_unchecked::<App>()
-            .image_url(row.id, row.output_key.as_deref()?);
-        ImageFile::read(facts, Some(Url(url)))
+        let url = ctx.data_unchecked::<App>().image_url(row.id, row.output_key.as_deref()?);
+        ImageFile::output(row, url)
     }
 
     async fn receipt(&self) -> Option<Result<CompressionReceipt>> {
@@ -307,14 +280,8 @@ impl FailureGroup {
     }
 
     async fn example(&self, ctx: &Context<'_>) -> Result<Image> {
-        let image = ctx
-            .data_unchecked::<Loaders>()
-            .requests
-            .load_one(ImageById(self.0.example_id))
-            .await;
+        let image = ctx.data_unchecked::<Loaders>().requests.load_one(ImageById(self.0.example_id)).await;
         let image = image.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
-        image
-            .map(Image)
-            .ok_or_else(|| bad_input("The request has been removed."))
+        image.map(Image).ok_or_else(|| bad_input("The request has been removed."))
     }
 }

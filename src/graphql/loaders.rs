@@ -26,9 +26,7 @@ pub struct ById(Pool);
 impl Loaders {
     /// Loaders that take their connections from this pool. Needs tokio's runtime.
     pub fn new(pool: Pool) -> Self {
-        Self {
-            requests: DataLoader::new(ById(pool), TokioSpawner::current(), TokioTimer::default()),
-        }
+        Self { requests: DataLoader::new(ById(pool), TokioSpawner::current(), TokioTimer::default()) }
     }
 }
 

@@ -43,7 +43,7 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
     builder()
         .data(loaders::Loaders::new(app.pool.clone()))
         .data(app)
-        .data(limits.clone())
+        .data(limits)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .finish()
@@ -51,9 +51,7 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new()
-        .sorted_enum_items()
-        .include_specified_by();
+    let options = async_graphql::SDLExportOptions::new().sorted_enum_items().include_specified_by();
     let sdl = builder().finish().sdl_with_options(options);
     format!("{}\n", sdl.trim_end())
 }

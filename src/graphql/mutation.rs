@@ -73,7 +73,7 @@ impl Mutation {
         let file = uploaded(ctx, input.file)?;
         let mut user_errors = Vec::new();
         let settings = settings::read(input.compression, input.output).unwrap_or_else(|problems| {
-            let error = |problem| UserError::new(UserErrorCode::InvalidSettings, &["input", "compression"], problem);
+            let error = |problem| UserError::new(UserErrorCode::InvalidSettings, &["input"], problem);
             user_errors.extend(problems.into_iter().map(error));
             Default::default()
         });
@@ -81,25 +81,13 @@ impl Mutation {
             user_errors.extend(check_webhook_url(app, url));
         }
         for (name, text) in [("label", &input.label), ("idempotencyKey", &input.idempotency_key)] {
-            if text
-                .as_ref()
-                .is_some_and(|text| text.chars().count() > MAX_LABEL_CHARACTERS || text.contains('\0'))
-            {
+            if text.as_ref().is_some_and(|text| text.chars().count() > MAX_LABEL_CHARACTERS || text.contains('\0')) {
                 let message = format!("{name} can have at most {MAX_LABEL_CHARACTERS} characters, none of them NUL");
-                user_errors.push(UserError::new(
-                    UserErrorCode::InvalidSettings,
-                    &["input", name],
-                    message,
-                ));
+                user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", name], message));
             }
         }
         if !user_errors.is_empty() {
-            return Ok(UploadCsvPayload {
-                processing_request: None,
-                csv: None,
-                replayed: false,
-                user_errors,
-            });
+            return Ok(UploadCsvPayload { processing_request: None, csv: None, replayed: false, user_errors });
         }
         let submission = Submission {
             file: file.content,
@@ -116,12 +104,8 @@ impl Mutation {
             replayed,
             user_errors: Vec::new(),
         };
-        let refused = |csv, error| UploadCsvPayload {
-            processing_request: None,
-            csv,
-            replayed: false,
-            user_errors: vec![error],
-        };
+        let refused =
+            |csv, error| UploadCsvPayload { processing_request: None, csv, replayed: false, user_errors: vec![error] };
         Ok(match submit(app, submission).await.map_err(internal)? {
             Submitted::Accepted(request) => accepted(request, false),
             Submitted::Replayed(request) => accepted(request, true),
@@ -134,11 +118,7 @@ impl Mutation {
                 ),
             ),
             Submitted::Rejected(report) => {
-                let message = match report
-                    .issues
-                    .iter()
-                    .find(|issue| issue.severity == crate::sheet::Severity::Error)
-                {
+                let message = match report.issues.iter().find(|issue| issue.severity == crate::sheet::Severity::Error) {
                     Some(issue) if report.error_count == 1 => format!("The CSV was rejected. {}", issue.message),
                     _ => format!("The CSV was rejected: {} errors were found in it.", report.error_count),
                 };
@@ -150,13 +130,8 @@ impl Mutation {
 
     /// Read and check a CSV; nothing is stored or fetched.
     async fn check_csv(&self, ctx: &Context<'_>, file: Upload) -> Result<CheckCsvPayload> {
-        let report = check_only(ctx.data_unchecked::<App>(), uploaded(ctx, file)?.content)
-            .await
-            .map_err(internal)?;
-        Ok(CheckCsvPayload {
-            csv: CsvReport::of_file(report),
-            user_errors: Vec::new(),
-        })
+        let report = check_only(ctx.data_unchecked::<App>(), uploaded(ctx, file)?.content).await.map_err(internal)?;
+        Ok(CheckCsvPayload { csv: CsvReport::of_file(report), user_errors: Vec::new() })
     }
 
     /// Stop a request; images in flight finish, the rest are canceled.
@@ -182,11 +157,9 @@ impl Mutation {
                 };
                 refused(Some(ProcessingRequest(request)), UserErrorCode::WrongStatus, message)
             }
-            Canceled::NotFound => refused(
-                None,
-                UserErrorCode::NotFound,
-                format!("There is no request with the id {:?}.", id.as_str()),
-            ),
+            Canceled::NotFound => {
+                refused(None, UserErrorCode::NotFound, format!("There is no request with the id {:?}.", id.as_str()))
+            }
         })
     }
 }
@@ -211,9 +184,5 @@ fn check_webhook_url(app: &App, text: &str) -> Option<UserError> {
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     }
     let blocked = app.client.guard().check_url(&url).err()?;
-    Some(UserError::new(
-        UserErrorCode::BlockedAddress,
-        field,
-        blocked.to_string(),
-    ))
+    Some(UserError::new(UserErrorCode::BlockedAddress, field, blocked.to_string()))
 }

@@ -64,9 +64,7 @@ where
     let size = args.first.or(args.last).unwrap_or(DEFAULT_PAGE);
     if !(0..=MAX_PAGE).contains(&size) {
         let name = if args.first.is_some() { "first" } else { "last" };
-        return Err(bad_input(format!(
-            "`{name}` is {size}; it can be from 0 to {MAX_PAGE}."
-        )));
+        return Err(bad_input(format!("`{name}` is {size}; it can be from 0 to {MAX_PAGE}.")));
     }
     let backwards = args.last.is_some();
     let page = Page {
@@ -86,23 +84,14 @@ where
             rows.pop();
         }
     }
-    let (has_previous, has_next) = if backwards {
-        (has_more, has_before)
-    } else {
-        (has_after, has_more)
-    };
+    let (has_previous, has_next) = if backwards { (has_more, has_before) } else { (has_after, has_more) };
     let mut connection = Connection::new(has_previous, has_next);
-    connection.edges.extend(
-        rows.into_iter()
-            .map(|row| Edge::new(OpaqueCursor(key(&row)), wrap(row))),
-    );
+    connection.edges.extend(rows.into_iter().map(|row| Edge::new(OpaqueCursor(key(&row)), wrap(row))));
     Ok(connection)
 }
 
 fn cursor<K: Serialize + DeserializeOwned>(cursor: Option<String>, name: &str) -> Result<Option<K>> {
-    let decoded = cursor
-        .map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor))
-        .transpose();
+    let decoded = cursor.map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor)).transpose();
     let decoded = decoded.map_err(|_| bad_input(format!("`{name}` is not a cursor of this list.")))?;
     Ok(decoded.map(|OpaqueCursor(key)| key))
 }

@@ -22,11 +22,7 @@ impl Product {
     async fn placed_images(&self, ctx: &Context<'_>) -> Result<Vec<(Placement, ImageState)>> {
         let loaders = &ctx.data_unchecked::<Loaders>().requests;
         let shared = |error| internal(anyhow::anyhow!("{error:#}"));
-        let placements = loaders
-            .load_one(PlacementsOf(self.0.id))
-            .await
-            .map_err(shared)?
-            .unwrap_or_default();
+        let placements = loaders.load_one(PlacementsOf(self.0.id)).await.map_err(shared)?.unwrap_or_default();
         let ids = placements.iter().map(|placement| ImageById(placement.image_id));
         let images = loaders.load_many(ids).await.map_err(shared)?;
         Ok(placements
@@ -44,15 +40,9 @@ impl Product {
     }
 
     async fn request(&self, ctx: &Context<'_>) -> Result<ProcessingRequest> {
-        let request = ctx
-            .data_unchecked::<Loaders>()
-            .requests
-            .load_one(RequestById(self.0.request_id))
-            .await;
+        let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(self.0.request_id)).await;
         let request = request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
-        request
-            .map(ProcessingRequest)
-            .ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))
+        request.map(ProcessingRequest).ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))
     }
 
     /// 1-based data row, as a spreadsheet counts.
@@ -71,12 +61,7 @@ impl Product {
     /// In the order of the CSV; the same URL elsewhere in the request is the same Image.
     #[graphql(complexity = list_cost(TYPICAL_IMAGES, child_complexity))]
     async fn images(&self, ctx: &Context<'_>) -> Result<Vec<Image>> {
-        Ok(self
-            .placed_images(ctx)
-            .await?
-            .into_iter()
-            .map(|(_, state)| Image(state))
-            .collect())
+        Ok(self.placed_images(ctx).await?.into_iter().map(|(_, state)| Image(state)).collect())
     }
 
     /// As the CSV has them.
@@ -89,9 +74,7 @@ impl Product {
         let app = ctx.data_unchecked::<App>();
         let mut urls = vec![None; self.0.input_urls.len()];
         for (placement, ImageState { image, .. }) in self.placed_images(ctx).await? {
-            let place = usize::try_from(placement.position)
-                .ok()
-                .and_then(|position| urls.get_mut(position));
+            let place = usize::try_from(placement.position).ok().and_then(|position| urls.get_mut(position));
             if let (Some(place), Some(key)) = (place, &image.output_key) {
                 *place = Some(Url(app.image_url(image.id, key)));
             }

@@ -38,10 +38,7 @@ impl Query {
     #[graphql(complexity = list_cost(i32::try_from(ids.len()).unwrap_or(i32::MAX), child_complexity))]
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
         if ids.len() > MAX_PAGE as usize {
-            return Err(bad_input(format!(
-                "`ids` has {} entries; it can have {MAX_PAGE}.",
-                ids.len()
-            )));
+            return Err(bad_input(format!("`ids` has {} entries; it can have {MAX_PAGE}.", ids.len())));
         }
         let nodes = ids.iter().map(async |id| match uuid(id) {
             Some(id) => find_node(ctx, id).await,
@@ -69,22 +66,9 @@ impl Query {
         let filter = filter.unwrap_or_default().into_rows();
         let load = async |page| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
-            request::ProcessingRequest::page(&mut conn, &filter, &page)
-                .await
-                .map_err(internal)
+            request::ProcessingRequest::page(&mut conn, &filter, &page).await.map_err(internal)
         };
-        paginate(
-            Args {
-                first,
-                after,
-                last,
-                before,
-            },
-            load,
-            |row| row.id,
-            ProcessingRequest,
-        )
-        .await
+        paginate(Args { first, after, last, before }, load, |row| row.id, ProcessingRequest).await
     }
 
     async fn product(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Product>> {
@@ -118,16 +102,12 @@ async fn find_node(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>> {
 
 async fn find_request(ctx: &Context<'_>, id: Uuid) -> Result<Option<ProcessingRequest>> {
     let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(id)).await;
-    Ok(request
-        .map_err(|error| internal(anyhow::anyhow!("{error:#}")))?
-        .map(ProcessingRequest))
+    Ok(request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?.map(ProcessingRequest))
 }
 
 async fn find_image(ctx: &Context<'_>, id: Uuid) -> Result<Option<Image>> {
     let image = ctx.data_unchecked::<Loaders>().requests.load_one(ImageById(id)).await;
-    Ok(image
-        .map_err(|error| internal(anyhow::anyhow!("{error:#}")))?
-        .map(Image))
+    Ok(image.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?.map(Image))
 }
 
 async fn find_product(ctx: &Context<'_>, id: Uuid) -> Result<Option<Product>> {

@@ -46,9 +46,7 @@ pub struct ProcessingRequestFilter {
 impl ProcessingRequestFilter {
     pub fn into_rows(self) -> request::RequestFilter {
         request::RequestFilter {
-            statuses: self
-                .status
-                .map(|statuses| statuses.into_iter().map(RequestStatus::from).collect()),
+            statuses: self.status.map(|statuses| statuses.into_iter().map(RequestStatus::from).collect()),
             label: self.label,
         }
     }
@@ -99,11 +97,7 @@ impl ProcessingRequest {
     }
 
     async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
-        let progress = ctx
-            .data_unchecked::<Loaders>()
-            .requests
-            .load_one(ProgressOf(self.0.id))
-            .await;
+        let progress = ctx.data_unchecked::<Loaders>().requests.load_one(ProgressOf(self.0.id)).await;
         match progress.map_err(|error| internal(anyhow::anyhow!("{error:#}")))? {
             Some(progress) => Ok(Progress(progress)),
             None => Err(internal(anyhow::anyhow!("request {} is gone", self.0.id))),
@@ -127,22 +121,9 @@ impl ProcessingRequest {
         let pool = &ctx.data_unchecked::<App>().pool;
         let load = async |page| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
-            product::Product::page(&mut conn, self.0.id, &page)
-                .await
-                .map_err(internal)
+            product::Product::page(&mut conn, self.0.id, &page).await.map_err(internal)
         };
-        paginate(
-            Args {
-                first,
-                after,
-                last,
-                before,
-            },
-            load,
-            |row| row.row_number,
-            Product,
-        )
-        .await
+        paginate(Args { first, after, last, before }, load, |row| row.row_number, Product).await
     }
 
     /// The distinct images, in the order in which the CSV first names them.
@@ -160,31 +141,16 @@ impl ProcessingRequest {
         let filter = filter.unwrap_or_default().into_rows();
         let load = async |page| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
-            image::Image::page(&mut conn, self.0.id, &filter, &page)
-                .await
-                .map_err(internal)
+            image::Image::page(&mut conn, self.0.id, &filter, &page).await.map_err(internal)
         };
-        paginate(
-            Args {
-                first,
-                after,
-                last,
-                before,
-            },
-            load,
-            |row| row.image.position,
-            Image,
-        )
-        .await
+        paginate(Args { first, after, last, before }, load, |row| row.image.position, Image).await
     }
 
     /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
     #[graphql(complexity = super::paging::list_cost(10, child_complexity))]
     async fn failure_groups(&self, ctx: &Context<'_>) -> Result<Vec<FailureGroup>> {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let groups = image::Image::failure_groups(&mut conn, self.0.id)
-            .await
-            .map_err(internal)?;
+        let groups = image::Image::failure_groups(&mut conn, self.0.id).await.map_err(internal)?;
         Ok(groups.into_iter().map(FailureGroup).collect())
     }
 
@@ -194,7 +160,7 @@ impl ProcessingRequest {
         self.0
             .status
             .is_final()
-            .then(|| Url(app.result_url(self.0.id, export::ResultKind::OutputCsv.file()).0))
+            .then(|| Url(app.result_url(&app.config.public_url, self.0.id, export::ResultKind::OutputCsv.file()).0))
     }
 
     /// A result file; while the request is running, a consistent snapshot.
@@ -330,8 +296,9 @@ impl ResultFile<'_> {
 
     /// Signed; valid until expiresAt.
     async fn url(&self, ctx: &Context<'_>) -> Url {
+        let app = ctx.data_unchecked::<App>();
         let kind = export::ResultKind::from(self.kind);
-        Url(ctx.data_unchecked::<App>().result_url(self.request.id, kind.file()).0)
+        Url(app.result_url(&app.config.public_url, self.request.id, kind.file()).0)
     }
 
     async fn expires_at(&self, ctx: &Context<'_>) -> DateTime<Utc> {

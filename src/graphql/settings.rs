@@ -102,11 +102,7 @@ pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) 
         keep_copyright: output.keep_copyright,
     };
     problems.extend(settings.check().err().unwrap_or_default());
-    if problems.is_empty() {
-        Ok(settings)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
 impl CompressionSettings {
@@ -117,31 +113,11 @@ impl CompressionSettings {
         let [red, green, blue] = settings.background;
         let int = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
         Ok(Self {
-            quality: if let Goal::Quality(quality) = goal {
-                Some(quality.into())
-            } else {
-                None
-            },
-            relative_quality: if let Goal::RelativeQuality(share) = goal {
-                Some(share)
-            } else {
-                None
-            },
-            target_ratio: if let Goal::TargetRatio(share) = goal {
-                Some(share)
-            } else {
-                None
-            },
-            max_bytes: if let Goal::MaxBytes(bytes) = goal {
-                Some(UnsignedInt53(bytes))
-            } else {
-                None
-            },
-            min_score: if let Goal::MinScore(score) = goal {
-                Some(score)
-            } else {
-                None
-            },
+            quality: if let Goal::Quality(quality) = goal { Some(quality.into()) } else { None },
+            relative_quality: if let Goal::RelativeQuality(share) = goal { Some(share) } else { None },
+            target_ratio: if let Goal::TargetRatio(share) = goal { Some(share) } else { None },
+            max_bytes: if let Goal::MaxBytes(bytes) = goal { Some(UnsignedInt53(bytes)) } else { None },
+            min_score: if let Goal::MinScore(score) = goal { Some(score) } else { None },
             lossless: matches!(goal, Goal::Lossless),
             format: settings.format.map(Into::into),
             max_width: settings.max_width.map(int),

@@ -78,9 +78,7 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<ImageUpdate>> + use<>> {
         let app = ctx.data_unchecked::<App>().clone();
         let after = after.map(|cursor| cursor.parse::<i64>()).transpose();
-        let mut after = after
-            .map_err(|_| bad_input("`after` is not a cursor of this subscription."))?
-            .unwrap_or(0);
+        let mut after = after.map_err(|_| bad_input("`after` is not a cursor of this subscription."))?.unwrap_or(0);
         let id = known_request(&app, &request_id).await?;
         Ok(try_stream! {
             let mut changed = app.events.request(id);
@@ -146,9 +144,7 @@ impl Subscription {
 fn interval(milliseconds: i32) -> Result<Duration> {
     if !INTERVAL_MS.contains(&milliseconds) {
         let (least, most) = INTERVAL_MS.into_inner();
-        return Err(bad_input(format!(
-            "`minIntervalMs` is {milliseconds}; it can be from {least} to {most}."
-        )));
+        return Err(bad_input(format!("`minIntervalMs` is {milliseconds}; it can be from {least} to {most}.")));
     }
     Ok(Duration::from_millis(milliseconds.unsigned_abs().into()))
 }
@@ -167,20 +163,12 @@ async fn find(app: &App, id: Uuid) -> Result<Option<Row>> {
 /// The requests a console shows, the newest first.
 async fn latest(app: &App) -> Result<Vec<Row>> {
     let mut conn = db::connect(&app.pool).await.map_err(internal)?;
-    Row::page(
-        &mut conn,
-        &request::RequestFilter::default(),
-        &db::page::Page::first(50),
-    )
-    .await
-    .map_err(internal)
+    Row::page(&mut conn, &request::RequestFilter::default(), &db::page::Page::first(50)).await.map_err(internal)
 }
 
 async fn ended_images(app: &App, id: Uuid, after: i64) -> Result<(Vec<image::ImageState>, Option<request::Progress>)> {
     let mut conn = db::connect(&app.pool).await.map_err(internal)?;
-    let images = image::Image::ended_after(&mut conn, id, after, IMAGES_PER_READ)
-        .await
-        .map_err(internal)?;
+    let images = image::Image::ended_after(&mut conn, id, after, IMAGES_PER_READ).await.map_err(internal)?;
     let progress = Row::progress(&mut conn, &[id]).await.map_err(internal)?.pop();
     Ok((images, progress))
 }

@@ -51,17 +51,13 @@ impl WebhookDelivery {
 
     async fn next_attempt_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        webhook::WebhookDelivery::next_attempt_at(&mut conn, self.0.id)
-            .await
-            .map_err(internal)
+        webhook::WebhookDelivery::next_attempt_at(&mut conn, self.0.id).await.map_err(internal)
     }
 
     /// The first one first.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<WebhookAttempt>> {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let attempts = webhook::WebhookAttempt::of_delivery(&mut conn, self.0.id)
-            .await
-            .map_err(internal)?;
+        let attempts = webhook::WebhookAttempt::of_delivery(&mut conn, self.0.id).await.map_err(internal)?;
         let attempt = |row: webhook::WebhookAttempt| WebhookAttempt {
             number: row.number,
             started_at: row.started_at,

@@ -66,11 +66,7 @@ const V6: [(Ipv6Addr, u32, &str); 5] = [
 const V6_OUTSIDE: [(Ipv6Addr, u32, &str); 8] = [
     (Ipv6Addr::UNSPECIFIED, 128, "this host"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (
-        Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0),
-        48,
-        "a local translation network",
-    ),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "a local translation network"),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 8, "a discard network"),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, PRIVATE),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link-local"),

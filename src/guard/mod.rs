@@ -64,22 +64,14 @@ impl Guard {
     /// addresses that may be contacted, see [`DEFAULT_PORTS`].
     pub fn new(allow: Vec<IpNet>, ports: Vec<u16>) -> Guard {
         let own = Vec::new();
-        Guard {
-            rules: Arc::new(Rules { allow, ports, own }),
-        }
+        Guard { rules: Arc::new(Rules { allow, ports, own }) }
     }
 
     /// The same rules, and the addresses this process itself listens on are refused even inside an allowed network.
     /// A wildcard listener (`0.0.0.0`, `::`) stands for every address of this machine.
     pub fn refusing(&self, own: Vec<SocketAddr>) -> Guard {
         let Rules { allow, ports, .. } = &*self.rules;
-        Guard {
-            rules: Arc::new(Rules {
-                allow: allow.clone(),
-                ports: ports.clone(),
-                own,
-            }),
-        }
+        Guard { rules: Arc::new(Rules { allow: allow.clone(), ports: ports.clone(), own }) }
     }
 
     /// Judges an address together with the port it would be contacted on.

@@ -44,10 +44,7 @@ impl IntoResponse for Refusal {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
             Self::Fault(error) => {
                 error!("cannot serve a file: {error:#}");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Something went wrong inside Halftone; its log has the details.\n",
-                )
+                (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside Halftone; its log has the details.\n")
                     .into_response()
             }
         }
@@ -61,9 +58,7 @@ pub async fn image(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
-    let image = Image::output(&mut *db::connect(&app.pool).await?, id)
-        .await?
-        .ok_or(Refusal::NotFound)?;
+    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(Refusal::NotFound)?;
     let (Some(key), Some(hash)) = (&image.output_key, &image.output_sha256) else {
         return Err(Refusal::NotFound);
     };
@@ -74,21 +69,10 @@ pub async fn image(
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
     }
-    let object = app
-        .store
-        .get(key, GetOptions::default())
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    let content_type = image
-        .output_format
-        .as_deref()
-        .and_then(Format::from_name)
-        .map(Format::content_type);
+    let object = app.store.get(key, GetOptions::default()).await?.ok_or(Refusal::NotFound)?;
+    let content_type = image.output_format.as_deref().and_then(Format::from_name).map(Format::content_type);
     let headers = [
-        (
-            CONTENT_TYPE,
-            HeaderValue::from_static(content_type.unwrap_or("application/octet-stream")),
-        ),
+        (CONTENT_TYPE, HeaderValue::from_static(content_type.unwrap_or("application/octet-stream"))),
         (CONTENT_LENGTH, HeaderValue::from(object.meta.size)),
         (ETAG, etag),
         (CACHE_CONTROL, FOR_EVER),
@@ -104,17 +88,12 @@ pub async fn result(
     signature: Result<Query<Signature>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(signature) = signature.map_err(|_| Refusal::NotFound)?;
-    if !app
-        .links
-        .is_valid(&format!("/results/{id}/{file}"), &signature, Utc::now())
-    {
+    if !app.links.is_valid(&format!("/results/{id}/{file}"), &signature, Utc::now()) {
         return Err(Refusal::NotFound);
     }
     let kind = ResultKind::from_file(&file).ok_or(Refusal::NotFound)?;
     let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
-    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id)
-        .await?
-        .ok_or(Refusal::NotFound)?;
+    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(Refusal::NotFound)?;
     let content = match kind {
         ResultKind::OutputCsv => export::output_csv(&app, &request, Links::Served).await?,
     };
@@ -125,11 +104,7 @@ pub async fn result(
         (CONTENT_DISPOSITION, attachment(&kind.filename(&request))?),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
-    Ok((
-        headers,
-        Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(content))),
-    )
-        .into_response())
+    Ok((headers, Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(content)))).into_response())
 }
 
 /// The header that saves a download under this name: as it is for today's clients, in ASCII for others (RFC 6266).
@@ -145,7 +120,5 @@ fn attachment(name: &str) -> anyhow::Result<HeaderValue> {
         })
         .collect();
     let exact = utf8_percent_encode(name, NON_ALPHANUMERIC);
-    Ok(HeaderValue::try_from(format!(
-        "attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
-    ))?)
+    Ok(HeaderValue::try_from(format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"))?)
 }

@@ -43,17 +43,14 @@ pub fn router(app: App, schema: Schema, door: Door) -> Router {
 async fn welcome() -> impl IntoResponse {
     let text = "Halftone: bulk image compression with a live GraphQL API.\n\n\
                 POST /graphql          queries and mutations; uploads as multipart/form-data\n\
-                GET  /graphql          subscriptions over WebSocket (graphql-transport-ws)\n\
+                GET  /graphql          subscriptions over WebSocket (graphql-transport-ws) or Server-Sent Events\n\
                 GET  /schema.graphql   the schema\n\
                 GET  /healthz /readyz  is it alive, can it work\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }
 
 async fn schema_sdl() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        crate::graphql::sdl(),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], crate::graphql::sdl())
 }
 
 async fn not_found() -> impl IntoResponse {

@@ -140,8 +140,7 @@ impl Site {
         // A proxy may have ended TLS, so that the scheme here is unknown: a missing port is the default one.
         let same_port = host.port_u16() == url.port()
             || (host.port_u16().is_some() && host.port_u16() == url.port_or_known_default());
-        url.host_str()
-            .is_some_and(|own| own.eq_ignore_ascii_case(host.host()) && same_port)
+        url.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host.host()) && same_port)
     }
 }
 
@@ -168,8 +167,7 @@ fn is_loopback(host: &str) -> bool {
         return true;
     }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<IpAddr>()
-        .is_ok_and(|address| address.to_canonical().is_loopback())
+    bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn origin(text: &str) -> Result<String, NotAnOrigin> {
@@ -275,18 +273,10 @@ mod tests {
     fn the_public_url_and_listed_origins_are_trusted_behind_a_proxy() {
         let listed = ["https://shop.example.com", "http://localhost:5173/"];
         let site = site(AllowedHosts::Any, Some("https://pics.example.com"), &listed);
-        for origin in [
-            "https://pics.example.com",
-            "https://shop.example.com",
-            "http://localhost:5173",
-        ] {
+        for origin in ["https://pics.example.com", "https://shop.example.com", "http://localhost:5173"] {
             assert_eq!(verdict(&site, "10.0.0.7:8080", Some(origin)), "ok", "{origin}");
         }
-        for origin in [
-            "http://shop.example.com",
-            "https://shop.example.com:8443",
-            "https://x.example",
-        ] {
+        for origin in ["http://shop.example.com", "https://shop.example.com:8443", "https://x.example"] {
             let verdict = verdict(&site, "10.0.0.7:8080", Some(origin));
             assert_eq!(verdict, "ORIGIN_NOT_ALLOWED", "{origin}");
         }
@@ -297,13 +287,7 @@ mod tests {
     fn a_star_trusts_every_page_and_other_nonsense_is_refused() {
         let open = site(AllowedHosts::Any, None, &["*"]);
         assert_eq!(verdict(&open, "a.example", Some("https://b.example")), "ok");
-        for text in [
-            "shop.example.com",
-            "https://a.example/path",
-            "ftp://a.example",
-            "null",
-            "https://",
-        ] {
+        for text in ["shop.example.com", "https://a.example/path", "ftp://a.example", "null", "https://"] {
             let made = Site::new(AllowedHosts::Any, None, &[text.to_owned()]);
             assert!(made.is_err(), "{text}");
         }

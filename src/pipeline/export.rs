@@ -41,16 +41,8 @@ impl ResultKind {
         let uploaded = request.filename.as_deref().unwrap_or_default();
         let stem = uploaded.rsplit(['/', '\\']).next().unwrap_or_default();
         let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-        let stem: String = stem
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(100)
-            .collect();
-        if stem.is_empty() {
-            self.file().to_owned()
-        } else {
-            format!("{stem}_{}", self.file())
-        }
+        let stem: String = stem.chars().filter(|character| !character.is_control()).take(100).collect();
+        if stem.is_empty() { self.file().to_owned() } else { format!("{stem}_{}", self.file()) }
     }
 }
 
@@ -99,9 +91,7 @@ fn write_row(
 ) -> anyhow::Result<()> {
     let mut outputs: Vec<Option<String>> = vec![None; row.input_urls.len()];
     for ((position, image_id), key) in row.positions.iter().zip(&row.image_ids).zip(&row.output_keys) {
-        let place = usize::try_from(*position)
-            .ok()
-            .and_then(|position| outputs.get_mut(position));
+        let place = usize::try_from(*position).ok().and_then(|position| outputs.get_mut(position));
         if let (Some(place), Some(key)) = (place, key) {
             *place = Some(match links {
                 Links::Served => app.image_url(*image_id, key),

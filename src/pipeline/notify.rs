@@ -32,7 +32,7 @@ pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingReque
 }
 
 fn body(app: &App, request: &ProcessingRequest) -> String {
-    let (output_csv_url, expires_at) = app.result_url(request.id, ResultKind::OutputCsv.file());
+    let (output_csv_url, expires_at) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
     let saved_bytes = request.input_bytes - request.output_bytes;
     json!({
         "type": EVENT,
@@ -78,18 +78,9 @@ impl Job for DeliverWebhook {
         };
         drop(conn);
 
-        let message = webhook::Delivery {
-            id: delivery.id,
-            url: delivery.url.clone(),
-            body: delivery.body.clone().into(),
-        };
-        let sending = webhook::send(
-            &app.client,
-            &message,
-            &app.webhook_secret,
-            SystemTime::now(),
-            webhook::TIMEOUT,
-        );
+        let message =
+            webhook::Delivery { id: delivery.id, url: delivery.url.clone(), body: delivery.body.clone().into() };
+        let sending = webhook::send(&app.client, &message, &app.webhook_secret, SystemTime::now(), webhook::TIMEOUT);
         let Some(attempt) = stop.run_until_cancelled(sending).await else {
             jobs::release(&mut *db::connect(&app.pool).await?, &[claim]).await?;
             return Ok(());
@@ -100,10 +91,7 @@ impl Job for DeliverWebhook {
             Verdict::Retry => {
                 let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
                 let delay = webhook::retry_delay(&app.config.webhook_schedule, made, attempt.retry_after);
-                (
-                    delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying),
-                    delay,
-                )
+                (delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying), delay)
             }
         };
         match status {

@@ -69,6 +69,9 @@ impl Job for ProcessImage {
 
         let ending = if assignment.cancel_requested {
             Ending::Canceled
+        } else if claim.attempts >= i32::try_from(self.app.config.max_attempts).unwrap_or(i32::MAX) {
+            // Its last attempt ended without a word, by a fault of this program.
+            Ending::Failed(internal_error())
         } else if claim.crashes >= MAX_CRASHES {
             let message = "The program died several times while it worked on this image; it was left alone.";
             Ending::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
@@ -104,19 +107,8 @@ enum Next {
 
 impl Failure {
     fn new(code: ImageErrorCode, message: String) -> Self {
-        let next = if code.is_retryable() {
-            Next::Retry { not_before: None }
-        } else {
-            Next::Nothing
-        };
-        Self {
-            error: Error {
-                error_code: code,
-                error_message: message,
-                http_status: None,
-            },
-            next,
-        }
+        let next = if code.is_retryable() { Next::Retry { not_before: None } } else { Next::Nothing };
+        Self { error: Error { error_code: code, error_message: message, http_status: None }, next }
     }
 }
 
@@ -124,10 +116,7 @@ impl ProcessImage {
     /// Fetches, compresses and stores the image; `None` when told to stop before its compression began.
     async fn process(&self, assignment: &Assignment, stop: &CancellationToken) -> Option<Result<Output, Failure>> {
         let image_id = assignment.image_id;
-        let fetched = match stop
-            .run_until_cancelled(self.app.fetcher.get(&assignment.input_url))
-            .await?
-        {
+        let fetched = match stop.run_until_cancelled(self.app.fetcher.get(&assignment.input_url)).await? {
             Ok(fetched) => fetched,
             Err(error) => {
                 debug!(image.id = %image_id, "cannot fetch: {error:#}");
@@ -147,7 +136,7 @@ impl ProcessImage {
         };
         let permits = stop.run_until_cancelled(admitted).await?;
 
-        let limits = self.app.config.compress.clone();
+        let limits = self.app.config.compress;
         let input_url = assignment.input_url.clone();
         let request_id = assignment.request_id;
         let compressed = spawn_blocking(move || {
@@ -178,15 +167,11 @@ impl ProcessImage {
         match failure.next {
             Next::Postpone => Ending::Postponed { after: delay },
             Next::Retry { not_before } if made < self.app.config.max_attempts => {
-                let backoff = delay
-                    .saturating_mul(BACKOFF.saturating_pow(made - 1))
-                    .mul_f64(rand::random_range(0.75..1.25));
+                let backoff =
+                    delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).mul_f64(rand::random_range(0.75..1.25));
                 // A host that says when is believed; a little later than others it asked the same.
                 let asked = not_before.map(|asked| asked + delay.mul_f64(rand::random_range(0.0..0.25)));
-                Ending::Retry {
-                    after: asked.unwrap_or(backoff),
-                    reason: failure.error.error_message,
-                }
+                Ending::Retry { after: asked.unwrap_or(backoff), reason: failure.error.error_message }
             }
             Next::Retry { .. } | Next::Nothing => Ending::Failed(failure.error),
         }
@@ -247,9 +232,7 @@ fn fetch_failure(error: &fetch::Error) -> Failure {
         },
         next: match error {
             fetch::Error::HostBusy { .. } => Next::Postpone,
-            error if error.is_transient() => Next::Retry {
-                not_before: error.retry_after(),
-            },
+            error if error.is_transient() => Next::Retry { not_before: error.retry_after() },
             _ => Next::Nothing,
         },
     }
@@ -269,17 +252,17 @@ fn compress_failure(error: &compress::Error) -> Failure {
 
 fn internal(image_id: uuid::Uuid, error: &anyhow::Error) -> Failure {
     warn!(image.id = %image_id, "cannot process an image: {error:#}");
-    Failure::new(
-        ImageErrorCode::Internal,
-        "Something went wrong inside Halftone; the log has the details.".to_owned(),
-    )
+    Failure { error: internal_error(), next: Next::Retry { not_before: None } }
+}
+
+fn internal_error() -> Error {
+    let message = "Something went wrong inside Halftone; its log has the details.".to_owned();
+    Error { error_code: ImageErrorCode::Internal, error_message: message, http_status: None }
 }
 
 /// `compressed_`, the source's own name as far as a file system takes it, and the extension of its format.
 fn file_name(input_url: &str, format: Format) -> String {
-    let path = url::Url::parse(input_url)
-        .map(|url| url.path().to_owned())
-        .unwrap_or_default();
+    let path = url::Url::parse(input_url).map(|url| url.path().to_owned()).unwrap_or_default();
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
     let last = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
     let (stem, extension) = match last.rsplit_once('.') {
@@ -291,11 +274,7 @@ fn file_name(input_url: &str, format: Format) -> String {
         if name.len() + character.len_utf8() > MAX_STEM_BYTES {
             break;
         }
-        name.push(if character.is_alphanumeric() || matches!(character, '-' | '_' | '.') {
-            character
-        } else {
-            '-'
-        });
+        name.push(if character.is_alphanumeric() || matches!(character, '-' | '_' | '.') { character } else { '-' });
     }
     if stem.is_empty() {
         name.push_str("image");
@@ -314,28 +293,12 @@ mod tests {
     #[test]
     fn an_output_is_named_after_its_source() {
         for (url, format, name) in [
-            (
-                "https://www.example.com/image1.jpg",
-                Format::Jpeg,
-                "compressed_image1.jpg",
-            ),
-            (
-                "https://www.example.com/a/b/Photo.JPEG?w=100",
-                Format::Jpeg,
-                "compressed_Photo.jpeg",
-            ),
+            ("https://www.example.com/image1.jpg", Format::Jpeg, "compressed_image1.jpg"),
+            ("https://www.example.com/a/b/Photo.JPEG?w=100", Format::Jpeg, "compressed_Photo.jpeg"),
             ("https://www.example.com/image.php", Format::Png, "compressed_image.png"),
             ("https://www.example.com/", Format::Webp, "compressed_image.webp"),
-            (
-                "https://www.example.com/tasse%20bl%C3%A5.png",
-                Format::Png,
-                "compressed_tasse-blå.png",
-            ),
-            (
-                "https://www.example.com/..%2f..%2fetc",
-                Format::Png,
-                "compressed_..-..-etc.png",
-            ),
+            ("https://www.example.com/tasse%20bl%C3%A5.png", Format::Png, "compressed_tasse-blå.png"),
+            ("https://www.example.com/..%2f..%2fetc", Format::Png, "compressed_..-..-etc.png"),
             ("https://www.example.com/.hidden", Format::Png, "compressed_.hidden.png"),
         ] {
             assert_eq!(file_name(url, format), name, "{url}");

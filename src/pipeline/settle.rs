@@ -1,5 +1,5 @@
-//! How images end. Endings are gathered and recorded together: up to [`BATCH`] of them, or whatever came within [`PATIENCE`],
-//! in one transaction that ends the images and their jobs, moves the requests' counters and, when the last image of a
+//! How images end. Endings are gathered and recorded together: up to a batch of them, or whatever came within a
+//! few milliseconds, in one transaction that ends the images and their jobs, moves the requests' counters and, when the last image of a
 //! request ends, ends the request and stores its webhook.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -61,15 +61,7 @@ impl Settler {
     /// was lost to another worker, which makes this ending void.
     pub async fn settle(&self, claim: Claim, ending: Ending) -> anyhow::Result<()> {
         let (recorded, done) = oneshot::channel();
-        self.0
-            .send(Entry {
-                claim,
-                ending,
-                recorded,
-            })
-            .await
-            .ok()
-            .context("the settler has stopped")?;
+        self.0.send(Entry { claim, ending, recorded }).await.ok().context("the settler has stopped")?;
         done.await.context("the settler has stopped")?
     }
 }
@@ -96,10 +88,7 @@ async fn record_with_retries(app: &App, batch: Vec<Entry>) {
     let mut result = record(app, &batch).await;
     for _ in 0..RETRIES {
         let Err(error) = &result else { break };
-        warn!(
-            images = batch.len(),
-            "cannot record finished images, trying again: {error:#}"
-        );
+        warn!(images = batch.len(), "cannot record finished images, trying again: {error:#}");
         tokio::time::sleep(RETRY_DELAY).await;
         result = record(app, &batch).await;
     }
@@ -128,17 +117,12 @@ async fn record(app: &App, batch: &[Entry]) -> anyhow::Result<()> {
 async fn record_in(app: &App, conn: &mut Connection, batch: &[Entry]) -> anyhow::Result<Vec<ProcessingRequest>> {
     let request_ids: BTreeSet<Uuid> = batch.iter().map(|entry| entry.claim.group_id).collect();
     let request_ids: Vec<Uuid> = request_ids.into_iter().collect();
-    let requests: HashMap<Uuid, ProcessingRequest> = ProcessingRequest::lock(conn, &request_ids)
-        .await?
-        .into_iter()
-        .map(|request| (request.id, request))
-        .collect();
+    let requests: HashMap<Uuid, ProcessingRequest> =
+        ProcessingRequest::lock(conn, &request_ids).await?.into_iter().map(|request| (request.id, request)).collect();
 
     let mut ended = Vec::new();
     for Entry { claim, ending, .. } in batch {
-        let canceled = requests
-            .get(&claim.group_id)
-            .is_none_or(|request| request.cancel_requested_at.is_some());
+        let canceled = requests.get(&claim.group_id).is_none_or(|request| request.cancel_requested_at.is_some());
         match ending {
             Ending::Retry { .. } | Ending::Postponed { .. } if canceled => ended.push((claim, End::canceled())),
             Ending::Retry { after, reason } => {
@@ -190,30 +174,15 @@ struct End {
 
 impl End {
     fn succeeded(output: &Output) -> Self {
-        Self {
-            status: ImageStatus::Succeeded,
-            attempted: true,
-            output: Some(output.clone()),
-            error: None,
-        }
+        Self { status: ImageStatus::Succeeded, attempted: true, output: Some(output.clone()), error: None }
     }
 
     fn failed(error: &Error) -> Self {
-        Self {
-            status: ImageStatus::Failed,
-            attempted: true,
-            output: None,
-            error: Some(error.clone()),
-        }
+        Self { status: ImageStatus::Failed, attempted: true, output: None, error: Some(error.clone()) }
     }
 
     fn canceled() -> Self {
-        Self {
-            status: ImageStatus::Canceled,
-            attempted: false,
-            output: None,
-            error: None,
-        }
+        Self { status: ImageStatus::Canceled, attempted: false, output: None, error: None }
     }
 
     fn of(self, claim: &Claim) -> Settlement {

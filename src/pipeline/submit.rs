@@ -83,9 +83,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let limits = app.config.sheet.clone();
     let checked = {
         let (file, limits) = (submission.file, limits.clone());
-        spawn_blocking(move || check(file, &limits))
-            .await
-            .context("read the CSV")??
+        spawn_blocking(move || check(file, &limits)).await.context("read the CSV")??
     };
     let report = &checked.report;
     if report.rejected || (submission.reject_invalid_rows && report.error_count > 0) {
@@ -106,6 +104,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         label: submission.label,
         settings,
         webhook_url: submission.webhook_url,
+        public_url: app.config.public_url.clone(),
         csv_byte_size: count(report.byte_size)?,
         csv_encoding: report.encoding.clone(),
         csv_delimiter: report.delimiter.to_string(),
@@ -135,9 +134,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         )),
     };
     let find = async |conn: &mut Connection, id| {
-        ProcessingRequest::find(conn, id)
-            .await?
-            .with_context(|| format!("request {id} is gone"))
+        ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))
     };
     Ok(match claimed {
         Claimed::New => Submitted::Accepted(find(&mut conn, id).await?),
@@ -149,37 +146,21 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
 /// Reads a CSV through, storing nothing.
 pub async fn check_only(app: &App, file: File) -> anyhow::Result<Report> {
     let limits = app.config.sheet.clone();
-    Ok(spawn_blocking(move || check(file, &limits))
-        .await
-        .context("read the CSV")??
-        .report)
+    Ok(spawn_blocking(move || check(file, &limits)).await.context("read the CSV")??.report)
 }
 
 fn check(mut file: File, limits: &sheet::Limits) -> anyhow::Result<Checked> {
     file.rewind()?;
     let mut urls = HashSet::new();
-    let mut hashed = HashingReader {
-        inner: &mut file,
-        hash: Sha256::new(),
-    };
+    let mut hashed = HashingReader { inner: &mut file, hash: Sha256::new() };
     let report = sheet::read(&mut hashed, limits, |row: Row| {
         if row.accepted {
-            urls.extend(
-                row.urls
-                    .iter()
-                    .filter(|url| url.accepted)
-                    .map(|url| fingerprint(&url.text)),
-            );
+            urls.extend(row.urls.iter().filter(|url| url.accepted).map(|url| fingerprint(&url.text)));
         }
         ControlFlow::Continue(())
     })?;
     let hash = hashed.hash.finalize().into();
-    Ok(Checked {
-        file,
-        report,
-        distinct_urls: urls.len(),
-        hash,
-    })
+    Ok(Checked { file, report, distinct_urls: urls.len(), hash })
 }
 
 fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<Batch>) -> anyhow::Result<()> {
@@ -210,11 +191,7 @@ impl Batch {
                     self.image_urls.push(url.text.clone());
                     id
                 });
-                self.placements.push(Placement {
-                    product_id,
-                    position,
-                    image_id,
-                });
+                self.placements.push(Placement { product_id, position, image_id });
             }
         }
         self.products.push(NewProduct {
@@ -264,15 +241,7 @@ async fn store(
         Product::insert(conn, new.id, &batch.products).await?;
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
         Product::place_images(conn, &batch.placements).await?;
-        jobs::enqueue(
-            conn,
-            ProcessImage::KIND,
-            new.id,
-            &batch.image_ids,
-            i64::from(stored),
-            RANK_SPACING,
-        )
-        .await?;
+        jobs::enqueue(conn, ProcessImage::KIND, new.id, &batch.image_ids, i64::from(stored), RANK_SPACING).await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }
     if stored != new.total {

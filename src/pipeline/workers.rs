@@ -37,11 +37,7 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     info!(worker.id = %id, cores = app.config.workers, downloads = app.config.downloads, "working");
 
     let (settler, settling) = settler(app.clone());
-    let images = Lane::new(
-        worker.clone(),
-        ProcessImage::new(app.clone(), settler),
-        app.config.downloads,
-    );
+    let images = Lane::new(worker.clone(), ProcessImage::new(app.clone(), settler), app.config.downloads);
     let webhooks = Lane::new(worker.clone(), DeliverWebhook { app }, WEBHOOKS_AT_ONCE);
     let mut parts = JoinSet::new();
     let maintained = worker.clone();

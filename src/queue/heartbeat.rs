@@ -32,15 +32,10 @@ impl Heartbeat {
         let until = stop.clone();
         let thread = std::thread::Builder::new().name("heartbeat".into()).spawn(move || {
             runtime.block_on(async {
-                let _ = until
-                    .run_until_cancelled(beat_for_ever(&config, id, interval, first_beat))
-                    .await;
+                let _ = until.run_until_cancelled(beat_for_ever(&config, id, interval, first_beat)).await;
             });
         })?;
-        let heartbeat = Self {
-            stop,
-            thread: Some(thread),
-        };
+        let heartbeat = Self { stop, thread: Some(thread) };
         beaten.await.context("start the heartbeat")?;
         Ok(heartbeat)
     }

@@ -74,11 +74,7 @@ pub async fn enqueue(
 
 /// Wakes workers that wait for jobs of this kind, when the transaction commits.
 pub async fn announce(conn: &mut Connection, kind: &str) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_notify($1, $2)")
-        .bind::<Text, _>(CHANNEL)
-        .bind::<Text, _>(kind)
-        .execute(conn)
-        .await?;
+    diesel::sql_query("SELECT pg_notify($1, $2)").bind::<Text, _>(CHANNEL).bind::<Text, _>(kind).execute(conn).await?;
     Ok(())
 }
 
@@ -214,9 +210,6 @@ pub async fn rescue(conn: &mut Connection, timeout: Duration) -> QueryResult<usi
 
 /// Removes a worker that has stopped in order.
 pub async fn sign_off(conn: &mut Connection, worker_id: Uuid) -> QueryResult<()> {
-    diesel::sql_query("DELETE FROM workers WHERE id = $1")
-        .bind::<SqlUuid, _>(worker_id)
-        .execute(conn)
-        .await?;
+    diesel::sql_query("DELETE FROM workers WHERE id = $1").bind::<SqlUuid, _>(worker_id).execute(conn).await?;
     Ok(())
 }

@@ -69,13 +69,7 @@ pub struct Lane<J> {
 impl<J: Job> Lane<J> {
     /// A lane that holds at most `concurrency` jobs at once.
     pub fn new(worker: Worker, job: J, concurrency: usize) -> Self {
-        Self {
-            worker,
-            job: Arc::new(job),
-            concurrency,
-            running: JoinSet::new(),
-            claims: HashMap::new(),
-        }
+        Self { worker, job: Arc::new(job), concurrency, running: JoinSet::new(), claims: HashMap::new() }
     }
 
     /// Runs jobs until the worker is stopped and everything held has ended or been given back.
@@ -111,10 +105,7 @@ impl<J: Job> Lane<J> {
 
     /// Claims and starts at most `free` jobs. Returns how many.
     async fn claim(&mut self, free: usize) -> anyhow::Result<usize> {
-        let suspect_runs = self
-            .claims
-            .values()
-            .any(|claim| claim.crashes >= jobs::SUSPECT_AFTER_CRASHES);
+        let suspect_runs = self.claims.values().any(|claim| claim.crashes >= jobs::SUSPECT_AFTER_CRASHES);
         let mut conn = db::connect(&self.worker.pool).await?;
         let mut claims = jobs::claim(&mut conn, self.worker.id, J::KIND, free as i64, false).await?;
         if !suspect_runs && claims.len() < free {
@@ -150,9 +141,7 @@ impl<J: Job> Lane<J> {
 
     async fn retry(&self, claim: &Claim, error: &str) -> anyhow::Result<()> {
         let mut conn = db::connect(&self.worker.pool).await?;
-        jobs::retry(&mut conn, claim, UNEXPLAINED_RETRY, error)
-            .await
-            .context("retry the job")?;
+        jobs::retry(&mut conn, claim, UNEXPLAINED_RETRY, error).await.context("retry the job")?;
         Ok(())
     }
 

@@ -172,9 +172,8 @@ impl<R: Read> Cells<R> {
             self.reserve(1);
             // One byte past the bound, to tell a cell that just fits from one that does not.
             let bound = self.bytes.len().min(start + self.max_cell_bytes + 1);
-            let (result, read, written) = self
-                .parser
-                .read_field(&self.buf[self.at..], &mut self.bytes[self.used..bound]);
+            let (result, read, written) =
+                self.parser.read_field(&self.buf[self.at..], &mut self.bytes[self.used..bound]);
             let from = self.at;
             self.at += read;
             self.used += written;
@@ -281,8 +280,7 @@ impl<R: Read> Cells<R> {
     /// Makes room for at least `wanted` more bytes of the record.
     fn reserve(&mut self, wanted: usize) {
         if self.bytes.len() - self.used < wanted {
-            self.bytes
-                .resize((self.used + wanted.max(GROWTH_BYTES)).max(self.used * 2), 0);
+            self.bytes.resize((self.used + wanted.max(GROWTH_BYTES)).max(self.used * 2), 0);
         }
     }
 

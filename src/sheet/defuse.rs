@@ -8,11 +8,7 @@ use std::borrow::Cow;
 
 /// What to write for a cell.
 pub(super) fn defuse(cell: &str) -> Cow<'_, str> {
-    if is_formula(cell) {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
-    }
+    if is_formula(cell) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 /// What a written cell stands for.
@@ -25,8 +21,6 @@ pub(super) fn undo(cell: &str) -> &str {
 
 fn is_formula(cell: &str) -> bool {
     let is_trigger = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
-    let first = cell
-        .chars()
-        .find(|c| is_trigger(*c) || !(c.is_whitespace() || matches!(c, '\'' | '\u{FEFF}')));
+    let first = cell.chars().find(|c| is_trigger(*c) || !(c.is_whitespace() || matches!(c, '\'' | '\u{FEFF}')));
     first.is_some_and(is_trigger)
 }

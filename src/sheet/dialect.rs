@@ -18,10 +18,7 @@ pub(super) struct Dialect {
 
 impl Default for Dialect {
     fn default() -> Self {
-        Dialect {
-            delimiter: b',',
-            declaration_bytes: 0,
-        }
+        Dialect { delimiter: b',', declaration_bytes: 0 }
     }
 }
 
@@ -33,10 +30,7 @@ pub(super) fn detect(head: &[u8], whole: bool) -> Option<Dialect> {
         None => return None,
     };
     if let Some(delimiter) = declared(first_line) {
-        return Some(Dialect {
-            delimiter,
-            declaration_bytes: first_line.len(),
-        });
+        return Some(Dialect { delimiter, declaration_bytes: first_line.len() });
     }
     let mut best: Option<(Score, u8)> = None;
     for delimiter in DELIMITERS {
@@ -51,10 +45,7 @@ pub(super) fn detect(head: &[u8], whole: bool) -> Option<Dialect> {
             best = Some((score, delimiter));
         }
     }
-    Some(Dialect {
-        delimiter: best.map_or(b',', |(_, delimiter)| delimiter),
-        declaration_bytes: 0,
-    })
+    Some(Dialect { delimiter: best.map_or(b',', |(_, delimiter)| delimiter), declaration_bytes: 0 })
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,20 +56,14 @@ struct Score {
 
 impl Score {
     fn of(names: &[String]) -> Self {
-        Score {
-            known_columns: names.iter().filter(|name| header::is_known(name)).count(),
-            cells: names.len(),
-        }
+        Score { known_columns: names.iter().filter(|name| header::is_known(name)).count(), cells: names.len() }
     }
 }
 
 /// The delimiter that a line such as `sep=;` declares: Excel's convention for "this file uses that one".
 fn declared(line: &[u8]) -> Option<u8> {
     let line = line.trim_ascii_end();
-    let line = line
-        .strip_prefix(b"\"")
-        .and_then(|line| line.strip_suffix(b"\""))
-        .unwrap_or(line);
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
     let (key, value) = line.split_at_checked(4)?;
     if !key.eq_ignore_ascii_case(b"sep=") {
         return None;
@@ -114,6 +99,5 @@ fn first_record(head: &[u8], delimiter: u8, whole: bool) -> Option<Vec<String>> 
 
 /// Whether a cell would be empty if another delimiter were in use.
 fn is_empty(cell: &str) -> bool {
-    cell.chars()
-        .all(|c| c.is_whitespace() || u8::try_from(c).is_ok_and(|c| DELIMITERS.contains(&c)))
+    cell.chars().all(|c| c.is_whitespace() || u8::try_from(c).is_ok_and(|c| DELIMITERS.contains(&c)))
 }

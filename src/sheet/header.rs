@@ -21,14 +21,7 @@ const MAX_COLUMNS: usize = 1_000;
 /// Aliases in normal form, the most telling first: when a header has several, that one is used.
 const SERIAL_NUMBERS: &[&str] = &["sno", "serialnumber", "serialno", "srno", "slno", "id", "#"];
 const PRODUCT_NAMES: &[&str] = &["productname", "product", "name", "sku"];
-const INPUT_IMAGES: &[&str] = &[
-    "inputimageurls",
-    "inputimageurl",
-    "imageurls",
-    "imageurl",
-    "images",
-    "image",
-];
+const INPUT_IMAGES: &[&str] = &["inputimageurls", "inputimageurl", "imageurls", "imageurl", "images", "image"];
 const OUTPUT_IMAGES: &[&str] = &["outputimageurls"];
 
 /// Where each column is. Indices are 0-based cells of a record.
@@ -47,10 +40,7 @@ impl Columns {
     pub fn read(header: Record<'_>, issues: &mut Issues) -> Option<Columns> {
         let names = names(header);
         if names.len() > MAX_COLUMNS {
-            let place = Place {
-                line: header.line(),
-                ..Place::default()
-            };
+            let place = Place { line: header.line(), ..Place::default() };
             issues.error(IssueCode::CellTooLong, place, || {
                 let found = names.len();
                 format!(
@@ -60,12 +50,7 @@ impl Columns {
             });
             return None;
         }
-        let mut finder = Finder {
-            names: &names,
-            line: header.line(),
-            issues,
-            failed: false,
-        };
+        let mut finder = Finder { names: &names, line: header.line(), issues, failed: false };
         let serial_number = finder.find(SERIAL_NUMBERS, "serial number");
         let name = finder.find(PRODUCT_NAMES, "product name");
         let urls = finder.find(INPUT_IMAGES, "image URLs");
@@ -79,52 +64,33 @@ impl Columns {
             matches(&names[index], OUTPUT_IMAGES) || (index + 1 == names.len() && is_failed_rows(&names)) // its Reason
         };
         let known = |index: usize| index == name || index == urls || Some(index) == serial_number;
-        let extras = (0..names.len())
-            .filter(|&index| !names[index].is_empty() && !known(index) && !ours(index))
-            .collect();
-        Some(Columns {
-            serial_number,
-            name,
-            urls,
-            extras,
-            names,
-        })
+        let extras =
+            (0..names.len()).filter(|&index| !names[index].is_empty() && !known(index) && !ours(index)).collect();
+        Some(Columns { serial_number, name, urls, extras, names })
     }
 
     /// How many unnamed columns directly follow the URL column: room that a spreadsheet made for spilled URLs.
     pub fn unnamed_after_urls(&self) -> usize {
-        self.names[self.urls + 1..]
-            .iter()
-            .take_while(|name| name.is_empty())
-            .count()
+        self.names[self.urls + 1..].iter().take_while(|name| name.is_empty()).count()
     }
 }
 
 /// The header's cells, trimmed, up to the last that is not empty.
 pub(super) fn names(header: Record<'_>) -> Vec<String> {
     let mut names: Vec<String> = header.cells().map(|cell| tidy(undo(tidy(cell))).to_owned()).collect();
-    names.truncate(
-        names
-            .iter()
-            .rposition(|name| !name.is_empty())
-            .map_or(0, |last| last + 1),
-    );
+    names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
     names
 }
 
 /// Whether a name is one of the columns we look for.
 pub(super) fn is_known(name: &str) -> bool {
-    [SERIAL_NUMBERS, PRODUCT_NAMES, INPUT_IMAGES, OUTPUT_IMAGES]
-        .iter()
-        .any(|aliases| matches(name, aliases))
+    [SERIAL_NUMBERS, PRODUCT_NAMES, INPUT_IMAGES, OUTPUT_IMAGES].iter().any(|aliases| matches(name, aliases))
 }
 
 /// Whether this is the header that failed rows are written under: exactly our names first, `Reason` last.
 fn is_failed_rows(names: &[String]) -> bool {
-    let begins_as_ours = names
-        .iter()
-        .zip([SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS])
-        .all(|(name, ours)| name == ours);
+    let begins_as_ours =
+        names.iter().zip([SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS]).all(|(name, ours)| name == ours);
     begins_as_ours && names.len() > 3 && names.last().is_some_and(|name| name == REASON)
 }
 
@@ -134,16 +100,8 @@ fn matches(name: &str, aliases: &[&str]) -> bool {
 
 /// Letters and digits in lower case; `#` if there are none but that.
 fn normal(name: &str) -> String {
-    let letters: String = name
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
-    if letters.is_empty() && name.contains('#') {
-        "#".to_owned()
-    } else {
-        letters
-    }
+    let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    if letters.is_empty() && name.contains('#') { "#".to_owned() } else { letters }
 }
 
 fn tidy(name: &str) -> &str {
@@ -171,12 +129,7 @@ impl Finder<'_> {
         let &(rank, first) = found.first()?;
         for &(other_rank, other) in &found[1..] {
             let (used, spare) = (clip(&self.names[first]), clip(&self.names[other]));
-            let place = Place {
-                line: self.line,
-                column: Some(&spare),
-                value: Some(&spare),
-                row: None,
-            };
+            let place = Place { line: self.line, column: Some(&spare), value: Some(&spare), row: None };
             if other_rank == rank {
                 self.failed = true;
                 self.issues.error(IssueCode::AmbiguousColumn, place, || {
@@ -199,41 +152,23 @@ impl Finder<'_> {
 
     fn report_missing(&mut self, name: bool, urls: bool) {
         self.failed = true;
-        let place = Place {
-            line: self.line,
-            ..Place::default()
-        };
+        let place = Place { line: self.line, ..Place::default() };
         if let Some(url) = self.names.iter().find(|name| urls::starts_as_url(name)) {
-            self.issues.error(
-                IssueCode::NoHeader,
-                Place {
-                    value: Some(url),
-                    ..place
-                },
-                || {
-                    format!(
-                        "The first row is data, not a header. Put \"{SERIAL_NUMBER}, {PRODUCT_NAME}, \
+            self.issues.error(IssueCode::NoHeader, Place { value: Some(url), ..place }, || {
+                format!(
+                    "The first row is data, not a header. Put \"{SERIAL_NUMBER}, {PRODUCT_NAME}, \
                      {INPUT_IMAGE_URLS}\" above it."
-                    )
-                },
-            );
+                )
+            });
             return;
         }
         let header = self.names.join(", ");
-        let place = Place {
-            value: Some(&header),
-            ..place
-        };
+        let place = Place { value: Some(&header), ..place };
         for (missing, column) in [(name, PRODUCT_NAME), (urls, INPUT_IMAGE_URLS)] {
             if missing {
-                self.issues.error(
-                    IssueCode::MissingColumn,
-                    Place {
-                        column: Some(column),
-                        ..place
-                    },
-                    || format!("No column is called \"{column}\". Add it, or rename the column that holds it."),
-                );
+                self.issues.error(IssueCode::MissingColumn, Place { column: Some(column), ..place }, || {
+                    format!("No column is called \"{column}\". Add it, or rename the column that holds it.")
+                });
             }
         }
     }

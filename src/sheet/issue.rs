@@ -102,14 +102,7 @@ pub(super) struct Issues {
 
 impl Issues {
     pub fn new(max: usize) -> Self {
-        Issues {
-            max,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            refusal: None,
-            error_count: 0,
-            warning_count: 0,
-        }
+        Issues { max, errors: Vec::new(), warnings: Vec::new(), refusal: None, error_count: 0, warning_count: 0 }
     }
 
     /// Records an error; the message is only made if it will be kept.
@@ -117,8 +110,7 @@ impl Issues {
         let order = self.count();
         self.error_count += 1;
         if self.errors.len() < self.max {
-            self.errors
-                .push((order, issue(Severity::Error, code, place, message())));
+            self.errors.push((order, issue(Severity::Error, code, place, message())));
         }
     }
 
@@ -127,8 +119,7 @@ impl Issues {
         let order = self.count();
         self.warning_count += 1;
         if self.errors.len() + self.warnings.len() < self.max {
-            self.warnings
-                .push((order, issue(Severity::Warning, code, place, message())));
+            self.warnings.push((order, issue(Severity::Warning, code, place, message())));
         }
     }
 

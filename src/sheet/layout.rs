@@ -28,13 +28,8 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn of(columns: &Columns, record: Record<'_>, delimiter: char) -> Layout {
-        let mut layout = Layout {
-            urls: columns.urls,
-            spilled: Vec::new(),
-            shift: 0,
-            unexpected: Vec::new(),
-            is_shifted: false,
-        };
+        let mut layout =
+            Layout { urls: columns.urls, spilled: Vec::new(), shift: 0, unexpected: Vec::new(), is_shifted: false };
         if columns.urls + 1 == columns.names.len() {
             layout.take_rest(record, delimiter);
         } else {
@@ -67,19 +62,15 @@ impl Layout {
     fn take_between(&mut self, columns: &Columns, record: Record<'_>) {
         let (width, unnamed) = (columns.names.len(), columns.unnamed_after_urls());
         let room = unnamed + record.len().saturating_sub(width);
-        self.spilled
-            .extend((self.urls + 1..).take(room).take_while(|&cell| is_url(record, cell)));
+        self.spilled.extend((self.urls + 1..).take(room).take_while(|&cell| is_url(record, cell)));
         self.shift = self.spilled.len().saturating_sub(unnamed);
-        self.unexpected
-            .extend((width + self.shift..record.len()).filter(|&cell| is_filled(record, cell)));
+        self.unexpected.extend((width + self.shift..record.len()).filter(|&cell| is_filled(record, cell)));
     }
 
     fn find_unnamed(&mut self, columns: &Columns, record: Record<'_>) {
         let last_url = self.urls + self.spilled.len();
         let unnamed = (0..columns.names.len()).filter(|&column| columns.names[column].is_empty());
-        let cells = unnamed
-            .map(|column| self.cell_of(column))
-            .filter(|cell| !(self.urls..=last_url).contains(cell));
+        let cells = unnamed.map(|column| self.cell_of(column)).filter(|cell| !(self.urls..=last_url).contains(cell));
         let mut found: Vec<usize> = cells.filter(|&cell| is_filled(record, cell)).collect();
         self.unexpected.append(&mut found);
         self.unexpected.sort_unstable();
@@ -87,11 +78,7 @@ impl Layout {
 
     /// The cell that holds a column.
     pub fn cell_of(&self, column: usize) -> usize {
-        if column > self.urls {
-            column + self.shift
-        } else {
-            column
-        }
+        if column > self.urls { column + self.shift } else { column }
     }
 
     /// All pieces of the row's list of URLs, whether they stand in one cell or in many.
@@ -124,10 +111,7 @@ fn pieces(list: &str, cells: &[(usize, u64)]) -> Vec<Piece> {
     let piece = |(offset, text): (usize, &str)| {
         let cell = cells.partition_point(|(start, _)| *start <= offset) - 1;
         let (start, line) = cells[cell];
-        Piece {
-            text: text.to_owned(),
-            line: line + line_ends(&list[start..offset]),
-        }
+        Piece { text: text.to_owned(), line: line + line_ends(&list[start..offset]) }
     };
     urls::split(list).into_iter().map(piece).collect()
 }

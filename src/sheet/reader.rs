@@ -170,11 +170,7 @@ impl<R: Read> Reader<R> {
             self.ended = true;
             return Ok(());
         };
-        self.extra_columns = columns
-            .extras
-            .iter()
-            .map(|&column| columns.names[column].clone())
-            .collect();
+        self.extra_columns = columns.extras.iter().map(|&column| columns.names[column].clone()).collect();
         self.rows = Some(Rows {
             columns,
             limits: limits.clone(),
@@ -228,10 +224,8 @@ impl<R: Read> Reader<R> {
     fn refuse(&mut self, refusal: Refusal) {
         self.rejected = true;
         self.ended = true;
-        let in_row = matches!(
-            refusal.code,
-            IssueCode::CellTooLong | IssueCode::UnterminatedQuote | IssueCode::TooManyImages
-        );
+        let in_row =
+            matches!(refusal.code, IssueCode::CellTooLong | IssueCode::UnterminatedQuote | IssueCode::TooManyImages);
         let place = Place {
             line: refusal.line,
             row: Some(self.row_count + 1).filter(|_| in_row && self.rows.is_some()),

@@ -59,6 +59,5 @@ impl<'a> Record<'a> {
 pub(super) fn line_ends(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let ends = memchr::memchr2_iter(b'\r', b'\n', bytes);
-    ends.filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r')
-        .count() as u64
+    ends.filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r').count() as u64
 }

@@ -39,22 +39,12 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub fn new(code: IssueCode, line: u64, message: impl Into<String>) -> Self {
-        Refusal {
-            code,
-            message: message.into(),
-            line,
-            cell: None,
-            value: None,
-        }
+        Refusal { code, message: message.into(), line, cell: None, value: None }
     }
 
     /// Says which cell it is about and what of it was read.
     pub fn about(self, cell: usize, text: &[u8]) -> Self {
-        Refusal {
-            cell: Some(cell),
-            value: Some(String::from_utf8_lossy(text).into_owned()),
-            ..self
-        }
+        Refusal { cell: Some(cell), value: Some(String::from_utf8_lossy(text).into_owned()), ..self }
     }
 
     pub fn cell_too_long(line: u64, max_bytes: usize) -> Self {

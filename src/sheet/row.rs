@@ -53,12 +53,7 @@ pub(super) struct Rows {
 impl Rows {
     /// Turns a record into a row and reports all that is wrong with it.
     pub fn assemble(&mut self, record: Record<'_>, row_number: u64) -> Row {
-        let mut report = RowReport {
-            issues: &mut self.issues,
-            record,
-            row: row_number,
-            rejected: false,
-        };
+        let mut report = RowReport { issues: &mut self.issues, record, row: row_number, rejected: false };
         let columns = &self.columns;
         let layout = Layout::of(columns, record, self.delimiter);
 
@@ -72,20 +67,8 @@ impl Rows {
         if !accepted {
             urls.iter_mut().for_each(|url| url.accepted = false);
         }
-        let extra = columns
-            .extras
-            .iter()
-            .map(|&column| undo(record.cell(layout.cell_of(column))).to_owned())
-            .collect();
-        Row {
-            row_number,
-            line: record.line(),
-            serial_number,
-            name,
-            urls,
-            extra,
-            accepted,
-        }
+        let extra = columns.extras.iter().map(|&column| undo(record.cell(layout.cell_of(column))).to_owned()).collect();
+        Row { row_number, line: record.line(), serial_number, name, urls, extra, accepted }
     }
 }
 
@@ -109,12 +92,7 @@ impl<'a> RowReport<'a> {
 
     fn place<'p>(&self, line: u64, column: Option<&'p str>, value: &'p str) -> Place<'p> {
         let value = Some(value).filter(|value| !value.is_empty());
-        Place {
-            line,
-            row: Some(self.row),
-            column,
-            value,
-        }
+        Place { line, row: Some(self.row), column, value }
     }
 
     /// Records an error that the whole row is rejected for.
@@ -161,9 +139,7 @@ fn read_name(columns: &Columns, limits: &Limits, report: &mut RowReport<'_>) -> 
     let place = report.cell(cell, Some(&columns.names[cell]));
     let name = tidy(report.record.cell(cell));
     if name.is_empty() {
-        report.reject(IssueCode::EmptyProductName, place, || {
-            "This row has no product name. Write one.".to_owned()
-        });
+        report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Write one.".to_owned());
     }
     report.check_length(name, place, limits.max_name_chars);
     name.to_owned()
@@ -210,14 +186,9 @@ fn check_urls(
     report: &mut RowReport<'_>,
 ) -> Vec<InputUrl> {
     let column = Some(columns.names[columns.urls].as_str());
-    let empty = Place {
-        value: None,
-        ..report.cell(columns.urls, column)
-    };
+    let empty = Place { value: None, ..report.cell(columns.urls, column) };
     if list.is_empty() {
-        report.reject(IssueCode::NoImageUrls, empty, || {
-            "This row has no image URL. Write at least one.".to_owned()
-        });
+        report.reject(IssueCode::NoImageUrls, empty, || "This row has no image URL. Write at least one.".to_owned());
     }
     let too_many = list.len() > limits.max_images_per_product;
     if too_many {
@@ -227,10 +198,7 @@ fn check_urls(
         });
     }
     if too_many || layout.is_shifted {
-        let unchecked = |piece: Piece| InputUrl {
-            text: piece.text,
-            accepted: false,
-        };
+        let unchecked = |piece: Piece| InputUrl { text: piece.text, accepted: false };
         return list.into_iter().map(unchecked).collect();
     }
     let repeated = repeated(&list);
@@ -248,10 +216,7 @@ fn check_urls(
                     .to_owned()
             });
         }
-        urls.push(InputUrl {
-            text: piece.text,
-            accepted,
-        });
+        urls.push(InputUrl { text: piece.text, accepted });
     }
     urls
 }
@@ -261,10 +226,7 @@ fn repeated(list: &[Piece]) -> BTreeSet<usize> {
     let mut places: Vec<usize> = (0..list.len()).collect();
     places.sort_by_key(|&place| (list[place].text.as_str(), place));
     let pairs = places.windows(2);
-    pairs
-        .filter(|pair| list[pair[0]].text == list[pair[1]].text)
-        .map(|pair| pair[1])
-        .collect()
+    pairs.filter(|pair| list[pair[0]].text == list[pair[1]].text).map(|pair| pair[1]).collect()
 }
 
 /// A cell without the spaces around it and without what made it harmless to spreadsheets.

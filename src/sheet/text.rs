@@ -113,9 +113,7 @@ impl<R: Read> Text<R> {
         self.byte_size += read;
         if self.byte_size > self.max_bytes {
             self.raw.pop();
-            self.stop(Fault::TooLarge {
-                max_bytes: self.max_bytes,
-            });
+            self.stop(Fault::TooLarge { max_bytes: self.max_bytes });
         }
         Ok(())
     }
@@ -173,16 +171,11 @@ impl<R: Read> Text<R> {
         let encoding = decoder.encoding();
         let mut fault = None;
         if encoding == WINDOWS_1252
-            && let Some(at) = self
-                .raw
-                .iter()
-                .position(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D))
+            && let Some(at) = self.raw.iter().position(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D))
         {
             // Bytes without a meaning in Windows-1252: the text is in an encoding that cannot be told.
             self.raw.truncate(at);
-            fault = Some(Fault::Undecodable {
-                encoding: encoding.name(),
-            });
+            fault = Some(Fault::Undecodable { encoding: encoding.name() });
         }
         let before = out.len();
         let Some(room) = decoder.max_utf8_buffer_length_without_replacement(self.raw.len()) else {
@@ -194,9 +187,7 @@ impl<R: Read> Text<R> {
         out.truncate(before + written);
         self.raw.clear();
         if matches!(result, DecoderResult::Malformed(..)) {
-            fault = Some(Fault::Undecodable {
-                encoding: encoding.name(),
-            });
+            fault = Some(Fault::Undecodable { encoding: encoding.name() });
         }
         if let Some(fault) = fault {
             self.stop(fault);

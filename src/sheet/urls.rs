@@ -33,12 +33,7 @@ fn beginning(bytes: &[u8], at: usize) -> Option<usize> {
     if !rest.starts_with(b"://") {
         return is_www(rest).then_some(at);
     }
-    let scheme = bytes[..at]
-        .iter()
-        .rev()
-        .take(MAX_SCHEME_BYTES + 1)
-        .take_while(|byte| is_scheme_byte(byte))
-        .count();
+    let scheme = bytes[..at].iter().rev().take(MAX_SCHEME_BYTES + 1).take_while(|byte| is_scheme_byte(byte)).count();
     let start = at - scheme;
     (scheme <= MAX_SCHEME_BYTES && bytes[start].is_ascii_alphabetic()).then_some(start)
 }
@@ -62,11 +57,7 @@ fn is_separator_char(c: char) -> bool {
 /// Whether a text begins as a URL does: with a scheme and `://`, or with `www.`.
 pub(super) fn starts_as_url(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let scheme = bytes
-        .iter()
-        .take(MAX_SCHEME_BYTES)
-        .take_while(|byte| is_scheme_byte(byte))
-        .count();
+    let scheme = bytes.iter().take(MAX_SCHEME_BYTES).take_while(|byte| is_scheme_byte(byte)).count();
     beginning(bytes, scheme.min(bytes.len())) == Some(0) || is_www(bytes)
 }
 
@@ -94,20 +85,14 @@ pub(super) struct Checker {
 
 impl Checker {
     pub fn new(max_bytes: usize) -> Self {
-        Checker {
-            max_bytes,
-            origin: String::new(),
-        }
+        Checker { max_bytes, origin: String::new() }
     }
 
     pub fn check(&mut self, url: &str) -> Result<(), Fault> {
         let max_bytes = self.max_bytes;
         if url.len() > max_bytes {
             let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
-            return Err(Fault {
-                code: IssueCode::UrlTooLong,
-                message,
-            });
+            return Err(Fault { code: IssueCode::UrlTooLong, message });
         }
         if is_plain(url) {
             return Ok(());
@@ -152,9 +137,7 @@ pub(super) fn is_plain(url: &str) -> bool {
 /// Checks what needs no parser; returns scheme and authority.
 fn check_syntax(url: &str) -> Result<&str, Fault> {
     let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
-        return Err(invalid(
-            "This is not a URL. Write the image's full address, beginning with https://.",
-        ));
+        return Err(invalid("This is not a URL. Write the image's full address, beginning with https://."));
     };
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(foreign(scheme, rest));
@@ -165,14 +148,10 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
         return Err(invalid("This URL has no host. Write it as https://host/path."));
     }
     if url.chars().any(char::is_control) {
-        return Err(invalid(
-            "There is a line break or another control character in this URL. Remove it.",
-        ));
+        return Err(invalid("There is a line break or another control character in this URL. Remove it."));
     }
     if authority.contains('@') {
-        return Err(invalid(
-            "This URL has a user name or a password in it. Use an address that needs neither.",
-        ));
+        return Err(invalid("This URL has a user name or a password in it. Use an address that needs neither."));
     }
     Ok(&url[..scheme.len() + "://".len() + authority.len()])
 }
@@ -193,24 +172,17 @@ fn foreign(scheme: &str, rest: &str) -> Fault {
 
 fn check_origin(origin: &str) -> Result<(), Fault> {
     let parsed = url::Url::parse(origin).map_err(|error| {
-        invalid(format!(
-            "This is not a valid URL ({error}). Copy the image's address from a browser."
-        ))
+        invalid(format!("This is not a valid URL ({error}). Copy the image's address from a browser."))
     })?;
     let host = parsed.host_str().unwrap_or_default();
     if host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty) {
-        return Err(invalid(
-            "The host of this URL is not a name. Write it as https://host/path.",
-        ));
+        return Err(invalid("The host of this URL is not a name. Write it as https://host/path."));
     }
     Ok(())
 }
 
 fn invalid(message: impl Into<String>) -> Fault {
-    Fault {
-        code: IssueCode::InvalidUrl,
-        message: message.into(),
-    }
+    Fault { code: IssueCode::InvalidUrl, message: message.into() }
 }
 
 fn is_scheme(text: &str) -> bool {

@@ -31,9 +31,7 @@ pub struct OutputRow<'a> {
 
 impl<W: Write> Writer<W> {
     pub fn new(out: W) -> Self {
-        Writer {
-            csv: csv::Writer::from_writer(out),
-        }
+        Writer { csv: csv::Writer::from_writer(out) }
     }
 
     /// Begins with a byte order mark, without which Excel takes UTF-8 for something else.
@@ -70,11 +68,7 @@ impl<W: Write> Writer<W> {
     /// The header of the failed rows: the input's own, then the reason.
     pub fn failed_header(&mut self, extra_columns: &[String]) -> io::Result<()> {
         let ours = [SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS];
-        self.record(
-            ours.into_iter()
-                .chain(extra_columns.iter().map(String::as_str))
-                .chain([REASON]),
-        )
+        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)).chain([REASON]))
     }
 
     /// One row that needs attention, and why.
@@ -87,12 +81,7 @@ impl<W: Write> Writer<W> {
         let serial_number = row.serial_number.unwrap_or(&row_number);
         let inputs = row.input_urls.join(BETWEEN_URLS);
         let ours = [serial_number, row.name, &inputs];
-        self.record(
-            ours.into_iter()
-                .chain(outputs)
-                .chain(row.extra.iter().map(String::as_str))
-                .chain(reason),
-        )
+        self.record(ours.into_iter().chain(outputs).chain(row.extra.iter().map(String::as_str)).chain(reason))
     }
 
     /// Hands everything written so far to the output.

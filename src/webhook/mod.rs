@@ -96,10 +96,7 @@ pub async fn send(client: &Client, delivery: &Delivery, secret: &Secret, now: Sy
             }
         }
         Ok(Err(failure)) => failed(started, no_answer(&failure)),
-        Err(_) => failed(
-            started,
-            format!("The receiver did not answer within {} s.", limit.as_secs_f64()),
-        ),
+        Err(_) => failed(started, format!("The receiver did not answer within {} s.", limit.as_secs_f64())),
     }
 }
 
@@ -122,21 +119,16 @@ fn request(delivery: &Delivery, secret: &Secret, now: SystemTime) -> Result<Requ
 }
 
 fn failed(started: Instant, error: String) -> Attempt {
-    Attempt {
-        http_status: None,
-        error: Some(error),
-        retry_after: None,
-        duration: started.elapsed(),
-    }
+    Attempt { http_status: None, error: Some(error), retry_after: None, duration: started.elapsed() }
 }
 
 /// What is wrong with a status; `None` for 2xx.
 fn refusal(status: StatusCode) -> Option<String> {
     match status.as_u16() {
         200..=299 => None,
-        code @ 300..=399 => Some(format!(
-            "The receiver answered {code}; redirects are not followed, register the address it ends at."
-        )),
+        code @ 300..=399 => {
+            Some(format!("The receiver answered {code}; redirects are not followed, register the address it ends at."))
+        }
         410 => Some("The receiver answered 410: it wants no more deliveries.".to_owned()),
         code => Some(format!("The receiver answered {code}.")),
     }

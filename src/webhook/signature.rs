@@ -37,9 +37,7 @@ impl Secret {
     /// A new random secret.
     pub fn generate() -> Secret {
         // The thread's generator is a CSPRNG seeded by the operating system.
-        Secret {
-            key: rand::random::<[u8; GENERATED_BYTES]>().to_vec(),
-        }
+        Secret { key: rand::random::<[u8; GENERATED_BYTES]>().to_vec() }
     }
 
     /// Reads `whsec_<base64>`.

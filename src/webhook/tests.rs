@@ -13,20 +13,13 @@ const EXAMPLE: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn client() -> Client {
     let guard = Guard::new(vec!["127.0.0.1/32".parse().expect("a network")], DEFAULT_PORTS.to_vec());
-    let options = Options {
-        connect_timeout: Duration::from_secs(30),
-        max_idle_per_host: 1,
-    };
+    let options = Options { connect_timeout: Duration::from_secs(30), max_idle_per_host: 1 };
     Client::new(guard, &options).expect("a client")
 }
 
 fn delivery(url: String) -> Delivery {
     let id = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
-    Delivery {
-        id,
-        url,
-        body: Bytes::from_static(br#"{"type":"processing_request.finished"}"#),
-    }
+    Delivery { id, url, body: Bytes::from_static(br#"{"type":"processing_request.finished"}"#) }
 }
 
 async fn attempt(url: String) -> Attempt {
@@ -101,10 +94,7 @@ async fn a_delivery_is_posted_as_json_with_the_three_headers() {
     })
     .await;
     let attempt = attempt(server.url("/hooks?tenant=1")).await;
-    assert_eq!(
-        (attempt.http_status, &attempt.error, attempt.verdict()),
-        (Some(204), &None, Verdict::Delivered)
-    );
+    assert_eq!((attempt.http_status, &attempt.error, attempt.verdict()), (Some(204), &None, Verdict::Delivered));
 
     let (head, body) = received.lock().expect("not poisoned").take().expect("a request");
     let sent = delivery(String::new());
@@ -133,17 +123,10 @@ async fn statuses_become_verdicts() {
         ("500 Oops", 500, Verdict::Retry, Some("500")),
     ] {
         let attempt = attempt(answering(status, "").await.url("/")).await;
-        assert_eq!(
-            (attempt.http_status, attempt.verdict()),
-            (Some(code), verdict),
-            "{attempt:?}"
-        );
+        assert_eq!((attempt.http_status, attempt.verdict()), (Some(code), verdict), "{attempt:?}");
         match says {
             None => assert_eq!(attempt.error, None),
-            Some(says) => assert!(
-                attempt.error.as_ref().is_some_and(|error| error.contains(says)),
-                "{attempt:?}"
-            ),
+            Some(says) => assert!(attempt.error.as_ref().is_some_and(|error| error.contains(says)), "{attempt:?}"),
         }
     }
 }
@@ -152,28 +135,19 @@ async fn statuses_become_verdicts() {
 async fn a_redirect_is_a_failed_attempt_that_says_so() {
     let server = scripted::serve(async |exchange: Exchange| {
         assert_eq!(exchange.path, "/", "the redirect was followed");
-        exchange
-            .answer("308 Permanent Redirect", "Location: /elsewhere\r\n", b"")
-            .await;
+        exchange.answer("308 Permanent Redirect", "Location: /elsewhere\r\n", b"").await;
     })
     .await;
     let attempt = attempt(server.url("/")).await;
     assert_eq!((attempt.http_status, attempt.verdict()), (Some(308), Verdict::Retry));
-    assert!(
-        attempt
-            .error
-            .is_some_and(|error| error.contains("redirects are not followed"))
-    );
+    assert!(attempt.error.is_some_and(|error| error.contains("redirects are not followed")));
 }
 
 #[tokio::test]
 async fn retry_after_is_handed_on() {
     let attempt = attempt(answering("429 Slow Down", "Retry-After: 600\r\n").await.url("/")).await;
     assert_eq!(attempt.retry_after, Some(Duration::from_secs(600)));
-    assert_eq!(
-        retry_delay(&DEFAULT_SCHEDULE, 1, attempt.retry_after),
-        Some(Duration::from_secs(600))
-    );
+    assert_eq!(retry_delay(&DEFAULT_SCHEDULE, 1, attempt.retry_after), Some(Duration::from_secs(600)));
 }
 
 #[tokio::test]
@@ -181,13 +155,7 @@ async fn a_receiver_that_does_not_answer_is_given_up() {
     let server = scripted::serve(Exchange::until_gone).await;
     let attempt = attempt_within(200 * MS, server.url("/")).await;
     assert_eq!((attempt.http_status, attempt.verdict()), (None, Verdict::Retry));
-    assert!(
-        attempt
-            .error
-            .as_ref()
-            .is_some_and(|error| error.contains("did not answer within 0.2 s")),
-        "{attempt:?}"
-    );
+    assert!(attempt.error.as_ref().is_some_and(|error| error.contains("did not answer within 0.2 s")), "{attempt:?}");
     assert!(attempt.duration >= 200 * MS);
 }
 
@@ -205,10 +173,7 @@ async fn an_endless_answer_is_neither_read_nor_waited_for() {
     .await;
     for server in [flooding, dripping] {
         let attempt = attempt_within(1000 * MS, server.url("/")).await;
-        assert_eq!(
-            (attempt.http_status, attempt.verdict()),
-            (Some(200), Verdict::Delivered)
-        );
+        assert_eq!((attempt.http_status, attempt.verdict()), (Some(200), Verdict::Delivered));
         assert!(attempt.duration < 3000 * MS, "{attempt:?}");
     }
 }
@@ -227,9 +192,6 @@ async fn receivers_that_cannot_be_reached_are_told_apart() {
     ] {
         let attempt = attempt(url.clone()).await;
         assert_eq!((attempt.http_status, attempt.verdict()), (None, Verdict::Retry));
-        assert!(
-            attempt.error.as_ref().is_some_and(|error| error.contains(says)),
-            "{url}: {attempt:?}"
-        );
+        assert!(attempt.error.as_ref().is_some_and(|error| error.contains(says)), "{url}: {attempt:?}");
     }
 }

@@ -27,11 +27,7 @@ async fn run_does_the_whole_job_for_one_file() {
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let urls = [1, 2, 3].map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(160, 120, n))));
     let missing = origin.url("missing.jpg");
-    std::fs::write(
-        path("shop.csv"),
-        csv(&[&[&urls[0], &urls[1]], &[&missing], &[&urls[2]]]),
-    )
-    .unwrap();
+    std::fs::write(path("shop.csv"), csv(&[&[&urls[0], &urls[1]], &[&missing], &[&urls[2]]])).unwrap();
     let data_dir = path("data");
     let run = [
         "run",
@@ -44,17 +40,9 @@ async fn run_does_the_whole_job_for_one_file() {
         "127.0.0.0/8",
     ];
     let output = halftone(&run).await;
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "one image has no output: {}",
-        text(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(1), "one image has no output: {}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(
-        said.contains("3 of 4 images compressed") && said.contains("saved"),
-        "{said}"
-    );
+    assert!(said.contains("3 of 4 images compressed") && said.contains("saved"), "{said}");
     assert!(said.contains("HTTP_NOT_FOUND") && said.contains(&missing), "{said}");
 
     let mut reader = csv::Reader::from_path(path("shop_output.csv")).unwrap();
@@ -84,15 +72,7 @@ async fn run_does_the_whole_job_for_one_file() {
     assert!(std::fs::read_to_string(output).unwrap().lines().count() == 2);
 
     std::fs::write(path("bad.csv"), "S. No,Product Name\n1,SKU1\n").unwrap();
-    let rejected = halftone(&[
-        "run",
-        &path("bad.csv"),
-        "--database-url",
-        &database_url,
-        "--data-dir",
-        &data_dir,
-    ])
-    .await;
+    let rejected = halftone(&["run", &path("bad.csv"), "--database-url", &database_url, "--data-dir", &data_dir]).await;
     assert_eq!(rejected.status.code(), Some(1));
     assert!(text(&rejected.stderr).contains("line 1"), "{}", text(&rejected.stderr));
 }
@@ -117,23 +97,12 @@ async fn all_bad_settings_are_reported_at_once() {
     let output = halftone(&bad).await;
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
-    for flag in [
-        "--listen",
-        "--workers",
-        "--max-image-bytes",
-        "--allow-net",
-        "--download-timeout",
-        "--database-url",
-    ] {
+    for flag in ["--listen", "--workers", "--max-image-bytes", "--allow-net", "--download-timeout", "--database-url"] {
         assert!(said.contains(flag), "{flag}: {said}");
     }
     let open = halftone(&["serve", "--listen", "0.0.0.0:0"]).await;
     assert_eq!(open.status.code(), Some(2));
-    assert!(
-        text(&open.stderr).contains("--insecure-no-auth"),
-        "{}",
-        text(&open.stderr)
-    );
+    assert!(text(&open.stderr).contains("--insecure-no-auth"), "{}", text(&open.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,20 +122,10 @@ async fn the_demo_brings_its_catalogue_to_its_end() {
     let output = halftone(&demo).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
-    assert!(
-        said.contains("COMPLETED_WITH_ERRORS") && said.contains("missing-photo.jpg"),
-        "{said}"
-    );
+    assert!(said.contains("COMPLETED_WITH_ERRORS") && said.contains("missing-photo.jpg"), "{said}");
+    assert_eq!(database::number(&database_url, "SELECT succeeded::bigint FROM processing_requests").await, 18);
     assert_eq!(
-        database::number(&database_url, "SELECT succeeded::bigint FROM processing_requests").await,
-        18
-    );
-    assert_eq!(
-        database::number(
-            &database_url,
-            "SELECT count(*) FROM images WHERE output_bytes > source_bytes"
-        )
-        .await,
+        database::number(&database_url, "SELECT count(*) FROM images WHERE output_bytes > source_bytes").await,
         0
     );
 }

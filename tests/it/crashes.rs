@@ -17,15 +17,9 @@ const QUICK_RESCUE: [&str; 2] = ["--worker-timeout", "2s"];
 /// Every image ended exactly once: as many endings as images, no two with the same place in the change log, no job left.
 async fn assert_each_image_ended_once(database_url: &str, total: i64) {
     let count = async |what: &str| database::number(database_url, what).await;
-    assert_eq!(
-        count("SELECT count(*) FROM images WHERE finished_at IS NOT NULL AND revision > 0").await,
-        total
-    );
+    assert_eq!(count("SELECT count(*) FROM images WHERE finished_at IS NOT NULL AND revision > 0").await, total);
     assert_eq!(count("SELECT count(DISTINCT revision) FROM images").await, total);
-    assert_eq!(
-        count("SELECT (succeeded + failed + canceled)::bigint FROM processing_requests").await,
-        total
-    );
+    assert_eq!(count("SELECT (succeeded + failed + canceled)::bigint FROM processing_requests").await, total);
     assert_eq!(count("SELECT count(*) FROM jobs").await, 0);
 }
 
@@ -40,14 +34,7 @@ async fn a_worker_killed_in_the_middle_loses_no_image() {
         .map(|n| {
             let bytes = images::jpeg(160, 120, n);
             // Half of them are in flight, and will be for as long as it takes, when the worker dies.
-            origin.set(
-                &format!("{n}.jpg"),
-                if n % 2 == 0 {
-                    Answer::Image(bytes)
-                } else {
-                    Answer::Held(bytes)
-                },
-            )
+            origin.set(&format!("{n}.jpg"), if n % 2 == 0 { Answer::Image(bytes) } else { Answer::Held(bytes) })
         })
         .collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
@@ -59,10 +46,7 @@ async fn a_worker_killed_in_the_middle_loses_no_image() {
     origin.open();
     let _successor = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
     let request = client.finished(&id).await;
-    assert_eq!(
-        (&request["status"], &request["progress"]["succeeded"]),
-        (&json!("COMPLETED"), &json!(40))
-    );
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(40)));
     assert_each_image_ended_once(&database_url, 40).await;
 }
 
@@ -72,9 +56,8 @@ async fn sigterm_finishes_or_gives_back_what_is_in_flight_and_burns_no_attempt()
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().unwrap();
     let (first, client) = Process::serve(&database_url, data_dir.path(), &[]).await;
-    let urls: Vec<String> = (0..20)
-        .map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n))))
-        .collect();
+    let urls: Vec<String> =
+        (0..20).map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n)))).collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let id = client.accepted(&csv(&[&urls]), json!({})).await;
     origin.held(8).await;
@@ -85,16 +68,7 @@ async fn sigterm_finishes_or_gives_back_what_is_in_flight_and_burns_no_attempt()
     use futures_util::{SinkExt as _, StreamExt as _};
     use tokio_tungstenite::tungstenite::Message;
     socket.send(Message::text(subscribe.to_string())).await.unwrap();
-    assert!(
-        socket
-            .next()
-            .await
-            .unwrap()
-            .unwrap()
-            .to_text()
-            .unwrap()
-            .contains("\"next\"")
-    );
+    assert!(socket.next().await.unwrap().unwrap().to_text().unwrap().contains("\"next\""));
 
     assert_eq!(first.terminate().await, Some(0));
     // The subscription did not pretend to be complete: the socket says that the server goes away.
@@ -114,10 +88,7 @@ async fn sigterm_finishes_or_gives_back_what_is_in_flight_and_burns_no_attempt()
     origin.open();
     let (_second, client) = Process::serve(&database_url, data_dir.path(), &[]).await;
     let request = client.finished(&id).await;
-    assert_eq!(
-        (&request["status"], &request["progress"]["succeeded"]),
-        (&json!("COMPLETED"), &json!(20))
-    );
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(20)));
     assert!(client.images(&id).await.iter().all(|image| image["attemptCount"] == 1));
     assert_each_image_ended_once(&database_url, 20).await;
 }
@@ -136,17 +107,12 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
     );
     half.write_all(head.as_bytes()).await.unwrap();
     // … and once while the rows go into the database: the insert of its second batch waits for this lock.
-    let (blocker, connection) = tokio_postgres::connect(&database_url, tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let (blocker, connection) = tokio_postgres::connect(&database_url, tokio_postgres::NoTls).await.unwrap();
     let mut connections = tokio::task::JoinSet::new();
     connections.spawn(async move {
         let _ = connection.await;
     });
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE product_images IN EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE product_images IN EXCLUSIVE MODE").await.unwrap();
     let mut sheet = String::from("S. No,Product Name,Input Image Urls\n");
     for n in 0..3_000 {
         sheet.push_str(&format!("{n},SKU{n},http://127.0.0.1:9/{n}.jpg\n"));
@@ -164,10 +130,7 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
     while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        assert!(
-            tokio::time::Instant::now() < give_up,
-            "the upload never reached the lock"
-        );
+        assert!(tokio::time::Instant::now() < give_up, "the upload never reached the lock");
     }
     api.kill().await;
     blocker.batch_execute("ROLLBACK").await.unwrap();
@@ -176,23 +139,10 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
         ended.unwrap();
     }
     let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
-    let data = client
-        .query("{ processingRequests { edges { node { id } } } }", json!({}))
-        .await;
+    let data = client.query("{ processingRequests { edges { node { id } } } }", json!({})).await;
     assert_eq!(data["processingRequests"]["edges"], json!([]));
-    for table in [
-        "processing_requests",
-        "products",
-        "images",
-        "jobs",
-        "product_images",
-        "csv_issues",
-    ] {
-        assert_eq!(
-            database::number(&database_url, &format!("SELECT count(*) FROM {table}")).await,
-            0,
-            "{table}"
-        );
+    for table in ["processing_requests", "products", "images", "jobs", "product_images", "csv_issues"] {
+        assert_eq!(database::number(&database_url, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
 }
 
@@ -231,9 +181,8 @@ async fn two_workers_on_the_last_two_images_end_the_request_once_fifty_times() {
 async fn cut_database_connections_are_made_again_and_nothing_is_lost() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;
-    let urls: Vec<String> = (0..30)
-        .map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n))))
-        .collect();
+    let urls: Vec<String> =
+        (0..30).map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(160, 120, n)))).collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let id = halftone.client.accepted(&csv(&[&urls]), json!({})).await;
     origin.held(8).await;
@@ -242,9 +191,6 @@ async fn cut_database_connections_are_made_again_and_nothing_is_lost() {
     origin.open();
     let client = Client::new(halftone.client.url.clone());
     let request = client.finished(&id).await;
-    assert_eq!(
-        (&request["status"], &request["progress"]["succeeded"]),
-        (&json!("COMPLETED"), &json!(30))
-    );
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(30)));
     assert_each_image_ended_once(&halftone.database_url, 30).await;
 }

@@ -18,10 +18,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 #[test]
 fn schema_graphql_is_what_the_server_serves() {
-    assert!(
-        read(root("schema.graphql")) == halftone::graphql::sdl(),
-        "run ./dev schema, and commit what changed"
-    );
+    assert!(read(root("schema.graphql")) == halftone::graphql::sdl(), "run ./dev schema, and commit what changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,10 +44,7 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
     }
     let example = read(root(".env.example"));
     let command = Arguments::command();
-    let settings: Vec<_> = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env())
-        .collect();
+    let settings: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).collect();
     assert!(settings.len() > 30, "{settings:?}");
     for name in settings {
         let name = name.to_str().unwrap();
@@ -60,34 +54,12 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
 const ARROWS: [(&str, &[&str]); 18] = [
-    (
-        "cli",
-        &[
-            "service",
-            "graphql",
-            "pipeline",
-            "app",
-            "sheet",
-            "compress",
-            "db",
-            "config",
-            "telemetry",
-        ],
-    ),
-    (
-        "service",
-        &["http", "graphql", "pipeline", "app", "queue", "db", "config"],
-    ),
+    ("cli", &["service", "graphql", "pipeline", "app", "sheet", "compress", "db", "config", "telemetry"]),
+    ("service", &["http", "graphql", "pipeline", "app", "queue", "db", "config"]),
     ("http", &["graphql", "pipeline", "app", "compress", "links", "db"]),
     ("graphql", &["pipeline", "app", "sheet", "compress", "db"]),
-    (
-        "pipeline",
-        &["app", "sheet", "fetch", "compress", "webhook", "queue", "db"],
-    ),
-    (
-        "app",
-        &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"],
-    ),
+    ("pipeline", &["app", "sheet", "fetch", "compress", "webhook", "queue", "db"]),
+    ("app", &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"]),
     ("config", &["sheet", "fetch", "compress", "webhook"]),
     ("sheet", &[]),
     ("fetch", &["guard", "retry_after"]),
@@ -117,31 +89,19 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
 fn arrows_between_modules_only_point_down() {
     let mut files = Vec::new();
     sources(&root("src"), &mut files);
-    let allowed: std::collections::BTreeMap<&str, BTreeSet<&str>> = ARROWS
-        .iter()
-        .map(|(module, uses)| (*module, uses.iter().copied().collect()))
-        .collect();
+    let allowed: std::collections::BTreeMap<&str, BTreeSet<&str>> =
+        ARROWS.iter().map(|(module, uses)| (*module, uses.iter().copied().collect())).collect();
     for file in files {
         let path = file.strip_prefix(root("src")).unwrap();
-        let module = path
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs")
-            .to_owned();
+        let module = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
         if matches!(module.as_str(), "lib" | "main" | "retry_after" | "scripted")
             || path.to_str().unwrap().contains("test")
         {
             continue;
         }
         let text = read(&file);
-        let code: String = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for (place, _) in code.match_indices("crate::") {
             let rest = &code[place + "crate::".len()..];
             // `use crate::{a, b::c};` names several.
@@ -172,14 +132,8 @@ fn arrows_between_modules_only_point_down() {
                 if used.is_empty() || used == module || used.starts_with(char::is_uppercase) {
                     continue;
                 }
-                let uses = allowed
-                    .get(module.as_str())
-                    .unwrap_or_else(|| panic!("{module} has no place on the map"));
-                assert!(
-                    uses.contains(used.as_str()),
-                    "{}: `{module}` must not use `{used}`",
-                    path.display()
-                );
+                let uses = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no place on the map"));
+                assert!(uses.contains(used.as_str()), "{}: `{module}` must not use `{used}`", path.display());
             }
         }
     }

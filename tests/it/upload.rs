@@ -10,13 +10,8 @@ use crate::support::origin::{Answer, Origin};
 async fn the_seed_catalogue_comes_out_whole_and_smaller() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;
-    let urls = [
-        ("image1.jpg", 1),
-        ("image2.jpg", 2),
-        ("image3.jpg", 3),
-        ("image4.jpg", 4),
-    ]
-    .map(|(name, seed)| origin.set(name, Answer::Image(images::jpeg(320, 240, seed))));
+    let urls = [("image1.jpg", 1), ("image2.jpg", 2), ("image3.jpg", 3), ("image4.jpg", 4)]
+        .map(|(name, seed)| origin.set(name, Answer::Image(images::jpeg(320, 240, seed))));
     // As the original design has it: spaces behind commas, URLs unquoted and spilling into further cells.
     let sheet = format!(
         "S. No, Product Name, Input Image Urls\n1, SKU1, {},{}\n2, SKU2, {},{}\n",
@@ -43,10 +38,7 @@ async fn the_seed_catalogue_comes_out_whole_and_smaller() {
         assert_eq!(row[2].split(',').collect::<Vec<_>>(), inputs);
         for (input, output) in inputs.iter().zip(row[3].split(',')) {
             let name = input.rsplit('/').next().unwrap();
-            assert!(
-                output.starts_with(&client.url) && output.ends_with(&format!("/compressed_{name}")),
-                "{output}"
-            );
+            assert!(output.starts_with(&client.url) && output.ends_with(&format!("/compressed_{name}")), "{output}");
             let bytes = client.download(output).await;
             let decoded = image::load_from_memory(&bytes).expect("the output decodes");
             assert_eq!((decoded.width(), decoded.height()), (320, 240));
@@ -59,19 +51,15 @@ async fn the_seed_catalogue_comes_out_whole_and_smaller() {
 async fn a_request_with_one_broken_url_among_ten_still_finishes() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;
-    let mut urls: Vec<String> = (0..9)
-        .map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(160, 120, n))))
-        .collect();
+    let mut urls: Vec<String> =
+        (0..9).map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(160, 120, n)))).collect();
     urls.insert(4, origin.url("missing.jpg"));
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let client = &halftone.client;
     let id = client.accepted(&csv(&[&urls]), json!({})).await;
     let request = client.finished(&id).await;
     assert_eq!(request["status"], "COMPLETED_WITH_ERRORS");
-    assert_eq!(
-        (&request["progress"]["succeeded"], &request["progress"]["failed"]),
-        (&json!(9), &json!(1))
-    );
+    assert_eq!((&request["progress"]["succeeded"], &request["progress"]["failed"]), (&json!(9), &json!(1)));
 
     let images = client.images(&id).await;
     assert_eq!(images[4]["status"], "FAILED");

@@ -21,9 +21,7 @@ async fn delivery(halftone: &Halftone, id: &str, status: &str) -> serde_json::Va
             }
         }
     };
-    tokio::time::timeout(crate::support::halftone::PATIENCE, look)
-        .await
-        .expect("the delivery gets there")
+    tokio::time::timeout(crate::support::halftone::PATIENCE, look).await.expect("the delivery gets there")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,10 +34,7 @@ async fn a_webhook_refused_twice_is_delivered_the_third_time_with_the_same_id_an
     let missing = origin.url("2.jpg");
     let id = halftone
         .client
-        .accepted(
-            &csv(&[&[&url, &missing]]),
-            json!({ "webhookUrl": sink.url, "label": "spring" }),
-        )
+        .accepted(&csv(&[&[&url, &missing]]), json!({ "webhookUrl": sink.url, "label": "spring" }))
         .await;
 
     let received = sink.received(3).await;
@@ -51,29 +46,16 @@ async fn a_webhook_refused_twice_is_delivered_the_third_time_with_the_same_id_an
     }
     let body = &received[2].body;
     assert_eq!(body["type"], "processing_request.finished");
-    assert_eq!(
-        (&body["data"]["id"], &body["data"]["label"]),
-        (&json!(id), &json!("spring"))
-    );
+    assert_eq!((&body["data"]["id"], &body["data"]["label"]), (&json!(id), &json!("spring")));
     assert_eq!(body["data"]["status"], "COMPLETED_WITH_ERRORS");
-    assert_eq!(
-        body["data"]["images"],
-        json!({ "total": 2, "succeeded": 1, "failed": 1, "canceled": 0 })
-    );
-    let output = halftone
-        .client
-        .download(body["data"]["outputCsvUrl"].as_str().unwrap())
-        .await;
+    assert_eq!(body["data"]["images"], json!({ "total": 2, "succeeded": 1, "failed": 1, "canceled": 0 }));
+    let output = halftone.client.download(body["data"]["outputCsvUrl"].as_str().unwrap()).await;
     assert!(output.starts_with(b"S. No,Product Name,"));
 
     let delivery = delivery(&halftone, &id, "DELIVERED").await;
     assert_eq!(delivery["id"], received[0].header("webhook-id"));
-    let statuses: Vec<_> = delivery["attempts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|attempt| attempt["httpStatus"].clone())
-        .collect();
+    let statuses: Vec<_> =
+        delivery["attempts"].as_array().unwrap().iter().map(|attempt| attempt["httpStatus"].clone()).collect();
     assert_eq!(statuses, [500, 503, 200]);
 }
 
@@ -83,30 +65,12 @@ async fn a_receiver_that_is_gone_is_not_asked_again_and_one_that_never_accepts_e
     let url = origin.set("1.jpg", Answer::Image(images::jpeg(160, 120, 1)));
     let halftone = Halftone::start(&["--webhook-schedule", "0s,20ms,20ms"]).await;
     let gone = Sink::start(&[410]).await;
-    let id = halftone
-        .client
-        .accepted(&csv(&[&[&url]]), json!({ "webhookUrl": gone.url }))
-        .await;
-    assert_eq!(
-        delivery(&halftone, &id, "REFUSED").await["attempts"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let id = halftone.client.accepted(&csv(&[&[&url]]), json!({ "webhookUrl": gone.url })).await;
+    assert_eq!(delivery(&halftone, &id, "REFUSED").await["attempts"].as_array().unwrap().len(), 1);
 
     let never = Sink::start(&[500; 10]).await;
-    let id = halftone
-        .client
-        .accepted(&csv(&[&[&url]]), json!({ "webhookUrl": never.url }))
-        .await;
-    assert_eq!(
-        delivery(&halftone, &id, "EXHAUSTED").await["attempts"]
-            .as_array()
-            .unwrap()
-            .len(),
-        3
-    );
+    let id = halftone.client.accepted(&csv(&[&[&url]]), json!({ "webhookUrl": never.url })).await;
+    assert_eq!(delivery(&halftone, &id, "EXHAUSTED").await["attempts"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,10 +83,8 @@ async fn a_webhook_that_may_not_be_sent_is_refused_at_once() {
         ("http://[::ffff:10.0.0.1]/hook", "BLOCKED_ADDRESS"),
         ("https://user:password@example.com/hook", "BLOCKED_ADDRESS"),
     ] {
-        let payload = halftone
-            .client
-            .upload(csv(&[&["https://www.example.com/1.jpg"]]), json!({ "webhookUrl": url }))
-            .await;
+        let payload =
+            halftone.client.upload(csv(&[&["https://www.example.com/1.jpg"]]), json!({ "webhookUrl": url })).await;
         assert_eq!(payload["userErrors"][0]["code"], code, "{url}: {payload}");
         assert_eq!(payload["processingRequest"], json!(null));
     }

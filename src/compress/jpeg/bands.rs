@@ -39,11 +39,8 @@ pub(super) fn write(out: &mut Vec<u8>, frame: &Frame, planes: &[Plane], classes:
     for components in sequential_scans(frame) {
         write_dc(out, frame, planes, &components, classes);
     }
-    let mut scans: Vec<Planned> = planes
-        .iter()
-        .enumerate()
-        .flat_map(|(component, plane)| cheapest(frame, plane, component))
-        .collect();
+    let mut scans: Vec<Planned> =
+        planes.iter().enumerate().flat_map(|(component, plane)| cheapest(frame, plane, component)).collect();
     // First bits before refinements, low bands before high ones.
     scans.sort_by_key(|scan| (scan.band.high > 0, scan.band.first, scan.band.component));
     for scan in scans {
@@ -54,19 +51,7 @@ pub(super) fn write(out: &mut Vec<u8>, frame: &Frame, planes: &[Plane], classes:
 /// The scans of the best division of a component.
 fn cheapest(frame: &Frame, plane: &Plane, component: usize) -> Vec<Planned> {
     let plan = |(split, low): (u8, u8)| -> Vec<Planned> {
-        let band = |first, last, high, low| {
-            plan_band(
-                frame,
-                plane,
-                Band {
-                    component,
-                    first,
-                    last,
-                    high,
-                    low,
-                },
-            )
-        };
+        let band = |first, last, high, low| plan_band(frame, plane, Band { component, first, last, high, low });
         let mut scans = vec![band(1, split, 0, low)];
         if split < 63 {
             scans.push(band(split + 1, 63, 0, low));
@@ -77,10 +62,7 @@ fn cheapest(frame: &Frame, plane: &Plane, component: usize) -> Vec<Planned> {
         scans
     };
     let plans = DIVISIONS.map(plan);
-    plans
-        .into_iter()
-        .min_by_key(|scans| scans.iter().map(|scan| scan.bytes).sum::<u64>())
-        .unwrap_or_default()
+    plans.into_iter().min_by_key(|scans| scans.iter().map(|scan| scan.bytes).sum::<u64>()).unwrap_or_default()
 }
 
 fn plan_band(frame: &Frame, plane: &Plane, band: Band) -> Planned {
@@ -88,10 +70,7 @@ fn plan_band(frame: &Frame, plane: &Plane, band: Band) -> Planned {
     walk(frame, plane, &band, &mut counter);
     let codes = counter.counts.map(|counts| Codes::optimal(&counts));
     // Codes, whatever bits follow them, the table and two headers.
-    let symbols: u64 = (0..)
-        .zip(&counter.counts[0])
-        .map(|(s, &n)| u64::from(n) * u64::from(codes[0].get(s).1))
-        .sum();
+    let symbols: u64 = (0..).zip(&counter.counts[0]).map(|(s, &n)| u64::from(n) * u64::from(codes[0].get(s).1)).sum();
     let bytes = (symbols + counter.bits) / 8 + codes[0].table_len() as u64 + 14;
     Planned { band, codes, bytes }
 }
@@ -111,10 +90,7 @@ struct Counter {
 
 impl Counter {
     fn new() -> Self {
-        Self {
-            counts: [[0; 256]; 2],
-            bits: 0,
-        }
+        Self { counts: [[0; 256]; 2], bits: 0 }
     }
 }
 
@@ -160,14 +136,9 @@ fn write_dc(out: &mut Vec<u8>, frame: &Frame, planes: &[Plane], components: &[us
         }
     }
     segment(out, DHT, &[&body]);
-    let selectors = components
-        .iter()
-        .map(|&c| (frame.components[c].id, (classes[c] << 4) as u8));
+    let selectors = components.iter().map(|&c| (frame.components[c].id, (classes[c] << 4) as u8));
     scan_header(out, selectors, [0, 0, 0]);
-    let mut coder = Coder {
-        codes: &codes,
-        writer: BitWriter::new(out, (counter.bits / 8) as usize),
-    };
+    let mut coder = Coder { codes: &codes, writer: BitWriter::new(out, (counter.bits / 8) as usize) };
     dc(frame, planes, components, classes, &mut coder);
     coder.writer.finish();
 }
@@ -193,19 +164,13 @@ fn write_band(out: &mut Vec<u8>, frame: &Frame, plane: &Plane, scan: &Planned) {
     segment(out, DHT, &[&body]);
     let selectors = std::iter::once((frame.components[band.component].id, 0));
     scan_header(out, selectors, [band.first, band.last, band.high << 4 | band.low]);
-    let mut coder = Coder {
-        codes,
-        writer: BitWriter::new(out, *bytes as usize),
-    };
+    let mut coder = Coder { codes, writer: BitWriter::new(out, *bytes as usize) };
     walk(frame, plane, band, &mut coder);
     coder.writer.finish();
 }
 
 fn walk(frame: &Frame, plane: &Plane, band: &Band, sink: &mut impl Sink) {
-    let mut pending = Pending {
-        blocks: 0,
-        corrections: Vec::new(),
-    };
+    let mut pending = Pending { blocks: 0, corrections: Vec::new() };
     let mask = u64::MAX << band.first & u64::MAX >> (63 - band.last);
     let visited: Result<(), std::convert::Infallible> = for_each_block(frame, &[band.component], |_, at| {
         let (block, mask) = (&plane.blocks[at], plane.masks[at] & mask);
@@ -329,9 +294,7 @@ fn next_bit(block: &[i16; 64], mask: u64, band: &Band, pending: &mut Pending, si
     }
     zeros += u32::from(band.last) + 1 - next;
     if zeros > 0 || waiting > 0 {
-        pending
-            .corrections
-            .extend((0..waiting).rev().map(|bit| corrections >> bit & 1 == 1));
+        pending.corrections.extend((0..waiting).rev().map(|bit| corrections >> bit & 1 == 1));
         pending.end_of_block(sink);
     }
 }

@@ -74,14 +74,8 @@ pub(super) struct Feed<'a> {
 impl<'a> Feed<'a> {
     /// `input` starts right after the scan header.
     pub(super) fn new(input: &'a [u8]) -> Self {
-        let mut feed = Self {
-            input,
-            at: 0,
-            window: Box::new([0; WINDOW + 8]),
-            filled: 0,
-            ended: false,
-            bits: Bits::default(),
-        };
+        let mut feed =
+            Self { input, at: 0, window: Box::new([0; WINDOW + 8]), filled: 0, ended: false, bits: Bits::default() };
         feed.top_up();
         feed
     }

@@ -52,19 +52,13 @@ impl Codes {
         let lengths = limited_lengths(&weights);
 
         let mut counts = [0_u8; MAX_BITS];
-        let mut by_length: Vec<(usize, u8)> = used
-            .iter()
-            .zip(&lengths[1..])
-            .map(|(&(_, symbol), &length)| (length, symbol))
-            .collect();
+        let mut by_length: Vec<(usize, u8)> =
+            used.iter().zip(&lengths[1..]).map(|(&(_, symbol), &length)| (length, symbol)).collect();
         by_length.sort_unstable();
         for &(length, _) in &by_length {
             counts[length - 1] += 1;
         }
-        let spec = HuffmanSpec {
-            counts,
-            symbols: by_length.iter().map(|&(_, symbol)| symbol).collect(),
-        };
+        let spec = HuffmanSpec { counts, symbols: by_length.iter().map(|&(_, symbol)| symbol).collect() };
 
         // Canonical codes (C.2): count up within a length, shift when it grows.
         let mut packed = [0; 256];
@@ -96,11 +90,8 @@ fn limited_lengths(weights: &[u64]) -> Vec<usize> {
     let mut levels: Vec<Vec<(u64, Part)>> = vec![singles().collect()];
     for level in 1..MAX_BITS {
         let previous = &levels[level - 1];
-        let mut pairs = previous
-            .chunks_exact(2)
-            .enumerate()
-            .map(|(i, pair)| (pair[0].0 + pair[1].0, Part::Pair(2 * i)))
-            .peekable();
+        let mut pairs =
+            previous.chunks_exact(2).enumerate().map(|(i, pair)| (pair[0].0 + pair[1].0, Part::Pair(2 * i))).peekable();
         let mut merged = Vec::with_capacity(n + previous.len() / 2);
         for single in singles() {
             while let Some(pair) = pairs.next_if(|pair| pair.0 < single.0) {
@@ -153,13 +144,7 @@ mod tests {
             (a, b) = (b, a + b);
         }
         let codes = Codes::optimal(&counts);
-        let kraft: u32 = codes
-            .spec
-            .counts
-            .iter()
-            .zip(1..)
-            .map(|(&n, bits)| u32::from(n) << (16 - bits))
-            .sum();
+        let kraft: u32 = codes.spec.counts.iter().zip(1..).map(|(&n, bits)| u32::from(n) << (16 - bits)).sum();
         assert_eq!(codes.spec.symbols.len(), 40);
         assert_eq!(kraft, (1 << 16) - 1, "complete but for the reserved code");
     }

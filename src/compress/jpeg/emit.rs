@@ -101,10 +101,7 @@ pub(super) fn scan(out: &mut Vec<u8>, frame: &Frame, scan: &TokenScan, codes: &S
         }
     }
     segment(out, DHT, &[&body]);
-    let selectors = scan
-        .components
-        .iter()
-        .map(|&c| (frame.components[c].id, (classes[c] << 4 | classes[c]) as u8));
+    let selectors = scan.components.iter().map(|&c| (frame.components[c].id, (classes[c] << 4 | classes[c]) as u8));
     scan_header(out, selectors, [0, 63, 0]);
 
     let mut writer = BitWriter::new(out, scan_len(scan, codes));

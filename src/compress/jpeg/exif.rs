@@ -55,11 +55,7 @@ impl Exif<'_> {
         let mut texts = Vec::new();
         let texts_at = 8 + 2 + 12 * entries.len() + 4;
         for (tag, value) in entries {
-            let (kind, count) = if tag == ORIENTATION {
-                (SHORT, 1)
-            } else {
-                (ASCII, value.len() as u32)
-            };
+            let (kind, count) = if tag == ORIENTATION { (SHORT, 1) } else { (ASCII, value.len() as u32) };
             out.extend_from_slice(&tag.to_be_bytes());
             out.extend_from_slice(&kind.to_be_bytes());
             out.extend_from_slice(&count.to_be_bytes());
@@ -92,19 +88,11 @@ pub(super) fn read(tiff: &[u8]) -> Exif<'_> {
     };
     let u16_at = |at: usize| {
         let bytes: [u8; 2] = *tiff.get(at..)?.first_chunk()?;
-        Some(if little {
-            u16::from_le_bytes(bytes)
-        } else {
-            u16::from_be_bytes(bytes)
-        })
+        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     };
     let u32_at = |at: usize| {
         let bytes: [u8; 4] = *tiff.get(at..)?.first_chunk()?;
-        Some(if little {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        } as usize)
+        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) } as usize)
     };
     let text = |entry: usize| {
         let count = u32_at(entry + 4)?;
@@ -125,9 +113,7 @@ pub(super) fn read(tiff: &[u8]) -> Exif<'_> {
         };
         match (tag, kind) {
             (ORIENTATION, SHORT) => {
-                exif.orientation = u16_at(entry + 8)
-                    .and_then(|o| u8::try_from(o).ok())
-                    .filter(|o| (2..=8).contains(o));
+                exif.orientation = u16_at(entry + 8).and_then(|o| u8::try_from(o).ok()).filter(|o| (2..=8).contains(o));
             }
             (ARTIST, ASCII) => exif.artist = text(entry),
             (COPYRIGHT, ASCII) => exif.copyright = text(entry),
@@ -143,11 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let exif = Exif {
-            orientation: Some(6),
-            artist: Some(b"Ada L.\0"),
-            copyright: Some(b"me\0"),
-        };
+        let exif = Exif { orientation: Some(6), artist: Some(b"Ada L.\0"), copyright: Some(b"me\0") };
         let bytes = exif.write(true);
         let again = read(&bytes);
         assert_eq!(again.orientation(), 6);
@@ -164,11 +146,7 @@ mod tests {
 
     #[test]
     fn offsets_beyond_the_data_are_ignored() {
-        for tiff in [
-            &b"II\x2A\0\xFF\xFF\xFF\xFF"[..],
-            b"MM\0\x2A\0\0\0\x08\xFF\xFF",
-            b"MM\0\x2A",
-        ] {
+        for tiff in [&b"II\x2A\0\xFF\xFF\xFF\xFF"[..], b"MM\0\x2A\0\0\0\x08\xFF\xFF", b"MM\0\x2A"] {
             assert!(read(tiff).is_empty());
         }
     }

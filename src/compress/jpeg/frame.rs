@@ -99,14 +99,7 @@ impl Frame {
             c.padded_columns = mcu_columns * usize::from(c.h);
             c.padded_rows = mcu_rows * usize::from(c.v);
         }
-        Ok(Self {
-            width,
-            height,
-            progressive: marker == SOF2,
-            components,
-            mcu_columns,
-            mcu_rows,
-        })
+        Ok(Self { width, height, progressive: marker == SOF2, components, mcu_columns, mcu_rows })
     }
 }
 
@@ -159,13 +152,7 @@ impl ScanHeader {
         let [first, last, approximation] = body[1 + 2 * count..] else {
             return Err(corrupt("the scan header has the wrong length"));
         };
-        Ok(Self {
-            components,
-            first,
-            last,
-            high: approximation >> 4,
-            low: approximation & 15,
-        })
+        Ok(Self { components, first, last, high: approximation >> 4, low: approximation & 15 })
     }
 }
 
@@ -174,9 +161,7 @@ pub(super) const MAX_BLOCKS_PER_MCU: usize = 10;
 
 /// Blocks in an MCU that interleaves these components.
 pub(super) fn blocks_per_mcu(frame: &Frame, components: impl Iterator<Item = usize>) -> usize {
-    components
-        .map(|c| usize::from(frame.components[c].h) * usize::from(frame.components[c].v))
-        .sum()
+    components.map(|c| usize::from(frame.components[c].h) * usize::from(frame.components[c].v)).sum()
 }
 
 /// The order of blocks in a scan: the components of an MCU's blocks, and the number of MCUs.
@@ -192,10 +177,7 @@ impl Layout {
     pub(super) fn new(frame: &Frame, components: &[usize]) -> Self {
         if let [one] = *components {
             let c = &frame.components[one];
-            return Self {
-                mcu: vec![one],
-                mcus: c.columns * c.rows,
-            };
+            return Self { mcu: vec![one], mcus: c.columns * c.rows };
         }
         let mcu = components
             .iter()
@@ -204,9 +186,6 @@ impl Layout {
                 std::iter::repeat_n(c, blocks)
             })
             .collect();
-        Self {
-            mcu,
-            mcus: frame.mcu_columns * frame.mcu_rows,
-        }
+        Self { mcu, mcus: frame.mcu_columns * frame.mcu_rows }
     }
 }

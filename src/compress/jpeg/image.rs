@@ -9,7 +9,7 @@ use super::lookup::{Kind, Lookup};
 use super::marker::{DHT, DQT, DRI, EOI, Reader, SOI, SOS};
 use super::metadata::Metadata;
 use super::planes::{self, Plane};
-use super::quality::{self, Quantiser};
+use super::quality::{self, Quantiser, Role};
 use super::sequential::{self, Decoder};
 use super::tables::{Steps, Tables};
 use super::tokens::{Counts, TokenScan};
@@ -52,14 +52,10 @@ pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) ->
             DQT => tables.read_dqt(segment.body)?,
             DRI => tables.read_dri(segment.body)?,
             SOS => {
-                let image = image
-                    .as_mut()
-                    .ok_or_else(|| corrupt("a scan comes before the frame header"))?;
+                let image = image.as_mut().ok_or_else(|| corrupt("a scan comes before the frame header"))?;
                 scans += 1;
                 if scans > limits.max_scans {
-                    return Err(Error::TooManyScans {
-                        limit: limits.max_scans,
-                    });
+                    return Err(Error::TooManyScans { limit: limits.max_scans });
                 }
                 let header = ScanHeader::read(segment.body, &image.frame)?;
                 let used = image.scan(&header, reader.rest(), &tables, &metadata, quality)?;
@@ -83,15 +79,8 @@ pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) ->
 fn check(frame: &Frame, file_len: usize, limits: &Limits) -> Result<(), Error> {
     let (width, height) = (frame.width, frame.height);
     if u64::from(width) * u64::from(height) > limits.max_pixels || width.max(height) > limits.max_side {
-        let Limits {
-            max_pixels, max_side, ..
-        } = *limits;
-        return Err(Error::TooManyPixels {
-            width,
-            height,
-            max_pixels,
-            max_side,
-        });
+        let Limits { max_pixels, max_side, .. } = *limits;
+        return Err(Error::TooManyPixels { width, height, max_pixels, max_side });
     }
     let blocks: u64 = frame.components.iter().map(|c| c.columns as u64 * c.rows as u64).sum();
     let bits_per_block = if frame.progressive { 1 } else { 2 };
@@ -168,7 +157,7 @@ impl Image {
         quality: Option<u8>,
     ) -> Result<(), Error> {
         let components: Vec<usize> = header.components.iter().map(|c| c.component).collect();
-        let classes = classes(metadata.colour(&self.frame));
+        let colour = metadata.colour(&self.frame);
         let mut decoders = [const { None }; 4];
         for c in &header.components {
             if self.steps[c.component].is_some() {
@@ -178,35 +167,26 @@ impl Image {
             let dc = Lookup::new(tables.dc[c.dc].as_ref().ok_or_else(missing)?, Kind::Dc)?;
             let ac = Lookup::new(tables.ac[c.ac].as_ref().ok_or_else(missing)?, Kind::Ac)?;
             let source = self.source_steps[c.component].unwrap_or([1; 64]);
-            let (quantiser, steps) = target(&source, quality);
+            let (quantiser, steps) = target(&source, quality, role(&self.frame, colour, c.component));
             self.steps[c.component] = Some(steps);
             decoders[c.component] = Some(Box::new(Decoder::new(dc, ac, quantiser)));
         }
         let layout = Layout::new(&self.frame, &components);
         let tokens = sequential::decode(feed, &mut decoders, tables.restart_interval, &layout)?;
         let mut counts: [Counts; 2] = Default::default();
-        for (decoder, class) in decoders.iter().zip(classes) {
+        for (decoder, class) in decoders.iter().zip(classes(colour)) {
             if let Some(decoder) = decoder {
                 counts[class].add(decoder.counts());
             }
         }
-        self.scans.push(TokenScan {
-            components,
-            layout,
-            tokens,
-            counts,
-        });
+        self.scans.push(TokenScan { components, layout, tokens, counts });
         Ok(())
     }
 
     /// Checks that nothing is missing.
     fn finish(mut self, metadata: Metadata<'_>) -> Result<Picture<'_>, Error> {
         let steps = if self.frame.progressive {
-            let complete = self
-                .progress
-                .iter()
-                .take(self.frame.components.len())
-                .all(|component| component[0] >= 0);
+            let complete = self.progress.iter().take(self.frame.components.len()).all(|component| component[0] >= 0);
             if !complete {
                 return Err(corrupt("a component is missing"));
             }
@@ -214,11 +194,7 @@ impl Image {
         } else {
             &self.steps
         };
-        let steps = steps
-            .iter()
-            .copied()
-            .collect::<Option<_>>()
-            .ok_or_else(|| corrupt("a component is missing"))?;
+        let steps = steps.iter().copied().collect::<Option<_>>().ok_or_else(|| corrupt("a component is missing"))?;
         let body = if self.frame.progressive {
             if !self.padding_known {
                 planes::pad(&self.frame, &mut self.planes);
@@ -227,21 +203,16 @@ impl Image {
         } else {
             Body::Sequential(self.scans)
         };
-        Ok(Picture {
-            frame: self.frame,
-            metadata,
-            steps,
-            body,
-        })
+        Ok(Picture { frame: self.frame, metadata, steps, body })
     }
 }
 
 /// How to round coefficients with steps `source` at a quality, and their steps afterwards.
-pub(super) fn target(source: &Steps, quality: Option<u8>) -> (Quantiser, Steps) {
+pub(super) fn target(source: &Steps, quality: Option<u8>, role: Role) -> (Quantiser, Steps) {
     match quality {
         None => (Quantiser::identity(), *source),
         Some(quality) => {
-            let steps = quality::coarser(source, &quality::steps(quality));
+            let steps = quality::coarser(source, &quality::steps(quality, role));
             (Quantiser::new(source, &steps), steps)
         }
     }
@@ -253,4 +224,13 @@ pub(super) fn classes(colour: Colour) -> [usize; 4] {
         Colour::YCbCr | Colour::Ycck => [0, 1, 1, 0],
         Colour::Grey | Colour::Rgb | Colour::Cmyk => [0; 4],
     }
+}
+
+/// What a component carries.
+pub(super) fn role(frame: &Frame, colour: Colour, component: usize) -> Role {
+    if classes(colour)[component] == 0 {
+        return Role::Plain;
+    }
+    let (luma, chroma) = (&frame.components[0], &frame.components[component]);
+    Role::Chroma { full_height: chroma.v >= luma.v, full_width: chroma.h >= luma.h }
 }

@@ -147,11 +147,7 @@ impl Lookup {
         for length in LOOK + 1..=16 {
             if pattern < self.limit[length as usize] {
                 let index = self.offset[length as usize] + (pattern >> (16 - length)) as i32;
-                return usize::try_from(index)
-                    .ok()
-                    .and_then(|i| self.entries.get(i))
-                    .copied()
-                    .unwrap_or(Self::INVALID);
+                return usize::try_from(index).ok().and_then(|i| self.entries.get(i)).copied().unwrap_or(Self::INVALID);
             }
         }
         Self::INVALID

@@ -32,10 +32,7 @@ impl<'a> Metadata<'a> {
         let body = segment.body;
         match segment.marker {
             APP0 if self.jfif.is_none() => {
-                self.jfif = body
-                    .strip_prefix(b"JFIF\0")
-                    .and_then(|rest| rest.first_chunk())
-                    .copied();
+                self.jfif = body.strip_prefix(b"JFIF\0").and_then(|rest| rest.first_chunk()).copied();
             }
             APP1 => {
                 if let Some(tiff) = body.strip_prefix(exif::PREFIX) {

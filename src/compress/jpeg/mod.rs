@@ -59,11 +59,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_pixels: 100_000_000,
-            max_side: 65_500,
-            max_scans: 200,
-        }
+        Self { max_pixels: 100_000_000, max_side: 65_500, max_scans: 200 }
     }
 }
 

@@ -26,12 +26,7 @@ pub(super) struct Plane {
 pub(super) fn empty(frame: &Frame) -> Vec<Plane> {
     let plane = |c: &super::frame::Component| {
         let blocks = c.padded_columns * c.padded_rows;
-        Plane {
-            dc: vec![0; blocks],
-            blocks: vec![[0; 64]; blocks],
-            masks: vec![0; blocks],
-            stride: c.padded_columns,
-        }
+        Plane { dc: vec![0; blocks], blocks: vec![[0; 64]; blocks], masks: vec![0; blocks], stride: c.padded_columns }
     };
     frame.components.iter().map(plane).collect()
 }

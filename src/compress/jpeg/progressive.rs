@@ -21,14 +21,8 @@ const MAX_LOW: u8 = 13;
 
 /// Checks that a scan is one that may come now (G.1.1.1), and notes what it brings.
 pub(super) fn advance(header: &ScanHeader, progress: &mut Progress) -> Result<(), Error> {
-    let ScanHeader {
-        first, last, high, low, ..
-    } = *header;
-    let band_ok = if first == 0 {
-        last == 0
-    } else {
-        first <= last && last <= 63 && header.components.len() == 1
-    };
+    let ScanHeader { first, last, high, low, .. } = *header;
+    let band_ok = if first == 0 { last == 0 } else { first <= last && last <= 63 && header.components.len() == 1 };
     if !band_ok || low > MAX_LOW || (high != 0 && high != low + 1) {
         return Err(corrupt("a progressive scan has impossible parameters"));
     }
@@ -59,16 +53,10 @@ pub(super) fn decode(
     let interval = tables.restart_interval;
     if header.first > 0 {
         let component = header.components[0];
-        let spec = tables.ac[component.ac]
-            .as_ref()
-            .ok_or_else(|| corrupt("a Huffman table is missing"))?;
+        let spec = tables.ac[component.ac].as_ref().ok_or_else(|| corrupt("a Huffman table is missing"))?;
         let table = Lookup::new(spec, Kind::AcProgressive)?;
         let c = &frame.components[component.component];
-        let walk = Walk {
-            columns: c.columns,
-            blocks: c.columns * c.rows,
-            interval,
-        };
+        let walk = Walk { columns: c.columns, blocks: c.columns * c.rows, interval };
         let plane = &mut planes[component.component];
         return if header.high == 0 {
             first_bits(feed, header, &table, plane, &walk)
@@ -110,13 +98,7 @@ fn dc_blocks(
             feed.top_up();
         }
         index += 1;
-        visit(
-            &mut feed.bits,
-            &feed.window,
-            component,
-            &mut planes[component].dc[at],
-            fresh,
-        )?;
+        visit(&mut feed.bits, &feed.window, component, &mut planes[component].dc[at], fresh)?;
         feed.check()
     })
 }
@@ -131,41 +113,32 @@ fn dc_first(
 ) -> Result<(), Error> {
     let mut lookups = [const { None }; 4];
     for c in &header.components {
-        let spec = tables.dc[c.dc]
-            .as_ref()
-            .ok_or_else(|| corrupt("a Huffman table is missing"))?;
+        let spec = tables.dc[c.dc].as_ref().ok_or_else(|| corrupt("a Huffman table is missing"))?;
         lookups[c.component] = Some(Lookup::new(spec, Kind::Dc)?);
     }
     let mut before = [0_i32; 4];
-    dc_blocks(
-        feed,
-        frame,
-        header,
-        tables.restart_interval,
-        planes,
-        |bits, window, component, dc, fresh| {
-            if fresh {
-                before = [0; 4];
-            }
-            let Some(table) = &lookups[component] else {
-                return Err(corrupt("a Huffman table is missing"));
-            };
-            bits.refill(window);
-            let entry = table.symbol(bits.peek());
-            if entry.is_invalid() {
-                return Err(no_code());
-            }
-            let (magnitude, negative) = entry.magnitude(bits.peek());
-            bits.consume(entry.total_bits());
-            before[component] += signed(magnitude, negative);
-            let value = before[component] << header.low;
-            if before[component].unsigned_abs() > 16_383 || value.unsigned_abs() > 16_383 {
-                return Err(corrupt("a DC coefficient is out of range"));
-            }
-            *dc = value as i16;
-            Ok(())
-        },
-    )
+    dc_blocks(feed, frame, header, tables.restart_interval, planes, |bits, window, component, dc, fresh| {
+        if fresh {
+            before = [0; 4];
+        }
+        let Some(table) = &lookups[component] else {
+            return Err(corrupt("a Huffman table is missing"));
+        };
+        bits.refill(window);
+        let entry = table.symbol(bits.peek());
+        if entry.is_invalid() {
+            return Err(no_code());
+        }
+        let (magnitude, negative) = entry.magnitude(bits.peek());
+        bits.consume(entry.total_bits());
+        before[component] += signed(magnitude, negative);
+        let value = before[component] << header.low;
+        if before[component].unsigned_abs() > 16_383 || value.unsigned_abs() > 16_383 {
+            return Err(corrupt("a DC coefficient is out of range"));
+        }
+        *dc = value as i16;
+        Ok(())
+    })
 }
 
 /// G.1.2.1: one more bit of each.

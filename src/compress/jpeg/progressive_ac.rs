@@ -32,11 +32,7 @@ impl Walk {
             if start > 0 {
                 feed.restart(start / self.interval - 1)?;
             }
-            let end = if self.interval == 0 {
-                self.blocks
-            } else {
-                self.blocks.min(start + self.interval)
-            };
+            let end = if self.interval == 0 { self.blocks } else { self.blocks.min(start + self.interval) };
             segment(feed, start..end)?;
             start = end;
         }
@@ -55,12 +51,7 @@ struct Cursor {
 
 impl Cursor {
     fn new(walk: &Walk, plane: &Plane) -> Self {
-        Self {
-            columns: walk.columns,
-            padding: plane.stride - walk.columns,
-            passed: 0,
-            row_end: walk.columns,
-        }
+        Self { columns: walk.columns, padding: plane.stride - walk.columns, passed: 0, row_end: walk.columns }
     }
 
     #[inline(always)]
@@ -121,11 +112,7 @@ pub(super) fn first_bits(
             feed.check()?;
             n += settled;
         }
-        if n > blocks.end {
-            Err(corrupt("an end-of-band run passes the end of its interval"))
-        } else {
-            Ok(())
-        }
+        if n > blocks.end { Err(corrupt("an end-of-band run passes the end of its interval")) } else { Ok(()) }
     })
 }
 
@@ -214,11 +201,7 @@ pub(super) fn next_bit(
             feed.bits = bits;
             feed.check()?;
         }
-        if run > 0 {
-            Err(corrupt("an end-of-band run passes the end of its interval"))
-        } else {
-            Ok(())
-        }
+        if run > 0 { Err(corrupt("an end-of-band run passes the end of its interval")) } else { Ok(()) }
     })
 }
 

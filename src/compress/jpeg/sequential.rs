@@ -22,14 +22,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(dc: Lookup, ac: Lookup, quantiser: Quantiser) -> Self {
-        Self {
-            dc,
-            ac,
-            quantiser,
-            counts: Counts::default(),
-            read: 0,
-            written: 0,
-        }
+        Self { dc, ac, quantiser, counts: Counts::default(), read: 0, written: 0 }
     }
 
     /// How often the component's symbols occurred.
@@ -90,14 +83,7 @@ fn block(
     decoder: &mut Decoder,
     space: &mut [u16; BLOCK_TOKENS],
 ) -> Result<(Bits, usize), Error> {
-    let Decoder {
-        dc,
-        ac,
-        quantiser,
-        counts,
-        read,
-        written,
-    } = decoder;
+    let Decoder { dc, ac, quantiser, counts, read, written } = decoder;
     let mut out = BlockWriter::new(space, counts);
     bits.refill(window);
     let entry = dc.symbol(bits.peek());

@@ -2,7 +2,7 @@
 
 use super::error::{Error, corrupt};
 use super::frame::Frame;
-use super::image::{Body, Picture, classes, read, target};
+use super::image::{Body, Picture, classes, read, role, target};
 use super::marker::{EOI, Reader, SOS};
 use super::metadata::Metadata;
 use super::planes::{self, Plane};
@@ -56,10 +56,7 @@ pub struct Source<'a> {
 
 impl<'a> From<Picture<'a>> for Source<'a> {
     fn from(picture: Picture<'a>) -> Self {
-        Self {
-            header: describe(&picture.frame, &picture.metadata),
-            picture,
-        }
+        Self { header: describe(&picture.frame, &picture.metadata), picture }
     }
 }
 
@@ -102,10 +99,7 @@ impl Source<'_> {
         let (steps, scans) = self.rounded(Some(quality), false);
         let classes = classes(self.header.colour);
         let head = emit::head(&self.picture.frame, &steps, &self.picture.metadata, false, false).len();
-        let scans: usize = scans
-            .iter()
-            .map(|scan| emit::scan_len(scan, &emit::scan_codes(scan, &classes)))
-            .sum();
+        let scans: usize = scans.iter().map(|scan| emit::scan_len(scan, &emit::scan_codes(scan, &classes))).sum();
         head + scans + 2
     }
 
@@ -123,13 +117,7 @@ impl Source<'_> {
         let classes = classes(self.header.colour);
         let bytes = if options.progressive {
             let (steps, planes) = self.rounded_planes(quality);
-            let mut out = emit::head(
-                &self.picture.frame,
-                &steps,
-                &self.picture.metadata,
-                options.keep_copyright,
-                true,
-            );
+            let mut out = emit::head(&self.picture.frame, &steps, &self.picture.metadata, options.keep_copyright, true);
             bands::write(&mut out, &self.picture.frame, &planes, &classes);
             emit::tail(&mut out);
             out
@@ -139,10 +127,7 @@ impl Source<'_> {
             let (steps, scans) = self.rounded(quality, true);
             self.sequential(&steps, scans.iter(), options)
         };
-        Encoded {
-            bytes,
-            warnings: self.picture.metadata.warnings(),
-        }
+        Encoded { bytes, warnings: self.picture.metadata.warnings() }
     }
 
     fn sequential<'s>(
@@ -152,21 +137,9 @@ impl Source<'_> {
         options: &Options,
     ) -> Vec<u8> {
         let classes = classes(self.header.colour);
-        let mut out = emit::head(
-            &self.picture.frame,
-            steps,
-            &self.picture.metadata,
-            options.keep_copyright,
-            false,
-        );
+        let mut out = emit::head(&self.picture.frame, steps, &self.picture.metadata, options.keep_copyright, false);
         for scan in scans {
-            emit::scan(
-                &mut out,
-                &self.picture.frame,
-                scan,
-                &emit::scan_codes(scan, &classes),
-                &classes,
-            );
+            emit::scan(&mut out, &self.picture.frame, scan, &emit::scan_codes(scan, &classes), &classes);
         }
         emit::tail(&mut out);
         out
@@ -175,13 +148,16 @@ impl Source<'_> {
     /// The coefficients at a quality, as sequential scans; with `keep` false only their counts.
     fn rounded(&self, quality: Option<u8>, keep: bool) -> (Vec<Steps>, Vec<TokenScan>) {
         let classes = classes(self.header.colour);
-        let (quantisers, steps): (Vec<_>, Vec<_>) =
-            self.picture.steps.iter().map(|steps| target(steps, quality)).unzip();
+        let Picture { frame, steps, .. } = &self.picture;
+        let (quantisers, steps): (Vec<_>, Vec<_>) = steps
+            .iter()
+            .enumerate()
+            .map(|(component, steps)| target(steps, quality, role(frame, self.header.colour, component)))
+            .unzip();
         let scans = match &self.picture.body {
-            Body::Sequential(scans) => scans
-                .iter()
-                .map(|scan| tokens::requantise(scan, &quantisers, &classes, keep))
-                .collect(),
+            Body::Sequential(scans) => {
+                scans.iter().map(|scan| tokens::requantise(scan, &quantisers, &classes, keep)).collect()
+            }
             Body::Progressive(planes) => planes::sequential_scans(&self.picture.frame)
                 .iter()
                 .map(|components| planes::tokens(&self.picture.frame, planes, components, &quantisers, &classes, keep))

@@ -81,10 +81,7 @@ impl Tables {
                 return Err(corrupt("a Huffman table is cut short"));
             }
             let (symbols, after) = rest.split_at(total);
-            let spec = HuffmanSpec {
-                counts: *counts,
-                symbols: symbols.to_vec(),
-            };
+            let spec = HuffmanSpec { counts: *counts, symbols: symbols.to_vec() };
             let place = if class == 0 { &mut self.dc } else { &mut self.ac };
             place[table] = Some(spec);
             body = after;
@@ -103,22 +100,15 @@ impl Tables {
 }
 
 fn standard((counts, symbols): ([u8; 16], &[u8])) -> HuffmanSpec {
-    HuffmanSpec {
-        counts,
-        symbols: symbols.to_vec(),
-    }
+    HuffmanSpec { counts, symbols: symbols.to_vec() }
 }
 
 /// T.81, table K.3.
-const DC_LUMA: ([u8; 16], &[u8]) = (
-    [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
-    &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
-);
+const DC_LUMA: ([u8; 16], &[u8]) =
+    ([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 /// T.81, table K.4.
-const DC_CHROMA: ([u8; 16], &[u8]) = (
-    [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
-    &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
-);
+const DC_CHROMA: ([u8; 16], &[u8]) =
+    ([0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 /// T.81, table K.5.
 const AC_LUMA: ([u8; 16], &[u8]) = (
     [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7D],

@@ -66,12 +66,7 @@ pub(super) struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        Self {
-            dc: [0; 16],
-            ac: [0; 256],
-            end_of_block: 0,
-            sixteen_zeros: 0,
-        }
+        Self { dc: [0; 16], ac: [0; 256], end_of_block: 0, sixteen_zeros: 0 }
     }
 }
 
@@ -128,12 +123,7 @@ static SIZES: [u16; 256] = {
 impl<'a> BlockWriter<'a> {
     #[inline(always)]
     pub(super) fn new(out: &'a mut [u16; BLOCK_TOKENS], counts: &'a mut Counts) -> Self {
-        Self {
-            out,
-            len: 0,
-            last: 0,
-            counts,
-        }
+        Self { out, len: 0, last: 0, counts }
     }
 
     #[inline(always)]
@@ -227,9 +217,7 @@ pub(super) struct TokenReader<'a> {
 
 impl<'a> TokenReader<'a> {
     pub(super) fn new(tokens: &'a Tokens) -> Self {
-        Self {
-            tokens: tokens.as_slice().iter(),
-        }
+        Self { tokens: tokens.as_slice().iter() }
     }
 
     /// The next symbol and its magnitude bits. Past the end: an end of block.
@@ -248,11 +236,7 @@ impl<'a> TokenReader<'a> {
 /// Magnitude bits back to a magnitude and a sign mask (F.1.2.1.1, table F.1: a leading zero bit means negative).
 #[inline(always)]
 pub(super) fn magnitude(bits: u32, size: u32) -> (u32, u32) {
-    let negative = if size > 0 && bits >> (size - 1) == 0 {
-        u32::MAX
-    } else {
-        0
-    };
+    let negative = if size > 0 && bits >> (size - 1) == 0 { u32::MAX } else { 0 };
     ((bits ^ negative) & ((1 << size) - 1), negative)
 }
 

@@ -7,11 +7,7 @@ use crate::compress::score::Judge;
 
 fn sources() -> [Vec<u8>; 3] {
     let pixels = photo(240, 180, Layout::Rgb);
-    [
-        pictures::jpeg(240, 180),
-        pictures::png(&pixels),
-        pictures::webp(&pixels, 95.0),
-    ]
+    [pictures::jpeg(240, 180), pictures::png(&pixels), pictures::webp(&pixels, 95.0)]
 }
 
 #[test]
@@ -72,10 +68,7 @@ fn a_source_that_fits_is_kept_but_still_examined() {
         assert!(output.receipt.target_met);
         assert_eq!(output.bytes, file);
         let half = &file[..file.len() / 2];
-        assert!(matches!(
-            compress(half, &goal, &Limits::default()),
-            Err(Error::Corrupt(_))
-        ));
+        assert!(matches!(compress(half, &goal, &Limits::default()), Err(Error::Corrupt(_))));
         let under = run(&file, &with_goal(Goal::MaxBytes(file.len() as u64 / 2)));
         assert!(under.bytes.len() <= file.len() / 2);
     }
@@ -84,12 +77,8 @@ fn a_source_that_fits_is_kept_but_still_examined() {
 #[test]
 fn relative_quality_follows_the_source() {
     let pixels = photo(240, 180, Layout::Rgb);
-    let good = run(&pictures::webp(&pixels, 90.0), &with_goal(Goal::RelativeQuality(0.5)))
-        .receipt
-        .quality;
-    let poor = run(&pictures::webp(&pixels, 60.0), &with_goal(Goal::RelativeQuality(0.5)))
-        .receipt
-        .quality;
+    let good = run(&pictures::webp(&pixels, 90.0), &with_goal(Goal::RelativeQuality(0.5))).receipt.quality;
+    let poor = run(&pictures::webp(&pixels, 60.0), &with_goal(Goal::RelativeQuality(0.5))).receipt.quality;
     assert!((40..=50).contains(&good.unwrap()), "{good:?}");
     assert!((24..=36).contains(&poor.unwrap()), "{poor:?}");
     let file = pictures::jpeg(240, 180);

@@ -65,12 +65,7 @@ fn a_png_palette_and_a_webp_are_turned_upright() {
         let upright = open(&small.bytes).to_rgb8();
         assert_eq!(upright.dimensions(), (64, 96));
         let expected = orient::apply(pixels.clone(), 6);
-        let off: u64 = upright
-            .as_raw()
-            .iter()
-            .zip(&expected.data)
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum();
+        let off: u64 = upright.as_raw().iter().zip(&expected.data).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(off / (expected.data.len() as u64) < 8, "{off}");
     }
 }
@@ -103,14 +98,9 @@ fn a_lossless_png_keeps_pixels_orientation_and_depth() {
 #[test]
 fn animations_keep_all_frames_and_say_so() {
     for file in [pictures::gif(3), pictures::webp_animation(), pictures::apng()] {
-        for settings in [
-            Settings::default(),
-            Settings {
-                format: Some(Format::Jpeg),
-                max_width: Some(8),
-                ..Settings::default()
-            },
-        ] {
+        for settings in
+            [Settings::default(), Settings { format: Some(Format::Jpeg), max_width: Some(8), ..Settings::default() }]
+        {
             let kept = run(&file, &settings);
             assert_eq!(kept.outcome, Outcome::KeptOriginal);
             assert_eq!(kept.bytes, file);
@@ -131,9 +121,7 @@ fn transparency_survives_in_png_and_webp() {
         }
     }
     let pixels = photo(120, 80, Layout::Rgba);
-    let small = run(&pictures::webp(&pixels, 95.0), &Settings::default())
-        .bytes
-        .into_owned();
+    let small = run(&pictures::webp(&pixels, 95.0), &Settings::default()).bytes.into_owned();
     assert_eq!(open(&small).to_rgba8().get_pixel(60, 40)[3], (60 * 255 / 120) as u8);
 }
 
@@ -152,16 +140,11 @@ fn profiles_travel_with_untouched_samples() {
     with_profile.bit_depth = png::BitDepth::Eight;
     with_profile.icc_profile = Some(Cow::Borrowed(&p3));
     let mut file = Vec::new();
-    let mut writer = png::Encoder::with_info(&mut file, with_profile)
-        .unwrap()
-        .write_header()
-        .unwrap();
+    let mut writer = png::Encoder::with_info(&mut file, with_profile).unwrap().write_header().unwrap();
     writer.write_image_data(&pixels.data).unwrap();
     writer.finish().unwrap();
     let small = run(&file, &Settings::default());
-    let reader = png::Decoder::new(std::io::Cursor::new(&small.bytes[..]))
-        .read_info()
-        .unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(&small.bytes[..])).read_info().unwrap();
     assert_eq!(reader.info().icc_profile.as_deref(), Some(&p3[..]));
 }
 
@@ -189,4 +172,20 @@ fn an_animation_of_one_frame_is_still_an_animation() {
     let kept = run(&file, &Settings::default());
     assert_eq!(kept.outcome, Outcome::KeptOriginal);
     assert_eq!(kept.bytes, file);
+}
+
+#[test]
+fn a_png_with_a_wrong_checksum_on_the_side_is_packed_without_that_part() {
+    let pixels = photo(64, 48, Layout::Rgb);
+    let png = pictures::png(&pixels);
+    let list = chunks::chunks(&png).unwrap();
+    let gamma = (*b"gAMA", 45_455u32.to_be_bytes().to_vec());
+    let mut file = chunks::rewrite(&png, &list, |_| false, &[gamma]);
+    let at = memchr::memmem::find(&file, b"gAMA").unwrap();
+    file[at + 8] ^= 1;
+    for goal in [Goal::Lossless, Goal::Quality(50)] {
+        let output = run(&file, &with_goal(goal));
+        assert_eq!(output.outcome, Outcome::Compressed);
+        assert!(memchr::memmem::find(&output.bytes, b"gAMA").is_none());
+    }
 }

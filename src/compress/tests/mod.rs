@@ -7,7 +7,7 @@ use super::*;
 mod goals;
 mod kept;
 mod mutation;
-mod pictures;
+pub(super) mod pictures;
 mod refused;
 mod reworked;
 mod samples;
@@ -18,10 +18,7 @@ fn run<'a>(bytes: &'a [u8], settings: &Settings) -> Compressed<'a> {
 }
 
 fn with_goal(goal: Goal) -> Settings {
-    Settings {
-        goal,
-        ..Settings::default()
-    }
+    Settings { goal, ..Settings::default() }
 }
 
 /// Decodes with an independent decoder.

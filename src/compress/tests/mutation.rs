@@ -12,10 +12,7 @@ const ROUNDS: usize = 60;
 
 #[test]
 fn damaged_files_are_answered_or_refused() {
-    let limits = Limits {
-        max_pixels: 1_000_000,
-        max_side: 4_000,
-    };
+    let limits = Limits { max_pixels: 1_000_000, max_side: 4_000 };
     let exif = exif::tests::located();
     let rgb = photo(56, 40, Layout::Rgb);
     let files = [
@@ -35,11 +32,7 @@ fn damaged_files_are_answered_or_refused() {
         Settings::default(),
         with_goal(Goal::Lossless),
         with_goal(Goal::TargetRatio(0.5)),
-        Settings {
-            max_width: Some(20),
-            format: Some(Format::Jpeg),
-            ..Settings::default()
-        },
+        Settings { max_width: Some(20), format: Some(Format::Jpeg), ..Settings::default() },
     ];
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let mut accepted = 0;
@@ -47,11 +40,7 @@ fn damaged_files_are_answered_or_refused() {
         for round in 0..ROUNDS {
             let mut bytes = file.clone();
             // Most damage goes to the headers, where it does most.
-            let reach = if round % 2 == 0 {
-                bytes.len().min(120)
-            } else {
-                bytes.len()
-            };
+            let reach = if round % 2 == 0 { bytes.len().min(120) } else { bytes.len() };
             for _ in 0..1 + random.below(4) {
                 let at = random.below(reach);
                 bytes[at] = random.next() as u8;

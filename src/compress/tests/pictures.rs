@@ -46,9 +46,7 @@ pub fn jpeg(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = jpeg_encoder::Encoder::new(&mut bytes, 92);
     let pixels = photo(width, height, Layout::Rgb);
-    encoder
-        .encode(&pixels.data, width as u16, height as u16, jpeg_encoder::ColorType::Rgb)
-        .unwrap();
+    encoder.encode(&pixels.data, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
     bytes
 }
 
@@ -85,15 +83,11 @@ pub fn webp(pixels: &Pixels, quality: f32) -> Vec<u8> {
         Layout::Rgba => webp::PixelLayout::Rgba,
         _ => webp::PixelLayout::Rgb,
     };
-    webp::Encoder::new(&pixels.data, layout, pixels.width, pixels.height)
-        .encode(quality)
-        .to_vec()
+    webp::Encoder::new(&pixels.data, layout, pixels.width, pixels.height).encode(quality).to_vec()
 }
 
 pub fn webp_lossless(pixels: &Pixels) -> Vec<u8> {
-    webp::Encoder::new(&pixels.data, webp::PixelLayout::Rgb, pixels.width, pixels.height)
-        .encode_lossless()
-        .to_vec()
+    webp::Encoder::new(&pixels.data, webp::PixelLayout::Rgb, pixels.width, pixels.height).encode_lossless().to_vec()
 }
 
 pub fn gif(frames: usize) -> Vec<u8> {
@@ -111,10 +105,7 @@ pub fn gif(frames: usize) -> Vec<u8> {
 /// Two frames of a WebP animation.
 pub fn webp_animation() -> Vec<u8> {
     let config = webp::WebPConfig::new().unwrap();
-    let frames = [
-        photo(32, 32, Layout::Rgb),
-        Pixels::new(32, 32, Layout::Rgb, vec![40; 32 * 32 * 3]).unwrap(),
-    ];
+    let frames = [photo(32, 32, Layout::Rgb), Pixels::new(32, 32, Layout::Rgb, vec![40; 32 * 32 * 3]).unwrap()];
     let mut encoder = webp::AnimEncoder::new(32, 32, &config);
     for (at, frame) in frames.iter().enumerate() {
         encoder.add_frame(webp::AnimFrame::from_rgb(&frame.data, 32, 32, at as i32 * 100));

@@ -38,24 +38,11 @@ fn every_truncation_is_corrupt() {
         ("animated webp", pictures::webp_animation()),
         ("gif", pictures::gif(3)),
     ] {
-        assert!(
-            compress(&file, &Settings::default(), &Limits::default()).is_ok(),
-            "{name}"
-        );
+        assert!(compress(&file, &Settings::default(), &Limits::default()).is_ok(), "{name}");
         for cut in [file.len() / 4, file.len() / 2, file.len() - 20, file.len() - 2] {
-            for settings in [
-                Settings::default(),
-                Settings {
-                    max_width: Some(10),
-                    ..Settings::default()
-                },
-            ] {
+            for settings in [Settings::default(), Settings { max_width: Some(10), ..Settings::default() }] {
                 let result = compress(&file[..cut], &settings, &Limits::default());
-                assert!(
-                    matches!(result, Err(Error::Corrupt(_))),
-                    "{name} cut at {cut} of {}: {result:?}",
-                    file.len()
-                );
+                assert!(matches!(result, Err(Error::Corrupt(_))), "{name} cut at {cut} of {}: {result:?}", file.len());
             }
         }
     }
@@ -63,10 +50,7 @@ fn every_truncation_is_corrupt() {
 
 #[test]
 fn limits_hold_before_anything_is_decoded() {
-    let limits = Limits {
-        max_pixels: 5_000,
-        max_side: 100,
-    };
+    let limits = Limits { max_pixels: 5_000, max_side: 100 };
     let photo = pictures::photo(96, 64, Layout::Rgb);
     for file in [
         pictures::jpeg(96, 64),
@@ -88,11 +72,7 @@ fn limits_hold_before_anything_is_decoded() {
 
 #[test]
 fn bad_settings_are_refused_with_all_their_faults() {
-    let settings = Settings {
-        goal: Goal::Quality(0),
-        format: Some(Format::Gif),
-        ..Settings::default()
-    };
+    let settings = Settings { goal: Goal::Quality(0), format: Some(Format::Gif), ..Settings::default() };
     let file = pictures::jpeg(16, 16);
     let result = compress(&file, &settings, &Limits::default());
     assert!(matches!(result, Err(Error::Failed(why)) if why.contains("quality") && why.contains("GIF")));

@@ -5,21 +5,13 @@ use super::*;
 use crate::compress::pixels::{Layout, Pixels};
 
 fn to(format: Format) -> Settings {
-    Settings {
-        format: Some(format),
-        ..Settings::default()
-    }
+    Settings { format: Some(format), ..Settings::default() }
 }
 
 #[test]
 fn every_format_becomes_every_other() {
     let pixels = photo(60, 40, Layout::Rgb);
-    for file in [
-        pictures::jpeg(60, 40),
-        pictures::png(&pixels),
-        pictures::webp(&pixels, 90.0),
-        pictures::gif(1),
-    ] {
+    for file in [pictures::jpeg(60, 40), pictures::png(&pixels), pictures::webp(&pixels, 90.0), pictures::gif(1)] {
         for format in [Format::Jpeg, Format::Png, Format::Webp] {
             let output = run(&file, &to(format));
             assert_eq!(output.output.format, format);
@@ -42,16 +34,8 @@ fn every_format_becomes_every_other() {
 #[test]
 fn resizing_fits_and_never_enlarges() {
     let pixels = photo(120, 80, Layout::Rgb);
-    for file in [
-        pictures::jpeg(120, 80),
-        pictures::png(&pixels),
-        pictures::webp(&pixels, 90.0),
-    ] {
-        let settings = |max_width, max_height| Settings {
-            max_width,
-            max_height,
-            ..Settings::default()
-        };
+    for file in [pictures::jpeg(120, 80), pictures::png(&pixels), pictures::webp(&pixels, 90.0)] {
+        let settings = |max_width, max_height| Settings { max_width, max_height, ..Settings::default() };
         let small = run(&file, &settings(Some(60), Some(60)));
         assert_eq!((small.output.width, small.output.height), (60, 40));
         let opened = open(&small.bytes);
@@ -64,13 +48,7 @@ fn resizing_fits_and_never_enlarges() {
 #[test]
 fn the_box_is_meant_for_the_displayed_picture() {
     let file = pictures::jpeg_with_exif(120, 80, &exif::tests::located());
-    let output = run(
-        &file,
-        &Settings {
-            max_width: Some(40),
-            ..Settings::default()
-        },
-    );
+    let output = run(&file, &Settings { max_width: Some(40), ..Settings::default() });
     // Stored 120 × 80, shown 80 × 120.
     assert_eq!((output.output.width, output.output.height), (40, 60));
     assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
@@ -81,14 +59,7 @@ fn the_box_is_meant_for_the_displayed_picture() {
 fn credits_survive_on_request_and_nothing_else_does() {
     let file = pictures::jpeg_with_exif(120, 80, &exif::tests::located());
     for format in [Format::Jpeg, Format::Png, Format::Webp] {
-        let output = run(
-            &file,
-            &Settings {
-                keep_copyright: true,
-                max_width: Some(40),
-                ..to(format)
-            },
-        );
+        let output = run(&file, &Settings { keep_copyright: true, max_width: Some(40), ..to(format) });
         assert!(memchr::memmem::find(&output.bytes, b"(c) Jane.").is_some(), "{format}");
         let without = run(&file, &to(format));
         assert!(memchr::memmem::find(&without.bytes, b"Jane").is_none());
@@ -100,11 +71,7 @@ fn transparency_gets_the_background_in_a_jpeg() {
     let pixels = photo(64, 64, Layout::Rgba);
     let output = run(
         &pictures::png(&pixels),
-        &Settings {
-            background: [250, 10, 10],
-            goal: Goal::Quality(95),
-            ..to(Format::Jpeg)
-        },
+        &Settings { background: [250, 10, 10], goal: Goal::Quality(95), ..to(Format::Jpeg) },
     )
     .bytes
     .into_owned();
@@ -116,26 +83,14 @@ fn transparency_gets_the_background_in_a_jpeg() {
 fn lossless_conversion_is_exact_and_impossible_for_jpeg() {
     let file = pictures::jpeg(60, 40);
     for format in [Format::Png, Format::Webp] {
-        let output = run(
-            &file,
-            &Settings {
-                goal: Goal::Lossless,
-                ..to(format)
-            },
-        );
+        let output = run(&file, &Settings { goal: Goal::Lossless, ..to(format) });
         assert!(output.receipt.target_met);
         let probe = probe::probe(&file, Format::Jpeg).unwrap();
         let expected = decode::decode(&file, &probe).unwrap().pixels;
         assert_eq!(open(&output.bytes).to_rgb8().into_raw(), expected.data);
     }
     let png = pictures::png(&photo(60, 40, Layout::Rgb));
-    let output = run(
-        &png,
-        &Settings {
-            goal: Goal::Lossless,
-            ..to(Format::Jpeg)
-        },
-    );
+    let output = run(&png, &Settings { goal: Goal::Lossless, ..to(Format::Jpeg) });
     assert!(!output.receipt.target_met);
     assert_eq!(output.receipt.quality, Some(100));
 }
@@ -143,13 +98,7 @@ fn lossless_conversion_is_exact_and_impossible_for_jpeg() {
 #[test]
 fn byte_targets_count_from_the_source_also_when_converting() {
     let file = pictures::png(&photo(200, 150, Layout::Rgb));
-    let output = run(
-        &file,
-        &Settings {
-            goal: Goal::MaxBytes(4_000),
-            ..to(Format::Webp)
-        },
-    );
+    let output = run(&file, &Settings { goal: Goal::MaxBytes(4_000), ..to(Format::Webp) });
     assert!(output.receipt.target_met);
     assert!(output.bytes.len() <= 4_000 && output.bytes.len() > 3_000);
 }

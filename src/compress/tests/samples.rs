@@ -47,17 +47,9 @@ fn real_files_shrink_or_stay_and_still_open() {
         );
         assert!(output.bytes.len() <= file.len(), "{name} grew");
         let opened = open(&output.bytes);
-        assert_eq!(
-            (opened.width(), opened.height()),
-            (output.output.width, output.output.height),
-            "{name}"
-        );
+        assert_eq!((opened.width(), opened.height()), (output.output.width, output.output.height), "{name}");
         let source = open(&file);
-        assert_eq!(
-            (source.width(), source.height()),
-            (output.source.width, output.source.height),
-            "{name}"
-        );
+        assert_eq!((source.width(), source.height()), (output.source.width, output.source.height), "{name}");
         assert_eq!(output.output.format, output.source.format);
         if output.outcome == Outcome::Compressed {
             assert!(output.bytes.len() * 100 <= file.len() * 99, "{name}");
@@ -92,12 +84,7 @@ fn real_files_become_thumbnails_of_the_same_picture() {
     }
     // One photo stored as inks, and with a scan for each component: both must look alike.
     if let [a, b] = &same_flower[..] {
-        let off: u64 = a
-            .as_raw()
-            .iter()
-            .zip(b.as_raw())
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum();
+        let off: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(off / (a.as_raw().len() as u64) < 8, "{off}");
     }
 }

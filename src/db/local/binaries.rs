@@ -20,9 +20,7 @@ pub struct Search {
 impl Search {
     /// Only these directories.
     pub fn only(directories: impl IntoIterator<Item = PathBuf>) -> Search {
-        Search {
-            directories: directories.into_iter().collect(),
-        }
+        Search { directories: directories.into_iter().collect() }
     }
 
     /// `PATH`, what `pg_config --bindir` says, and where Debian, Red Hat, SUSE, Gentoo, Alpine, Homebrew, Postgres.app and
@@ -30,9 +28,7 @@ impl Search {
     pub fn standard() -> Search {
         // PATH is how an operating system finds programs rather than a setting of ours, so it is read here.
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut directories: Vec<PathBuf> = std::env::split_paths(&path)
-            .filter(|place| place.is_absolute())
-            .collect();
+        let mut directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|place| place.is_absolute()).collect();
         directories.extend(pg_config());
         for (parent, prefix, rest) in [
             ("/usr/lib/postgresql", "", "bin"),
@@ -87,19 +83,13 @@ impl Binaries {
         found.sort_unstable();
         found.dedup();
         match wanted {
-            Some(wanted) if !found.is_empty() => Err(Error::VersionMissing {
-                wanted,
-                found: list(&found),
-            }),
+            Some(wanted) if !found.is_empty() => Err(Error::VersionMissing { wanted, found: list(&found) }),
             _ => {
                 // Reversed, so that of equal versions the first found wins.
                 let newest = installed.into_iter().rev().max_by_key(|one| one.major);
                 newest
                     .filter(|one| one.major >= OLDEST)
-                    .ok_or_else(|| Error::NotInstalled {
-                        found: list(&found),
-                        install: install_line(),
-                    })
+                    .ok_or_else(|| Error::NotInstalled { found: list(&found), install: install_line() })
             }
         }
     }
@@ -118,12 +108,7 @@ fn version(program: &Path, run_as: &RunAs) -> Option<u32> {
     if !program.is_file() {
         return None;
     }
-    let output = run_as
-        .command(program)
-        .arg("--version")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = run_as.command(program).arg("--version").stderr(Stdio::null()).output().ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -135,12 +120,7 @@ fn parse_version(text: &str) -> Option<u32> {
 }
 
 fn pg_config() -> Option<PathBuf> {
-    let output = Command::new("pg_config")
-        .arg("--bindir")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new("pg_config").arg("--bindir").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let dir = PathBuf::from(text.trim_end());
     (output.status.success() && dir.is_absolute()).then_some(dir)
@@ -154,13 +134,7 @@ fn expand(parent: &Path, prefix: &str, rest: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| {
-            if rest.is_empty() {
-                entry.path()
-            } else {
-                entry.path().join(rest)
-            }
-        })
+        .map(|entry| if rest.is_empty() { entry.path() } else { entry.path().join(rest) })
         .collect();
     found.sort();
     found
@@ -176,26 +150,10 @@ fn install_line() -> String {
         ("pacman", "sudo pacman -S postgresql"),
         ("zypper", "sudo zypper install postgresql-server"),
     ];
-    let places = [
-        "/usr/bin",
-        "/sbin",
-        "/opt/homebrew/bin",
-        "/usr/local/bin",
-        "/home/linuxbrew/.linuxbrew/bin",
-    ];
-    let here = |name: &str| {
-        places
-            .iter()
-            .any(|place| Path::new(place).join(OsStr::new(name)).is_file())
-    };
+    let places = ["/usr/bin", "/sbin", "/opt/homebrew/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"];
+    let here = |name: &str| places.iter().any(|place| Path::new(place).join(OsStr::new(name)).is_file());
     managers.iter().find(|(name, _)| here(name)).map_or_else(
-        || {
-            managers[..3]
-                .iter()
-                .map(|(_, line)| *line)
-                .collect::<Vec<_>>()
-                .join("  |  ")
-        },
+        || managers[..3].iter().map(|(_, line)| *line).collect::<Vec<_>>().join("  |  "),
         |(_, line)| (*line).to_owned(),
     )
 }
@@ -206,10 +164,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_what_the_server_prints() {
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(parse_version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_version("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(parse_version("postgres (PostgreSQL) 9.6.24"), Some(9));
         assert_eq!(parse_version("something else 15"), None);

@@ -62,10 +62,7 @@ impl Cluster {
                 Answer::Silent(last) => last,
             };
             if started.elapsed() > ANSWER_WITHIN || give_up.load(Ordering::Relaxed) {
-                return Err(Error::NoAnswer {
-                    last,
-                    log: self.log_tail(),
-                });
+                return Err(Error::NoAnswer { last, log: self.log_tail() });
             }
             std::thread::sleep(POLL);
         }
@@ -74,13 +71,9 @@ impl Cluster {
     fn start(&self, held: File) -> Result<Child, Error> {
         let version_file = self.layout.version_file();
         let wanted = match std::fs::read_to_string(&version_file) {
-            Ok(text) => Some(text.trim().parse::<u32>().map_err(|_| Error::NotACluster {
-                dir: self.layout.data(),
-            })?),
+            Ok(text) => Some(text.trim().parse::<u32>().map_err(|_| Error::NotACluster { dir: self.layout.data() })?),
             Err(_) if self.layout.data().exists() => {
-                return Err(Error::NotACluster {
-                    dir: self.layout.data(),
-                });
+                return Err(Error::NotACluster { dir: self.layout.data() });
             }
             Err(_) => None,
         };
@@ -105,39 +98,23 @@ impl Cluster {
                 std::fs::remove_dir_all(leftover.path()).map_err(failed)?;
             }
         }
-        let new = tempfile::Builder::new()
-            .prefix("new-")
-            .tempdir_in(dir)
-            .map_err(failed)?;
-        self.run_as
-            .own(&File::open(new.path()).map_err(failed)?)
-            .map_err(failed)?;
+        let new = tempfile::Builder::new().prefix("new-").tempdir_in(dir).map_err(failed)?;
+        self.run_as.own(&File::open(new.path()).map_err(failed)?).map_err(failed)?;
         let mut command = self.run_as.command(binaries.program("initdb"));
-        command
-            .arg("-D")
-            .arg(new.path())
-            .args(["-U", ROLE, "--auth-local=trust", "--auth-host=reject"]);
+        command.arg("-D").arg(new.path()).args(["-U", ROLE, "--auth-local=trust", "--auth-host=reject"]);
         command.args(["--encoding=UTF8", "--locale=C", "--no-sync"]);
         command.stdin(Stdio::from(held.try_clone().map_err(failed)?));
-        let output = command
-            .output()
-            .map_err(|source| Error::io("run initdb".to_owned(), source))?;
+        let output = command.output().map_err(|source| Error::io("run initdb".to_owned(), source))?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            return Err(Error::Initdb {
-                output: String::from_utf8_lossy(&said).trim().to_owned(),
-            });
+            return Err(Error::Initdb { output: String::from_utf8_lossy(&said).trim().to_owned() });
         }
         let data = self.layout.data();
         if self.durability == Durability::Full {
             layout::sync(new.path()).map_err(failed)?;
             if !cfg!(target_os = "linux") {
                 let mut sync = self.run_as.command(binaries.program("initdb"));
-                sync.arg("--sync-only")
-                    .arg("-D")
-                    .arg(new.path())
-                    .output()
-                    .map_err(failed)?;
+                sync.arg("--sync-only").arg("-D").arg(new.path()).output().map_err(failed)?;
             }
         }
         std::fs::rename(new.keep(), &data).map_err(failed)?;
@@ -156,10 +133,7 @@ impl Cluster {
         if let Some(pid) = pid
             && serves(pid, &self.layout.data())
         {
-            return Err(Error::ForeignServer {
-                pid,
-                dir: self.layout.data(),
-            });
+            return Err(Error::ForeignServer { pid, dir: self.layout.data() });
         }
         std::fs::remove_file(&path).map_err(|source| Error::io(format!("remove {}", path.display()), source))
     }
@@ -169,14 +143,9 @@ impl Cluster {
         let started = Instant::now();
         let mut said_so = false;
         loop {
-            let exited = child
-                .try_wait()
-                .map_err(|source| Error::io("watch PostgreSQL".to_owned(), source))?;
+            let exited = child.try_wait().map_err(|source| Error::io("watch PostgreSQL".to_owned(), source))?;
             if let Some(status) = exited {
-                return Err(Error::Exited {
-                    status: status.to_string(),
-                    log: self.log_tail(),
-                });
+                return Err(Error::Exited { status: status.to_string(), log: self.log_tail() });
             }
             // Not before there is something to ask.
             let (limit, last) = if !socket_dir.join(socket::FILE).exists() {
@@ -193,10 +162,7 @@ impl Cluster {
                 tracing::info!("waiting for the local PostgreSQL server, which may be recovering from a crash");
             }
             if started.elapsed() > limit || give_up.load(Ordering::Relaxed) {
-                return Err(Error::NoAnswer {
-                    last,
-                    log: self.log_tail(),
-                });
+                return Err(Error::NoAnswer { last, log: self.log_tail() });
             }
             // Every question costs the server a process: ask less often when it takes long.
             std::thread::sleep((started.elapsed() / 10).clamp(POLL, LONGEST_POLL));
@@ -206,11 +172,7 @@ impl Cluster {
     /// Stops whatever server runs, gently first; returns when nothing of it is alive. `child` is reaped if it is given.
     pub(super) fn stop(&self, mut child: Option<&mut Child>) -> Result<(), Error> {
         let held = lock::open(&self.layout.server(), &self.run_as)?;
-        let steps = [
-            ("INT", STOP_WITHIN),
-            ("QUIT", STOP_AT_ONCE_WITHIN),
-            ("KILL", STOP_AT_ONCE_WITHIN),
-        ];
+        let steps = [("INT", STOP_WITHIN), ("QUIT", STOP_AT_ONCE_WITHIN), ("KILL", STOP_AT_ONCE_WITHIN)];
         for (signal, patience) in steps {
             let started = Instant::now();
             let mut signalled: Option<Instant> = None;
@@ -229,9 +191,7 @@ impl Cluster {
                 std::thread::sleep(POLL);
             }
         }
-        Err(Error::StillRunning {
-            dir: self.layout.data(),
-        })
+        Err(Error::StillRunning { dir: self.layout.data() })
     }
 
     /// Removes what a stopped server leaves outside of the cluster's directory, and a throw-away cluster itself.
@@ -250,11 +210,7 @@ impl Cluster {
         files.sort_by_key(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok());
         let start_log = self.layout.start_log();
         let newest = files.iter().rev().find(|path| **path != start_log);
-        let texts: Vec<String> = [Some(&start_log), newest]
-            .into_iter()
-            .flatten()
-            .map(|path| tail(path))
-            .collect();
+        let texts: Vec<String> = [Some(&start_log), newest].into_iter().flatten().map(|path| tail(path)).collect();
         let text = texts.join("\n");
         format!("{}\n(logs: {})", text.trim(), self.layout.log().display())
     }
@@ -262,9 +218,7 @@ impl Cluster {
 
 fn tail(path: &Path) -> String {
     const LINES: usize = 12;
-    let text = std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
@@ -275,9 +229,7 @@ fn serves(pid: u32, data: &Path) -> bool {
         // A server's working directory is its data directory. A process of another account cannot be read, and is not ours.
         return std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|place| place == data);
     }
-    let output = std::process::Command::new("ps")
-        .args(["-o", "command=", "-p", &pid.to_string()])
-        .output();
+    let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     output.is_ok_and(|output| {
         let line = String::from_utf8_lossy(&output.stdout).into_owned();
         line.contains("postgres") && line.contains(&*data.to_string_lossy())

@@ -48,9 +48,7 @@ impl Keeper {
         layout.make(run_as)?;
         let turn = lock::open(&layout.lock(), run_as)?;
         if !lock::lock_within(&turn, TURN_WITHIN)? {
-            return Err(Error::Busy {
-                dir: layout.dir().to_owned(),
-            });
+            return Err(Error::Busy { dir: layout.dir().to_owned() });
         }
         let users = lock::open(&layout.users(), run_as)?;
         let nobody = lock::try_lock(&users)?;
@@ -74,15 +72,7 @@ impl Keeper {
                 move || watch(&cluster, child, &leaving, &socket_dir)
             })
             .map_err(|source| Error::io("start a thread".to_owned(), source))?;
-        Ok(Keeper {
-            cluster,
-            users,
-            alive,
-            leaving,
-            watch,
-            socket_dir,
-            attached,
-        })
+        Ok(Keeper { cluster, users, alive, leaving, watch, socket_dir, attached })
     }
 
     /// Leaves the users of the cluster, and stops the server if we are the last.
@@ -93,13 +83,9 @@ impl Keeper {
         let layout = &self.cluster.layout;
         let turn = lock::open(&layout.lock(), &self.cluster.run_as)?;
         if !lock::lock_within(&turn, LAST_TURN_WITHIN)? {
-            return Err(Error::Busy {
-                dir: layout.dir().to_owned(),
-            });
+            return Err(Error::Busy { dir: layout.dir().to_owned() });
         }
-        self.users
-            .unlock()
-            .map_err(|source| Error::io("leave the local database".to_owned(), source))?;
+        self.users.unlock().map_err(|source| Error::io("leave the local database".to_owned(), source))?;
         if lock::try_lock(&self.users)? {
             self.cluster.stop(child.as_mut())?;
             self.cluster.clear();
@@ -119,10 +105,7 @@ fn watch(cluster: &Cluster, mut child: Option<Child>, leaving: &AtomicBool, sock
         if leaving.load(Ordering::Relaxed) {
             return child;
         }
-        if child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()))
-        {
+        if child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some())) {
             child = None;
         }
         if Instant::now() < next {
@@ -151,15 +134,11 @@ fn revive(cluster: &Cluster, leaving: &AtomicBool, socket_dir: &Path) -> Result<
     }
     if !cluster.layout.version_file().exists() {
         // Never replace data that has vanished by an empty cluster.
-        return Err(Error::NotACluster {
-            dir: cluster.layout.data(),
-        });
+        return Err(Error::NotACluster { dir: cluster.layout.data() });
     }
     let child = cluster.ensure_running(leaving)?;
     if socket::recorded(&cluster.layout) != socket_dir {
-        return Err(Error::NotPrivate {
-            dir: socket_dir.to_owned(),
-        });
+        return Err(Error::NotPrivate { dir: socket_dir.to_owned() });
     }
     Ok(child)
 }

@@ -29,19 +29,10 @@ impl Layout {
         let failed = |source| Error::io(format!("find the directory {}", dir.display()), source);
         // Links are resolved where they exist: PostgreSQL and the check for a running server compare real paths.
         let absolute = std::path::absolute(dir).map_err(failed)?;
-        let existing = absolute
-            .ancestors()
-            .find(|place| place.exists())
-            .unwrap_or(Path::new("/"));
+        let existing = absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
         let rest = absolute.strip_prefix(existing).unwrap_or(Path::new(""));
         let real = existing.canonicalize().map_err(failed)?;
-        Ok(Layout {
-            dir: if rest.as_os_str().is_empty() {
-                real
-            } else {
-                real.join(rest)
-            },
-        })
+        Ok(Layout { dir: if rest.as_os_str().is_empty() { real } else { real.join(rest) } })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -86,12 +77,7 @@ impl Layout {
 
     /// Makes the directory and its missing parents. Harmless when done twice, also at the same time.
     pub(super) fn make(&self, run_as: &RunAs) -> Result<(), Error> {
-        let missing: Vec<&Path> = self
-            .dir
-            .ancestors()
-            .skip(1)
-            .take_while(|place| !place.exists())
-            .collect();
+        let missing: Vec<&Path> = self.dir.ancestors().skip(1).take_while(|place| !place.exists()).collect();
         for parent in missing.into_iter().rev() {
             // As root, the server's account has to pass through, whatever our umask.
             make_dir(parent, 0o755).map_err(|source| Error::io(format!("make {}", parent.display()), source))?;
@@ -112,12 +98,7 @@ pub(super) fn make_own_dir(path: &Path, run_as: &RunAs) -> Result<(), Error> {
 /// Gives a directory to the server's account; a link in its place is an error.
 pub(super) fn give(dir: &Path, run_as: &RunAs) -> io::Result<()> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::DIRECTORY;
-    run_as.own(
-        &OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(dir)?,
-    )
+    run_as.own(&OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(dir)?)
 }
 
 /// Makes a directory with exactly this mode; one that exists already keeps its own.

@@ -62,8 +62,7 @@ pub(super) fn lock_within(file: &File, patience: Duration) -> Result<bool, Error
 
 /// Takes or downgrades to the shared lock. Call it only while holding `lock`, so that nobody holds it exclusively.
 pub(super) fn share(file: &File) -> Result<(), Error> {
-    file.lock_shared()
-        .map_err(|source| Error::io("lock a file of the local database".to_owned(), source))
+    file.lock_shared().map_err(|source| Error::io("lock a file of the local database".to_owned(), source))
 }
 
 /// Opens the named pipe `path` for writing, making it if it is absent, and never waits for a reader.
@@ -71,11 +70,7 @@ pub(super) fn open_pipe(path: &Path, run_as: &RunAs) -> Result<File, Error> {
     let failed = |source| Error::io(format!("open the named pipe {}", path.display()), source);
     if std::fs::symlink_metadata(path).is_err() {
         // The command rather than the system call, which macOS lacks in the form that works elsewhere.
-        let made = run_as_ourselves("mkfifo")
-            .args(["-m", "600"])
-            .arg(path)
-            .status()
-            .map_err(failed)?;
+        let made = run_as_ourselves("mkfifo").args(["-m", "600"]).arg(path).status().map_err(failed)?;
         if !made.success() && std::fs::symlink_metadata(path).is_err() {
             return Err(failed(io::Error::other("mkfifo failed")));
         }

@@ -82,13 +82,7 @@ impl LocalPostgres {
     pub fn start_with(dir: &Path, durability: Durability, search: Search) -> Result<LocalPostgres, Error> {
         let layout = Layout::new(dir)?;
         let run_as = RunAs::choose(&layout.data())?;
-        Self::join(Cluster {
-            layout,
-            run_as,
-            durability,
-            search,
-            throw_away: false,
-        })
+        Self::join(Cluster { layout, run_as, durability, search, throw_away: false })
     }
 
     /// A new cluster with [`Durability::None`] in a directory of its own below `/tmp`, for tests. It is removed when its
@@ -96,21 +90,11 @@ impl LocalPostgres {
     pub fn throw_away() -> Result<LocalPostgres, Error> {
         let run_as = RunAs::choose(Path::new("/nonexistent"))?;
         let failed = |source| Error::io("make a directory in /tmp".to_owned(), source);
-        let dir = tempfile::Builder::new()
-            .prefix("halftone-test-")
-            .tempdir_in("/tmp")
-            .map_err(failed)?;
-        run_as
-            .own(&std::fs::File::open(dir.path()).map_err(failed)?)
-            .map_err(failed)?;
+        let dir = tempfile::Builder::new().prefix("halftone-test-").tempdir_in("/tmp").map_err(failed)?;
+        run_as.own(&std::fs::File::open(dir.path()).map_err(failed)?).map_err(failed)?;
         let layout = Layout::new(dir.path())?;
-        let cluster = Cluster {
-            layout,
-            run_as,
-            durability: Durability::None,
-            search: Search::standard(),
-            throw_away: true,
-        };
+        let cluster =
+            Cluster { layout, run_as, durability: Durability::None, search: Search::standard(), throw_away: true };
         let started = Self::join(cluster)?;
         let _ = dir.keep();
         Ok(started)
@@ -118,11 +102,7 @@ impl LocalPostgres {
 
     fn join(cluster: Cluster) -> Result<LocalPostgres, Error> {
         let keeper = Keeper::join(cluster)?;
-        Ok(LocalPostgres {
-            socket_dir: keeper.socket_dir.clone(),
-            attached: keeper.attached,
-            keeper: Some(keeper),
-        })
+        Ok(LocalPostgres { socket_dir: keeper.socket_dir.clone(), attached: keeper.attached, keeper: Some(keeper) })
     }
 
     /// The address of `database` on this server, for `tokio_postgres`, diesel-async and `psql`. It stays the same for the life
@@ -181,11 +161,7 @@ pub enum Error {
          data directory elsewhere, such as /var/lib/halftone, or start the program as an ordinary user.",
         dir.display(), blocked.display()
     )]
-    OutOfReach {
-        dir: PathBuf,
-        blocked: PathBuf,
-        account: String,
-    },
+    OutOfReach { dir: PathBuf, blocked: PathBuf, account: String },
     /// The data directory holds something else.
     #[error("{} is not a complete PostgreSQL data directory; move it away or choose another data directory", dir.display())]
     NotACluster { dir: PathBuf },

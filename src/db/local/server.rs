@@ -71,22 +71,9 @@ pub(super) fn spawn(
         config.push(layout.config());
         let mut command = run_as.command("/bin/sh");
         command.arg("-c").arg(LAUNCH).arg("sh").arg(layout.data());
-        command.arg(if throw_away {
-            layout.dir().as_os_str()
-        } else {
-            "".as_ref()
-        });
-        command
-            .arg(binaries.program("postgres"))
-            .arg("-D")
-            .arg(layout.data())
-            .arg("-c")
-            .arg(config);
-        command
-            .stdin(Stdio::from(held))
-            .stdout(Stdio::from(alive))
-            .stderr(Stdio::from(log))
-            .spawn()
+        command.arg(if throw_away { layout.dir().as_os_str() } else { "".as_ref() });
+        command.arg(binaries.program("postgres")).arg("-D").arg(layout.data()).arg("-c").arg(config);
+        command.stdin(Stdio::from(held)).stdout(Stdio::from(alive)).stderr(Stdio::from(log)).spawn()
     };
     spawn().map_err(|source| Error::io("start PostgreSQL".to_owned(), source))
 }
@@ -98,10 +85,7 @@ pub(super) fn signal(layout: &Layout, run_as: &RunAs, signal: &str) -> Result<()
     let mut command = run_as.command("/bin/sh");
     command.args(["-c", script, "sh"]).arg(layout.pid_file()).arg(signal);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
-        .status()
-        .map(drop)
-        .map_err(|source| Error::io("signal PostgreSQL".to_owned(), source))
+    command.status().map(drop).map_err(|source| Error::io("signal PostgreSQL".to_owned(), source))
 }
 
 /// What a server said when asked.
@@ -119,27 +103,20 @@ pub(super) fn ask(socket_dir: &Path) -> Answer {
     // On a thread of its own, because a runtime must not be entered from within another one.
     let asked = std::thread::scope(|scope| {
         let ask = || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|e| e.to_string())?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
             let patience = Duration::from_secs(10);
             runtime
                 .block_on(async { tokio::time::timeout(patience, converse(socket_dir)).await })
                 .map_err(|e| e.to_string())
         };
-        scope
-            .spawn(ask)
-            .join()
-            .unwrap_or_else(|_| Err("the thread that asks PostgreSQL panicked".to_owned()))
+        scope.spawn(ask).join().unwrap_or_else(|_| Err("the thread that asks PostgreSQL panicked".to_owned()))
     });
     match asked {
         Ok(Ok(())) => Answer::Ready,
         Ok(Err(error)) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => Answer::NotYet,
         Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error)
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             Answer::Silent(format!("{error}{cause}"))
         }
         Err(error) => Answer::Silent(error),
@@ -148,12 +125,7 @@ pub(super) fn ask(socket_dir: &Path) -> Answer {
 
 async fn converse(socket_dir: &Path) -> Result<(), tokio_postgres::Error> {
     let mut config = Config::new();
-    config
-        .host_path(socket_dir)
-        .port(5432)
-        .user(ROLE)
-        .dbname("postgres")
-        .ssl_mode(SslMode::Disable);
+    config.host_path(socket_dir).port(5432).user(ROLE).dbname("postgres").ssl_mode(SslMode::Disable);
     let (client, connection) = config.connect(NoTls).await?;
     // Both in this task: the connection has to be driven while the client waits, and ends when the client is dropped.
     let (answer, _) = tokio::join!(ensure_database(client), connection);
@@ -161,9 +133,7 @@ async fn converse(socket_dir: &Path) -> Result<(), tokio_postgres::Error> {
 }
 
 async fn ensure_database(client: Client) -> Result<(), tokio_postgres::Error> {
-    let known = client
-        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE])
-        .await?;
+    let known = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE]).await?;
     if known.is_none() {
         client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
     }

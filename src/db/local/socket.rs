@@ -28,11 +28,7 @@ pub(super) fn recorded(layout: &Layout) -> PathBuf {
 
 /// The socket directory, made or found again, with no leftover of a dead server in it. Call it only while no server runs.
 pub(super) fn prepare(layout: &Layout, run_as: &RunAs) -> Result<PathBuf, Error> {
-    let dir = if fits(&layout.run()) {
-        prepare_inside(layout, run_as)?
-    } else {
-        prepare_outside(layout, run_as)?
-    };
+    let dir = if fits(&layout.run()) { prepare_inside(layout, run_as)? } else { prepare_outside(layout, run_as)? };
     for name in [FILE.to_owned(), format!("{FILE}.lock")] {
         // PostgreSQL would take a lock file for valid if an unrelated process has its number by now.
         let _ = std::fs::remove_file(dir.join(name));
@@ -51,31 +47,21 @@ fn prepare_inside(layout: &Layout, run_as: &RunAs) -> Result<PathBuf, Error> {
     let dir = layout.run();
     let _ = std::fs::remove_file(layout.socket_note());
     layout::make_own_dir(&dir, run_as)?;
-    if is_ours(&dir, run_as) {
-        Ok(dir)
-    } else {
-        Err(Error::NotPrivate { dir })
-    }
+    if is_ours(&dir, run_as) { Ok(dir) } else { Err(Error::NotPrivate { dir }) }
 }
 
 fn prepare_outside(layout: &Layout, run_as: &RunAs) -> Result<PathBuf, Error> {
     let before = recorded(layout);
     if fits(&before) && before.starts_with("/tmp") {
         // The same name again, so that addresses handed out earlier stay right. What others put there is not touched.
-        let made = DirBuilder::new()
-            .mode(0o700)
-            .create(&before)
-            .and_then(|()| layout::give(&before, run_as));
+        let made = DirBuilder::new().mode(0o700).create(&before).and_then(|()| layout::give(&before, run_as));
         if made.is_ok() || is_ours(&before, run_as) {
             return Ok(before);
         }
     }
     // A random name: anybody may write to /tmp and could have taken one that can be foreseen.
     let failed = |source| Error::io("make a directory for the database's socket in /tmp".to_owned(), source);
-    let dir = tempfile::Builder::new()
-        .prefix("halftone-")
-        .tempdir_in("/tmp")
-        .map_err(failed)?;
+    let dir = tempfile::Builder::new().prefix("halftone-").tempdir_in("/tmp").map_err(failed)?;
     layout::give(dir.path(), run_as).map_err(failed)?;
     layout::replace_file(&layout.socket_note(), dir.path().as_os_str().as_bytes(), run_as)?;
     Ok(dir.keep())
@@ -90,9 +76,7 @@ fn fits(dir: &Path) -> bool {
     let bytes = dir.as_os_str().as_bytes();
     // The server also makes the socket's lock file beside it, but only the socket is an address.
     bytes.len() + 1 + FILE.len() <= LONGEST
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@=".contains(byte))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@=".contains(byte))
 }
 
 #[cfg(test)]

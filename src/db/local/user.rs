@@ -26,28 +26,15 @@ impl RunAs {
     pub(super) fn choose(data: &Path) -> Result<RunAs, Error> {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         if uid != 0 {
-            return Ok(RunAs {
-                uid,
-                gid,
-                name: format!("user {uid}"),
-                drop: false,
-            });
+            return Ok(RunAs { uid, gid, name: format!("user {uid}"), drop: false });
         }
         if let Ok(found) = std::fs::symlink_metadata(data)
             && found.is_dir()
             && found.uid() != 0
         {
-            return Ok(RunAs {
-                uid: found.uid(),
-                gid: found.gid(),
-                name: format!("user {}", found.uid()),
-                drop: true,
-            });
+            return Ok(RunAs { uid: found.uid(), gid: found.gid(), name: format!("user {}", found.uid()), drop: true });
         }
-        ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| account(name))
-            .ok_or(Error::NoAccount)
+        ["postgres", "nobody"].iter().find_map(|name| account(name)).ok_or(Error::NoAccount)
     }
 
     /// A command that runs as this account: in its own process group (Ctrl-C is for the program, which drains before it
@@ -61,11 +48,7 @@ impl RunAs {
                 command.env_remove(&name);
             }
         }
-        command
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .current_dir("/")
-            .process_group(0);
+        command.env("LC_ALL", "C").env("TZ", "UTC").current_dir("/").process_group(0);
         command.stdin(Stdio::null());
         if self.drop {
             // The standard library clears the supplementary groups too.
@@ -76,11 +59,7 @@ impl RunAs {
 
     /// Gives an open file or directory we made to this account. By handle: a link put in its place is never followed.
     pub(super) fn own(&self, file: &File) -> io::Result<()> {
-        if self.drop {
-            fchown(file, Some(self.uid), Some(self.gid))
-        } else {
-            Ok(())
-        }
+        if self.drop { fchown(file, Some(self.uid), Some(self.gid)) } else { Ok(()) }
     }
 
     /// True if `found` is a directory of this account that nobody else can enter.
@@ -107,11 +86,7 @@ impl RunAs {
             return Ok(());
         }
         let blocked = self.first_closed(nearest);
-        Err(Error::OutOfReach {
-            dir: dir.to_owned(),
-            blocked,
-            account: self.name.clone(),
-        })
+        Err(Error::OutOfReach { dir: dir.to_owned(), blocked, account: self.name.clone() })
     }
 
     fn first_closed(&self, dir: &Path) -> PathBuf {
@@ -134,18 +109,9 @@ impl RunAs {
 /// Asks `id`, which also knows accounts that are not in `/etc/passwd`.
 fn account(name: &str) -> Option<RunAs> {
     let number = |option: &str| -> Option<u32> {
-        let output = Command::new("id")
-            .args([option, name])
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
+        let output = Command::new("id").args([option, name]).stderr(Stdio::null()).output().ok()?;
         String::from_utf8_lossy(&output.stdout).trim().parse().ok()
     };
     let (uid, gid) = (number("-u")?, number("-g")?);
-    (uid != 0).then(|| RunAs {
-        uid,
-        gid,
-        name: format!("user \"{name}\""),
-        drop: true,
-    })
+    (uid != 0).then(|| RunAs { uid, gid, name: format!("user \"{name}\""), drop: true })
 }

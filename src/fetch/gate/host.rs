@@ -93,11 +93,7 @@ impl Host {
             down_for: DOWN_FOR.0,
             used: Instant::now(),
         };
-        Host {
-            most,
-            free: Arc::new(Semaphore::new(window)),
-            state: Mutex::new(state),
-        }
+        Host { most, free: Arc::new(Semaphore::new(window)), state: Mutex::new(state) }
     }
 
     /// Waits for a slot and for the end of a pause, for `max_wait` together.
@@ -110,11 +106,7 @@ impl Host {
             Err(_) => return Err(Closed::Busy),
         };
         // A slot from here on: it gives the permit back as its host wants it.
-        let mut slot = Slot {
-            host: self,
-            permit: Some(permit),
-            round: 0,
-        };
+        let mut slot = Slot { host: self, permit: Some(permit), round: 0 };
         // Things may have changed while this request queued.
         slot.host.open(deadline).await?;
         slot.round = slot.host.begin();
@@ -163,10 +155,7 @@ impl Host {
                 return Ok(());
             };
             if until > deadline {
-                return Err(Closed::Asked {
-                    status,
-                    left: until - now,
-                });
+                return Err(Closed::Asked { status, left: until - now });
             }
             sleep_until(until).await;
         }

@@ -49,15 +49,8 @@ struct Hosts {
 impl Gates {
     /// `max_wait`: the longest anybody waits for a slot and for a host's pause, together.
     pub(super) fn new(max_per_host: usize, max_wait: Duration) -> Gates {
-        let hosts = Hosts {
-            by_origin: HashMap::new(),
-            swept: Instant::now(),
-        };
-        Gates {
-            max_per_host: max_per_host.max(1),
-            max_wait: max_wait.min(LONGEST_WAIT),
-            hosts: Mutex::new(hosts),
-        }
+        let hosts = Hosts { by_origin: HashMap::new(), swept: Instant::now() };
+        Gates { max_per_host: max_per_host.max(1), max_wait: max_wait.min(LONGEST_WAIT), hosts: Mutex::new(hosts) }
     }
 
     /// Waits for a slot of the host at `origin` (scheme, host and port), and for the end of its pause.

@@ -105,10 +105,7 @@ async fn a_host_that_never_answers_goes_down_and_an_answer_brings_it_back() {
     assert!(gates.enter(ORIGIN).await.is_ok(), "seven are not yet enough");
     last.unanswered();
     let closed = enter_now(&gates).expect("at once").expect_err("it is down");
-    assert!(
-        matches!(closed, Closed::Down { left } if left > Duration::from_secs(9)),
-        "{closed:?}"
-    );
+    assert!(matches!(closed, Closed::Down { left } if left > Duration::from_secs(9)), "{closed:?}");
 
     // One that was under way all the time is answered after all.
     late.coped();

@@ -9,9 +9,7 @@ const MS: Duration = Duration::from_millis(1);
 #[tokio::test]
 async fn a_body_announced_over_the_limit_is_refused_before_it_is_read() {
     let server = scripted::serve(async |mut exchange: Exchange| {
-        exchange
-            .write("HTTP/1.1 200 OK\r\nContent-Length: 262145\r\n\r\n")
-            .await;
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 262145\r\n\r\n").await;
         exchange.until_gone().await;
     })
     .await;
@@ -26,10 +24,7 @@ async fn a_body_of_exactly_the_limit_arrives() {
         let mut raw = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}").into_bytes();
         raw.resize(raw.len() + 256 * 1024, 1);
         let server = saying(raw).await;
-        let fetched = fetcher(limits())
-            .get(&server.url("/"))
-            .await
-            .expect("the limit itself is allowed");
+        let fetched = fetcher(limits()).get(&server.url("/")).await.expect("the limit itself is allowed");
         assert_eq!(fetched.bytes.len(), 256 * 1024);
     }
 }
@@ -37,10 +32,7 @@ async fn a_body_of_exactly_the_limit_arrives() {
 #[tokio::test]
 async fn endless_bodies_are_cut_at_the_limit() {
     for (head, piece) in [
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            format!("1000\r\n{}\r\n", "x".repeat(4096)),
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", format!("1000\r\n{}\r\n", "x".repeat(4096))),
         ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "x".repeat(4096)),
     ] {
         let sent = Arc::new(AtomicUsize::new(0));
@@ -90,9 +82,7 @@ async fn a_body_longer_than_announced_ends_where_it_was_announced_to_end() {
 #[tokio::test]
 async fn a_reset_in_the_middle_is_a_lost_connection() {
     let server = scripted::serve(async |mut exchange: Exchange| {
-        exchange
-            .write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nsome bytes")
-            .await;
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nsome bytes").await;
         exchange.reset();
     })
     .await;
@@ -112,10 +102,7 @@ async fn an_answer_that_is_not_http_is_a_lost_connection() {
 async fn an_encoded_body_is_refused_and_named() {
     let server = saying("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc").await;
     let error = failure(limits(), &server).await;
-    assert!(
-        matches!(&error, Error::ContentEncoding { encoding } if encoding == "gzip"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::ContentEncoding { encoding } if encoding == "gzip"), "{error:?}");
     assert!(!error.is_transient());
     let server = saying("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc").await;
     assert!(fetcher(limits()).get(&server.url("/")).await.is_ok());
@@ -123,10 +110,7 @@ async fn an_encoded_body_is_refused_and_named() {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_times_out() {
-    let limits = Limits {
-        first_byte_timeout: 50 * MS,
-        ..limits()
-    };
+    let limits = Limits { first_byte_timeout: 50 * MS, ..limits() };
     let silent = scripted::serve(Exchange::until_gone).await;
     // Bytes of a head are not a head.
     let dripping = scripted::serve(async |mut exchange: Exchange| {
@@ -136,10 +120,7 @@ async fn a_head_that_does_not_come_times_out() {
     .await;
     for server in [silent, dripping] {
         let error = failure(limits.clone(), &server).await;
-        assert!(
-            matches!(error, Error::Timeout { during: Stage::FirstByte, after } if after == 50 * MS),
-            "{error:?}"
-        );
+        assert!(matches!(error, Error::Timeout { during: Stage::FirstByte, after } if after == 50 * MS), "{error:?}");
         assert!(error.is_transient());
     }
 }
@@ -147,22 +128,13 @@ async fn a_head_that_does_not_come_times_out() {
 #[tokio::test]
 async fn a_body_below_the_minimum_rate_is_given_up_although_it_never_stops() {
     let server = scripted::serve(async |mut exchange: Exchange| {
-        exchange
-            .write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
-            .await;
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").await;
         exchange.drip(b"drop", 5 * MS).await;
     })
     .await;
-    let slow = Limits {
-        rate_grace: 100 * MS,
-        min_bytes_per_second: 16 * KIB,
-        ..limits()
-    };
+    let slow = Limits { rate_grace: 100 * MS, min_bytes_per_second: 16 * KIB, ..limits() };
     let error = failure(slow, &server).await;
-    assert!(
-        matches!(error, Error::Timeout { during: Stage::Body, after } if after >= 100 * MS),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Timeout { during: Stage::Body, after } if after >= 100 * MS), "{error:?}");
 }
 
 #[tokio::test]
@@ -176,11 +148,7 @@ async fn a_body_above_the_minimum_rate_may_take_longer_than_the_grace() {
     })
     .await;
     // About 100 kB/s come, 4 KiB/s are asked for; the body lasts several times the grace.
-    let limits = Limits {
-        rate_grace: 100 * MS,
-        min_bytes_per_second: 4 * KIB,
-        ..limits()
-    };
+    let limits = Limits { rate_grace: 100 * MS, min_bytes_per_second: 4 * KIB, ..limits() };
     let fetched = fetcher(limits).get(&server.url("/")).await.expect("fast enough");
     assert_eq!(fetched.bytes.len(), 40_000);
 }
@@ -188,33 +156,19 @@ async fn a_body_above_the_minimum_rate_may_take_longer_than_the_grace() {
 #[tokio::test]
 async fn a_body_that_is_fast_enough_and_endless_in_time_meets_the_total() {
     let server = scripted::serve(async |mut exchange: Exchange| {
-        exchange
-            .write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
-            .await;
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").await;
         exchange.drip(b"drop", 5 * MS).await;
     })
     .await;
-    let limits = Limits {
-        total_timeout: 150 * MS,
-        min_bytes_per_second: 0,
-        ..limits()
-    };
+    let limits = Limits { total_timeout: 150 * MS, min_bytes_per_second: 0, ..limits() };
     let error = failure(limits, &server).await;
-    assert!(
-        matches!(error, Error::Timeout { during: Stage::Total, after } if after == 150 * MS),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Timeout { during: Stage::Total, after } if after == 150 * MS), "{error:?}");
 }
 
 #[tokio::test]
 async fn fetched_bodies_hold_the_budget_and_waiting_for_it_times_nothing_out() {
     let server = scripted::serve(|exchange| exchange.answer("200 OK", "", &[1; 60_000])).await;
-    let limits = Limits {
-        first_byte_timeout: 300 * MS,
-        total_timeout: 300 * MS,
-        rate_grace: 50 * MS,
-        ..limits()
-    };
+    let limits = Limits { first_byte_timeout: 300 * MS, total_timeout: 300 * MS, rate_grace: 50 * MS, ..limits() };
     let fetcher = fetcher_with_budget(limits, 100 * KIB);
     let first = fetcher.get(&server.url("/1")).await.expect("there is room");
     let second = server.url("/2");

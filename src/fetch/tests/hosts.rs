@@ -58,10 +58,7 @@ async fn fetch_all(fetcher: &Fetcher, server: &Server, count: usize) -> usize {
 #[tokio::test]
 async fn a_host_that_copes_is_given_more_at_once_up_to_the_maximum() {
     let (load, server) = loaded(usize::MAX).await;
-    let fetcher = fetcher(Limits {
-        max_per_host: 24,
-        ..limits()
-    });
+    let fetcher = fetcher(Limits { max_per_host: 24, ..limits() });
     assert_eq!(fetch_all(&fetcher, &server, 8).await, 8);
     assert!(load.most_since_last_asked() <= 8, "nobody starts with more than eight");
     assert_eq!(fetch_all(&fetcher, &server, 300).await, 300);
@@ -136,11 +133,7 @@ async fn pausing(retry_after: &'static str) -> (Arc<Mutex<Vec<tokio::time::Insta
                 came.len() == 1
             };
             match first {
-                true => {
-                    exchange
-                        .answer("429 X", &format!("Retry-After: {retry_after}\r\n"), b"")
-                        .await
-                }
+                true => exchange.answer("429 X", &format!("Retry-After: {retry_after}\r\n"), b"").await,
                 false => exchange.answer("200 OK", "", b"image").await,
             }
         }
@@ -152,15 +145,9 @@ async fn pausing(retry_after: &'static str) -> (Arc<Mutex<Vec<tokio::time::Insta
 #[tokio::test]
 async fn retry_after_holds_back_new_requests_and_their_timeouts_do_not_run() {
     let (came, server) = pausing("1").await;
-    let fetcher = fetcher(Limits {
-        total_timeout: 500 * MS,
-        ..limits()
-    });
+    let fetcher = fetcher(Limits { total_timeout: 500 * MS, ..limits() });
     let refused = fetcher.get(&server.url("/")).await.expect_err("asked to wait");
-    assert_eq!(
-        (refused.http_status(), refused.retry_after()),
-        (Some(429), Some(Duration::from_secs(1)))
-    );
+    assert_eq!((refused.http_status(), refused.retry_after()), (Some(429), Some(Duration::from_secs(1))));
     assert_eq!(fetch_all(&fetcher, &server, 5).await, 5);
     let came = came.lock().expect("not poisoned");
     assert!(came[1] - came[0] >= 990 * MS, "{:?}", came[1] - came[0]);
@@ -171,19 +158,12 @@ async fn a_longer_retry_after_fails_at_once_and_says_how_long() {
     let (came, server) = pausing("7200").await;
     let fetcher = fetcher(limits());
     let refused = fetcher.get(&server.url("/")).await.expect_err("asked to wait");
-    assert_eq!(
-        refused.retry_after(),
-        Some(Duration::from_secs(3600)),
-        "an hour is the longest believed"
-    );
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(3600)), "an hour is the longest believed");
     for _ in 0..20 {
         let refused = fetcher.get(&server.url("/")).await.expect_err("still asked to wait");
         assert_eq!((refused.http_status(), refused.is_transient()), (Some(429), true));
         let left = refused.retry_after().expect("the rest of the hour");
-        assert!(
-            left > Duration::from_secs(3590) && left <= Duration::from_secs(3600),
-            "{left:?}"
-        );
+        assert!(left > Duration::from_secs(3590) && left <= Duration::from_secs(3600), "{left:?}");
     }
     assert_eq!(came.lock().expect("not poisoned").len(), 1, "the host was left alone");
 }
@@ -191,55 +171,31 @@ async fn a_longer_retry_after_fails_at_once_and_says_how_long() {
 #[tokio::test]
 async fn a_dead_host_fails_its_fetches_at_once_and_is_tried_again_later() {
     let silent = scripted::serve(Exchange::until_gone).await;
-    let fetcher = fetcher(Limits {
-        first_byte_timeout: 50 * MS,
-        ..limits()
-    });
+    let fetcher = fetcher(Limits { first_byte_timeout: 50 * MS, ..limits() });
     let url = silent.url("/");
     let started = tokio::time::Instant::now();
     let failures = join_all((0..200).map(|_| fetcher.get(&url))).await;
-    let timed_out = failures
-        .iter()
-        .filter(|it| matches!(it, Err(Error::Timeout { .. })))
-        .count();
-    let not_tried = failures
-        .iter()
-        .filter(|it| matches!(it, Err(Error::HostDown { .. })))
-        .count();
+    let timed_out = failures.iter().filter(|it| matches!(it, Err(Error::Timeout { .. }))).count();
+    let not_tried = failures.iter().filter(|it| matches!(it, Err(Error::HostDown { .. }))).count();
     // The window halves meanwhile, so a few more may slip in before the eighth is known.
     assert!((8..=12).contains(&timed_out), "{timed_out}");
     assert_eq!(timed_out + not_tried, 200);
     assert!(started.elapsed() < 2000 * MS, "{:?}", started.elapsed());
     let error = fetcher.get(&url).await.expect_err("still down");
-    assert!(
-        error.is_transient() && error.retry_after() <= Some(Duration::from_secs(10)),
-        "{error:?}"
-    );
+    assert!(error.is_transient() && error.retry_after() <= Some(Duration::from_secs(10)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_fetch_waits_for_its_turn_only_so_long() {
     let dripping = scripted::serve(async |mut exchange: Exchange| {
-        exchange
-            .write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
-            .await;
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").await;
         exchange.drip(b"drop", 5 * MS).await;
     })
     .await;
-    let fetcher = fetcher(Limits {
-        max_wait: 100 * MS,
-        total_timeout: 400 * MS,
-        ..limits()
-    });
+    let fetcher = fetcher(Limits { max_wait: 100 * MS, total_timeout: 400 * MS, ..limits() });
     let url = dripping.url("/");
     let failures = join_all((0..12).map(|_| fetcher.get(&url))).await;
-    let busy = failures
-        .iter()
-        .filter(|it| matches!(it, Err(Error::HostBusy { .. })))
-        .count();
-    let timed_out = failures
-        .iter()
-        .filter(|it| matches!(it, Err(Error::Timeout { .. })))
-        .count();
+    let busy = failures.iter().filter(|it| matches!(it, Err(Error::HostBusy { .. }))).count();
+    let timed_out = failures.iter().filter(|it| matches!(it, Err(Error::Timeout { .. }))).count();
     assert_eq!((busy, timed_out), (4, 8));
 }

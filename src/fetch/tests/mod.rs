@@ -16,10 +16,7 @@ use super::*;
 const KIB: u64 = 1024;
 
 fn limits() -> Limits {
-    Limits {
-        max_bytes: 256 * KIB,
-        ..Limits::default()
-    }
+    Limits { max_bytes: 256 * KIB, ..Limits::default() }
 }
 
 /// A fetcher that may contact 127.0.0.1, and nothing else that is not public.
@@ -47,31 +44,19 @@ async fn saying(raw: impl Into<Vec<u8>>) -> Server {
 }
 
 async fn failure(limits: Limits, server: &Server) -> Error {
-    fetcher(limits)
-        .get(&server.url("/image.jpg"))
-        .await
-        .expect_err("the fetch must fail")
+    fetcher(limits).get(&server.url("/image.jpg")).await.expect_err("the fetch must fail")
 }
 
 #[tokio::test]
 async fn an_image_arrives_with_what_the_host_calls_it() {
     let server = scripted::serve(async |exchange: Exchange| {
-        assert!(
-            exchange.head.contains("accept-encoding: identity\r\n"),
-            "{}",
-            exchange.head
-        );
+        assert!(exchange.head.contains("accept-encoding: identity\r\n"), "{}", exchange.head);
         assert!(exchange.head.contains("user-agent: halftone/"), "{}", exchange.head);
         assert!(!exchange.head.contains("referer"), "{}", exchange.head);
-        exchange
-            .answer("200 OK", "Content-Type: image/jpeg\r\n", &[7; 100_000])
-            .await;
+        exchange.answer("200 OK", "Content-Type: image/jpeg\r\n", &[7; 100_000]).await;
     })
     .await;
-    let fetched = fetcher(limits())
-        .get(&format!(" {} ", server.url("/a.jpg?x=1#y")))
-        .await
-        .expect("an image");
+    let fetched = fetcher(limits()).get(&format!(" {} ", server.url("/a.jpg?x=1#y"))).await.expect("an image");
     assert_eq!(fetched.bytes, vec![7; 100_000]);
     assert_eq!(fetched.content_type.as_deref(), Some("image/jpeg"));
 }
@@ -81,10 +66,7 @@ async fn a_page_instead_of_an_image_is_handed_on_as_it_is() {
     let page = b"<!doctype html><title>Gone fishing</title>";
     let server = scripted::serve(move |exchange| exchange.answer("200 OK", "Content-Type: text/html\r\n", page)).await;
     let fetched = fetcher(limits()).get(&server.url("/")).await.expect("a page");
-    assert_eq!(
-        (fetched.bytes.as_ref(), fetched.content_type.as_deref()),
-        (page.as_slice(), Some("text/html"))
-    );
+    assert_eq!((fetched.bytes.as_ref(), fetched.content_type.as_deref()), (page.as_slice(), Some("text/html")));
 }
 
 #[tokio::test]
@@ -106,16 +88,9 @@ async fn statuses_are_sorted_into_those_that_may_heal_and_those_that_do_not() {
         (300, false),
         (304, false),
     ] {
-        let server = saying(format!(
-            "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
+        let server = saying(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")).await;
         let error = failure(limits(), &server).await;
-        assert_eq!(
-            (error.http_status(), error.is_transient()),
-            (Some(status), transient),
-            "{error}"
-        );
+        assert_eq!((error.http_status(), error.is_transient()), (Some(status), transient), "{error}");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
     }
 }
@@ -123,24 +98,13 @@ async fn statuses_are_sorted_into_those_that_may_heal_and_those_that_do_not() {
 #[tokio::test]
 async fn urls_that_cannot_be_used_are_named_before_anything_is_sent() {
     let fetcher = fetcher(limits());
-    for url in [
-        "",
-        "image.jpg",
-        "//example.com/a.jpg",
-        "http://",
-        "ftp://example.com/a.jpg",
-        "http://u:p@example.com/",
-    ] {
+    for url in ["", "image.jpg", "//example.com/a.jpg", "http://", "ftp://example.com/a.jpg", "http://u:p@example.com/"]
+    {
         let error = fetcher.get(url).await.expect_err("not a URL");
         assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error:?}");
         assert!(!error.is_transient());
     }
-    for url in [
-        "http://10.0.0.1/a.jpg",
-        "http://[::1]/",
-        "http://127.0.0.2/",
-        "http://8.8.8.8:22/",
-    ] {
+    for url in ["http://10.0.0.1/a.jpg", "http://[::1]/", "http://127.0.0.2/", "http://8.8.8.8:22/"] {
         let error = fetcher.get(url).await.expect_err("a refused address");
         assert!(matches!(error, Error::BlockedAddress { .. }), "{url}: {error:?}");
         assert!(!error.is_transient());
@@ -151,20 +115,10 @@ async fn urls_that_cannot_be_used_are_named_before_anything_is_sent() {
 async fn a_name_that_does_not_exist_is_a_dns_failure() {
     // A name server that is not there takes its time to say so.
     let patience = Duration::from_secs(30);
-    let limits = Limits {
-        connect_timeout: patience,
-        first_byte_timeout: patience,
-        ..limits()
-    };
+    let limits = Limits { connect_timeout: patience, first_byte_timeout: patience, ..limits() };
     // RFC 6761: no name below .invalid exists.
-    let error = fetcher(limits)
-        .get("http://no-such-host.invalid/a.jpg")
-        .await
-        .expect_err("no such name");
-    assert!(
-        matches!(&error, Error::DnsFailure { host, .. } if host == "no-such-host.invalid"),
-        "{error:?}"
-    );
+    let error = fetcher(limits).get("http://no-such-host.invalid/a.jpg").await.expect_err("no such name");
+    assert!(matches!(&error, Error::DnsFailure { host, .. } if host == "no-such-host.invalid"), "{error:?}");
     assert!(error.is_transient());
 }
 
@@ -184,9 +138,7 @@ async fn a_host_that_does_not_speak_tls_is_a_tls_failure() {
     let fetcher = fetcher(limits());
     let answering = async {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .expect("written");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
         stream
     };
     let (fetched, _stream) = tokio::join!(fetcher.get(&url), answering);

@@ -23,18 +23,12 @@ async fn redirecting_to(status: &'static str, location: &str) -> Server {
 async fn redirects_are_followed_relative_and_absolute() {
     for status in ["301 X", "302 X", "303 X", "307 X", "308 X"] {
         let server = redirecting_to(status, "../b/c.jpg?d=1").await;
-        let fetched = fetcher(limits())
-            .get(&server.url("/image.jpg"))
-            .await
-            .expect("the target");
+        let fetched = fetcher(limits()).get(&server.url("/image.jpg")).await.expect("the target");
         assert_eq!(fetched.bytes.as_ref(), b"/b/c.jpg?d=1", "{status}");
     }
     let target = saying("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nthere!").await;
     let server = redirecting_to("302 Found", &target.url("/")).await;
-    let fetched = fetcher(limits())
-        .get(&server.url("/image.jpg"))
-        .await
-        .expect("the target");
+    let fetched = fetcher(limits()).get(&server.url("/image.jpg")).await.expect("the target");
     assert_eq!(fetched.bytes.as_ref(), b"there!");
 }
 
@@ -52,12 +46,7 @@ async fn a_redirect_to_a_refused_address_is_refused_even_from_an_allowed_one() {
         let error = failure(limits(), &server).await;
         assert!(matches!(error, Error::BlockedAddress { .. }), "{target}: {error:?}");
     }
-    for target in [
-        "file:///etc/passwd",
-        "ftp://example.com/",
-        "http://user:pass@example.com/",
-        "http://[oops/",
-    ] {
+    for target in ["file:///etc/passwd", "ftp://example.com/", "http://user:pass@example.com/", "http://[oops/"] {
         let server = redirecting_to("302 Found", target).await;
         let error = failure(limits(), &server).await;
         assert!(matches!(error, Error::InvalidUrl { .. }), "{target}: {error:?}");
@@ -73,14 +62,8 @@ async fn a_redirect_to_a_name_is_judged_by_the_address_behind_it() {
     let guard = Guard::new(allow, DEFAULT_PORTS.to_vec()).refusing(vec![refused.address]);
     let client = client(&guard, &limits()).expect("a client");
     let fetcher = Fetcher::new(client, limits(), DEFAULT_BUDGET_BYTES);
-    let error = fetcher
-        .get(&server.url("/image.jpg"))
-        .await
-        .expect_err("the target is refused");
-    assert!(
-        matches!(&error, Error::BlockedAddress { host, .. } if host == "localhost"),
-        "{error:?}"
-    );
+    let error = fetcher.get(&server.url("/image.jpg")).await.expect_err("the target is refused");
+    assert!(matches!(&error, Error::BlockedAddress { host, .. } if host == "localhost"), "{error:?}");
     assert!(!error.is_transient());
 }
 
@@ -104,17 +87,10 @@ async fn exactly_as_many_redirects_as_allowed_are_followed() {
         let hop: usize = exchange.path[1..].parse().expect("a number");
         match hop {
             5 => exchange.answer("200 OK", "", b"arrived").await,
-            _ => {
-                exchange
-                    .answer("307 X", &format!("Location: /{}\r\n", hop + 1), b"")
-                    .await
-            }
+            _ => exchange.answer("307 X", &format!("Location: /{}\r\n", hop + 1), b"").await,
         }
     })
     .await;
-    let fetched = fetcher(limits())
-        .get(&server.url("/0"))
-        .await
-        .expect("five redirects are allowed");
+    let fetched = fetcher(limits()).get(&server.url("/0")).await.expect("five redirects are allowed");
     assert_eq!(fetched.bytes.as_ref(), b"arrived");
 }

@@ -12,13 +12,8 @@ use async_graphql_value::Value;
 
 /// Drops what stands for nothing. `name` chooses the operation, as in the request.
 pub(super) fn drop_uses(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) {
-    let chosen = document
-        .operations
-        .iter()
-        .find(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
-    let declared = chosen
-        .map(|(_, operation)| operation.node.variable_definitions.as_slice())
-        .unwrap_or_default();
+    let chosen = document.operations.iter().find(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
+    let declared = chosen.map(|(_, operation)| operation.node.variable_definitions.as_slice()).unwrap_or_default();
     let absent: HashSet<Name> = declared
         .iter()
         .map(|definition| &definition.node)
@@ -34,9 +29,7 @@ pub(super) fn drop_uses(document: &mut ExecutableDocument, name: Option<&str>, v
     match &mut document.operations {
         DocumentOperations::Single(operation) => in_operation(&mut operation.node, &absent),
         DocumentOperations::Multiple(operations) => {
-            operations
-                .values_mut()
-                .for_each(|operation| in_operation(&mut operation.node, &absent));
+            operations.values_mut().for_each(|operation| in_operation(&mut operation.node, &absent));
         }
     }
     for fragment in document.fragments.values_mut() {
@@ -46,9 +39,7 @@ pub(super) fn drop_uses(document: &mut ExecutableDocument, name: Option<&str>, v
 }
 
 fn in_operation(operation: &mut OperationDefinition, absent: &HashSet<Name>) {
-    operation
-        .variable_definitions
-        .retain(|definition| !absent.contains(&definition.node.name.node));
+    operation.variable_definitions.retain(|definition| !absent.contains(&definition.node.name.node));
     in_directives(&mut operation.directives, absent);
     in_selections(&mut operation.selection_set.node, absent);
 }

@@ -28,12 +28,7 @@ struct Cost {
 /// Refuses a document any operation or fragment of which is over a limit, or that spreads a fragment
 /// inside itself.
 pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Result<(), Refusal> {
-    let mut counter = Counter {
-        document,
-        limits,
-        known: HashMap::new(),
-        open: Vec::new(),
-    };
+    let mut counter = Counter { document, limits, known: HashMap::new(), open: Vec::new() };
     // Validation visits every operation of the document, not only the chosen one.
     let mut total = Cost::default();
     for (_, operation) in document.operations.iter() {

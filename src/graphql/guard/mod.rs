@@ -40,14 +40,7 @@ pub struct QueryLimits {
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self {
-            depth: 16,
-            complexity: 1_000,
-            aliases: 100,
-            selections: 2_000,
-            tokens: 15_000,
-            body_bytes: 256 * 1024,
-        }
+        Self { depth: 16, complexity: 1_000, aliases: 100, selections: 2_000, tokens: 15_000, body_bytes: 256 * 1024 }
     }
 }
 
@@ -72,11 +65,7 @@ pub const BAD_UPLOAD: &str = "BAD_UPLOAD";
 
 impl Refusal {
     fn new(code: &'static str, location: Option<Pos>, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            location,
-        }
+        Self { code, message: message.into(), location }
     }
 
     fn too_complex(location: Pos, message: impl Into<String>) -> Self {
@@ -95,10 +84,7 @@ impl std::error::Error for Refusal {}
 impl From<Refusal> for ServerError {
     fn from(refusal: Refusal) -> Self {
         let mut error = ServerError::new(refusal.message, refusal.location);
-        error
-            .extensions
-            .get_or_insert_with(ErrorExtensionValues::default)
-            .set("code", refusal.code);
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", refusal.code);
         error
     }
 }
@@ -132,14 +118,12 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
 
 fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<&'a OperationDefinition, Refusal> {
     let refuse = |message: String| Refusal::new(UNKNOWN_OPERATION, None, message);
-    let mut matching = operations
-        .iter()
-        .filter(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
+    let mut matching = operations.iter().filter(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
     match (matching.next(), matching.next()) {
         (Some((_, operation)), None) => Ok(&operation.node),
-        (Some(_), Some(_)) => Err(refuse(
-            "The document has several operations; choose one with `operationName`.".to_owned(),
-        )),
+        (Some(_), Some(_)) => {
+            Err(refuse("The document has several operations; choose one with `operationName`.".to_owned()))
+        }
         (None, _) => {
             let name = name.unwrap_or_default();
             Err(refuse(format!("The document has no operation named \"{name}\".")))
@@ -151,12 +135,7 @@ fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<
 /// the variable is used, if there. Files are missing until their part has arrived.
 fn required_variables(operation: &OperationDefinition, variables: &Variables) -> Result<(), Refusal> {
     for definition in &operation.variable_definitions {
-        let VariableDefinition {
-            name,
-            var_type,
-            default_value,
-            ..
-        } = &definition.node;
+        let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
         let given = variables.get(&name.node).is_some_and(|value| *value != Value::Null);
         let required = !var_type.node.nullable && default_value.is_none();
         let is_file = matches!(&var_type.node.base, BaseType::Named(name) if name == "Upload");
@@ -179,10 +158,7 @@ fn parse_failed(error: parser::Error) -> Refusal {
                 .rev()
                 .find_map(|line| line.trim_start().strip_prefix("= "))
                 .unwrap_or("unexpected text");
-            format!(
-                "Syntax error at line {}, column {}: {expected}.",
-                start.line, start.column
-            )
+            format!("Syntax error at line {}, column {}: {expected}.", start.line, start.column)
         }
         other => format!("Syntax error: {other}"),
     };

@@ -68,10 +68,7 @@ pub(super) fn check(source: &str, max_tokens: usize) -> Result<(), Refusal> {
 }
 
 fn skip_until(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
-    bytes[from..]
-        .iter()
-        .position(|&byte| stop(byte))
-        .map_or(bytes.len(), |length| from + length)
+    bytes[from..].iter().position(|&byte| stop(byte)).map_or(bytes.len(), |length| from + length)
 }
 
 /// The place after the string that opens at `start`, or `None` if it does not end.
@@ -102,13 +99,8 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
 
 fn refuse(code: &'static str, source: &str, offset: usize, message: impl Into<String>) -> Refusal {
     let before = &source.as_bytes()[..offset];
-    let line_start = before
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    let location = Pos {
-        line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
-        column: offset - line_start + 1,
-    };
+    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let location =
+        Pos { line: before.iter().filter(|&&byte| byte == b'\n').count() + 1, column: offset - line_start + 1 };
     Refusal::new(code, Some(location), message)
 }

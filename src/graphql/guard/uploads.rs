@@ -55,9 +55,7 @@ fn in_selections(set: &Positioned<SelectionSet>) -> Result<(), Refusal> {
 }
 
 fn in_directives(directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
-    directives
-        .iter()
-        .try_for_each(|directive| in_arguments(directive.node.arguments.iter().map(|(_, value)| value)))
+    directives.iter().try_for_each(|directive| in_arguments(directive.node.arguments.iter().map(|(_, value)| value)))
 }
 
 fn in_arguments<'a>(mut values: impl Iterator<Item = &'a Positioned<InputValue>>) -> Result<(), Refusal> {

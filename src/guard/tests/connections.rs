@@ -9,10 +9,7 @@ use super::*;
 use crate::scripted;
 
 fn client(guard: Guard) -> Client {
-    let options = Options {
-        connect_timeout: Duration::from_secs(5),
-        max_idle_per_host: 1,
-    };
+    let options = Options { connect_timeout: Duration::from_secs(5), max_idle_per_host: 1 };
     Client::new(guard, &options).expect("a client")
 }
 
@@ -25,21 +22,12 @@ async fn a_name_that_resolves_to_a_refused_address_is_never_connected_to() {
     let server = scripted::serve(|exchange| exchange.answer("200 OK", "", b"secret")).await;
     let url = format!("http://localhost:{}/", server.address.port());
     let with_port = Guard::new(Vec::new(), vec![server.address.port()]);
-    let refused = client(with_port)
-        .execute(get(&url))
-        .await
-        .expect_err("loopback is refused");
-    assert!(
-        matches!(refused, Failure::Blocked(Blocked::Address { reason: "loopback", .. })),
-        "{refused:?}"
-    );
+    let refused = client(with_port).execute(get(&url)).await.expect_err("loopback is refused");
+    assert!(matches!(refused, Failure::Blocked(Blocked::Address { reason: "loopback", .. })), "{refused:?}");
 
     // An allowed network elsewhere lets the URL pass; the resolver still judges address and port.
     let elsewhere = client(guard(&["10.0.0.0/8"])).execute(get(&url)).await;
-    assert!(
-        matches!(elsewhere, Err(Failure::Blocked(Blocked::Address { .. }))),
-        "{elsewhere:?}"
-    );
+    assert!(matches!(elsewhere, Err(Failure::Blocked(Blocked::Address { .. }))), "{elsewhere:?}");
 }
 
 #[tokio::test]
@@ -59,25 +47,14 @@ async fn a_name_that_resolves_into_an_allowed_network_is_contacted_on_any_port()
 #[tokio::test]
 async fn a_resolver_outside_of_a_guarded_request_refuses() {
     use reqwest::dns::Resolve;
-    let resolved = guard(&["127.0.0.0/8"])
-        .resolve("localhost".parse().expect("a name"))
-        .await;
-    assert!(
-        resolved
-            .err()
-            .expect("no port, no address")
-            .to_string()
-            .contains("outside of a guarded request")
-    );
+    let resolved = guard(&["127.0.0.0/8"]).resolve("localhost".parse().expect("a name")).await;
+    assert!(resolved.err().expect("no port, no address").to_string().contains("outside of a guarded request"));
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed_by_the_client() {
     let server = scripted::serve(|exchange| exchange.answer("302 Found", "Location: /next\r\n", b"")).await;
-    let answer = client(guard(&["127.0.0.0/8"]))
-        .execute(get(&server.url("/")))
-        .await
-        .expect("an answer");
+    let answer = client(guard(&["127.0.0.0/8"])).execute(get(&server.url("/"))).await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 302);
 }
 
@@ -85,10 +62,7 @@ async fn redirects_are_not_followed_by_the_client() {
 #[tokio::test]
 async fn http_works_whatever_certificates_there_are() {
     let server = scripted::serve(|exchange| exchange.answer("200 OK", "", b"image")).await;
-    let answer = client(guard(&["127.0.0.0/8"]))
-        .execute(get(&server.url("/")))
-        .await
-        .expect("an answer");
+    let answer = client(guard(&["127.0.0.0/8"])).execute(get(&server.url("/"))).await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 200);
 }
 
@@ -96,10 +70,7 @@ async fn http_works_whatever_certificates_there_are() {
 fn http_works_where_no_certificates_are_installed() {
     let this = std::env::current_exe().expect("the path of this test");
     let output = Command::new(this)
-        .args([
-            "--exact",
-            "guard::tests::connections::http_works_whatever_certificates_there_are",
-        ])
+        .args(["--exact", "guard::tests::connections::http_works_whatever_certificates_there_are"])
         .env("SSL_CERT_FILE", "/nonexistent/certificates.pem")
         .env("SSL_CERT_DIR", "/nonexistent")
         .output()

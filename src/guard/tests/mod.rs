@@ -151,10 +151,7 @@ fn public_addresses_are_contacted_on_listed_ports_only() {
     let guard = guard(&["10.0.0.0/8"]);
     for port in [0, 22, 25, 81, 8080, 65535] {
         assert_eq!(guard.check_address(address("8.8.8.8"), port), Err(Blocked::Port(port)));
-        assert_eq!(
-            guard.check_address(address("::ffff:8.8.8.8"), port),
-            Err(Blocked::Port(port))
-        );
+        assert_eq!(guard.check_address(address("::ffff:8.8.8.8"), port), Err(Blocked::Port(port)));
     }
     let other = Guard::new(Vec::new(), vec![8443]);
     assert_eq!(other.check_address(address("8.8.8.8"), 8443), Ok(()));
@@ -176,11 +173,7 @@ fn allowed_networks_are_open_on_any_port_and_nothing_beside_them() {
         ("2002:a01:203::1", false),
     ] {
         for port in [80, 9000] {
-            assert_eq!(
-                guard.check_address(address(text), port).is_ok(),
-                allowed,
-                "{text} {port}"
-            );
+            assert_eq!(guard.check_address(address(text), port).is_ok(), allowed, "{text} {port}");
         }
     }
 }
@@ -207,35 +200,20 @@ fn our_own_listeners_are_refused_even_in_an_allowed_network() {
 fn urls_are_judged_by_scheme_credentials_literal_and_port() {
     let guard = guard(&[]);
     let judge = |text: &str| guard.check_url(&text.parse().unwrap_or_else(|_| panic!("{text}")));
-    for text in [
-        "http://example.com/a.jpg",
-        "https://example.com:443/",
-        "http://8.8.8.8/",
-        "https://[2606:4700::1111]/",
-    ] {
+    for text in
+        ["http://example.com/a.jpg", "https://example.com:443/", "http://8.8.8.8/", "https://[2606:4700::1111]/"]
+    {
         assert_eq!(judge(text), Ok(()), "{text}");
     }
-    for text in [
-        "ftp://example.com/",
-        "file:///etc/passwd",
-        "data:image/png,x",
-        "gopher://127.0.0.1:70/",
-        "unix:/run/x",
-    ] {
+    for text in
+        ["ftp://example.com/", "file:///etc/passwd", "data:image/png,x", "gopher://127.0.0.1:70/", "unix:/run/x"]
+    {
         assert!(matches!(judge(text), Err(Blocked::Scheme(_))), "{text}");
     }
-    for text in [
-        "http://user@example.com/",
-        "https://user:secret@example.com/",
-        "http://:secret@example.com/",
-    ] {
+    for text in ["http://user@example.com/", "https://user:secret@example.com/", "http://:secret@example.com/"] {
         assert_eq!(judge(text), Err(Blocked::Credentials), "{text}");
     }
-    for text in [
-        "http://example.com:22/",
-        "https://example.com:8443/",
-        "http://8.8.8.8:8080/",
-    ] {
+    for text in ["http://example.com:22/", "https://example.com:8443/", "http://8.8.8.8:8080/"] {
         assert!(matches!(judge(text), Err(Blocked::Port(_))), "{text}");
     }
     // The forms in which 127.0.0.1, 169.254.169.254 and 10.0.0.1 like to hide.
@@ -259,11 +237,7 @@ fn urls_are_judged_by_scheme_credentials_literal_and_port() {
         "http://①②⑦.⓪.⓪.①/",
         "http://127%2E0.0.1/",
     ] {
-        assert!(
-            matches!(judge(text), Err(Blocked::Address { .. })),
-            "{text}: {:?}",
-            judge(text)
-        );
+        assert!(matches!(judge(text), Err(Blocked::Address { .. })), "{text}: {:?}", judge(text));
     }
 }
 
@@ -290,9 +264,6 @@ fn blocked_answers_are_dropped_and_only_blocked_answers_are_a_refusal() {
     let refused = vet(&["8.8.8.8:9000"]).expect_err("nothing is left");
     assert_eq!(refused.downcast_ref(), Some(&Blocked::Port(9000)));
     let refused = vet(&["127.0.0.1:80", "[::1]:80"]).expect_err("nothing is left");
-    assert!(matches!(
-        refused.downcast_ref(),
-        Some(Blocked::Address { reason: "loopback", .. })
-    ));
+    assert!(matches!(refused.downcast_ref(), Some(Blocked::Address { reason: "loopback", .. })));
     assert!(vet(&[]).expect_err("no answer").downcast_ref::<Blocked>().is_none());
 }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe};
 use async_graphql::{
     ErrorExtensionValues, Executor, Request, Response as Answer, ServerError, Value, parser::types::OperationType,
 };
+use async_graphql_axum::GraphQLResponse;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -70,18 +71,23 @@ pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationTy
 }
 
 /// The answer over HTTP.
-pub(super) fn respond(mut answer: Answer, media: Media) -> Response {
+pub(super) fn respond(answer: Answer, media: Media) -> Response {
     let status = match (never_ran(&answer), media) {
         (true, _) if has_code(&answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
         (true, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let Ok(body) = serde_json::to_vec(&Wire::from(&answer)) else {
-        return DoorError::internal().respond(media);
+    let mut response = if never_ran(&answer) {
+        // The stock answer would hold `"data": null`, as if execution had begun.
+        match serde_json::to_vec(&Wire::from(&answer)) {
+            Ok(body) => body.into_response(),
+            Err(_) => return DoorError::internal().respond(media),
+        }
+    } else {
+        GraphQLResponse::from(answer).into_response()
     };
-    let mut response = (status, body).into_response();
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.extend(std::mem::take(&mut answer.http_headers));
     headers.insert(header::CONTENT_TYPE, media.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));

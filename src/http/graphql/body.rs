@@ -28,10 +28,7 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn of(limits: &UploadLimits) -> Self {
-        Self {
-            idle: limits.idle,
-            until: Instant::now() + limits.total,
-        }
+        Self { idle: limits.idle, until: Instant::now() + limits.total }
     }
 }
 
@@ -42,12 +39,8 @@ impl Patience {
 pub(super) async fn read(body: Body, limit: usize, patience: Patience) -> Result<Bytes, DoorError> {
     let announced = body.size_hint().lower();
     let mut pieces = body.into_data_stream();
-    let too_large = || {
-        DoorError::too_large(
-            "BODY_TOO_LARGE",
-            format!("The request is larger than the limit of {limit} bytes."),
-        )
-    };
+    let too_large =
+        || DoorError::too_large("BODY_TOO_LARGE", format!("The request is larger than the limit of {limit} bytes."));
     let mut whole = BytesMut::new();
     let mut fits = announced <= limit as u64;
     while fits && let Some(piece) = next(&mut pieces, patience).await? {
@@ -74,11 +67,9 @@ where
 {
     let latest = patience.until.min(Instant::now() + patience.idle);
     match timeout_at(latest, pieces.next()).await {
-        Err(_) => Err(DoorError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "REQUEST_TIMEOUT",
-            "The request arrived too slowly.",
-        )),
+        Err(_) => {
+            Err(DoorError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request arrived too slowly."))
+        }
         Ok(Some(Err(_))) => Err(DoorError::bad_request("The request broke off.")),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),

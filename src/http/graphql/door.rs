@@ -121,9 +121,8 @@ impl Credentials {
     /// From the payload of `connection_init`, else from the headers of the upgrade.
     pub(super) fn of_init(payload: &serde_json::Value, headers: &Self) -> Self {
         let named = payload.as_object().into_iter().flatten();
-        let value = named
-            .filter(|(key, _)| key.eq_ignore_ascii_case("authorization"))
-            .find_map(|(_, value)| value.as_str());
+        let value =
+            named.filter(|(key, _)| key.eq_ignore_ascii_case("authorization")).find_map(|(_, value)| value.as_str());
         match value {
             Some(value) => Self::parse(Some(value)),
             None => headers.clone(),

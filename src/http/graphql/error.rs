@@ -25,11 +25,7 @@ pub(super) const INTERNAL: &str = "INTERNAL";
 
 impl DoorError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
+        Self { status, code, message: message.into() }
     }
 
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -51,10 +47,7 @@ impl DoorError {
 
     pub(super) fn into_server_error(self) -> ServerError {
         let mut error = ServerError::new(self.message, None);
-        error
-            .extensions
-            .get_or_insert_with(ErrorExtensionValues::default)
-            .set("code", self.code);
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", self.code);
         error
     }
 

@@ -38,8 +38,7 @@ const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 /// the connection's task would not be polled again.
 pub(super) fn respond(answers: BoxStream<'static, Answer>, door: &Door) -> Response {
     let (events, outlet) = mpsc::channel(1);
-    door.tasks
-        .spawn(pump(answers, events, door.shutdown.clone(), door.stream));
+    door.tasks.spawn(pump(answers, events, door.shutdown.clone(), door.stream));
     let outlet = stream::unfold(outlet, |mut outlet| async move {
         let event = outlet.recv().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(event), outlet))
@@ -100,10 +99,7 @@ fn next(answer: &Answer) -> Vec<u8> {
 fn with_headers(body: Body) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies of the nginx family hold events back otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

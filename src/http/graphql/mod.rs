@@ -100,11 +100,7 @@ async fn answer<E: Executor>(
     };
     match prepared {
         Ok((_, OperationType::Mutation)) if by_get => {
-            let error = DoorError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                "Mutations go by POST.",
-            );
+            let error = DoorError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Mutations go by POST.");
             let mut response = error.respond(accept.media());
             let headers = response.headers_mut();
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));

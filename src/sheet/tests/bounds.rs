@@ -32,26 +32,15 @@ impl Read for Endless<'_> {
 /// Reads an endless file; returns the last issue and how many bytes it took to find.
 fn refusal(beginning: &str, again: &str, limits: &Limits) -> (Issue, u64) {
     let read = Cell::new(0);
-    let input = Endless {
-        beginning: beginning.as_bytes(),
-        again: again.as_bytes(),
-        at: 0,
-        read: &read,
-    };
+    let input = Endless { beginning: beginning.as_bytes(), again: again.as_bytes(), at: 0, read: &read };
     let (_, report) = read_all(input, limits, 1_024);
     assert!(report.rejected);
-    (
-        report.issues.last().expect("a refused file has an issue").clone(),
-        read.get(),
-    )
+    (report.issues.last().expect("a refused file has an issue").clone(), read.get())
 }
 
 #[test]
 fn an_endless_file_is_refused_at_the_bound() {
-    let limits = Limits {
-        max_bytes: 100_000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_bytes: 100_000, ..Limits::default() };
     let (issue, read) = refusal("Name,Images\n", "a,https://a.com/1\n", &limits);
     assert_eq!((issue.code, read), (IssueCode::FileTooLarge, 100_001));
     assert_eq!(issue.line, 2 + (100_000 - 12) / 18);
@@ -59,10 +48,7 @@ fn an_endless_file_is_refused_at_the_bound() {
 
 #[test]
 fn an_endless_line_is_refused_at_the_bound() {
-    let limits = Limits {
-        max_cell_bytes: 10_000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_cell_bytes: 10_000, ..Limits::default() };
     for (beginning, again, code, most) in [
         ("Name,Images\na,", "x", IssueCode::CellTooLong, 12_000),
         ("Name,Images\na,\"", "x", IssueCode::CellTooLong, 12_000),
@@ -76,33 +62,19 @@ fn an_endless_line_is_refused_at_the_bound() {
     ] {
         let (issue, read) = refusal(beginning, again, &limits);
         assert_eq!(issue.code, code, "{beginning:?} {again:?}");
-        assert_eq!(
-            issue.line,
-            if beginning.len() < 2 { 1 } else { 2 },
-            "{beginning:?} {again:?}"
-        );
+        assert_eq!(issue.line, if beginning.len() < 2 { 1 } else { 2 }, "{beginning:?} {again:?}");
         assert!(read <= most, "{beginning:?} {again:?}: {read} bytes were read");
     }
 }
 
 #[test]
 fn a_cell_may_be_as_long_as_its_limit() {
-    let limits = Limits {
-        max_cell_bytes: 100,
-        ..Limits::default()
-    };
+    let limits = Limits { max_cell_bytes: 100, ..Limits::default() };
     for quote in ["", "\""] {
         for (length, accepted) in [(100, true), (101, false)] {
-            let file = format!(
-                "Name,Images,X\na,https://a.com/1,{quote}{}{quote}\n",
-                "x".repeat(length)
-            );
+            let file = format!("Name,Images,X\na,https://a.com/1,{quote}{}{quote}\n", "x".repeat(length));
             let (rows, report) = read_all(file.as_bytes(), &limits, 64);
-            assert_eq!(
-                (rows.len() == 1, report.rejected),
-                (accepted, !accepted),
-                "{length} {quote}"
-            );
+            assert_eq!((rows.len() == 1, report.rejected), (accepted, !accepted), "{length} {quote}");
         }
     }
 }
@@ -120,10 +92,7 @@ fn a_header_may_have_a_thousand_columns() {
 fn a_file_may_be_as_large_as_its_limit() {
     let file = b"Name,Images\na,https://a.com/1\n";
     for (max_bytes, accepted) in [(file.len() as u64, true), (file.len() as u64 - 1, false)] {
-        let limits = Limits {
-            max_bytes,
-            ..Limits::default()
-        };
+        let limits = Limits { max_bytes, ..Limits::default() };
         let (_, report) = read_all(file.as_slice(), &limits, 64);
         assert_eq!((report.rejected, report.byte_size), (!accepted, file.len() as u64));
     }
@@ -134,10 +103,7 @@ fn the_image_after_the_last_allowed_one_refuses_the_file() {
     let file = format!("Name,Images\n{}", "a,\"https://a.com/1,https://a.com/2\"\n".repeat(7));
     let (rows, report) = read_all(file.as_bytes(), &small_limits(), 64);
     assert_eq!((rows.len(), report.image_count, report.rejected), (6, 12, true));
-    assert_eq!(
-        report.issues.iter().map(show_issue).collect::<Vec<_>>(),
-        ["error TOO_MANY_IMAGES @8 row 7"]
-    );
+    assert_eq!(report.issues.iter().map(show_issue).collect::<Vec<_>>(), ["error TOO_MANY_IMAGES @8 row 7"]);
 }
 
 #[test]
@@ -146,11 +112,7 @@ fn the_callers_own_break_and_the_inputs_own_errors_end_the_reading() {
     let mut seen = 0;
     let report = read(file.as_bytes(), &Limits::default(), |row| {
         seen = row.row_number;
-        if seen == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let report = report.expect("the input has no errors of its own");
     assert_eq!((seen, report.row_count, report.rejected), (3, 3, false));
@@ -161,9 +123,7 @@ fn the_callers_own_break_and_the_inputs_own_errors_end_the_reading() {
             Err(io::Error::other("the connection was lost"))
         }
     }
-    let error = read(file.as_bytes().chain(Broken), &Limits::default(), |_| {
-        ControlFlow::Continue(())
-    })
-    .expect_err("it is broken");
+    let error = read(file.as_bytes().chain(Broken), &Limits::default(), |_| ControlFlow::Continue(()))
+        .expect_err("it is broken");
     assert_eq!(error.to_string(), "the connection was lost");
 }

@@ -6,9 +6,7 @@ use super::*;
 fn the_dialect_and_the_encoding_are_detected_and_reported() {
     let utf16 = |text: &str, big: bool| -> Vec<u8> {
         let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
-        units
-            .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
-            .collect()
+        units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
     };
     let file = "Name,Images\nCafé 😀,https://a.com/ü\n";
     let rows = "1@2: none/Café 😀 [+https://a.com/ü]";
@@ -18,13 +16,7 @@ fn the_dialect_and_the_encoding_are_detected_and_reported() {
         ("UTF-8 with mark", format!("\u{FEFF}{file}").into(), "UTF-8", ',', rows),
         ("UTF-16LE", utf16(file, false), "UTF-16LE", ',', rows),
         ("UTF-16BE", utf16(file, true), "UTF-16BE", ',', rows),
-        (
-            "Windows-1252",
-            latin,
-            "windows-1252",
-            ',',
-            "1@2: none/Café € [+https://a.com/ü]",
-        ),
+        ("Windows-1252", latin, "windows-1252", ',', "1@2: none/Café € [+https://a.com/ü]"),
         (
             "Windows-1252, last byte",
             b"Images,Name\nhttps://a.com/1,Caf\xE9".into(),
@@ -92,21 +84,9 @@ fn the_dialect_and_the_encoding_are_detected_and_reported() {
     for (name, file, encoding, delimiter, expected) in cases {
         for block_bytes in [4, 5, 64 * 1024] {
             let (rows, report) = read_all(file.as_slice(), &small_limits(), block_bytes);
-            assert_eq!(
-                rows.iter().map(show_row).collect::<Vec<_>>(),
-                [expected],
-                "{name}: {report:#?}"
-            );
-            assert_eq!(
-                (report.encoding.as_str(), report.delimiter),
-                (encoding, delimiter),
-                "{name}"
-            );
-            assert_eq!(
-                (report.byte_size, report.issue_count),
-                (file.len() as u64, 0),
-                "{name}: {report:#?}"
-            );
+            assert_eq!(rows.iter().map(show_row).collect::<Vec<_>>(), [expected], "{name}: {report:#?}");
+            assert_eq!((report.encoding.as_str(), report.delimiter), (encoding, delimiter), "{name}");
+            assert_eq!((report.byte_size, report.issue_count), (file.len() as u64, 0), "{name}: {report:#?}");
         }
     }
 }
@@ -116,10 +96,7 @@ fn spilled_urls_are_read_with_every_delimiter() {
     for delimiter in [",", ";", "|", "\t"] {
         let file = "Name,Images\na,https://a.com/1,https://a.com/2\n".replace(',', delimiter);
         let (rows, report) = read_all(file.as_bytes(), &small_limits(), 64);
-        assert_eq!(
-            rows.iter().map(show_row).collect::<Vec<_>>(),
-            ["1@2: none/a [+https://a.com/1 +https://a.com/2]"]
-        );
+        assert_eq!(rows.iter().map(show_row).collect::<Vec<_>>(), ["1@2: none/a [+https://a.com/1 +https://a.com/2]"]);
         assert_eq!(
             report.issues.iter().map(show_issue).collect::<Vec<_>>(),
             ["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"]

@@ -9,13 +9,7 @@ const fn bad_rows(
     rows: &'static [&'static str],
     issues: &'static [&'static str],
 ) -> Case {
-    Case {
-        name,
-        file,
-        rows,
-        issues,
-        refused: false,
-    }
+    Case { name, file, rows, issues, refused: false }
 }
 
 const fn refused(
@@ -24,13 +18,7 @@ const fn refused(
     rows: &'static [&'static str],
     issues: &'static [&'static str],
 ) -> Case {
-    Case {
-        name,
-        file,
-        rows,
-        issues,
-        refused: true,
-    }
+    Case { name, file, rows, issues, refused: true }
 }
 
 #[test]
@@ -41,12 +29,7 @@ fn a_file_that_is_no_such_csv_is_refused_whole() {
         refused("only blank lines", b"\r\n \n,,,\n\n", &[], &["error EMPTY_FILE @1"]),
         refused("only a declaration", b"sep=,\n", &[], &["error EMPTY_FILE @1"]),
         refused("only a header", b"Name,Images\n", &[], &["error EMPTY_FILE @2"]),
-        refused(
-            "data first",
-            b"1, a, https://a.com/1\n",
-            &[],
-            &["error NO_HEADER @1 = https://a.com/1"],
-        ),
+        refused("data first", b"1, a, https://a.com/1\n", &[], &["error NO_HEADER @1 = https://a.com/1"]),
         refused(
             "data first, after a blank line",
             b"\n1,a,\"https://a.com/1,https://a.com/2\"\n",
@@ -118,37 +101,19 @@ fn a_file_that_is_no_such_csv_is_refused_whole() {
             &["error UNDECODABLE_TEXT @3"],
         ),
         refused("UTF-16 cut off", b"\xFF\xFEN\0a", &[], &["error UNDECODABLE_TEXT @1"]),
-        refused(
-            "half a UTF-16 pair",
-            b"\xFF\xFEN\0\x00\xD8N\0",
-            &[],
-            &["error UNDECODABLE_TEXT @1"],
-        ),
+        refused("half a UTF-16 pair", b"\xFF\xFEN\0\x00\xD8N\0", &[], &["error UNDECODABLE_TEXT @1"]),
         refused(
             "bytes without a meaning",
             b"Name,Images\n\x83e\x81[,https://a.com/1\n",
             &[],
             &["error UNDECODABLE_TEXT @2"],
         ),
-        refused(
-            "a workbook",
-            b"PK\x03\x04\x14\0\x06",
-            &[],
-            &["error UNDECODABLE_TEXT @1"],
-        ),
-        refused(
-            "an old workbook",
-            b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
-            &[],
-            &["error UNDECODABLE_TEXT @1"],
-        ),
+        refused("a workbook", b"PK\x03\x04\x14\0\x06", &[], &["error UNDECODABLE_TEXT @1"]),
+        refused("an old workbook", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", &[], &["error UNDECODABLE_TEXT @1"]),
         refused(
             "no row that can be used",
             b"Name,Images\n,https://a.com/1\nb,ftp://a.com/2\n",
-            &[
-                "1@2: none/ [-https://a.com/1] rejected",
-                "2@3: none/b [-ftp://a.com/2] rejected",
-            ],
+            &["1@2: none/ [-https://a.com/1] rejected", "2@3: none/b [-ftp://a.com/2] rejected"],
             &[
                 "error EMPTY_PRODUCT_NAME @2 row 1 [Name]",
                 "error UNSUPPORTED_SCHEME @3 row 2 [Images] = ftp://a.com/2",
@@ -236,10 +201,7 @@ fn issues_are_counted_beyond_those_kept_and_errors_are_kept_first() {
     let mut file = "Name,Images\n".to_owned();
     file.extend((0..10).map(|n| format!("a{n},https://a.com/1,https://a.com/2\n")));
     file.push_str(",https://a.com/1\n,https://a.com/1\n");
-    let limits = Limits {
-        max_issues: 4,
-        ..Limits::default()
-    };
+    let limits = Limits { max_issues: 4, ..Limits::default() };
     let (_, report) = read_all(file.as_bytes(), &limits, 64);
     assert_eq!((report.issue_count, report.error_count), (12, 2));
     let kept: Vec<(u64, IssueCode)> = report.issues.iter().map(|issue| (issue.line, issue.code)).collect();
@@ -250,15 +212,9 @@ fn issues_are_counted_beyond_those_kept_and_errors_are_kept_first() {
 #[test]
 fn the_refusal_is_kept_whatever_the_cap() {
     let file = format!("Name,Images\n{}", ",https://a.com/1\n".repeat(9));
-    let limits = Limits {
-        max_issues: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { max_issues: 2, ..Limits::default() };
     let (_, report) = read_all(file.as_bytes(), &limits, 64);
-    assert_eq!(
-        (report.issue_count, report.error_count, report.rejected),
-        (10, 10, true)
-    );
+    assert_eq!((report.issue_count, report.error_count, report.rejected), (10, 10, true));
     assert_eq!(
         report.issues.iter().map(|issue| issue.code).collect::<Vec<_>>(),
         [IssueCode::EmptyProductName, IssueCode::EmptyFile]

@@ -41,18 +41,12 @@ fn check_cases(cases: &[Case]) {
             let rows: Vec<String> = rows.iter().map(show_row).collect();
             let issues: Vec<String> = report.issues.iter().map(show_issue).collect();
             if rows != case.rows || issues != case.issues {
-                failures += &format!(
-                    "\n{} (blocks of {block_bytes})\n  rows   {rows:#?}\n  issues {issues:#?}\n",
-                    case.name
-                );
+                failures +=
+                    &format!("\n{} (blocks of {block_bytes})\n  rows   {rows:#?}\n  issues {issues:#?}\n", case.name);
             }
             assert_eq!(report.rejected, case.refused, "{}: {report:#?}", case.name);
             assert_eq!(report.row_count, rows.len() as u64, "{}", case.name);
-            assert!(
-                report.issues.iter().all(|issue| !issue.message.is_empty()),
-                "{}",
-                case.name
-            );
+            assert!(report.issues.iter().all(|issue| !issue.message.is_empty()), "{}", case.name);
         }
     }
     assert!(failures.is_empty(), "{failures}");
@@ -73,40 +67,19 @@ fn small_limits() -> Limits {
 
 /// `row number @ line: serial/name [urls] {extra}`, a good URL with `+`, a bad one with `-`.
 fn show_row(row: &Row) -> String {
-    let urls: Vec<String> = row
-        .urls
-        .iter()
-        .map(|url| format!("{}{}", if url.accepted { '+' } else { '-' }, url.text))
-        .collect();
+    let urls: Vec<String> =
+        row.urls.iter().map(|url| format!("{}{}", if url.accepted { '+' } else { '-' }, url.text)).collect();
     let serial = row.serial_number.as_deref().unwrap_or("none");
-    let extra = if row.extra.is_empty() {
-        String::new()
-    } else {
-        format!(" {{{}}}", row.extra.join("|"))
-    };
+    let extra = if row.extra.is_empty() { String::new() } else { format!(" {{{}}}", row.extra.join("|")) };
     let rejected = if row.accepted { "" } else { " rejected" };
-    format!(
-        "{}@{}: {serial}/{} [{}]{extra}{rejected}",
-        row.row_number,
-        row.line,
-        row.name,
-        urls.join(" ")
-    )
+    format!("{}@{}: {serial}/{} [{}]{extra}{rejected}", row.row_number, row.line, row.name, urls.join(" "))
 }
 
 /// `severity CODE @ line, row, column = value`; leaves out what is not there.
 fn show_issue(issue: &Issue) -> String {
-    let severity = if issue.severity == Severity::Error {
-        "error"
-    } else {
-        "warning"
-    };
+    let severity = if issue.severity == Severity::Error { "error" } else { "warning" };
     let code = serde_json::to_value(issue.code).expect("a code is a string");
-    let mut shown = format!(
-        "{severity} {} @{}",
-        code.as_str().expect("a code is a string"),
-        issue.line
-    );
+    let mut shown = format!("{severity} {} @{}", code.as_str().expect("a code is a string"), issue.line);
     if let Some(row) = issue.row {
         shown += &format!(" row {row}");
     }

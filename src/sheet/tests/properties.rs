@@ -46,9 +46,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 
 /// Text as a name is kept: nothing around it that reading takes away.
 fn name() -> impl Strategy<Value = String> {
-    "[ -~éß😀＝\r\n\t]{1,40}"
-        .prop_map(|name| name.trim().to_owned())
-        .prop_filter("a name", |name| !name.is_empty())
+    "[ -~éß😀＝\r\n\t]{1,40}".prop_map(|name| name.trim().to_owned()).prop_filter("a name", |name| !name.is_empty())
 }
 
 fn url() -> impl Strategy<Value = String> {
@@ -65,9 +63,7 @@ fn products() -> impl Strategy<Value = Vec<Product>> {
 
 fn found(rows: &[Row]) -> Vec<Product> {
     let texts = |row: &Row| row.urls.iter().map(|url| url.text.clone()).collect();
-    rows.iter()
-        .map(|row| (row.name.clone(), texts(row), row.extra.concat()))
-        .collect()
+    rows.iter().map(|row| (row.name.clone(), texts(row), row.extra.concat())).collect()
 }
 
 proptest! {

@@ -3,13 +3,7 @@
 use super::*;
 
 const fn good(name: &'static str, file: &'static [u8], rows: &'static [&'static str]) -> Case {
-    Case {
-        name,
-        file,
-        rows,
-        issues: &[],
-        refused: false,
-    }
+    Case { name, file, rows, issues: &[], refused: false }
 }
 
 const fn repaired(
@@ -18,13 +12,7 @@ const fn repaired(
     rows: &'static [&'static str],
     issues: &'static [&'static str],
 ) -> Case {
-    Case {
-        name,
-        file,
-        rows,
-        issues,
-        refused: false,
-    }
+    Case { name, file, rows, issues, refused: false }
 }
 
 #[test]
@@ -196,11 +184,7 @@ fn lines_are_counted_as_an_editor_counts() {
         good(
             "mixed",
             b"Name,Images\r\na,https://a.com/1\nb,https://a.com/2\rc,https://a.com/3",
-            &[
-                "1@2: none/a [+https://a.com/1]",
-                "2@3: none/b [+https://a.com/2]",
-                "3@4: none/c [+https://a.com/3]",
-            ],
+            &["1@2: none/a [+https://a.com/1]", "2@3: none/b [+https://a.com/2]", "3@4: none/c [+https://a.com/3]"],
         ),
         good(
             "blank lines before, between and after",
@@ -210,10 +194,7 @@ fn lines_are_counted_as_an_editor_counts() {
         good(
             "quoted line breaks of every kind",
             b"Name,Images\n\"a\nb\r\nc\rd\",https://a.com/1\ne,https://a.com/2\n",
-            &[
-                "1@2: none/a\nb\r\nc\rd [+https://a.com/1]",
-                "2@6: none/e [+https://a.com/2]",
-            ],
+            &["1@2: none/a\nb\r\nc\rd [+https://a.com/1]", "2@6: none/e [+https://a.com/2]"],
         ),
         repaired(
             "the line of a url, not of its row",
@@ -252,10 +233,7 @@ fn the_report_says_how_the_file_was_read() {
     let (_, report) = read_all(file.as_slice(), &small_limits(), 64);
     assert_eq!(report.header, ["ID", "Name", "Images", "Color"]);
     assert_eq!(report.extra_columns, ["Color"]);
-    assert_eq!(
-        (report.row_count, report.accepted_row_count, report.rejected_row_count),
-        (3, 2, 1)
-    );
+    assert_eq!((report.row_count, report.accepted_row_count, report.rejected_row_count), (3, 2, 1));
     assert_eq!((report.image_count, report.issue_count, report.error_count), (2, 2, 2));
     assert!(!report.rejected);
 }

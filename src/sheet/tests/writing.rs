@@ -9,13 +9,7 @@ fn row<'a>(
     input_urls: &'a [&'a str],
     extra: &'a [String],
 ) -> OutputRow<'a> {
-    OutputRow {
-        row_number: 7,
-        serial_number,
-        name,
-        input_urls,
-        extra,
-    }
+    OutputRow { row_number: 7, serial_number, name, input_urls, extra }
 }
 
 fn text(writer: Writer<Vec<u8>>) -> String {
@@ -28,10 +22,7 @@ fn the_output_answers_the_input_place_by_place() -> std::io::Result<()> {
     let mut writer = Writer::new(Vec::new());
     writer.output_header(&["Color".to_owned()])?;
     let urls = ["https://a.com/1,2", "https://a.com/3", "ftp://x"];
-    writer.output_row(
-        row(Some("1"), "a \"b\"", &urls, &extra),
-        &[Some("https://b.com/1"), None, None],
-    )?;
+    writer.output_row(row(Some("1"), "a \"b\"", &urls, &extra), &[Some("https://b.com/1"), None, None])?;
     writer.output_row(row(None, "c", &["https://a.com/1"], &extra), &[None])?;
     assert_eq!(
         text(writer),
@@ -81,10 +72,7 @@ fn an_output_can_be_taken_in_pieces_and_marked_for_excel() -> std::io::Result<()
     writer.record(["é", "b"])?;
     let first = writer.take()?;
     writer.record(["c", "d"])?;
-    assert_eq!(
-        (first.as_slice(), writer.take()?.as_slice()),
-        ("\u{FEFF}é,b\n".as_bytes(), b"c,d\n".as_slice())
-    );
+    assert_eq!((first.as_slice(), writer.take()?.as_slice()), ("\u{FEFF}é,b\n".as_bytes(), b"c,d\n".as_slice()));
     assert_eq!(text(writer), "");
     Ok(())
 }

@@ -39,15 +39,8 @@ impl Server {
 /// The URL of a new, migrated, empty database.
 pub async fn fresh() -> String {
     let cluster = CLUSTER.get_or_init(start).await;
-    let name = format!(
-        "halftone_test_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let create = format!(
-        "CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy",
-        cluster.template
-    );
+    let name = format!("halftone_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let create = format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", cluster.template);
     execute(&cluster.server.url("postgres"), &create).await;
     cluster.server.url(&name)
 }
@@ -55,20 +48,14 @@ pub async fn fresh() -> String {
 /// The URL of a new database without any tables.
 pub async fn empty() -> String {
     let cluster = CLUSTER.get_or_init(start).await;
-    let name = format!(
-        "halftone_test_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name = format!("halftone_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     execute(&cluster.server.url("postgres"), &format!("CREATE DATABASE {name}")).await;
     cluster.server.url(&name)
 }
 
 /// Runs statements in the database at `url`.
 pub async fn execute(url: &str, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .expect("connect to the test database");
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
     tokio::select! {
         done = client.batch_execute(sql) => done.expect(sql),
         _ = connection => panic!("the connection ended"),
@@ -77,9 +64,7 @@ pub async fn execute(url: &str, sql: &str) {
 
 /// The single number a query returns.
 pub async fn number(url: &str, sql: &str) -> i64 {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .expect("connect to the test database");
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
     tokio::select! {
         row = client.query_one(sql, &[]) => row.expect(sql).get(0),
         _ = connection => panic!("the connection ended"),
@@ -94,15 +79,11 @@ async fn start() -> Cluster {
             Server::Given(given.parse().expect("TEST_DATABASE_URL is a URL"))
         }
         None => {
-            let started = tokio::task::spawn_blocking(LocalPostgres::throw_away)
-                .await
-                .expect("start the test cluster");
+            let started = tokio::task::spawn_blocking(LocalPostgres::throw_away).await.expect("start the test cluster");
             Server::Local(started.expect("start the test cluster"))
         }
     };
     execute(&server.url("postgres"), &format!("CREATE DATABASE {template}")).await;
-    halftone::db::migrate(&server.url(&template))
-        .await
-        .expect("migrate the template");
+    halftone::db::migrate(&server.url(&template)).await.expect("migrate the template");
     Cluster { server, template }
 }

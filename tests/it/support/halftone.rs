@@ -41,15 +41,7 @@ struct Arguments {
 /// Settings for tests: loopback may be fetched from, waits are short; `arguments` come on top, as on the command line.
 pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
     let data_dir = data_dir.to_str().expect("a path in UTF-8");
-    let ours = [
-        "halftone",
-        "--data-dir",
-        data_dir,
-        "--allow-net",
-        "127.0.0.0/8",
-        "--retry-delay",
-        "50ms",
-    ];
+    let ours = ["halftone", "--data-dir", data_dir, "--allow-net", "127.0.0.0/8", "--retry-delay", "50ms"];
     let all = ours.iter().chain(arguments);
     Arguments::parse_from(all).options.check().expect("good settings")
 }
@@ -58,7 +50,7 @@ pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
 pub struct Halftone {
     pub client: Client,
     pub database_url: String,
-    pub service: Service,
+    _service: Service,
     _data_dir: tempfile::TempDir,
 }
 
@@ -78,12 +70,7 @@ impl Halftone {
         let mut service = Service::open(config, &database_url).await.expect("open");
         service.serve(listener).expect("serve");
         service.work();
-        Self {
-            client: Client::new(url),
-            database_url,
-            service,
-            _data_dir: data_dir,
-        }
+        Self { client: Client::new(url), database_url, _service: service, _data_dir: data_dir }
     }
 }
 
@@ -98,24 +85,14 @@ impl Client {
     pub fn new(url: String) -> Self {
         // The library may only be built with a provider of cryptography installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client");
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         Self { url, http }
     }
 
     /// The whole answer.
     pub async fn post(&self, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables });
-        let answer = self
-            .http
-            .post(format!("{}/graphql", self.url))
-            .json(&body)
-            .send()
-            .await
-            .expect("send");
+        let answer = self.http.post(format!("{}/graphql", self.url)).json(&body).send().await.expect("send");
         answer.json().await.expect("a JSON answer")
     }
 
@@ -133,18 +110,8 @@ impl Client {
         let form = Form::new()
             .text("operations", operations)
             .text("map", json!({ "0": ["variables.input.file"] }).to_string())
-            .part(
-                "0",
-                Part::bytes(csv.into())
-                    .file_name("catalogue.csv")
-                    .mime_str("text/csv")
-                    .expect("a type"),
-            );
-        let request = self
-            .http
-            .post(format!("{}/graphql", self.url))
-            .header("GraphQL-Preflight", "1")
-            .multipart(form);
+            .part("0", Part::bytes(csv.into()).file_name("catalogue.csv").mime_str("text/csv").expect("a type"));
+        let request = self.http.post(format!("{}/graphql", self.url)).header("GraphQL-Preflight", "1").multipart(form);
         let mut answer: Value = request.send().await.expect("send").json().await.expect("a JSON answer");
         assert_eq!(answer.get("errors"), None, "{answer}");
         answer["data"]["uploadCsv"].take()
@@ -162,15 +129,10 @@ impl Client {
         let mut socket = self.socket().await;
         let subscribe =
             json!({ "id": "1", "type": "subscribe", "payload": { "query": query, "variables": variables } });
-        socket
-            .send(Message::text(subscribe.to_string()))
-            .await
-            .expect("subscribe");
+        socket.send(Message::text(subscribe.to_string())).await.expect("subscribe");
         let mut snapshots = Vec::new();
         loop {
-            let message = tokio::time::timeout(PATIENCE, socket.next())
-                .await
-                .expect("the subscription moves");
+            let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("the subscription moves");
             match message.expect("the socket is open").expect("a message") {
                 Message::Text(text) => {
                     let mut message: Value = serde_json::from_str(&text).expect("JSON");
@@ -196,19 +158,11 @@ impl Client {
     ) -> tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>> {
         let url = format!("{}/graphql", self.url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("a request");
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
         let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("connect");
-        socket
-            .send(Message::text(r#"{"type":"connection_init"}"#))
-            .await
-            .expect("init");
+        socket.send(Message::text(r#"{"type":"connection_init"}"#)).await.expect("init");
         let acknowledged = socket.next().await.expect("open").expect("a message");
-        assert!(
-            acknowledged.to_text().unwrap().contains("connection_ack"),
-            "{acknowledged}"
-        );
+        assert!(acknowledged.to_text().unwrap().contains("connection_ack"), "{acknowledged}");
         socket
     }
 
@@ -229,10 +183,7 @@ impl Client {
             receipt { quality targetMet encodesTried decision }
         } } } } }";
         let data = self.query(query, json!({ "id": id })).await;
-        let edges = data["processingRequest"]["images"]["edges"]
-            .as_array()
-            .expect("edges")
-            .clone();
+        let edges = data["processingRequest"]["images"]["edges"].as_array().expect("edges").clone();
         edges.into_iter().map(|mut edge| edge["node"].take()).collect()
     }
 

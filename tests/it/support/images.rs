@@ -16,9 +16,7 @@ fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
 
 pub fn jpeg(width: u32, height: u32, seed: u32) -> Bytes {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 92)
-        .encode_image(&picture(width, height, seed))
-        .expect("encode");
+    JpegEncoder::new_with_quality(&mut bytes, 92).encode_image(&picture(width, height, seed)).expect("encode");
     bytes.into()
 }
 
@@ -32,8 +30,6 @@ pub fn webp(width: u32, height: u32, seed: u32) -> Bytes {
 
 fn encode(width: u32, height: u32, seed: u32, format: ImageFormat) -> Bytes {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture(width, height, seed)
-        .write_to(&mut bytes, format)
-        .expect("encode");
+    picture(width, height, seed).write_to(&mut bytes, format).expect("encode");
     bytes.into_inner().into()
 }

@@ -69,11 +69,7 @@ impl Origin {
         let router = Router::new().route("/{*path}", get(answer)).with_state(state.clone());
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("serve") });
-        Self {
-            address,
-            state,
-            _server: server,
-        }
+        Self { address, state, _server: server }
     }
 
     /// Scripts an answer; returns the URL that gets it.
@@ -93,12 +89,7 @@ impl Origin {
 
     /// Returns when this many requests wait for [`Self::open`].
     pub async fn held(&self, count: usize) {
-        self.state
-            .arrived
-            .subscribe()
-            .wait_for(|arrived| *arrived >= count)
-            .await
-            .expect("the origin runs");
+        self.state.arrived.subscribe().wait_for(|arrived| *arrived >= count).await.expect("the origin runs");
     }
 
     /// Answers all requests that are held, now and later.
@@ -114,13 +105,7 @@ async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> R
         *hits += 1;
         *hits
     };
-    let mut answer = state
-        .answers
-        .lock()
-        .unwrap()
-        .get(&path)
-        .cloned()
-        .unwrap_or(Answer::Status(404));
+    let mut answer = state.answers.lock().unwrap().get(&path).cloned().unwrap_or(Answer::Status(404));
     if let Answer::Script(script) = answer {
         answer = script[(hit - 1).min(script.len() - 1)].clone();
     }
@@ -128,11 +113,9 @@ async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> R
         Answer::Image(bytes) => image(bytes),
         Answer::Html => axum::response::Html("<!doctype html><title>Sign in</title>").into_response(),
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Answer::RetryAfter(status, seconds) => (
-            StatusCode::from_u16(status).unwrap(),
-            [(header::RETRY_AFTER, HeaderValue::from(seconds))],
-        )
-            .into_response(),
+        Answer::RetryAfter(status, seconds) => {
+            (StatusCode::from_u16(status).unwrap(), [(header::RETRY_AFTER, HeaderValue::from(seconds))]).into_response()
+        }
         Answer::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Answer::Slow(delay, bytes) => {
             tokio::time::sleep(delay).await;
@@ -147,20 +130,13 @@ async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> R
         }
         Answer::Endless => {
             let chunk = Bytes::from(vec![0xff; 64 * 1024]);
-            Body::from_stream(futures_util::stream::repeat_with(move || {
-                Ok::<_, std::io::Error>(chunk.clone())
-            }))
-            .into_response()
+            Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone())))
+                .into_response()
         }
         Answer::Held(bytes) => {
             let waiting = state.waiting.fetch_add(1, Ordering::SeqCst) + 1;
             state.arrived.send_replace(waiting);
-            state
-                .gate
-                .subscribe()
-                .wait_for(|open| *open)
-                .await
-                .expect("the origin runs");
+            state.gate.subscribe().wait_for(|open| *open).await.expect("the origin runs");
             image(bytes)
         }
         Answer::Script(_) => unreachable!("scripts do not nest"),

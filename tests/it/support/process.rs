@@ -18,21 +18,12 @@ impl Process {
     pub fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL")
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
                 command.env_remove(name);
             }
         }
-        command
-            .args(arguments)
-            .args(["--log-format", "json", "--allow-net", "127.0.0.0/8"]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.args(arguments).args(["--log-format", "json", "--allow-net", "127.0.0.0/8"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("start halftone");
         let log = BufReader::new(child.stderr.take().expect("its log")).lines();
         Self { child, log }
@@ -41,22 +32,12 @@ impl Process {
     /// `halftone serve` on a free port, ready; with a client that talks to it.
     pub async fn serve(database_url: &str, data_dir: &std::path::Path, arguments: &[&str]) -> (Self, Client) {
         let data_dir = data_dir.to_str().expect("a path in UTF-8");
-        let ours = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--database-url",
-            database_url,
-            "--data-dir",
-            data_dir,
-        ];
+        let ours = ["serve", "--listen", "127.0.0.1:0", "--database-url", database_url, "--data-dir", data_dir];
         let mut process = Self::start(&[&ours, arguments].concat());
         let line = process.log_line("ready at http").await;
         let message: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
-        let url = message["fields"]["message"]
-            .as_str()
-            .and_then(|text| text.strip_prefix("ready at "))
-            .expect("an address");
+        let url =
+            message["fields"]["message"].as_str().and_then(|text| text.strip_prefix("ready at ")).expect("an address");
         let client = Client::new(url.to_owned());
         (process, client)
     }

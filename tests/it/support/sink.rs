@@ -44,47 +44,30 @@ impl Sink {
         let received = watch::Sender::new(Vec::new());
         let mut statuses = statuses.to_vec();
         statuses.reverse();
-        let shared = Shared {
-            statuses: Arc::new(Mutex::new(statuses)),
-            received: received.clone(),
-        };
+        let shared = Shared { statuses: Arc::new(Mutex::new(statuses)), received: received.clone() };
         let router = Router::new().route("/hook", post(take)).with_state(shared);
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("serve") });
-        Self {
-            url,
-            received,
-            _server: server,
-        }
+        Self { url, received, _server: server }
     }
 
     /// The first `count` deliveries, once they have come.
     pub async fn received(&self, count: usize) -> Vec<Received> {
         let mut receiver = self.received.subscribe();
-        receiver
-            .wait_for(|received| received.len() >= count)
-            .await
-            .expect("the sink runs")
-            .clone()
+        receiver.wait_for(|received| received.len() >= count).await.expect("the sink runs").clone()
     }
 }
 
 async fn take(State(shared): State<Shared>, headers: HeaderMap, raw: Bytes) -> StatusCode {
     let status = shared.statuses.lock().unwrap().pop().unwrap_or(200);
     let body = serde_json::from_slice(&raw).expect("a webhook's body is JSON");
-    shared
-        .received
-        .send_modify(|received| received.push(Received { headers, body, raw }));
+    shared.received.send_modify(|received| received.push(Received { headers, body, raw }));
     StatusCode::from_u16(status).unwrap()
 }
 
 impl Received {
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .unwrap_or_else(|| panic!("{name} is missing"))
-            .to_str()
-            .unwrap()
+        self.headers.get(name).unwrap_or_else(|| panic!("{name} is missing")).to_str().unwrap()
     }
 
     /// Whether a receiver that holds `secret` (`whsec_…`) would accept it, by the Standard Webhooks rules.
@@ -94,8 +77,6 @@ impl Received {
         mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());
         mac.update(&self.raw);
         let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        self.header("webhook-signature")
-            .split(' ')
-            .any(|signature| signature == expected)
+        self.header("webhook-signature").split(' ').any(|signature| signature == expected)
     }
 }

@@ -27,11 +27,7 @@ pub(super) fn pixels(width: usize, height: usize, channels: usize) -> Vec<u8> {
             for channel in 0..channels {
                 let slope = (x * 3 + y * 2 * (channel + 1)) % 256;
                 let edge = if x > width / 2 && channel != 1 { 90 } else { 0 };
-                let noise = if y > height / 2 && x < width / 2 {
-                    random.below(80)
-                } else {
-                    0
-                };
+                let noise = if y > height / 2 && x < width / 2 { random.below(80) } else { 0 };
                 out.push((slope + edge + noise).min(255) as u8);
             }
         }
@@ -76,9 +72,7 @@ impl Recipe {
             encoder.set_restart_interval(self.restart);
         }
         let pixels = pixels(width.into(), height.into(), channels);
-        encoder
-            .encode(&pixels, width, height, self.colour)
-            .expect("the fixture encodes");
+        encoder.encode(&pixels, width, height, self.colour).expect("the fixture encodes");
         out
     }
 }
@@ -86,81 +80,27 @@ impl Recipe {
 /// One of each kind.
 pub(super) fn recipes() -> Vec<Recipe> {
     let mut recipes = vec![
-        Recipe {
-            name: "one pixel",
-            size: (1, 1),
-            ..PLAIN
-        },
-        Recipe {
-            name: "one column",
-            size: (1, 70),
-            ..PLAIN
-        },
-        Recipe {
-            name: "very fine",
-            quality: 100,
-            ..PLAIN
-        },
-        Recipe {
-            name: "very coarse",
-            quality: 5,
-            ..PLAIN
-        },
-        Recipe {
-            name: "larger",
-            size: (400, 301),
-            ..PLAIN
-        },
-        Recipe {
-            name: "larger, progressive",
-            size: (400, 301),
-            progressive: true,
-            ..PLAIN
-        },
+        Recipe { name: "one pixel", size: (1, 1), ..PLAIN },
+        Recipe { name: "one column", size: (1, 70), ..PLAIN },
+        Recipe { name: "very fine", quality: 100, ..PLAIN },
+        Recipe { name: "very coarse", quality: 5, ..PLAIN },
+        Recipe { name: "larger", size: (400, 301), ..PLAIN },
+        Recipe { name: "larger, progressive", size: (400, 301), progressive: true, ..PLAIN },
     ];
     for progressive in [false, true] {
         for restart in [0, 1, 7] {
-            for sampling in [
-                SamplingFactor::F_1_1,
-                SamplingFactor::F_2_1,
-                SamplingFactor::F_1_2,
-                SamplingFactor::F_2_2,
-            ] {
-                recipes.push(Recipe {
-                    name: "usual sampling",
-                    sampling,
-                    progressive,
-                    restart,
-                    ..PLAIN
-                });
+            for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_1_2, SamplingFactor::F_2_2]
+            {
+                recipes.push(Recipe { name: "usual sampling", sampling, progressive, restart, ..PLAIN });
             }
-            for sampling in [
-                SamplingFactor::F_4_1,
-                SamplingFactor::F_4_2,
-                SamplingFactor::F_1_4,
-                SamplingFactor::F_2_4,
-            ] {
-                recipes.push(Recipe {
-                    name: "rare sampling",
-                    sampling,
-                    progressive,
-                    restart,
-                    ..PLAIN
-                });
+            for sampling in [SamplingFactor::F_4_1, SamplingFactor::F_4_2, SamplingFactor::F_1_4, SamplingFactor::F_2_4]
+            {
+                recipes.push(Recipe { name: "rare sampling", sampling, progressive, restart, ..PLAIN });
             }
-            for (name, colour) in [
-                ("grey", ColorType::Luma),
-                ("CMYK", ColorType::Cmyk),
-                ("YCCK", ColorType::CmykAsYcck),
-            ] {
-                recipes.push(Recipe {
-                    name,
-                    colour,
-                    sampling: SamplingFactor::F_1_1,
-                    progressive,
-                    restart,
-                    ..PLAIN
-                });
+            for (name, colour) in
+                [("grey", ColorType::Luma), ("CMYK", ColorType::Cmyk), ("YCCK", ColorType::CmykAsYcck)]
+            {
+                recipes.push(Recipe { name, colour, sampling: SamplingFactor::F_1_1, progressive, restart, ..PLAIN });
             }
         }
     }

@@ -23,12 +23,7 @@ fn orientation_and_profile_stay_and_the_rest_goes() {
     let icc = [&b"ICC_PROFILE\0\x01\x01"[..], &[9; 300]].concat();
     let jpeg = with_segments(
         &plain(),
-        &[
-            (0xE1, EXIF_6_WITH_GPS_AND_ARTIST),
-            (0xE2, &icc),
-            (0xFE, b"a comment"),
-            (0xED, b"Photoshop 3.0\0"),
-        ],
+        &[(0xE1, EXIF_6_WITH_GPS_AND_ARTIST), (0xE2, &icc), (0xFE, b"a comment"), (0xED, b"Photoshop 3.0\0")],
     );
     let encoded = requantise(&jpeg, 50);
     let header = header(&encoded.bytes).expect("valid");
@@ -43,10 +38,7 @@ fn orientation_and_profile_stay_and_the_rest_goes() {
 #[test]
 fn the_artist_stays_on_request() {
     let jpeg = with_segments(&plain(), &[(0xE1, EXIF_6_WITH_GPS_AND_ARTIST)]);
-    let options = Options {
-        keep_copyright: true,
-        ..Options::default()
-    };
+    let options = Options { keep_copyright: true, ..Options::default() };
     let encoded = requantise_with(&jpeg, 50, &options, &Limits::default()).expect("valid");
     assert!(contains(&encoded.bytes, b"Ada\0"));
 }
@@ -79,12 +71,7 @@ fn the_colour_model_is_the_same_before_and_after() {
     }) {
         let jpeg = recipe.make();
         assert_eq!(header(&jpeg).map(|h| h.colour), Ok(expected), "{}", recipe.name);
-        assert_eq!(
-            header(&requantise(&jpeg, 50).bytes).map(|h| h.colour),
-            Ok(expected),
-            "{}",
-            recipe.name
-        );
+        assert_eq!(header(&requantise(&jpeg, 50).bytes).map(|h| h.colour), Ok(expected), "{}", recipe.name);
     }
     // Without JFIF, Adobe's transform decides.
     let plain = plain();

@@ -11,16 +11,8 @@ mod rounding;
 use super::{Encoded, Limits, Options};
 
 /// A progressive and a sequential way to write.
-const BOTH: [Options; 2] = [
-    Options {
-        progressive: false,
-        keep_copyright: false,
-    },
-    Options {
-        progressive: true,
-        keep_copyright: false,
-    },
-];
+const BOTH: [Options; 2] =
+    [Options { progressive: false, keep_copyright: false }, Options { progressive: true, keep_copyright: false }];
 
 fn requantise(bytes: &[u8], quality: u8) -> Encoded {
     super::requantise(bytes, quality, &Options::default(), &Limits::default()).expect("a valid JPEG")

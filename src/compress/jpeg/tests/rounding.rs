@@ -23,15 +23,8 @@ fn the_size_is_known_before_writing() {
         let jpeg = recipe.make();
         let source = decode(&jpeg, &Limits::default()).expect("valid");
         for quality in [10, 50, 90] {
-            let (told, real) = (
-                source.size_at(quality),
-                source.encode(quality, &Options::default()).bytes.len(),
-            );
-            assert!(
-                told <= real && real - told <= real / 50,
-                "{}: told {told}, is {real}",
-                recipe.name
-            );
+            let (told, real) = (source.size_at(quality), source.encode(quality, &Options::default()).bytes.len());
+            assert!(told <= real && real - told <= real / 50, "{}: told {told}, is {real}", recipe.name);
         }
     }
 }
@@ -49,10 +42,7 @@ fn the_quality_a_file_was_saved_with_is_recognised() {
 
 #[test]
 fn no_photo_grows_at_quality_50() {
-    for (name, jpeg) in photos()
-        .into_iter()
-        .filter(|(name, _)| name != super::fixtures::TRUNCATED)
-    {
+    for (name, jpeg) in photos().into_iter().filter(|(name, _)| name != super::fixtures::TRUNCATED) {
         let len = requantise(&jpeg, 50).bytes.len();
         assert!(len < jpeg.len(), "{name}: {} to {len}", jpeg.len());
     }

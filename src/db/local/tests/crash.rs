@@ -22,10 +22,7 @@ fn starting_right_after_the_owner_was_killed_works() {
     let scratch = Scratch::new();
     for round in 1..=5 {
         let (owner, began) = Holder::start(&scratch.path(), "fast");
-        sql(
-            &began.url,
-            "CREATE TABLE IF NOT EXISTS kept (n int); INSERT INTO kept VALUES (1)",
-        );
+        sql(&began.url, "CREATE TABLE IF NOT EXISTS kept (n int); INSERT INTO kept VALUES (1)");
         owner.kill();
         let next = scratch.start();
         assert!(!next.attached(), "an orphan is replaced");
@@ -59,18 +56,12 @@ fn a_killed_server_is_started_again_for_every_user() {
     for victim in ["the starter's", "anybody's"] {
         let server = scratch.postmaster();
         kill(server);
-        wait_until(&format!("{victim} server is back"), || {
-            try_sql(&began.url, "SELECT 1").is_ok()
-        });
+        wait_until(&format!("{victim} server is back"), || try_sql(&began.url, "SELECT 1").is_ok());
         assert_ne!(scratch.postmaster(), server);
         assert_eq!(sql(&began.url, COUNT), ["5000"]);
     }
     owner.stop();
-    assert_eq!(
-        sql(&other.url("halftone"), COUNT),
-        ["5000"],
-        "the other still has a server"
-    );
+    assert_eq!(sql(&other.url("halftone"), COUNT), ["5000"], "the other still has a server");
     other.stop().expect("stop");
     scratch.wait_until_down();
 }
@@ -111,32 +102,20 @@ fn lock_files_that_name_an_unrelated_live_process_do_not_stop_it() {
     // Of the same account: PostgreSQL ignores a process it may not signal.
     let run_as = RunAs::choose(&layout.data()).expect("an account");
     let mut unrelated = run_as.command("sleep");
-    let unrelated = unrelated
-        .arg("60")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a process");
+    let unrelated = unrelated.arg("60").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a process");
     let mut unrelated = Guard(unrelated);
     let text = format!("{}\n{}\n1\n5432\n", unrelated.0.id(), layout.data().display());
     std::fs::write(layout.pid_file(), &text).expect("write");
     std::fs::write(layout.run().join(format!("{}.lock", socket::FILE)), &text).expect("write");
     let held = scratch.start();
     assert_eq!(sql(&held.url("halftone"), "SELECT 1"), ["1"]);
-    assert!(
-        unrelated.0.try_wait().expect("its state").is_none(),
-        "it was left alone"
-    );
+    assert!(unrelated.0.try_wait().expect("its state").is_none(), "it was left alone");
 }
 
 #[test]
 fn a_throw_away_cluster_is_removed_also_when_its_user_is_killed() {
-    let dir_of = |url: &str| {
-        PathBuf::from(sql(url, "SHOW data_directory").remove(0))
-            .parent()
-            .expect("a parent")
-            .to_owned()
-    };
+    let dir_of =
+        |url: &str| PathBuf::from(sql(url, "SHOW data_directory").remove(0)).parent().expect("a parent").to_owned();
 
     let held = LocalPostgres::throw_away().expect("start");
     let dir = dir_of(&held.url("halftone"));

@@ -25,10 +25,7 @@ struct Scratch(TempDir);
 
 impl Scratch {
     fn new() -> Scratch {
-        let dir = tempfile::Builder::new()
-            .prefix("ht-")
-            .tempdir_in("/tmp")
-            .expect("a directory in /tmp");
+        let dir = tempfile::Builder::new().prefix("ht-").tempdir_in("/tmp").expect("a directory in /tmp");
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
         Scratch(dir)
     }
@@ -63,22 +60,14 @@ impl Scratch {
 
 fn postmaster(layout: &Layout) -> Pid {
     let text = std::fs::read_to_string(layout.pid_file()).expect("a running server");
-    let number = text
-        .lines()
-        .next()
-        .expect("a first line")
-        .parse()
-        .expect("a process number");
+    let number = text.lines().next().expect("a first line").parse().expect("a process number");
     Pid::from_raw(number).expect("not zero")
 }
 
 fn wait_until_down(layout: &Layout) {
     let run_as = RunAs::choose(&layout.data()).expect("an account");
     let held = lock::open(&layout.server(), &run_as).expect("the server's lock");
-    assert!(
-        lock::lock_within(&held, Duration::from_secs(20)).expect("a lock"),
-        "the server goes on without users"
-    );
+    assert!(lock::lock_within(&held, Duration::from_secs(20)).expect("a lock"), "the server goes on without users");
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -105,10 +94,7 @@ impl Drop for Guard {
 
 /// Runs statements; the first column of the rows they return, or why not.
 fn try_sql(url: &str, statements: &str) -> Result<Vec<String>, tokio_postgres::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
         let statements = statements.to_owned();
@@ -140,12 +126,7 @@ impl Holder {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .args([&name, "--exact", "--ignored", "--nocapture"])
             // What a user may have set, and what must not reach the server.
-            .envs([
-                ("PGDATA", "/nonexistent"),
-                ("PGPORT", "1"),
-                ("PGHOST", "/nonexistent"),
-                ("LC_ALL", "tlh_QO.UTF-8"),
-            ])
+            .envs([("PGDATA", "/nonexistent"), ("PGPORT", "1"), ("PGHOST", "/nonexistent"), ("LC_ALL", "tlh_QO.UTF-8")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -166,21 +147,13 @@ impl Holder {
         let line = self.answer();
         let mut words = line.split(' ');
         let attached = words.next() == Some("attached");
-        Started {
-            attached,
-            url: words
-                .next()
-                .unwrap_or_else(|| panic!("second process: {line}"))
-                .to_owned(),
-        }
+        Started { attached, url: words.next().unwrap_or_else(|| panic!("second process: {line}")).to_owned() }
     }
 
     fn answer(&mut self) -> String {
         let mut lines = self.lines.by_ref().map(|line| line.expect("its output"));
         // The test harness prints "test … ... " before it on the same line.
-        lines
-            .find_map(|line| line.split_once("holder: ").map(|(_, rest)| rest.to_owned()))
-            .expect("an answer")
+        lines.find_map(|line| line.split_once("holder: ").map(|(_, rest)| rest.to_owned())).expect("an answer")
     }
 
     fn stop(mut self) {
@@ -217,11 +190,7 @@ fn holder() {
         println!("holder: failed: {error}");
         panic!("{error}");
     });
-    println!(
-        "holder: {} {}",
-        if held.attached() { "attached" } else { "own" },
-        held.url("halftone")
-    );
+    println!("holder: {} {}", if held.attached() { "attached" } else { "own" }, held.url("halftone"));
     if lines.next().is_some() {
         held.stop().expect("stop");
         println!("holder: stopped");
@@ -242,12 +211,8 @@ fn everything_also_holds_for_an_ordinary_user() {
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("its mode");
     let tests = module_path!().split_once("::").expect("a crate name").1;
     let nobody = 65534;
-    let output = Command::new(&program)
-        .args([tests, "--test-threads=2"])
-        .current_dir("/")
-        .uid(nobody)
-        .gid(nobody)
-        .output();
+    let output =
+        Command::new(&program).args([tests, "--test-threads=2"]).current_dir("/").uid(nobody).gid(nobody).output();
     let output = output.expect("the tests as another user");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(

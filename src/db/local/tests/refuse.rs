@@ -30,10 +30,7 @@ fn without_postgresql_it_says_what_to_type_and_makes_nothing() {
     let error = refused(&scratch.path(), Search::only([PathBuf::from("/nonexistent")]));
     assert!(matches!(error, Error::NotInstalled { .. }), "{error}");
     let text = error.to_string();
-    assert!(
-        text.contains("install") && text.contains("postgresql") && text.contains("DATABASE_URL"),
-        "{text}"
-    );
+    assert!(text.contains("install") && text.contains("postgresql") && text.contains("DATABASE_URL"), "{text}");
     assert!(!scratch.path().exists());
 }
 
@@ -53,10 +50,7 @@ fn data_of_a_version_that_is_not_installed_is_left_alone() {
     let version = std::fs::read_to_string(scratch.layout().version_file()).expect("a version");
     let error = refused(&scratch.path(), pretend(&scratch, "99.1"));
     let text = error.to_string();
-    assert!(
-        text.contains(&format!("made by PostgreSQL {}", version.trim())) && text.contains("found: 99"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("made by PostgreSQL {}", version.trim())) && text.contains("found: 99"), "{text}");
     scratch.start().stop().expect("it still opens with its own version");
 }
 
@@ -71,10 +65,7 @@ fn a_directory_that_is_not_a_cluster_is_left_alone() {
     }
     let error = refused(&scratch.path(), Search::standard());
     assert!(matches!(error, Error::NotACluster { .. }), "{error}");
-    assert_eq!(
-        std::fs::read_to_string(data.join("letter.txt")).expect("still there"),
-        "dear"
-    );
+    assert_eq!(std::fs::read_to_string(data.join("letter.txt")).expect("still there"), "dear");
 }
 
 #[test]
@@ -85,21 +76,9 @@ fn a_server_started_by_hand_on_our_data_is_not_disturbed() {
     let run_as = RunAs::choose(&layout.data()).expect("an account");
     let found = crate::db::local::binaries::Binaries::find(&Search::standard(), &run_as, None).expect("PostgreSQL");
     let mut by_hand = run_as.command(found.program("postgres"));
-    by_hand
-        .arg("-D")
-        .arg(layout.data())
-        .args(["-c", "listen_addresses=", "-k"])
-        .arg(layout.run());
-    let mut by_hand = Guard(
-        by_hand
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a server"),
-    );
-    wait_until("it writes its number", || {
-        layout.pid_file().metadata().is_ok_and(|found| found.len() > 0)
-    });
+    by_hand.arg("-D").arg(layout.data()).args(["-c", "listen_addresses=", "-k"]).arg(layout.run());
+    let mut by_hand = Guard(by_hand.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server"));
+    wait_until("it writes its number", || layout.pid_file().metadata().is_ok_and(|found| found.len() > 0));
 
     let error = refused(&scratch.path(), Search::standard());
     assert!(matches!(error, Error::ForeignServer { .. }), "{error}");

@@ -43,10 +43,7 @@ fn the_server_is_durable_private_and_utf8() {
         assert_eq!(sql(&url, &format!("SHOW {name}")), [value], "{name}");
     }
     let socket_dir = sql(&url, "SHOW unix_socket_directories").remove(0);
-    let mode = std::fs::metadata(socket_dir)
-        .expect("the socket's directory")
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(socket_dir).expect("the socket's directory").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     // Ctrl-C goes to our group: it must not stop the database before the program has drained.
     let group = rustix::process::getpgid(Some(scratch.postmaster())).expect("its group");
@@ -99,20 +96,10 @@ fn two_processes_starting_at_once_both_get_a_server_twenty_times() {
 fn race(rounds: usize) {
     for round in 0..rounds {
         let scratch = Scratch::new();
-        let mut both = [
-            Holder::spawn(&scratch.path(), "fast"),
-            Holder::spawn(&scratch.path(), "fast"),
-        ];
+        let mut both = [Holder::spawn(&scratch.path(), "fast"), Holder::spawn(&scratch.path(), "fast")];
         let started = both.each_mut().map(Holder::started);
-        assert_eq!(
-            started.iter().filter(|one| one.attached).count(),
-            1,
-            "one starts it, one attaches (round {round})"
-        );
-        sql(
-            &started[0].url,
-            "CREATE TABLE seen (n int); INSERT INTO seen VALUES (1)",
-        );
+        assert_eq!(started.iter().filter(|one| one.attached).count(), 1, "one starts it, one attaches (round {round})");
+        sql(&started[0].url, "CREATE TABLE seen (n int); INSERT INTO seen VALUES (1)");
         assert_eq!(sql(&started[1].url, "SELECT n FROM seen"), ["1"]);
         both.into_iter().for_each(Holder::stop);
         scratch.wait_until_down();
@@ -122,21 +109,13 @@ fn race(rounds: usize) {
 #[test]
 fn a_directory_too_deep_for_a_socket_works_and_is_found_again() {
     let scratch = Scratch::new();
-    let deep = scratch
-        .path()
-        .join("d".repeat(60))
-        .join("and a name with spaces, and commas")
-        .join("e".repeat(60));
+    let deep = scratch.path().join("d".repeat(60)).join("and a name with spaces, and commas").join("e".repeat(60));
     let (first, began) = Holder::start(&deep, "fast");
     let second = LocalPostgres::start(&deep, Durability::None).expect("attach");
     assert!(second.attached());
     assert_eq!(second.url("halftone"), began.url);
     let socket_dir = PathBuf::from(sql(&began.url, "SHOW unix_socket_directories").remove(0));
-    assert!(
-        socket_dir.starts_with("/tmp") && !socket_dir.starts_with(scratch.path()),
-        "{}",
-        socket_dir.display()
-    );
+    assert!(socket_dir.starts_with("/tmp") && !socket_dir.starts_with(scratch.path()), "{}", socket_dir.display());
     first.stop();
     second.stop().expect("stop");
     assert!(!socket_dir.exists(), "nothing is left in /tmp");
@@ -146,22 +125,12 @@ fn a_directory_too_deep_for_a_socket_works_and_is_found_again() {
 
 #[test]
 fn it_starts_from_inside_a_runtime() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let held = runtime.block_on(async { LocalPostgres::throw_away() }).expect("start");
     let url = held.url("halftone");
     runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
-            .await
-            .expect("connect");
-        let ask = async move {
-            client
-                .query_one("SELECT 41 + 1", &[])
-                .await
-                .map(|row| row.get::<_, i32>(0))
-        };
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
+        let ask = async move { client.query_one("SELECT 41 + 1", &[]).await.map(|row| row.get::<_, i32>(0)) };
         assert_eq!(tokio::join!(ask, connection).0.expect("an answer"), 42);
     });
 }

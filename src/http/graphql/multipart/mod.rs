@@ -166,18 +166,12 @@ async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits)
     let mut room = limits.file_bytes;
     while let Some(piece) = source.explain(field.chunk().await)? {
         source.consumed(&piece);
-        room = room
-            .checked_sub(piece.len() as u64)
-            .ok_or_else(|| file_too_large(limits))?;
+        room = room.checked_sub(piece.len() as u64).ok_or_else(|| file_too_large(limits))?;
         file.write_all(&piece).await.map_err(not_kept)?;
     }
     file.flush().await.map_err(not_kept)?;
     file.rewind().await.map_err(not_kept)?;
-    Ok(UploadValue {
-        filename,
-        content_type,
-        content: file.into_std().await,
-    })
+    Ok(UploadValue { filename, content_type, content: file.into_std().await })
 }
 
 fn bad(message: impl Into<Cow<'static, str>>) -> DoorError {

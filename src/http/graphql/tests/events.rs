@@ -42,10 +42,7 @@ async fn a_subscription_streams_and_completes() {
 async fn a_query_and_a_mutation_are_a_stream_of_one_but_not_a_mutation_by_get() {
     let toy = serve(Door::default()).await;
     let one = events(open(&toy, "{ hello }").await).await;
-    assert_eq!(
-        one,
-        ["event: next\ndata: {\"data\":{\"hello\":\"hello world\"}}", COMPLETE]
-    );
+    assert_eq!(one, ["event: next\ndata: {\"data\":{\"hello\":\"hello world\"}}", COMPLETE]);
     let one = events(open(&toy, "mutation { bump }").await).await;
     assert_eq!(one[0], "event: next\ndata: {\"data\":{\"bump\":1}}");
     let get = toy.get(&[("query", "mutation { bump }")]);
@@ -74,15 +71,8 @@ async fn refusals_and_panics_are_events() {
 
 #[tokio::test]
 async fn an_idle_stream_is_kept_alive_by_comments() {
-    let stream = StreamLimits {
-        keep_alive: Duration::from_millis(20),
-        ..StreamLimits::default()
-    };
-    let toy = serve(Door {
-        stream,
-        ..Door::default()
-    })
-    .await;
+    let stream = StreamLimits { keep_alive: Duration::from_millis(20), ..StreamLimits::default() };
+    let toy = serve(Door { stream, ..Door::default() }).await;
     let mut pieces = open(&toy, "subscription { silence }").await.bytes_stream();
     for _ in 0..3 {
         let piece = tokio::time::timeout(Duration::from_secs(5), pieces.next()).await;
@@ -103,11 +93,7 @@ async fn shutdown_ends_streams_without_completing_them() {
     toy.door.tasks.close();
     assert_eq!(events(idle).await, [""; 0]);
     let streamed = events(busy).await;
-    assert!(
-        streamed
-            .iter()
-            .all(|event| event.starts_with("event: next\ndata: {") && event.ends_with("}}"))
-    );
+    assert!(streamed.iter().all(|event| event.starts_with("event: next\ndata: {") && event.ends_with("}}")));
     let ended = tokio::time::timeout(Duration::from_secs(2), toy.door.tasks.wait()).await;
     assert!(ended.is_ok(), "the server and its streams ended");
     assert_eq!(toy.alive.count(), 0);
@@ -115,15 +101,8 @@ async fn shutdown_ends_streams_without_completing_them() {
 
 #[tokio::test]
 async fn a_reader_that_stalls_loses_its_subscription() {
-    let stream = StreamLimits {
-        send: Duration::from_millis(500),
-        ..StreamLimits::default()
-    };
-    let toy = serve(Door {
-        stream,
-        ..Door::default()
-    })
-    .await;
+    let stream = StreamLimits { send: Duration::from_millis(500), ..StreamLimits::default() };
+    let toy = serve(Door { stream, ..Door::default() }).await;
     let stalled = open(&toy, "subscription { flood }").await;
     toy.alive(1).await;
     toy.alive(0).await;

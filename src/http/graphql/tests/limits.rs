@@ -46,12 +46,7 @@ async fn a_json_body_over_the_limit_is_413_whether_announced_or_not() {
         let start = r#"{"query":"{ hello }","x":""#;
         format!("{start}{}\"}}", "x".repeat(size - start.len() - 2))
     };
-    let send = |body: reqwest::Body| {
-        toy.client
-            .post(toy.url())
-            .header("content-type", "application/json")
-            .body(body)
-    };
+    let send = |body: reqwest::Body| toy.client.post(toy.url()).header("content-type", "application/json").body(body);
     assert_eq!(outcome(send(padded(limit).into())).await.0, 200);
     let (status, code, body) = outcome(send(padded(limit + 1).into())).await;
     assert_eq!((status, code.as_str()), (413, "BODY_TOO_LARGE"));
@@ -69,15 +64,8 @@ async fn a_body_that_stops_arriving_or_takes_too_long_is_given_up() {
             total: Duration::from_millis(total),
             ..UploadLimits::default()
         };
-        let toy = serve(Door {
-            upload,
-            ..Door::default()
-        })
-        .await;
-        for (content_type, start) in [
-            ("application/json", "{"),
-            ("multipart/form-data; boundary=x", "--x\r\n"),
-        ] {
+        let toy = serve(Door { upload, ..Door::default() }).await;
+        for (content_type, start) in [("application/json", "{"), ("multipart/form-data; boundary=x", "--x\r\n")] {
             let mut stream = TcpStream::connect(toy.address).await.unwrap();
             let head = format!(
                 "POST /graphql HTTP/1.1\r\nhost: localhost\r\ngraphql-preflight: 1\r\n\
@@ -86,10 +74,7 @@ async fn a_body_that_stops_arriving_or_takes_too_long_is_given_up() {
             stream.write_all(head.as_bytes()).await.unwrap();
             let mut answer = [0; 12];
             let read = stream.read_exact(&mut answer);
-            tokio::time::timeout(Duration::from_secs(10), read)
-                .await
-                .unwrap()
-                .unwrap();
+            tokio::time::timeout(Duration::from_secs(10), read).await.unwrap().unwrap();
             assert_eq!(&answer, b"HTTP/1.1 408");
         }
     }
@@ -100,10 +85,7 @@ async fn bombs_are_refused_before_they_go_off_on_every_transport() {
     let toy = serve(Door::default()).await;
     let mut fragments = String::from("{ ...f0 }");
     for level in 0..14 {
-        fragments += &format!(
-            " fragment f{level} on Query {{ {} }}",
-            format!("...f{} ", level + 1).repeat(6)
-        );
+        fragments += &format!(" fragment f{level} on Query {{ {} }}", format!("...f{} ", level + 1).repeat(6));
     }
     fragments += " fragment f14 on Query { hello }";
     assert!(fragments.len() < 1_500);
@@ -127,11 +109,7 @@ async fn bombs_are_refused_before_they_go_off_on_every_transport() {
 async fn a_string_that_poses_as_a_file_is_refused() {
     let toy = serve(Door::default()).await;
     let query = "mutation ($file: Upload) { upload(file: $file) { size } }";
-    for forged in [
-        "#__graphql_file__:0",
-        "#__graphql_file__:x",
-        "#__graphql_file__:99999999999999999999",
-    ] {
+    for forged in ["#__graphql_file__:0", "#__graphql_file__:x", "#__graphql_file__:99999999999999999999"] {
         let request = toy.post(json!({ "query": query, "variables": { "file": forged } }));
         let (_, code, body) = outcome(request).await;
         assert_eq!(code, "BAD_UPLOAD", "{body}");
@@ -153,17 +131,11 @@ async fn a_foreign_host_or_origin_is_refused() {
     let toy = serve(Door::default()).await;
     let ask = || toy.post(json!({ "query": "{ hello }" }));
     assert_eq!(outcome(ask().header(HOST, "evil.example")).await.1, "HOST_NOT_ALLOWED");
-    assert_eq!(
-        outcome(ask().header(ORIGIN, "https://evil.example")).await.1,
-        "ORIGIN_NOT_ALLOWED"
-    );
+    assert_eq!(outcome(ask().header(ORIGIN, "https://evil.example")).await.1, "ORIGIN_NOT_ALLOWED");
     assert_eq!(outcome(ask().header(ORIGIN, "null")).await.0, 403);
     let get = toy.get(&[("query", "{ hello }")]);
     assert_eq!(outcome(get.header(ORIGIN, "https://evil.example")).await.0, 403);
-    assert_eq!(
-        outcome(ask().header(ORIGIN, format!("http://{}", toy.address))).await.0,
-        200
-    );
+    assert_eq!(outcome(ask().header(ORIGIN, format!("http://{}", toy.address))).await.0, 200);
     // Without a list of origins there is no CORS, so a page's preflight fails too.
     let preflight = toy.client.request(reqwest::Method::OPTIONS, toy.url());
     let preflight = preflight.header(ORIGIN, "https://evil.example").send().await.unwrap();
@@ -174,11 +146,7 @@ async fn a_foreign_host_or_origin_is_refused() {
 async fn pages_of_a_listed_origin_may_call_and_read() {
     let shop = "https://shop.example.com";
     let site = Site::new(AllowedHosts::Loopback, None, &[shop.to_owned()]).unwrap();
-    let toy = serve(Door {
-        site,
-        ..Door::default()
-    })
-    .await;
+    let toy = serve(Door { site, ..Door::default() }).await;
     let preflight = toy
         .client
         .request(reqwest::Method::OPTIONS, toy.url())

@@ -99,11 +99,7 @@ async fn only_json_in_utf8_is_read_as_json() {
             request = request.header(CONTENT_TYPE, content_type);
         }
         let (status, code, _) = outcome(request).await;
-        assert_eq!(
-            (status, code.as_str()),
-            (415, "UNSUPPORTED_MEDIA_TYPE"),
-            "{content_type}"
-        );
+        assert_eq!((status, code.as_str()), (415, "UNSUPPORTED_MEDIA_TYPE"), "{content_type}");
     }
     for content_type in ["application/json", "Application/JSON; charset=\"UTF-8\""] {
         let request = toy.client.post(toy.url()).header(CONTENT_TYPE, content_type).body(body);
@@ -116,10 +112,7 @@ async fn get_runs_queries_and_never_mutations() {
     let toy = serve(Door::default()).await;
     let get = |parameters: &[(&str, &str)]| toy.get(parameters);
     let (status, _, body) = outcome(get(&[
-        (
-            "query",
-            "query A($n: String) { hello(name: $n) } query B { me } mutation C { bump }",
-        ),
+        ("query", "query A($n: String) { hello(name: $n) } query B { me } mutation C { bump }"),
         ("operationName", "A"),
         ("variables", r#"{"n":"ä & b"}"#),
     ]))
@@ -128,10 +121,7 @@ async fn get_runs_queries_and_never_mutations() {
 
     for parameters in [
         &[("query", "mutation { bump }")][..],
-        &[
-            ("query", "query A { hello } mutation C { bump }"),
-            ("operationName", "C"),
-        ][..],
+        &[("query", "query A { hello } mutation C { bump }"), ("operationName", "C")][..],
     ] {
         let response = get(parameters).send().await.unwrap();
         assert_eq!(response.status(), 405);
@@ -182,26 +172,14 @@ async fn who_may_call_is_asked_once_and_resolvers_are_told() {
     let admit = Admit::by(|credentials| async move {
         match credentials.bearer {
             Some(token) if token.starts_with("good") => Ok(Pass::of(Caller(token))),
-            _ => Err(DoorError::new(
-                axum::http::StatusCode::UNAUTHORIZED,
-                "UNAUTHENTICATED",
-                "Show a key.",
-            )),
+            _ => Err(DoorError::new(axum::http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }
     });
-    let toy = serve(Door {
-        admit,
-        ..Door::default()
-    })
-    .await;
+    let toy = serve(Door { admit, ..Door::default() }).await;
     let ask = || toy.post(json!({ "query": "{ me }" }));
     let (status, _, body) = outcome(ask().bearer_auth("good-1")).await;
     assert_eq!((status, &body["data"]["me"]), (200, &json!("good-1")));
-    for request in [
-        ask(),
-        ask().bearer_auth("bad"),
-        ask().header("authorization", "Basic good-1"),
-    ] {
+    for request in [ask(), ask().bearer_auth("bad"), ask().header("authorization", "Basic good-1")] {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()["www-authenticate"], "Bearer");

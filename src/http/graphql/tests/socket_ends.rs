@@ -15,11 +15,7 @@ use crate::http::graphql::{Door, StreamLimits};
 async fn impatient(change: impl FnOnce(&mut StreamLimits)) -> Toy {
     let mut stream = StreamLimits::default();
     change(&mut stream);
-    serve(Door {
-        stream,
-        ..Door::default()
-    })
-    .await
+    serve(Door { stream, ..Door::default() }).await
 }
 
 #[tokio::test]
@@ -198,11 +194,7 @@ async fn a_foreign_page_cannot_open_a_socket() {
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
     let own = format!("http://{}", toy.address);
     assert!(Peer::request(&toy, &[protocol, ("origin", &own)]).await.is_ok());
-    for foreign in [
-        ("origin", "https://evil.example"),
-        ("origin", "null"),
-        ("host", "evil.example"),
-    ] {
+    for foreign in [("origin", "https://evil.example"), ("origin", "null"), ("host", "evil.example")] {
         match Peer::request(&toy, &[protocol, foreign]).await {
             Err(Error::Http(response)) => assert_eq!(response.status(), 403),
             other => panic!("{:?}", other.map(|_| "a socket")),
@@ -213,11 +205,7 @@ async fn a_foreign_page_cannot_open_a_socket() {
 #[tokio::test]
 async fn a_broken_handshake_is_a_coded_refusal() {
     let toy = serve(Door::default()).await;
-    let request = toy
-        .client
-        .get(toy.url())
-        .header("sec-websocket-key", "x")
-        .header("upgrade", "websocket");
+    let request = toy.client.get(toy.url()).header("sec-websocket-key", "x").header("upgrade", "websocket");
     let response = request.send().await.unwrap();
     assert!(response.status().is_client_error());
     assert!(response.text().await.unwrap().contains("BAD_HANDSHAKE"));

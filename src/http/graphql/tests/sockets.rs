@@ -19,9 +19,7 @@ impl Peer {
     pub async fn request(toy: &Toy, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = format!("ws://{}/graphql", toy.address).into_client_request().unwrap();
         for (name, value) in headers {
-            request
-                .headers_mut()
-                .insert(*name, http::HeaderValue::from_str(value).unwrap());
+            request.headers_mut().insert(*name, http::HeaderValue::from_str(value).unwrap());
         }
         Ok(Self(connect_async(request).await?.0))
     }
@@ -41,15 +39,11 @@ impl Peer {
     }
 
     pub async fn say(&mut self, message: Json) {
-        self.0
-            .send(Message::text(message.to_string()))
-            .await
-            .expect("it is sent");
+        self.0.send(Message::text(message.to_string())).await.expect("it is sent");
     }
 
     pub async fn subscribe(&mut self, id: &str, query: &str) {
-        self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } }))
-            .await;
+        self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } })).await;
     }
 
     /// The next message that is not a WebSocket ping.
@@ -125,10 +119,7 @@ async fn operations_that_never_ran_get_an_error_message_and_no_complete() {
         ("subscription { nope }", "GRAPHQL_VALIDATION_FAILED"),
         ("query A { hello } query B { hello }", "OPERATION_RESOLUTION_FAILED"),
         (&bomb, "QUERY_TOO_COMPLEX"),
-        (
-            "mutation { upload(file: \"#__graphql_file__:0\") { size } }",
-            "BAD_UPLOAD",
-        ),
+        ("mutation { upload(file: \"#__graphql_file__:0\") { size } }", "BAD_UPLOAD"),
     ] {
         peer.subscribe("e", query).await;
         let told = peer.hear().await;
@@ -142,10 +133,7 @@ async fn operations_that_never_ran_get_an_error_message_and_no_complete() {
     peer.subscribe("f", "{ fails }").await;
     assert_eq!(peer.hear().await, complete("e"));
     let told = peer.hear().await;
-    assert_eq!(
-        (&told["type"], &told["payload"]["data"]),
-        (&json!("next"), &json!(null))
-    );
+    assert_eq!((&told["type"], &told["payload"]["data"]), (&json!("next"), &json!(null)));
     assert_eq!(peer.hear().await, complete("f"));
 }
 
@@ -155,10 +143,7 @@ async fn a_panic_ends_its_operation_and_not_the_socket() {
     let mut peer = Peer::open(&toy).await;
     peer.subscribe("q", "{ panics }").await;
     let told = peer.hear().await;
-    assert_eq!(
-        (&told["type"], &told["payload"][0]["extensions"]["code"]),
-        (&json!("error"), &json!("INTERNAL"))
-    );
+    assert_eq!((&told["type"], &told["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("INTERNAL")));
     peer.subscribe("s", "subscription { panics }").await;
     assert_eq!(peer.hear().await, next("s", json!({ "panics": 0 })));
     let told = peer.hear().await;
@@ -203,15 +188,8 @@ async fn pings_are_answered_before_and_after_the_acknowledgement() {
 
 #[tokio::test]
 async fn the_server_pings_and_keeps_a_socket_that_answers() {
-    let stream = StreamLimits {
-        ping: Duration::from_millis(50),
-        ..StreamLimits::default()
-    };
-    let toy = serve(Door {
-        stream,
-        ..Door::default()
-    })
-    .await;
+    let stream = StreamLimits { ping: Duration::from_millis(50), ..StreamLimits::default() };
+    let toy = serve(Door { stream, ..Door::default() }).await;
     let mut peer = Peer::open(&toy).await;
     for _ in 0..5 {
         // Reading is what answers a ping.
@@ -246,18 +224,10 @@ async fn a_key_comes_with_the_init_payload_or_with_the_handshake() {
         match credentials.bearer {
             Some(token) if token.starts_with("good") => Ok(Pass::of(Caller(token))),
             Some(token) if token == "trouble" => Err(DoorError::internal()),
-            _ => Err(DoorError::new(
-                http::StatusCode::UNAUTHORIZED,
-                "UNAUTHENTICATED",
-                "Show a key.",
-            )),
+            _ => Err(DoorError::new(http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }
     });
-    let toy = serve(Door {
-        admit,
-        ..Door::default()
-    })
-    .await;
+    let toy = serve(Door { admit, ..Door::default() }).await;
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
     let init = |token: &str| json!({ "type": "connection_init", "payload": { "Authorization": token } });
 
@@ -269,9 +239,7 @@ async fn a_key_comes_with_the_init_payload_or_with_the_handshake() {
         assert_eq!(peer.hear().await, next("a", json!({ "me": "good-1" })));
         assert_eq!(peer.hear().await, complete("a"));
     }
-    let mut peer = Peer::request(&toy, &[protocol, ("authorization", "bearer good-2")])
-        .await
-        .unwrap();
+    let mut peer = Peer::request(&toy, &[protocol, ("authorization", "bearer good-2")]).await.unwrap();
     peer.say(json!({ "type": "connection_init" })).await;
     assert_eq!(peer.hear().await["type"], "connection_ack");
 

@@ -222,13 +222,7 @@ impl Toy {
     }
 
     pub async fn ask(&self, query: &str) -> Json {
-        self.post(serde_json::json!({ "query": query }))
-            .send()
-            .await
-            .expect("an answer")
-            .json()
-            .await
-            .expect("JSON")
+        self.post(serde_json::json!({ "query": query })).send().await.expect("an answer").json().await.expect("JSON")
     }
 
     /// Waits until this many subscriptions are alive.

@@ -15,14 +15,9 @@ use crate::http::graphql::{Door, UploadLimits};
 const QUERY: &str = "mutation ($file: Upload) { upload(file: $file) { filename contentType size tail } }";
 
 fn form(operations: Json, map: Json, files: &[(&'static str, Vec<u8>)]) -> Form {
-    let mut form = Form::new()
-        .text("operations", operations.to_string())
-        .text("map", map.to_string());
+    let mut form = Form::new().text("operations", operations.to_string()).text("map", map.to_string());
     for (name, content) in files {
-        let part = Part::bytes(content.clone())
-            .file_name("products.csv")
-            .mime_str("text/csv")
-            .unwrap();
+        let part = Part::bytes(content.clone()).file_name("products.csv").mime_str("text/csv").unwrap();
         form = form.part(*name, part);
     }
     form
@@ -34,23 +29,12 @@ fn standard(content: Vec<u8>) -> Form {
 }
 
 fn send(toy: &Toy, form: Form) -> reqwest::RequestBuilder {
-    toy.client
-        .post(toy.url())
-        .header("graphql-preflight", "1")
-        .multipart(form)
+    toy.client.post(toy.url()).header("graphql-preflight", "1").multipart(form)
 }
 
 async fn small(file_bytes: u64) -> Toy {
-    let upload = UploadLimits {
-        file_bytes,
-        idle: Duration::from_millis(500),
-        ..UploadLimits::default()
-    };
-    serve(Door {
-        upload,
-        ..Door::default()
-    })
-    .await
+    let upload = UploadLimits { file_bytes, idle: Duration::from_millis(500), ..UploadLimits::default() };
+    serve(Door { upload, ..Door::default() }).await
 }
 
 #[tokio::test]
@@ -64,10 +48,7 @@ async fn a_file_arrives_whole() {
         json!({ "filename": "products.csv", "contentType": "text/csv", "size": 5_242_888, "tail": "--\r\n-end" });
     assert_eq!(body["data"]["upload"], expected);
     // An empty file is a file; a request without files is a request.
-    assert_eq!(
-        outcome(send(&toy, standard(Vec::new()))).await.2["data"]["upload"]["size"],
-        0
-    );
+    assert_eq!(outcome(send(&toy, standard(Vec::new()))).await.2["data"]["upload"]["size"], 0);
     let none = form(json!({ "query": QUERY }), json!({}), &[]);
     assert_eq!(outcome(send(&toy, none)).await.2["data"], json!({ "upload": null }));
 }
@@ -96,10 +77,7 @@ async fn a_file_over_the_limit_is_413_and_names_the_limit() {
     for form in [standard(vec![7; 100_001]), standard(vec![7; 5_000_000]), unknown] {
         let (status, code, body) = outcome(send(&toy, form)).await;
         assert_eq!((status, code.as_str()), (413, "FILE_TOO_LARGE"));
-        assert!(
-            body["errors"][0]["message"].as_str().unwrap().contains("100000 bytes"),
-            "{body}"
-        );
+        assert!(body["errors"][0]["message"].as_str().unwrap().contains("100000 bytes"), "{body}");
     }
 }
 
@@ -114,15 +92,8 @@ async fn more_files_than_the_limit_are_refused() {
     };
     let (status, code, _) = outcome(send(&toy, two())).await;
     assert_eq!((status, code.as_str()), (413, "TOO_MANY_FILES"));
-    let upload = UploadLimits {
-        files: 2,
-        ..UploadLimits::default()
-    };
-    let toy = serve(Door {
-        upload,
-        ..Door::default()
-    })
-    .await;
+    let upload = UploadLimits { files: 2, ..UploadLimits::default() };
+    let toy = serve(Door { upload, ..Door::default() }).await;
     let (_, _, body) = outcome(send(&toy, two())).await;
     assert_eq!(body["data"], json!({ "a": { "size": 3 }, "b": { "size": 4 } }));
 }
@@ -148,51 +119,24 @@ async fn forms_that_are_not_the_specification_are_400() {
     for (why, form) in [
         ("no parts", Form::new()),
         ("only operations", Form::new().text("operations", variables.to_string())),
-        (
-            "map first",
-            Form::new()
-                .text("map", map().to_string())
-                .text("operations", variables.to_string()),
-        ),
+        ("map first", Form::new().text("map", map().to_string()).text("operations", variables.to_string())),
         ("file first", Form::new().part("0", Part::bytes(vec![1]).file_name("a"))),
         ("map no object", form(variables.clone(), json!([]), &file())),
-        (
-            "map of strings",
-            form(variables.clone(), json!({ "0": "variables.file" }), &file()),
-        ),
+        ("map of strings", form(variables.clone(), json!({ "0": "variables.file" }), &file())),
         ("no path", form(variables.clone(), json!({ "0": [] }), &file())),
-        (
-            "two paths",
-            form(
-                variables.clone(),
-                json!({ "0": ["variables.file", "variables.b"] }),
-                &file(),
-            ),
-        ),
-        (
-            "unknown variable",
-            form(variables.clone(), json!({ "0": ["variables.nope"] }), &file()),
-        ),
-        (
-            "no variable",
-            form(variables.clone(), json!({ "0": ["query"] }), &file()),
-        ),
+        ("two paths", form(variables.clone(), json!({ "0": ["variables.file", "variables.b"] }), &file())),
+        ("unknown variable", form(variables.clone(), json!({ "0": ["variables.nope"] }), &file())),
+        ("no variable", form(variables.clone(), json!({ "0": ["query"] }), &file())),
         ("empty path", form(variables.clone(), json!({ "0": [""] }), &file())),
         ("missing file", form(variables.clone(), map(), &[])),
         ("unnamed file", form(variables.clone(), json!({}), &file())),
         ("file twice", form(variables.clone(), map(), &twice)),
         ("batch", form(json!([variables]), map(), &file())),
-        (
-            "long name",
-            form(variables.clone(), map(), &[]).part("0", Part::bytes(vec![1]).file_name("n".repeat(2000))),
-        ),
+        ("long name", form(variables.clone(), map(), &[]).part("0", Part::bytes(vec![1]).file_name("n".repeat(2000)))),
     ] {
         let (status, code, body) = outcome(send(&toy, form)).await;
         assert_eq!(status, 400, "{why}: {body}");
-        assert!(
-            ["BAD_UPLOAD", "BATCH_NOT_SUPPORTED"].contains(&code.as_str()),
-            "{why}: {body}"
-        );
+        assert!(["BAD_UPLOAD", "BATCH_NOT_SUPPORTED"].contains(&code.as_str()), "{why}: {body}");
     }
     let raw = |content_type: &str, body: &'static str| {
         let request = toy.client.post(toy.url()).header("graphql-preflight", "1");
@@ -202,15 +146,9 @@ async fn forms_that_are_not_the_specification_are_400() {
         ("multipart/form-data", ""),
         ("multipart/form-data; boundary=", ""),
         ("multipart/form-data; boundary=x", ""),
-        (
-            "multipart/form-data; boundary=x",
-            "--x\r\ncontent-disposition: form-data; name=\"operations\"\r\n\r\n{",
-        ),
+        ("multipart/form-data; boundary=x", "--x\r\ncontent-disposition: form-data; name=\"operations\"\r\n\r\n{"),
         ("multipart/form-data; boundary=x", "--x--\r\n"),
-        (
-            "multipart/form-data; boundary=x",
-            "--x\r\n\u{1}\u{2}\r\n\r\n{}\r\n--x--",
-        ),
+        ("multipart/form-data; boundary=x", "--x\r\n\u{1}\u{2}\r\n\r\n{}\r\n--x--"),
     ] {
         assert_eq!(outcome(raw(content_type, body)).await.0, 400, "{body}");
     }
@@ -220,11 +158,7 @@ async fn forms_that_are_not_the_specification_are_400() {
 async fn a_refused_document_is_refused_before_its_file_is_read() {
     let toy = small(10_000_000).await;
     let operations = json!({ "query": "mutation { nope( }", "variables": { "file": null } });
-    let refused = form(
-        operations,
-        json!({ "0": ["variables.file"] }),
-        &[("0", vec![1; 1_000_000])],
-    );
+    let refused = form(operations, json!({ "0": ["variables.file"] }), &[("0", vec![1; 1_000_000])]);
     assert_eq!(outcome(send(&toy, refused)).await.1, "GRAPHQL_PARSE_FAILED");
     let operations = json!({ "query": QUERY, "variables": { "file": "#__graphql_file__:0" } });
     let forged = form(operations, json!({ "0": ["variables.file"] }), &[("0", vec![1])]);
@@ -262,15 +196,8 @@ async fn a_head_that_does_not_end_is_cut_off_early() {
 async fn files_are_kept_in_the_directory_given_and_a_missing_one_is_our_fault() {
     for (directory, status) in [("", 200), ("missing", 500)] {
         let home = tempfile::tempdir().unwrap();
-        let upload = UploadLimits {
-            directory: Some(home.path().join(directory)),
-            ..UploadLimits::default()
-        };
-        let toy = serve(Door {
-            upload,
-            ..Door::default()
-        })
-        .await;
+        let upload = UploadLimits { directory: Some(home.path().join(directory)), ..UploadLimits::default() };
+        let toy = serve(Door { upload, ..Door::default() }).await;
         let (found, code, body) = outcome(send(&toy, standard(vec![1; 100]))).await;
         assert_eq!(found, status, "{body}");
         assert_eq!(code == "INTERNAL", status == 500, "{body}");

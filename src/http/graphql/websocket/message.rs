@@ -53,10 +53,7 @@ pub(super) enum ToClient<'a> {
 
 impl<'a> ToClient<'a> {
     pub(super) fn next(id: &'a str, answer: &'a Answer) -> Self {
-        Self::Next {
-            id,
-            payload: answer.into(),
-        }
+        Self::Next { id, payload: answer.into() }
     }
 }
 

@@ -49,9 +49,7 @@ pub(super) async fn upgrade<E: Executor>(executor: E, door: Door, mut parts: Par
         .max_message_size(door.stream.message_bytes)
         .max_frame_size(door.stream.message_bytes)
         .on_upgrade(move |socket| async move {
-            Session::new(socket, executor, door)
-                .serve(credentials, speaks_ours)
-                .await;
+            Session::new(socket, executor, door).serve(credentials, speaks_ours).await;
             drop(counted);
         })
 }

@@ -55,14 +55,7 @@ struct Event {
 
 impl<E: Executor> Session<E> {
     pub(super) fn new(socket: WebSocket, executor: E, door: Door) -> Self {
-        Self {
-            socket,
-            executor,
-            door,
-            operations: SelectAll::new(),
-            running: HashMap::new(),
-            started: 0,
-        }
+        Self { socket, executor, door, operations: SelectAll::new(), running: HashMap::new(), started: 0 }
     }
 
     pub(super) async fn serve(mut self, credentials: Credentials, speaks_ours: bool) {
@@ -179,11 +172,7 @@ impl<E: Executor> Session<E> {
         let answers = answer::all(&self.executor, request, kind);
         let events = answers.map(Some).chain(stream::once(async { None }));
         let named = id.clone();
-        let events = events.map(move |answer| Event {
-            id: named.clone(),
-            number,
-            answer,
-        });
+        let events = events.map(move |answer| Event { id: named.clone(), number, answer });
         self.operations.push(Abortable::new(events, stopped).boxed());
         self.running.insert(id, Running { number, stop });
         Ok(())
@@ -254,10 +243,7 @@ impl<E: Executor> Session<E> {
         let goodbye = match end {
             End::Lost => return,
             End::ByPeer => None,
-            End::Close(code, reason) => Some(Message::Close(Some(CloseFrame {
-                code,
-                reason: reason.into(),
-            }))),
+            End::Close(code, reason) => Some(Message::Close(Some(CloseFrame { code, reason: reason.into() }))),
         };
         let _ = timeout(GRACE, async {
             if let Some(goodbye) = goodbye {

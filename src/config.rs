@@ -71,7 +71,7 @@ pub struct Options {
     /// Images compressed at once; 0: API only. Default: one a core
     #[arg(long, env = "HALFTONE_WORKERS", value_name = "N", global = true, help_heading = "Workers")]
     workers: Option<String>,
-    /// Images downloaded, waiting for a core or being stored at once
+    /// Images downloaded at once
     #[arg(
         long,
         env = "HALFTONE_DOWNLOADS",
@@ -339,7 +339,7 @@ pub struct Config {
     pub link_lifetime: Duration,
     /// Images compressed at once.
     pub workers: usize,
-    /// Image jobs held at once.
+    /// Images downloaded at once.
     pub downloads: usize,
     pub decode_memory: u64,
     pub download_memory: u64,

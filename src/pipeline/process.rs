@@ -32,6 +32,8 @@ const MAX_STEM_BYTES: usize = 100;
 pub struct ProcessImage {
     app: App,
     settler: Settler,
+    /// Images that may be downloaded at once.
+    downloads: Semaphore,
     /// Images that may be compressed at once.
     cores: Arc<Semaphore>,
     /// KiB of memory for decoding.
@@ -44,6 +46,7 @@ impl ProcessImage {
     pub fn new(app: App, settler: Settler) -> Self {
         let memory_kib = u32::try_from(app.config.decode_memory / 1024).unwrap_or(u32::MAX);
         Self {
+            downloads: Semaphore::new(app.config.downloads),
             cores: Arc::new(Semaphore::new(app.config.workers)),
             memory: Arc::new(Semaphore::new(memory_kib as usize)),
             memory_kib,
@@ -116,7 +119,11 @@ impl ProcessImage {
     /// Fetches, compresses and stores the image; `None` when told to stop before its compression began.
     async fn process(&self, assignment: &Assignment, stop: &CancellationToken) -> Option<Result<Output, Failure>> {
         let image_id = assignment.image_id;
-        let fetched = match stop.run_until_cancelled(self.app.fetcher.get(&assignment.input_url)).await? {
+        let fetching = async {
+            let _permit = self.downloads.acquire().await;
+            self.app.fetcher.get(&assignment.input_url).await
+        };
+        let fetched = match stop.run_until_cancelled(fetching).await? {
             Ok(fetched) => fetched,
             Err(error) => {
                 debug!(image.id = %image_id, "cannot fetch: {error:#}");

@@ -15,6 +15,9 @@ use crate::queue::Lane;
 use crate::queue::heartbeat::Heartbeat;
 use crate::queue::worker::Worker;
 
+/// Image jobs held for each that may be downloading: the others wait for a core, are stored or recorded meanwhile, or
+/// stand ready so that no download place stays empty.
+const JOBS_PER_DOWNLOAD: usize = 2;
 /// Webhooks in flight at once.
 const WEBHOOKS_AT_ONCE: usize = 16;
 /// Beats within the time after which a silent worker counts as dead.
@@ -37,7 +40,8 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     info!(worker.id = %id, cores = app.config.workers, downloads = app.config.downloads, "working");
 
     let (settler, settling) = settler(app.clone());
-    let images = Lane::new(worker.clone(), ProcessImage::new(app.clone(), settler), app.config.downloads);
+    let images =
+        Lane::new(worker.clone(), ProcessImage::new(app.clone(), settler), JOBS_PER_DOWNLOAD * app.config.downloads);
     let webhooks = Lane::new(worker.clone(), DeliverWebhook { app }, WEBHOOKS_AT_ONCE);
     let mut parts = JoinSet::new();
     let maintained = worker.clone();

@@ -44,6 +44,9 @@ pub enum Error {
     /// Not tried: no slot of the host came free in time, because it is slow or because we are.
     #[error("The download did not get its turn: too many others from {host} were still under way.")]
     HostBusy { host: String },
+    /// Not tried: the host had answered others with this status and asked to be left alone for longer than we wait.
+    #[error("The host {host} asked to be left alone for a while.")]
+    HostPaused { host: String, status: u16, retry_after: Duration },
 }
 
 /// What a fetch was waiting for when its time ran out.
@@ -83,7 +86,8 @@ impl Error {
             | Error::Timeout { .. }
             | Error::ConnectionLost { .. }
             | Error::HostDown { .. }
-            | Error::HostBusy { .. } => true,
+            | Error::HostBusy { .. }
+            | Error::HostPaused { .. } => true,
             Error::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             Error::InvalidUrl { .. }
             | Error::BlockedAddress { .. }
@@ -98,7 +102,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Http { retry_after, .. } => *retry_after,
-            Error::HostDown { retry_after, .. } => Some(*retry_after),
+            Error::HostDown { retry_after, .. } | Error::HostPaused { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -106,7 +110,7 @@ impl Error {
     /// The HTTP status the host answered, where that is why the fetch failed.
     pub fn http_status(&self) -> Option<u16> {
         match self {
-            Error::Http { status, .. } => Some(*status),
+            Error::Http { status, .. } | Error::HostPaused { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -127,7 +131,7 @@ impl Error {
     pub(super) fn from_closed(closed: Closed, host: &str) -> Error {
         let host = host.to_owned();
         match closed {
-            Closed::Asked { status, left } => Error::Http { status, retry_after: Some(left) },
+            Closed::Asked { status, left } => Error::HostPaused { host, status, retry_after: left },
             Closed::Down { left } => Error::HostDown { host, retry_after: left },
             Closed::Busy => Error::HostBusy { host },
         }

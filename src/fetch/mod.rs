@@ -72,7 +72,7 @@ impl Default for Limits {
             rate_grace: Duration::from_secs(5),
             max_redirects: 5,
             max_per_host: 64,
-            max_wait: Duration::from_secs(60),
+            max_wait: Duration::from_secs(10),
         }
     }
 }
@@ -197,7 +197,8 @@ fn settle(slot: Slot, error: Option<&Error>) {
             | Error::TlsFailure { .. }
             | Error::ConnectionLost { .. }
             | Error::HostDown { .. }
-            | Error::HostBusy { .. },
+            | Error::HostBusy { .. }
+            | Error::HostPaused { .. },
         ) => drop(slot),
         Some(
             Error::Http { .. }

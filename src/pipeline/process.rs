@@ -23,6 +23,8 @@ use crate::queue::{Claim, Job, jobs};
 
 /// An image during which a process died this often is not tried again: it may be what kills them.
 const MAX_CRASHES: i32 = 3;
+/// How long after it was enqueued an image can be put off without an attempt being counted.
+const MAX_POSTPONED: Duration = Duration::from_secs(24 * 3600);
 /// Factor between the waits before two attempts.
 const BACKOFF: u32 = 3;
 /// Longest name of an output file, in bytes, without its extension.
@@ -104,8 +106,8 @@ enum Next {
     Nothing,
     /// Another attempt, if one is left; not before the image's host said.
     Retry { not_before: Option<Duration> },
-    /// This was none: the host's queue on our side was too long.
-    Postpone,
+    /// This was none: the host's queue on our side was too long, or it asked for a pause.
+    Postpone { not_before: Option<Duration> },
 }
 
 impl Failure {
@@ -171,16 +173,19 @@ impl ProcessImage {
     fn failed(&self, claim: &Claim, failure: Failure) -> Ending {
         let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
         let delay = self.app.config.retry_delay;
+        // A little later than the host said: others were told the same.
+        let asked = |asked: Duration| asked + delay.mul_f64(rand::random_range(0.0..0.25));
         match failure.next {
-            Next::Postpone => Ending::Postponed { after: delay },
-            Next::Retry { not_before } if made < self.app.config.max_attempts => {
+            // A host that never lets an image through must not keep its request from ending.
+            Next::Postpone { not_before } if claim.age() < MAX_POSTPONED => {
+                Ending::Postponed { after: not_before.map_or(delay, asked) }
+            }
+            Next::Postpone { not_before } | Next::Retry { not_before } if made < self.app.config.max_attempts => {
                 let backoff =
                     delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).mul_f64(rand::random_range(0.75..1.25));
-                // A host that says when is believed; a little later than others it asked the same.
-                let asked = not_before.map(|asked| asked + delay.mul_f64(rand::random_range(0.0..0.25)));
-                Ending::Retry { after: asked.unwrap_or(backoff), reason: failure.error.error_message }
+                Ending::Retry { after: not_before.map_or(backoff, asked), reason: failure.error.error_message }
             }
-            Next::Retry { .. } | Next::Nothing => Ending::Failed(failure.error),
+            Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => Ending::Failed(failure.error),
         }
     }
 }
@@ -227,7 +232,7 @@ fn fetch_failure(error: &fetch::Error) -> Failure {
         fetch::Error::ContentEncoding { .. } => ImageErrorCode::UnsupportedFormat,
         fetch::Error::Http { status: 404 | 410, .. } => ImageErrorCode::HttpNotFound,
         fetch::Error::Http { status: 401 | 403, .. } => ImageErrorCode::HttpForbidden,
-        fetch::Error::Http { status: 429, .. } => ImageErrorCode::HttpThrottled,
+        fetch::Error::Http { status: 429, .. } | fetch::Error::HostPaused { .. } => ImageErrorCode::HttpThrottled,
         fetch::Error::Http { status: 500.., .. } => ImageErrorCode::HttpServerError,
         fetch::Error::Http { .. } => ImageErrorCode::HttpClientError,
     };
@@ -238,7 +243,9 @@ fn fetch_failure(error: &fetch::Error) -> Failure {
             http_status: error.http_status().map(i32::from),
         },
         next: match error {
-            fetch::Error::HostBusy { .. } => Next::Postpone,
+            fetch::Error::HostBusy { .. } | fetch::Error::HostPaused { .. } => {
+                Next::Postpone { not_before: error.retry_after() }
+            }
             error if error.is_transient() => Next::Retry { not_before: error.retry_after() },
             _ => Next::Nothing,
         },

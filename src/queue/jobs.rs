@@ -31,6 +31,16 @@ pub struct Claim {
     /// Times a process died while it held this job.
     #[diesel(sql_type = Integer)]
     pub crashes: i32,
+    /// Seconds since it was enqueued.
+    #[diesel(sql_type = Double)]
+    age_seconds: f64,
+}
+
+impl Claim {
+    /// How long ago the job was enqueued, when it was claimed.
+    pub fn age(&self) -> Duration {
+        Duration::try_from_secs_f64(self.age_seconds).unwrap_or_default()
+    }
 }
 
 #[derive(QueryableByName)]
@@ -95,7 +105,8 @@ pub async fn claim(
          )
          UPDATE jobs SET state = 'RUNNING', worker_id = $5, lease = nextval('job_leases')
            FROM next WHERE jobs.id = next.id
-         RETURNING jobs.id, jobs.group_id, jobs.lease, jobs.attempts, jobs.crashes",
+         RETURNING jobs.id, jobs.group_id, jobs.lease, jobs.attempts, jobs.crashes,
+                   extract(epoch FROM now() - jobs.enqueued_at)::float8 AS age_seconds",
     )
     .bind::<Text, _>(kind)
     .bind::<Integer, _>(SUSPECT_AFTER_CRASHES)

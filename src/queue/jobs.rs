@@ -178,6 +178,20 @@ pub async fn release(conn: &mut Connection, claims: &[Claim]) -> QueryResult<usi
     .await
 }
 
+/// Makes the jobs of a kind ready that this worker is said to hold, but under none of the leases it knows of: the answer
+/// to a claim, or to giving one back, was lost on the way. Returns how many.
+pub async fn disown(conn: &mut Connection, worker_id: Uuid, kind: &str, known: &[i64]) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE jobs SET state = 'READY', worker_id = NULL, lease = nextval('job_leases')
+          WHERE worker_id = $1 AND kind = $2 AND state = 'RUNNING' AND lease <> ALL($3)",
+    )
+    .bind::<SqlUuid, _>(worker_id)
+    .bind::<Text, _>(kind)
+    .bind::<Array<BigInt>, _>(known)
+    .execute(conn)
+    .await
+}
+
 /// Deletes a group's jobs that nobody is running. Returns their ids.
 pub async fn discard_group(conn: &mut Connection, group_id: Uuid) -> QueryResult<Vec<Uuid>> {
     let discarded = diesel::sql_query("DELETE FROM jobs WHERE group_id = $1 AND state <> 'RUNNING' RETURNING id")

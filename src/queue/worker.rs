@@ -24,6 +24,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const PROMOTE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the jobs of dead workers are looked for.
 const RESCUE_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a lane compares what it holds with what the database says it holds; at once when the database failed it.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a lane rests after the database failed it.
 const DATABASE_REST: Duration = Duration::from_secs(1);
 /// When a job that failed without saying how is tried again.
@@ -64,12 +66,20 @@ pub struct Lane<J> {
     concurrency: usize,
     running: JoinSet<anyhow::Result<()>>,
     claims: HashMap<Id, Claim>,
+    reconcile_at: Instant,
 }
 
 impl<J: Job> Lane<J> {
     /// A lane that holds at most `concurrency` jobs at once.
     pub fn new(worker: Worker, job: J, concurrency: usize) -> Self {
-        Self { worker, job: Arc::new(job), concurrency, running: JoinSet::new(), claims: HashMap::new() }
+        Self {
+            worker,
+            job: Arc::new(job),
+            concurrency,
+            running: JoinSet::new(),
+            claims: HashMap::new(),
+            reconcile_at: Instant::now(),
+        }
     }
 
     /// Runs jobs until the worker is stopped and everything held has ended or been given back.
@@ -84,6 +94,8 @@ impl<J: Job> Lane<J> {
                 match self.claim(free).await {
                     Ok(claimed) => dry = claimed < free,
                     Err(error) => {
+                        // It may have been made all the same.
+                        self.reconcile_at = Instant::now();
                         warn!(kind = J::KIND, "cannot claim jobs: {error:#}");
                         tokio::select! {
                             () = stop.cancelled() => {}
@@ -96,6 +108,7 @@ impl<J: Job> Lane<J> {
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended).await,
+                () = tokio::time::sleep_until(self.reconcile_at) => self.reconcile().await,
                 _ = self.worker.wake.changed(), if dry => {}
                 () = tokio::time::sleep(POLL_INTERVAL), if dry => {}
             }
@@ -134,8 +147,26 @@ impl<J: Job> Lane<J> {
         let Some(claim) = self.claims.remove(&id) else { return };
         error!(kind = J::KIND, job.id = %claim.id, "job failed, will be retried: {error:#}");
         if let Err(error) = self.retry(&claim, &format!("{error:#}")).await {
-            // It stays claimed until a rescue: this process lives, so say what happened.
-            warn!(kind = J::KIND, job.id = %claim.id, "cannot give the job back: {error:#}");
+            warn!(kind = J::KIND, job.id = %claim.id, "cannot give the job back yet: {error:#}");
+            self.reconcile_at = Instant::now();
+        }
+    }
+
+    /// Gives back what the database says is held here and is not.
+    async fn reconcile(&mut self) {
+        let known: Vec<i64> = self.claims.values().map(|claim| claim.lease).collect();
+        let disowned = async {
+            let mut conn = db::connect(&self.worker.pool).await?;
+            anyhow::Ok(jobs::disown(&mut conn, self.worker.id, J::KIND, &known).await?)
+        };
+        self.reconcile_at = Instant::now() + RECONCILE_INTERVAL;
+        match disowned.await {
+            Ok(0) => {}
+            Ok(jobs) => warn!(kind = J::KIND, jobs, "gave back jobs whose claim was lost on its way here"),
+            Err(error) => {
+                warn!(kind = J::KIND, "cannot compare the jobs held: {error:#}");
+                self.reconcile_at = Instant::now() + DATABASE_REST;
+            }
         }
     }
 

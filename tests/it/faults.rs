@@ -102,18 +102,19 @@ async fn a_canceled_request_keeps_what_is_finished_and_starts_nothing_new() {
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let client = &halftone.client;
     let id = client.accepted(&csv(&[&urls]), json!({})).await;
+    // Two images are downloading, and as many stand ready to be.
     origin.held(2).await;
 
     let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { processingRequest { status progress { processing canceled } } userErrors { code } } }";
     let data = client.query(cancel, json!({ "id": id })).await;
     let payload = &data["cancelProcessingRequest"];
     assert_eq!(payload["userErrors"], json!([]));
-    assert_eq!(payload["processingRequest"]["progress"], json!({ "processing": 2, "canceled": 10 }));
+    assert_eq!(payload["processingRequest"]["progress"], json!({ "processing": 4, "canceled": 8 }));
 
     origin.open();
     let request = client.finished(&id).await;
     assert_eq!(request["status"], "CANCELED");
-    assert_eq!((&request["progress"]["succeeded"], &request["progress"]["canceled"]), (&json!(2), &json!(10)));
+    assert_eq!((&request["progress"]["succeeded"], &request["progress"]["canceled"]), (&json!(4), &json!(8)));
     assert!(request["outputCsvUrl"].is_string());
 
     let again = client.query(cancel, json!({ "id": id })).await;

@@ -24,7 +24,10 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub config: Config,
     pub database_url: String,
+    /// For the API.
     pub pool: Pool,
+    /// For jobs, so that no number of queries keeps them from being recorded.
+    pub worker_pool: Pool,
     pub store: Store,
     /// The client for webhooks: it only connects to addresses its guard lets through.
     pub client: guard::Client,
@@ -61,6 +64,7 @@ impl App {
         let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch)?;
         Ok(Self(Arc::new(Parts {
+            worker_pool: db::pool(&database_url, config.database_connections.div_ceil(2))?,
             pool,
             store: Store::local(&config.data_dir.join("outputs"))?,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.download_memory),

@@ -21,7 +21,7 @@ pub struct Options {
     /// Where the outputs and the managed database live
     #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data", global = true)]
     data_dir: String,
-    /// Database connections kept by this process
+    /// Database connections for the API; jobs have half as many of their own
     #[arg(long, env = "HALFTONE_DATABASE_CONNECTIONS", value_name = "N", default_value = "16", global = true)]
     database_connections: String,
     /// What to log: error, warn, info, debug or trace, also per module (`info,halftone::fetch=debug`)
@@ -434,13 +434,13 @@ impl Options {
             public_url_given,
             insecure_no_auth: self.insecure_no_auth,
             cors_origins: self.cors_origin.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect(),
-            link_lifetime: p.duration("--link-lifetime", &self.link_lifetime),
+            link_lifetime: p.duration("--link-lifetime", &self.link_lifetime, "1s", "3650d"),
             workers: self.workers.as_deref().map_or(cores, |text| p.number("--workers", text, 0, 1_024)),
             downloads: p.number("--downloads", &self.downloads, 1, 1_024),
             decode_memory: p.bytes("--decode-memory", &self.decode_memory, 64 << 20),
             download_memory: p.bytes("--download-memory", &self.download_memory, 1 << 20),
-            worker_timeout: p.duration("--worker-timeout", &self.worker_timeout),
-            drain_timeout: p.duration("--drain-timeout", &self.drain_timeout),
+            worker_timeout: p.duration("--worker-timeout", &self.worker_timeout, "1s", "1h"),
+            drain_timeout: p.duration("--drain-timeout", &self.drain_timeout, "0s", "1h"),
             allow_nets: self
                 .allow_net
                 .iter()
@@ -449,16 +449,16 @@ impl Options {
             fetch_ports: self.fetch_ports.iter().map(|text| p.number("--fetch-ports", text, 1, 65_535)).collect(),
             fetch: fetch::Limits {
                 max_bytes: p.bytes("--max-image-bytes", &self.max_image_bytes, 1),
-                connect_timeout: p.duration("--connect-timeout", &self.connect_timeout),
-                first_byte_timeout: p.duration("--first-byte-timeout", &self.first_byte_timeout),
-                total_timeout: p.duration("--download-timeout", &self.download_timeout),
+                connect_timeout: p.duration("--connect-timeout", &self.connect_timeout, "1ms", "10m"),
+                first_byte_timeout: p.duration("--first-byte-timeout", &self.first_byte_timeout, "1ms", "10m"),
+                total_timeout: p.duration("--download-timeout", &self.download_timeout, "1ms", "1h"),
                 min_bytes_per_second: p.bytes("--min-download-rate", &self.min_download_rate, 0),
                 max_redirects: p.number("--max-redirects", &self.max_redirects, 0, 20),
                 max_per_host: p.number("--downloads-per-host", &self.downloads_per_host, 1, 1_024),
                 ..fetch::Limits::default()
             },
             max_attempts: p.number("--max-attempts", &self.max_attempts, 1, 100),
-            retry_delay: p.duration("--retry-delay", &self.retry_delay),
+            retry_delay: p.duration("--retry-delay", &self.retry_delay, "0s", "1h"),
             sheet: sheet::Limits {
                 max_bytes: p.bytes("--max-csv-bytes", &self.max_csv_bytes, 1),
                 max_images: p.number("--max-images", &self.max_images, 1, 100_000_000),
@@ -471,7 +471,11 @@ impl Options {
                 max_side: p.number("--max-side", &self.max_side, 1, 65_535),
             },
             webhook_secret: self.webhook_secret,
-            webhook_schedule: self.webhook_schedule.iter().map(|text| p.duration("--webhook-schedule", text)).collect(),
+            webhook_schedule: self
+                .webhook_schedule
+                .iter()
+                .map(|text| p.duration("--webhook-schedule", text, "0s", "30d"))
+                .collect(),
         };
         if problems.0.is_empty() { Ok(config) } else { Err(problems.0) }
     }
@@ -528,10 +532,15 @@ impl Problems {
         }
     }
 
-    fn duration(&mut self, flag: &str, text: &str) -> Duration {
-        humantime::parse_duration(text.trim()).unwrap_or_else(|_| {
-            self.refuse(flag, text, "a duration such as 30s, 5m or 2h");
-            Duration::ZERO
-        })
+    /// `least` and `most` are durations as they are written.
+    fn duration(&mut self, flag: &str, text: &str, least: &str, most: &str) -> Duration {
+        let bound = |text| humantime::parse_duration(text).unwrap_or_else(|_| unreachable!("bounds are durations"));
+        match humantime::parse_duration(text.trim()) {
+            Ok(duration) if (bound(least)..=bound(most)).contains(&duration) => duration,
+            _ => {
+                self.refuse(flag, text, &format!("a duration from {least} to {most} such as 30s, 5m or 2h"));
+                bound(least)
+            }
+        }
     }
 }

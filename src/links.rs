@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -31,7 +31,8 @@ impl Signer {
 
     /// When a link that is made now expires.
     pub fn expires_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        now + self.lifetime
+        now.checked_add_signed(TimeDelta::from_std(self.lifetime).unwrap_or(TimeDelta::MAX))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// `path` (with its leading slash) and the query string that opens it until `expires_at`.

@@ -76,21 +76,23 @@ impl Service {
     /// Returns when one of the parts ends by itself, which none should.
     pub async fn failed(&mut self) -> anyhow::Result<()> {
         match self.tasks.join_next().await {
-            Some(ended) => ended.context("a part of the service failed")?,
+            Some(ended) => ended.context("a part of the service failed").flatten(),
             None => std::future::pending().await,
         }
     }
 
     /// Stops taking in and claiming, lets what is in hand end or gives it back, and returns when all parts have ended or
     /// their time is over.
-    pub async fn stop(mut self) {
+    ///
+    /// # Errors
+    /// What a part failed of, while stopping or before.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
+        let mut failure = Ok(());
         let ended = async {
             while let Some(ended) = self.tasks.join_next().await {
-                match ended {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => warn!("while stopping: {error:#}"),
-                    Err(error) => warn!("while stopping: {error}"),
+                if let Err(error) = ended.context("a part of the service failed").flatten() {
+                    failure = Err(error);
                 }
             }
         };
@@ -99,5 +101,6 @@ impl Service {
             warn!("not everything ended in time; what was in hand will be rescued");
         }
         self.listening.shutdown().await;
+        failure
     }
 }

@@ -69,6 +69,7 @@ CREATE TABLE idempotency_keys (
     input_hash bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 -- ── products and images ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +120,7 @@ CREATE TABLE images (
     CONSTRAINT images_succeeded_has_output CHECK ((status = 'SUCCEEDED') = (output_key IS NOT NULL)),
     CONSTRAINT images_failed_has_error CHECK ((status = 'FAILED') = (error_code IS NOT NULL))
 );
+CREATE INDEX images_failed ON images (request_id, position) WHERE status = 'FAILED';
 -- The change log of a request: its ended images in the order they ended.
 CREATE UNIQUE INDEX images_change_log ON images (request_id, revision) WHERE revision > 0;
 
@@ -163,9 +165,12 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_running_has_worker CHECK ((state = 'RUNNING') = (worker_id IS NOT NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX jobs_ready ON jobs (kind, rank) WHERE state = 'READY';
+CREATE INDEX jobs_suspects ON jobs (kind, rank) WHERE state = 'READY' AND crashes >= 2;
 CREATE INDEX jobs_waiting ON jobs (run_at) WHERE state = 'WAITING';
 CREATE INDEX jobs_running ON jobs (worker_id) WHERE state = 'RUNNING';
-CREATE INDEX jobs_by_group ON jobs (group_id, state);
+CREATE INDEX jobs_by_group ON jobs (group_id);
+-- The few jobs of a request that a client sees as being processed or retried.
+CREATE INDEX jobs_in_progress ON jobs (group_id) WHERE state <> 'READY' OR attempts > 0;
 
 -- ── webhooks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -73,7 +73,7 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
         service.work();
         let shown = show(&service, &photo_origin, &stop).await;
         if shown.is_err() || arguments.once || stop.is_cancelled() {
-            service.stop().await;
+            service.stop().await?;
             return shown;
         }
         println!("\nServing on; Ctrl-C ends it.");

@@ -75,7 +75,10 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run_command(cli.command, config)) {
+    let done = runtime.block_on(run_command(cli.command, config));
+    // A compression that is still running would hold the process up; its job was given back.
+    runtime.shutdown_background();
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

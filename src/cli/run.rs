@@ -57,7 +57,7 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         let mut service = Service::open(config, database.url()).await?;
         service.work();
         let done = process(&service.app, &arguments, file, (&output, whole), links, &stop).await;
-        service.stop().await;
+        service.stop().await?;
         done
     })
     .await

@@ -53,6 +53,6 @@ pub async fn run_until(stop: tokio_util::sync::CancellationToken, mut service: S
         ended = service.failed() => ended,
     };
     info!("stopping");
-    service.stop().await;
-    failure
+    let stopped = service.stop().await;
+    failure.and(stopped)
 }

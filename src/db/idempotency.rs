@@ -31,6 +31,13 @@ struct Holder {
 /// Call it in the transaction that inserts the request, after it: a second claim on the same key waits for the first
 /// transaction to end and then sees its request. On anything but [`Claimed::New`] the caller must roll back.
 pub async fn claim(conn: &mut Connection, key: &str, request_id: Uuid, input_hash: &[u8]) -> QueryResult<Claimed> {
+    diesel::sql_query(
+        "DELETE FROM idempotency_keys WHERE key IN (
+            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT 100
+               FOR UPDATE SKIP LOCKED)",
+    )
+    .execute(conn)
+    .await?;
     let holder: Holder = diesel::sql_query(
         "INSERT INTO idempotency_keys AS held (key, request_id, input_hash) VALUES ($1, $2, $3)
          ON CONFLICT (key) DO UPDATE SET

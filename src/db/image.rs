@@ -23,6 +23,13 @@ text_enum! {
     }
 }
 
+impl ImageStatus {
+    /// Nothing of the image will change any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+    }
+}
+
 text_enum! {
     /// How an image succeeded.
     pub enum ImageOutcome {
@@ -205,10 +212,14 @@ impl Image {
         let mut rows = states!().filter(images::request_id.eq(request_id)).limit(page.limit).into_boxed();
         if let Some(statuses) = &filter.statuses {
             let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+            // Says to the planner what the CASE hides from it.
+            if statuses.iter().all(|status| status.is_final()) {
+                rows = rows.filter(images::status.eq_any(words.clone()));
+            }
             rows = rows.filter(sql::<Text>(STATUS).eq_any(words));
         }
         if let Some(codes) = &filter.error_codes {
-            rows = rows.filter(images::error_code.eq_any(codes.clone()));
+            rows = rows.filter(images::status.eq(ImageStatus::Failed)).filter(images::error_code.eq_any(codes.clone()));
         }
         if let Some(after) = page.after {
             rows = rows.filter(images::position.gt(after));

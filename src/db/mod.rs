@@ -40,9 +40,21 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// How long a caller waits for a free connection, and for a new one to be made.
 const POOL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What every pooled connection is told first. A transaction whose caller went away (a client that hung up drops the future
+/// in the middle) must not keep its locks, and a statement nobody waits for any more must not run on.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'";
+
 /// A pool of at most `size` connections to the server at `url`; none is made before the first is needed.
 pub fn pool(url: &str, size: usize) -> anyhow::Result<Pool> {
     let mut config = ManagerConfig::default();
+    config.custom_setup = Box::new(|url| {
+        Box::pin(async move {
+            let mut conn = AsyncPgConnection::establish(url).await?;
+            let set = diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, SETTINGS).await;
+            set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            Ok(conn)
+        })
+    });
     // A connection that died is noticed by its own use: asking before every use would double the round trips.
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);

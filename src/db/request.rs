@@ -111,6 +111,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The same at the moment at which `request` was read, which was a little earlier: one snapshot must not contradict
+    /// itself. What was in progress later was not yet ended then, so it still adds up.
+    pub fn seen_with(self, request: &ProcessingRequest) -> Self {
+        let ProcessingRequest { total, succeeded, failed, canceled, revision, .. } = *request;
+        Self { total, succeeded, failed, canceled, revision, ..self }
+    }
+
     /// Images that have ended, one way or another.
     pub fn ended(&self) -> i32 {
         self.succeeded + self.failed + self.canceled
@@ -222,7 +229,7 @@ impl ProcessingRequest {
                            count(*) FILTER (WHERE state = 'WAITING' OR (state = 'READY' AND attempts > 0)) AS retrying
                       FROM jobs
                      WHERE jobs.group_id = r.id AND kind = 'process_image' AND r.finished_at IS NULL
-                       AND (state IN ('RUNNING', 'WAITING') OR attempts > 0)
+                       AND (state <> 'READY' OR attempts > 0)
                ) j ON true
                LEFT JOIN LATERAL (
                     SELECT (count(*) / nullif(extract(epoch FROM now() - min(finished_at)), 0))::float8 AS images_per_second

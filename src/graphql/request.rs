@@ -99,7 +99,7 @@ impl ProcessingRequest {
     async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
         let progress = ctx.data_unchecked::<Loaders>().requests.load_one(ProgressOf(self.0.id)).await;
         match progress.map_err(|error| internal(anyhow::anyhow!("{error:#}")))? {
-            Some(progress) => Ok(Progress(progress)),
+            Some(progress) => Ok(Progress(progress.seen_with(&self.0))),
             None => Err(internal(anyhow::anyhow!("request {} is gone", self.0.id))),
         }
     }
@@ -147,7 +147,7 @@ impl ProcessingRequest {
     }
 
     /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
-    #[graphql(complexity = super::paging::list_cost(10, child_complexity))]
+    #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
     async fn failure_groups(&self, ctx: &Context<'_>) -> Result<Vec<FailureGroup>> {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
         let groups = image::Image::failure_groups(&mut conn, self.0.id).await.map_err(internal)?;

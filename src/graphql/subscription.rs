@@ -19,6 +19,9 @@ use crate::db::request::{self, ProcessingRequest as Row};
 
 /// How often a request is read again although nothing said that it changed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a subscription lasts while the database does not answer, and how long it rests between two tries.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
+const DATABASE_REST: Duration = Duration::from_secs(1);
 /// Shortest and longest time between two snapshots, in milliseconds.
 const INTERVAL_MS: std::ops::RangeInclusive<i32> = 50..=60_000;
 /// Ended images read at once.
@@ -53,7 +56,7 @@ impl Subscription {
             loop {
                 changed.mark_unchanged();
                 let read_at = Instant::now();
-                let Some(request) = find(&app, id).await? else { break };
+                let Some(request) = patiently(|| find(&app, id)).await? else { break };
                 let is_final = request.status.is_final();
                 // A revision that was sent before has nothing new in it, whoever woke us.
                 if seen.replace(request.revision) != Some(request.revision) {
@@ -85,9 +88,9 @@ impl Subscription {
             loop {
                 changed.mark_unchanged();
                 // The request first: when it has ended, no image read after it can be missing.
-                let Some(request) = find(&app, id).await? else { break };
+                let Some(request) = patiently(|| find(&app, id)).await? else { break };
                 loop {
-                    let (images, progress) = ended_images(&app, id, after).await?;
+                    let (images, progress) = patiently(|| ended_images(&app, id, after)).await?;
                     let Some(progress) = progress else { break };
                     let count = images.len();
                     for state in images {
@@ -111,7 +114,7 @@ impl Subscription {
         })
     }
 
-    /// Any request created or changed; for consoles.
+    /// Any of the 50 newest requests, when it is created or changes; for consoles.
     async fn requests_updated(
         &self,
         ctx: &Context<'_>,
@@ -125,7 +128,7 @@ impl Subscription {
             loop {
                 changed.mark_unchanged();
                 let read_at = Instant::now();
-                let requests = latest(&app).await?;
+                let requests = patiently(|| latest(&app)).await?;
                 let mut shown = std::collections::HashMap::new();
                 for request in requests.into_iter().rev() {
                     shown.insert(request.id, request.revision);
@@ -147,6 +150,17 @@ fn interval(milliseconds: i32) -> Result<Duration> {
         return Err(bad_input(format!("`minIntervalMs` is {milliseconds}; it can be from {least} to {most}.")));
     }
     Ok(Duration::from_millis(milliseconds.unsigned_abs().into()))
+}
+
+/// Reads again while the database does not answer: a subscription that ended with an error would look finished.
+async fn patiently<T, F: Future<Output = Result<T>>>(read: impl Fn() -> F) -> Result<T> {
+    let give_up = Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match read().await {
+            Err(_) if Instant::now() < give_up => tokio::time::sleep(DATABASE_REST).await,
+            done => return done,
+        }
+    }
 }
 
 async fn known_request(app: &App, id: &ID) -> Result<Uuid> {

@@ -19,24 +19,29 @@ pub enum Canceled {
     NotFound,
 }
 
-/// Stops a request.
+/// Images canceled by one transaction: it holds up every worker that has one of the request's images in hand.
+const IMAGES_PER_BATCH: i64 = 5_000;
+
+/// Stops a request. The wish is durable before the first image is canceled: a process that dies in between leaves the rest
+/// to the workers, who cancel what they would have begun.
 pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
     let mut conn = db::connect(&app.pool).await?;
-    conn.transaction(async |conn| cancel_in(app, conn, id).await).await
-}
-
-async fn cancel_in(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<Canceled> {
-    let Some(request) = ProcessingRequest::lock(conn, &[id]).await?.pop() else {
-        return Ok(Canceled::NotFound);
-    };
-    if !ProcessingRequest::request_cancel(conn, id).await? {
+    let Some(request) = ProcessingRequest::find(&mut conn, id).await? else { return Ok(Canceled::NotFound) };
+    if !ProcessingRequest::request_cancel(&mut conn, id).await? {
         return Ok(Canceled::WrongStatus(request));
     }
-    let waiting = jobs::discard_group(conn, id).await?;
-    Image::cancel(conn, id, &waiting).await?;
-    finish_requests(app, conn, &[id]).await?;
-    Ok(match ProcessingRequest::find(conn, id).await? {
+    while conn.transaction(async |conn| cancel_batch(app, conn, id).await).await? {}
+    Ok(match ProcessingRequest::find(&mut conn, id).await? {
         Some(request) => Canceled::Stopped(request),
         None => Canceled::NotFound,
     })
+}
+
+/// Cancels images nobody works on. Returns whether there may be more.
+async fn cancel_batch(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<bool> {
+    ProcessingRequest::lock(conn, &[id]).await?;
+    let waiting = jobs::discard_group(conn, id, IMAGES_PER_BATCH).await?;
+    Image::cancel(conn, id, &waiting).await?;
+    finish_requests(app, conn, &[id]).await?;
+    Ok(waiting.len() as i64 == IMAGES_PER_BATCH)
 }

@@ -71,7 +71,7 @@ impl Job for DeliverWebhook {
 
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<()> {
         let app = &self.app;
-        let mut conn = db::connect(&app.pool).await?;
+        let mut conn = db::connect(&app.worker_pool).await?;
         let Some(delivery) = WebhookDelivery::find(&mut conn, claim.id).await? else {
             jobs::finish(&mut conn, &[claim]).await?;
             return Ok(());
@@ -82,7 +82,7 @@ impl Job for DeliverWebhook {
             webhook::Delivery { id: delivery.id, url: delivery.url.clone(), body: delivery.body.clone().into() };
         let sending = webhook::send(&app.client, &message, &app.webhook_secret, SystemTime::now(), webhook::TIMEOUT);
         let Some(attempt) = stop.run_until_cancelled(sending).await else {
-            jobs::release(&mut *db::connect(&app.pool).await?, &[claim]).await?;
+            jobs::release(&mut *db::connect(&app.worker_pool).await?, &[claim]).await?;
             return Ok(());
         };
         let (status, again) = match attempt.verdict() {
@@ -102,7 +102,7 @@ impl Job for DeliverWebhook {
             ),
         }
 
-        let mut conn = db::connect(&app.pool).await?;
+        let mut conn = db::connect(&app.worker_pool).await?;
         conn.transaction(async |conn| {
             let held = match again {
                 Some(after) => jobs::retry(conn, &claim, after, attempt.error.as_deref().unwrap_or_default()).await?,

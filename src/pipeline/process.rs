@@ -25,6 +25,8 @@ use crate::queue::{Claim, Job, jobs};
 const MAX_CRASHES: i32 = 3;
 /// How long after it was enqueued an image can be put off without an attempt being counted.
 const MAX_POSTPONED: Duration = Duration::from_secs(24 * 3600);
+/// Longest wait before another attempt, unless the host asked for more.
+const MAX_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// Factor between the waits before two attempts.
 const BACKOFF: u32 = 3;
 /// Longest name of an output file, in bytes, without its extension.
@@ -62,7 +64,7 @@ impl Job for ProcessImage {
     const KIND: &'static str = "process_image";
 
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut conn = db::connect(&self.app.pool).await?;
+        let mut conn = db::connect(&self.app.worker_pool).await?;
         let Some(assignment) = Image::assignment(&mut conn, claim.id).await? else {
             jobs::finish(&mut conn, &[claim]).await?;
             return Ok(());
@@ -85,7 +87,7 @@ impl Job for ProcessImage {
                 Some(Ok(output)) => Ending::Succeeded(Box::new(output)),
                 Some(Err(failure)) => self.failed(&claim, failure),
                 None => {
-                    jobs::release(&mut *db::connect(&self.app.pool).await?, &[claim]).await?;
+                    jobs::release(&mut *db::connect(&self.app.worker_pool).await?, &[claim]).await?;
                     return Ok(());
                 }
             }
@@ -181,8 +183,8 @@ impl ProcessImage {
                 Ending::Postponed { after: not_before.map_or(delay, asked) }
             }
             Next::Postpone { not_before } | Next::Retry { not_before } if made < self.app.config.max_attempts => {
-                let backoff =
-                    delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).mul_f64(rand::random_range(0.75..1.25));
+                let backoff = delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).min(MAX_BACKOFF);
+                let backoff = backoff.mul_f64(rand::random_range(0.75..1.25));
                 Ending::Retry { after: not_before.map_or(backoff, asked), reason: failure.error.error_message }
             }
             Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => Ending::Failed(failure.error),

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(25);
 /// How long a batch that the database refused rests before it is tried again, and how often it is.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 const RETRIES: usize = 20;
+/// Tries after which the endings of a batch are recorded one by one.
+const TOGETHER: usize = 3;
 
 /// How one attempt at an image ended.
 #[derive(Debug, Clone)]
@@ -86,8 +88,15 @@ pub fn settler(app: App) -> (Settler, impl Future<Output = ()> + Send) {
 
 async fn record_with_retries(app: &App, batch: Vec<Entry>) {
     let mut result = record(app, &batch).await;
-    for _ in 0..RETRIES {
+    for attempt in 0..RETRIES {
         let Err(error) = &result else { break };
+        if attempt == TOGETHER && batch.len() > 1 {
+            // One of them may be what the database does not take: the others must not suffer for it.
+            for entry in batch {
+                Box::pin(record_with_retries(app, vec![entry])).await;
+            }
+            return;
+        }
         warn!(images = batch.len(), "cannot record finished images, trying again: {error:#}");
         tokio::time::sleep(RETRY_DELAY).await;
         result = record(app, &batch).await;
@@ -102,7 +111,7 @@ async fn record_with_retries(app: &App, batch: Vec<Entry>) {
 }
 
 async fn record(app: &App, batch: &[Entry]) -> anyhow::Result<()> {
-    let mut conn = db::connect(&app.pool).await?;
+    let mut conn = db::connect(&app.worker_pool).await?;
     let finished = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
     for request in finished {
         info!(
@@ -178,7 +187,10 @@ impl End {
     }
 
     fn failed(error: &Error) -> Self {
-        Self { status: ImageStatus::Failed, attempted: true, output: None, error: Some(error.clone()) }
+        let mut error = error.clone();
+        // Decoders quote what they read; the database takes no NUL.
+        error.error_message.retain(|character| !character.is_control());
+        Self { status: ImageStatus::Failed, attempted: true, output: None, error: Some(error) }
     }
 
     fn canceled() -> Self {

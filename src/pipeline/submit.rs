@@ -92,12 +92,14 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
 
     let id = Uuid::now_v7();
     let settings = serde_json::to_value(&submission.settings)?;
-    let input_hash = Sha256::new()
-        .chain_update(checked.hash)
-        .chain_update(settings.to_string())
-        .chain_update([u8::from(submission.reject_invalid_rows)])
-        .chain_update(submission.webhook_url.as_deref().unwrap_or_default())
-        .finalize();
+    let input = (
+        hex::encode(checked.hash),
+        &settings,
+        submission.reject_invalid_rows,
+        &submission.webhook_url,
+        &submission.label,
+    );
+    let input_hash = Sha256::digest(serde_json::to_vec(&input)?);
     let new = NewProcessingRequest {
         id,
         filename: submission.filename,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use super::notify::DeliverWebhook;
@@ -31,7 +32,7 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     let heartbeat = Heartbeat::start(&app.database_url, id, beat).await?;
     let worker = Worker {
         id,
-        pool: app.pool.clone(),
+        pool: app.worker_pool.clone(),
         wake: app.events.jobs(),
         stop: stop.clone(),
         drain: app.config.drain_timeout,
@@ -49,13 +50,15 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     parts.spawn(settling);
     parts.spawn(images.run());
     parts.spawn(webhooks.run());
+    let mut failure = Ok(());
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {
             // Without one of its parts a worker only looks alive: the others end, and so does the process.
             stop.cancel();
-            warn!("a part of the worker failed: {error}");
+            failure = Err(error).context("a part of the worker failed");
         }
     }
     drop(heartbeat);
-    worker.sign_off().await
+    worker.sign_off().await?;
+    failure
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::db::Connection;
 
-/// Jobs that were running at this many crashes are run one at a time, so that the next crash points at its cause.
+/// Jobs that were running at this many crashes are suspects: they are run one at a time, so that the next crash points at
+/// its cause. The index `jobs_suspects` and the claims name the number too.
 pub const SUSPECT_AFTER_CRASHES: i32 = 2;
 
 /// The channel on which a kind's name says that jobs of it became ready.
@@ -88,29 +89,36 @@ pub async fn announce(conn: &mut Connection, kind: &str) -> QueryResult<()> {
     Ok(())
 }
 
-/// Claims at most `limit` ready jobs of a kind, the lowest rank first; of the suspects (see [`SUSPECT_AFTER_CRASHES`]) or
-/// of the others.
-pub async fn claim(
+/// Claims at most `limit` ready jobs of a kind, the lowest rank first, suspects left out.
+pub async fn claim(conn: &mut Connection, worker_id: Uuid, kind: &str, limit: i64) -> QueryResult<Vec<Claim>> {
+    claim_where(conn, "crashes < 2", worker_id, kind, limit).await
+}
+
+/// Claims a ready suspect of a kind (see [`SUSPECT_AFTER_CRASHES`]), if there is one.
+pub async fn claim_suspect(conn: &mut Connection, worker_id: Uuid, kind: &str) -> QueryResult<Vec<Claim>> {
+    claim_where(conn, "crashes >= 2", worker_id, kind, 1).await
+}
+
+/// `condition` is written out rather than bound: the partial indexes are only used for a constant.
+async fn claim_where(
     conn: &mut Connection,
+    condition: &str,
     worker_id: Uuid,
     kind: &str,
     limit: i64,
-    suspects: bool,
 ) -> QueryResult<Vec<Claim>> {
-    diesel::sql_query(
+    diesel::sql_query(format!(
         "WITH next AS (
             SELECT id FROM jobs
-             WHERE kind = $1 AND state = 'READY' AND (crashes >= $2) = $3
-             ORDER BY rank LIMIT $4 FOR UPDATE SKIP LOCKED
+             WHERE kind = $1 AND state = 'READY' AND {condition}
+             ORDER BY rank LIMIT $2 FOR UPDATE SKIP LOCKED
          )
-         UPDATE jobs SET state = 'RUNNING', worker_id = $5, lease = nextval('job_leases')
+         UPDATE jobs SET state = 'RUNNING', worker_id = $3, lease = nextval('job_leases')
            FROM next WHERE jobs.id = next.id
          RETURNING jobs.id, jobs.group_id, jobs.lease, jobs.attempts, jobs.crashes,
-                   extract(epoch FROM now() - jobs.enqueued_at)::float8 AS age_seconds",
-    )
+                   extract(epoch FROM now() - jobs.enqueued_at)::float8 AS age_seconds"
+    ))
     .bind::<Text, _>(kind)
-    .bind::<Integer, _>(SUSPECT_AFTER_CRASHES)
-    .bind::<Bool, _>(suspects)
     .bind::<BigInt, _>(limit)
     .bind::<SqlUuid, _>(worker_id)
     .load(conn)
@@ -139,7 +147,7 @@ pub async fn retry(conn: &mut Connection, claim: &Claim, after: Duration, error:
                 run_at = now() + make_interval(secs => $2), lease = nextval('job_leases')
           WHERE id = $3 AND lease = $4 AND state = 'RUNNING'",
     )
-    .bind::<Text, _>(error)
+    .bind::<Text, _>(error.replace('\0', ""))
     .bind::<Double, _>(after.as_secs_f64())
     .bind::<SqlUuid, _>(claim.id)
     .bind::<BigInt, _>(claim.lease)
@@ -192,12 +200,17 @@ pub async fn disown(conn: &mut Connection, worker_id: Uuid, kind: &str, known: &
     .await
 }
 
-/// Deletes a group's jobs that nobody is running. Returns their ids.
-pub async fn discard_group(conn: &mut Connection, group_id: Uuid) -> QueryResult<Vec<Uuid>> {
-    let discarded = diesel::sql_query("DELETE FROM jobs WHERE group_id = $1 AND state <> 'RUNNING' RETURNING id")
-        .bind::<SqlUuid, _>(group_id)
-        .load(conn)
-        .await?;
+/// Deletes at most `limit` of a group's jobs that nobody is running. Returns their ids.
+pub async fn discard_group(conn: &mut Connection, group_id: Uuid, limit: i64) -> QueryResult<Vec<Uuid>> {
+    let discarded = diesel::sql_query(
+        "DELETE FROM jobs WHERE id IN (
+            SELECT id FROM jobs WHERE group_id = $1 AND state <> 'RUNNING' LIMIT $2 FOR UPDATE)
+         RETURNING id",
+    )
+    .bind::<SqlUuid, _>(group_id)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
     Ok(ids(discarded))
 }
 
@@ -237,4 +250,14 @@ pub async fn rescue(conn: &mut Connection, timeout: Duration) -> QueryResult<usi
 pub async fn sign_off(conn: &mut Connection, worker_id: Uuid) -> QueryResult<()> {
     diesel::sql_query("DELETE FROM workers WHERE id = $1").bind::<SqlUuid, _>(worker_id).execute(conn).await?;
     Ok(())
+}
+
+/// Forgets workers that fell silent more than a day ago and hold nothing.
+pub async fn forget_dead(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::sql_query(
+        "DELETE FROM workers w WHERE heartbeat_at < now() - interval '1 day'
+            AND NOT EXISTS (SELECT FROM jobs WHERE worker_id = w.id AND state = 'RUNNING')",
+    )
+    .execute(conn)
+    .await
 }

@@ -120,10 +120,12 @@ impl<J: Job> Lane<J> {
     async fn claim(&mut self, free: usize) -> anyhow::Result<usize> {
         let suspect_runs = self.claims.values().any(|claim| claim.crashes >= jobs::SUSPECT_AFTER_CRASHES);
         let mut conn = db::connect(&self.worker.pool).await?;
-        let mut claims = jobs::claim(&mut conn, self.worker.id, J::KIND, free as i64, false).await?;
-        if !suspect_runs && claims.len() < free {
-            claims.extend(jobs::claim(&mut conn, self.worker.id, J::KIND, 1, true).await?);
+        let mut claims = Vec::new();
+        if !suspect_runs {
+            claims = jobs::claim_suspect(&mut conn, self.worker.id, J::KIND).await?;
         }
+        let free_of_suspects = (free - claims.len()) as i64;
+        claims.extend(jobs::claim(&mut conn, self.worker.id, J::KIND, free_of_suspects).await?);
         drop(conn);
         let claimed = claims.len();
         for claim in claims {
@@ -223,7 +225,9 @@ impl Worker {
     }
 
     async fn rescue(&self) -> anyhow::Result<()> {
-        let rescued = jobs::rescue(&mut *db::connect(&self.pool).await?, self.timeout).await?;
+        let mut conn = db::connect(&self.pool).await?;
+        let rescued = jobs::rescue(&mut conn, self.timeout).await?;
+        jobs::forget_dead(&mut conn).await?;
         if rescued > 0 {
             warn!(jobs = rescued, "rescued jobs of a worker that died");
         }

@@ -194,3 +194,21 @@ async fn cut_database_connections_are_made_again_and_nothing_is_lost() {
     assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(30)));
     assert_each_image_ended_once(&halftone.database_url, 30).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_again_and_again_strand_no_job() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&["--max-attempts", "100"]).await;
+    let bytes = images::jpeg(64, 48, 1);
+    let urls: Vec<String> = (0..600).map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(bytes.clone()))).collect();
+    let rows: Vec<[&str; 1]> = urls.iter().map(|url| [url.as_str()]).collect();
+    let rows: Vec<&[&str]> = rows.iter().map(|row| &row[..]).collect();
+    let id = halftone.client.accepted(&csv(&rows), json!({})).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for _ in 0..40 {
+        database::execute(&halftone.database_url, cut).await;
+    }
+    let request = halftone.client.finished(&id).await;
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(600)));
+    assert_each_image_ended_once(&halftone.database_url, 600).await;
+}

@@ -1,8 +1,10 @@
-//! The command line: serve | work | run | demo | schema | keys | migrate.
+//! The command line: serve | work | run | compress | demo | schema | keys | migrate.
 
 mod demo;
 
 mod run;
+
+mod compress;
 
 mod serve;
 
@@ -44,6 +46,8 @@ enum Command {
     Work,
     /// Do the whole job for one CSV without a server
     Run(run::Arguments),
+    /// Compress image files; no database, no network
+    Compress(compress::Arguments),
     /// Upload a sample catalogue to a Halftone of its own, show what happens, and keep serving
     Demo(demo::Arguments),
     /// Print the GraphQL schema
@@ -102,6 +106,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Serve => serve::serve(config).await?,
         Command::Work => serve::work(config).await?,
         Command::Run(arguments) => return run::run(config, arguments).await,
+        Command::Compress(arguments) => return compress::compress(config, arguments).await,
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
         Command::Keys => keys(config).await?,
         Command::Migrate => migrate(config).await?,

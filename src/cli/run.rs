@@ -170,8 +170,8 @@ fn default_output(file: &Path) -> PathBuf {
     file.with_file_name(format!("{stem}_output.csv"))
 }
 
-/// A file beside the output's place that will be renamed to it: an output CSV that is there is whole.
-fn beside(output: &Path) -> std::io::Result<NamedTempFile> {
+/// A file beside the output's place that will be renamed to it: an output that is there is whole.
+pub(super) fn beside(output: &Path) -> std::io::Result<NamedTempFile> {
     let directory = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new().permissions(permissions()).tempfile_in(directory)
 }

@@ -9,6 +9,7 @@
 
 mod error;
 mod format;
+mod name;
 mod receipt;
 mod settings;
 
@@ -56,9 +57,11 @@ mod location;
 pub use budget::memory_needed;
 pub use error::Error;
 pub use format::Format;
+pub use name::output_name;
 pub use plan::compress;
 pub use receipt::{Compressed, Facts, Outcome, Receipt};
 pub use settings::{Goal, Settings};
+pub use sniff::sniff;
 
 /// What one image may cost. Checked on headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,12 @@ use super::{Error, Format};
 /// Bytes looked at to tell a text format; binary signatures need fewer than 64.
 const LOOK: usize = 4096;
 
-/// The format of an image file, or why it is none we can name.
-pub(super) fn sniff(bytes: &[u8]) -> Result<Format, Error> {
+/// The format of an image file, or why it is none we can name. The first 4 KiB are enough.
+///
+/// # Errors
+///
+/// [`Error::HtmlPage`], [`Error::NotAnImage`], or [`Error::UnsupportedFormat`] for what is known but not accepted.
+pub fn sniff(bytes: &[u8]) -> Result<Format, Error> {
     if let Some(format) = signature(bytes) {
         return Ok(format);
     }

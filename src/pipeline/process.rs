@@ -29,8 +29,6 @@ const MAX_POSTPONED: Duration = Duration::from_secs(24 * 3600);
 const MAX_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// Factor between the waits before two attempts.
 const BACKOFF: u32 = 3;
-/// Longest name of an output file, in bytes, without its extension.
-const MAX_STEM_BYTES: usize = 100;
 
 /// The job that brings one image to its end.
 pub struct ProcessImage {
@@ -276,30 +274,11 @@ fn internal_error() -> Error {
     Error { error_code: ImageErrorCode::Internal, error_message: message, http_status: None }
 }
 
-/// `compressed_`, the source's own name as far as a file system takes it, and the extension of its format.
+/// The output's name after the last part of the URL's path.
 fn file_name(input_url: &str, format: Format) -> String {
     let path = url::Url::parse(input_url).map(|url| url.path().to_owned()).unwrap_or_default();
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
-    let last = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
-    let (stem, extension) = match last.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => (stem, extension),
-        _ => (&*last, ""),
-    };
-    let mut name = String::from("compressed_");
-    for character in stem.chars() {
-        if name.len() + character.len_utf8() > MAX_STEM_BYTES {
-            break;
-        }
-        name.push(if character.is_alphanumeric() || matches!(character, '-' | '_' | '.') { character } else { '-' });
-    }
-    if stem.is_empty() {
-        name.push_str("image");
-    }
-    let extension = extension.to_ascii_lowercase();
-    let keeps_its_own = format.extension() == extension || (format.extension() == "jpg" && extension == "jpeg");
-    name.push('.');
-    name.push_str(if keeps_its_own { &extension } else { format.extension() });
-    name
+    compress::output_name(&percent_encoding::percent_decode_str(last).decode_utf8_lossy(), format)
 }
 
 #[cfg(test)]
@@ -319,7 +298,5 @@ mod tests {
         ] {
             assert_eq!(file_name(url, format), name, "{url}");
         }
-        let long = format!("https://www.example.com/{}.jpg", "é".repeat(300));
-        assert!(file_name(&long, Format::Jpeg).len() <= MAX_STEM_BYTES + 5);
     }
 }

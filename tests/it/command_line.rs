@@ -1,5 +1,6 @@
 //! The command line: the whole job without a server, and what it says when something is wrong.
 
+use std::path::Path;
 use std::process::Output;
 
 use tokio::process::Command;
@@ -128,4 +129,119 @@ async fn the_demo_brings_its_catalogue_to_its_end() {
         database::number(&database_url, "SELECT count(*) FROM images WHERE output_bytes > source_bytes").await,
         0
     );
+}
+
+fn sources(directory: &Path) -> [String; 3] {
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir_all(directory.join("other")).unwrap();
+    let files = [path("photo.jpg"), path("other/photo.jpg"), path("plan.png")];
+    std::fs::write(&files[0], images::jpeg(320, 240, 1)).unwrap();
+    std::fs::write(&files[1], images::jpeg(320, 240, 2)).unwrap();
+    std::fs::write(&files[2], images::png(160, 120, 3)).unwrap();
+    files
+}
+
+fn objects(output: &Output) -> Vec<serde_json::Value> {
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compress_writes_beside_the_sources_and_leaves_them_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = sources(directory.path());
+    let before = files.clone().map(|file| std::fs::read(file).unwrap());
+    let output = halftone(&["compress", &files[0], &files[1], &files[2]]).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert_eq!(said.lines().count(), 4, "a line a file and a total: {said}");
+    assert!(said.contains("3 of 3 files compressed") && said.contains("q50") && said.contains("% saved"), "{said}");
+    for (name, source) in
+        ["compressed_photo.jpg", "other/compressed_photo.jpg", "compressed_plan.png"].iter().zip(&before)
+    {
+        let bytes = std::fs::read(directory.path().join(name)).unwrap();
+        assert!(bytes.len() < source.len(), "{name}");
+        image::load_from_memory(&bytes).expect("it decodes");
+    }
+    assert_eq!(files.map(|file| std::fs::read(file).unwrap()), before);
+    let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 5, "nothing half-written is left behind: {names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compress_gives_every_output_a_name_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let [first, second, plan] = sources(directory.path());
+    let out = directory.path().join("out");
+    let (out_text, in_out) = (out.to_str().unwrap(), out.join("compressed_photo.jpg"));
+    std::fs::create_dir(&out).unwrap();
+    // A source already stands where the first output would go.
+    std::fs::write(&in_out, images::jpeg(320, 240, 4)).unwrap();
+    let in_the_way = std::fs::read(&in_out).unwrap();
+    let arguments = ["compress", "--json", "-o", out_text, &first, &second, in_out.to_str().unwrap(), &first, &plan];
+    let output = halftone(&arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let written: Vec<_> =
+        objects(&output).iter().map(|one| one["output"]["file"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<_> = written.iter().map(|path| Path::new(path).file_name().unwrap().to_str().unwrap()).collect();
+    let expected = [
+        "compressed_photo-2.jpg",
+        "compressed_photo-3.jpg",
+        "compressed_compressed_photo.jpg",
+        "compressed_photo-4.jpg",
+        "compressed_plan.png",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(std::fs::read(&in_out).unwrap(), in_the_way);
+    let bytes: Vec<_> = written.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(bytes[0] == bytes[3] && bytes[0] != bytes[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compress_reaches_goals_and_reports_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let [photo, _, plan] = sources(directory.path());
+    let size = std::fs::metadata(&photo).unwrap().len();
+    let half = objects(&halftone(&["compress", "--json", "--target-ratio", "0.5", &photo]).await);
+    assert_eq!(half[0]["receipt"]["targetMet"], true, "{half:?}");
+    assert!(half[0]["output"]["byteSize"].as_u64().unwrap() <= size / 2);
+    assert_eq!(half[0]["source"]["byteSize"], size);
+    let small = ["compress", "--json", "--format", "webp", "--max-width", "80", "--background", "#102030", &plan];
+    let small = objects(&halftone(&small).await);
+    assert_eq!(small[0]["output"]["format"], "WEBP");
+    assert_eq!((&small[0]["output"]["width"], &small[0]["output"]["height"]), (&80.into(), &60.into()));
+    assert!(small[0]["output"]["file"].as_str().unwrap().ends_with("compressed_plan.webp"));
+    let lossless = objects(&halftone(&["compress", "--json", "--lossless", &plan]).await);
+    let output = lossless[0]["output"]["file"].as_str().unwrap();
+    assert!(image::open(output).unwrap() == image::open(&plan).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compress_fails_one_file_alone_and_bad_settings_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let [photo, other, _] = sources(directory.path());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("page.jpg"), "<!doctype html><html></html>").unwrap();
+    std::fs::write(path("cut.jpg"), &std::fs::read(&other).unwrap()[..2000]).unwrap();
+    let arguments = ["compress", &path("page.jpg"), &photo, &path("missing.jpg"), &path("cut.jpg"), &path("other")];
+    let output = halftone(&arguments).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("web page") && said.contains("cannot be read"), "{said}");
+    assert!(said.contains("damaged") && said.contains("not a file"), "{said}");
+    assert!(said.contains("1 of 5 files compressed, 4 failed"), "{said}");
+    assert!(!directory.path().join("compressed_cut.jpg").exists());
+
+    for bad in [
+        &["--quality", "101", "--max-width", "0"][..],
+        &["--target-ratio", "1.5"],
+        &["--quality", "50", "--lossless"],
+        &["--background", "blue"],
+        &["--format", "gif"],
+    ] {
+        let output = halftone(&[&["compress", &photo][..], bad].concat()).await;
+        assert_eq!(output.status.code(), Some(2), "{bad:?}");
+    }
+    let both = halftone(&["compress", "--quality", "0", "--max-height", "0", &photo]).await;
+    let said = text(&both.stderr);
+    assert!(said.contains("quality must be") && said.contains("maxHeight must be"), "{said}");
 }

@@ -1,0 +1,105 @@
+//! The arguments of `halftone compress`, and the settings they stand for.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::compress::{Format, Goal, Settings};
+
+/// Arguments of `halftone compress`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Images: JPEG, PNG, WebP or GIF
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Folder for the outputs, made if need be. Default: each beside its source
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    goal: GoalArguments,
+    /// Convert to this format. Default: each keeps its own
+    #[arg(long, ignore_case = true)]
+    format: Option<FormatName>,
+    /// Fit inside this many pixels of width; never enlarges
+    #[arg(long, value_name = "PIXELS")]
+    max_width: Option<u32>,
+    /// Fit inside this many pixels of height; never enlarges
+    #[arg(long, value_name = "PIXELS")]
+    max_height: Option<u32>,
+    /// The colour put under transparency when the output cannot have any
+    #[arg(long, value_name = "#RRGGBB", default_value = "#ffffff", value_parser = colour)]
+    background: [u8; 3],
+    /// Keep the copyright and artist fields
+    #[arg(long)]
+    keep_copyright: bool,
+    /// Print a JSON object a line, for machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// At most one of them.
+#[derive(Args)]
+#[group(multiple = false)]
+struct GoalArguments {
+    /// Encoder quality, 1 to 100. Default: 50
+    #[arg(short, long, value_name = "N")]
+    quality: Option<u8>,
+    /// The best quality whose output is at most this share of the source's bytes, such as 0.5
+    #[arg(long, value_name = "SHARE")]
+    target_ratio: Option<f64>,
+    /// The best quality whose output is at most this many bytes
+    #[arg(long, value_name = "N")]
+    max_bytes: Option<u64>,
+    /// The smallest output with at least this SSIMULACRA2 score, 0 to 100
+    #[arg(long, value_name = "SCORE")]
+    min_score: Option<f64>,
+    /// A share of the source's own estimated quality, such as 0.5
+    #[arg(long, value_name = "SHARE")]
+    relative_quality: Option<f64>,
+    /// Keep every pixel
+    #[arg(long)]
+    lossless: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Jpeg,
+    Png,
+    Webp,
+}
+
+impl Arguments {
+    /// `Err` holds one sentence per bad value.
+    pub fn settings(&self) -> Result<Settings, Vec<String>> {
+        let defaults = Settings::default();
+        let goal = &self.goal;
+        let chosen = [
+            goal.quality.map(Goal::Quality),
+            goal.target_ratio.map(Goal::TargetRatio),
+            goal.max_bytes.map(Goal::MaxBytes),
+            goal.min_score.map(Goal::MinScore),
+            goal.relative_quality.map(Goal::RelativeQuality),
+            goal.lossless.then_some(Goal::Lossless),
+        ];
+        let settings = Settings {
+            goal: chosen.into_iter().flatten().next().unwrap_or(defaults.goal),
+            format: self.format.map(|format| match format {
+                FormatName::Jpeg => Format::Jpeg,
+                FormatName::Png => Format::Png,
+                FormatName::Webp => Format::Webp,
+            }),
+            max_width: self.max_width,
+            max_height: self.max_height,
+            background: self.background,
+            keep_copyright: self.keep_copyright,
+        };
+        settings.check().map(|()| settings)
+    }
+}
+
+fn colour(text: &str) -> Result<[u8; 3], String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let mut colour = [0; 3];
+    hex::decode_to_slice(digits, &mut colour).map_err(|_| "expected a colour such as #ffffff".to_owned())?;
+    Ok(colour)
+}

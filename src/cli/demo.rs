@@ -148,7 +148,7 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     }
     println!("\n{} after {:.1} s. The output CSV:\n", request.status, seconds(&request));
     let mut content = String::new();
-    export::output_csv(app, &request, Links::Served).await?.read_to_string(&mut content)?;
+    export::write(app, &request, ResultKind::OutputCsv, Links::Served, false).await?.read_to_string(&mut content)?;
     println!("{content}");
     let (csv_url, _) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
     println!("Open the output CSV:  {csv_url}");

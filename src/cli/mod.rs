@@ -1,4 +1,6 @@
-//! The command line: serve | work | run | compress | demo | schema | keys | migrate.
+//! The command line: serve | work | run | check | compress | demo | schema | keys | migrate.
+
+mod check;
 
 mod demo;
 
@@ -46,6 +48,8 @@ enum Command {
     Work,
     /// Do the whole job for one CSV without a server
     Run(run::Arguments),
+    /// Say everything that is wrong with a CSV; stores and fetches nothing
+    Check(check::Arguments),
     /// Compress image files; no database, no network
     Compress(compress::Arguments),
     /// Upload a sample catalogue to a Halftone of its own, show what happens, and keep serving
@@ -106,6 +110,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Serve => serve::serve(config).await?,
         Command::Work => serve::work(config).await?,
         Command::Run(arguments) => return run::run(config, arguments).await,
+        Command::Check(arguments) => return check::check(&config.sheet, &arguments),
         Command::Compress(arguments) => return compress::compress(config, arguments).await,
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
         Command::Keys => keys(config).await?,

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::{ProcessingRequest, Progress};
-use crate::pipeline::export::{self, Links};
+use crate::pipeline::export::{self, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
 use crate::sheet::{Issue, Report, Severity};
@@ -107,7 +107,7 @@ async fn process(
         eprintln!("Stopped. What was finished is kept; any Halftone on the same data goes on with the rest.");
         return Ok(ExitCode::FAILURE);
     };
-    let mut content = export::output_csv(app, &request, links).await?;
+    let mut content = export::write(app, &request, ResultKind::OutputCsv, links, false).await?;
     std::io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
     whole.persist(output).with_context(|| format!("write {}", output.display()))?;
     summarise(app, &request, output).await?;

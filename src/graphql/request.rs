@@ -280,6 +280,10 @@ impl Savings<'_> {
 pub enum ResultKind {
     /// S. No, Product Name, Input Image Urls, Output Image Urls, then the carried-through columns.
     OutputCsv,
+    /// A line for each image URL of each row: status, outcome, code, reason, HTTP status, bytes, score, URLs.
+    DetailCsv,
+    /// Only the rows that need attention, in the input's shape plus Reason: correct them and upload the file again.
+    FailedRowsCsv,
 }
 
 pub struct ResultFile<'a> {
@@ -294,7 +298,7 @@ impl ResultFile<'_> {
         self.kind
     }
 
-    /// Signed; valid until expiresAt.
+    /// Signed; valid until expiresAt. With `&bom=1` behind it the file begins with a byte order mark, for Excel.
     async fn url(&self, ctx: &Context<'_>) -> Url {
         let app = ctx.data_unchecked::<App>();
         let kind = export::ResultKind::from(self.kind);

@@ -26,6 +26,13 @@ use crate::pipeline::export::{self, Links, ResultKind};
 /// An output never changes: its address names the image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// How a result file is wanted. Not part of what is signed: whoever may have the file may have it either way.
+#[derive(serde::Deserialize)]
+pub struct Form {
+    /// `1`: with a byte order mark, for Excel.
+    bom: Option<String>,
+}
+
 /// Why there is no file.
 pub enum Refusal {
     NotFound,
@@ -86,17 +93,17 @@ pub async fn result(
     State(app): State<App>,
     Path((id, file)): Path<(String, String)>,
     signature: Result<Query<Signature>, QueryRejection>,
+    form: Result<Query<Form>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(signature) = signature.map_err(|_| Refusal::NotFound)?;
+    let Query(form) = form.map_err(|_| Refusal::NotFound)?;
     if !app.links.is_valid(&format!("/results/{id}/{file}"), &signature, Utc::now()) {
         return Err(Refusal::NotFound);
     }
     let kind = ResultKind::from_file(&file).ok_or(Refusal::NotFound)?;
     let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
     let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(Refusal::NotFound)?;
-    let content = match kind {
-        ResultKind::OutputCsv => export::output_csv(&app, &request, Links::Served).await?,
-    };
+    let content = export::write(&app, &request, kind, Links::Served, form.bom.as_deref() == Some("1")).await?;
     let length = content.metadata()?.len();
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),

@@ -12,7 +12,9 @@ use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
@@ -25,7 +27,7 @@ pub fn router(app: App, schema: Schema, door: Door) -> Router {
         .route("/", get(welcome))
         .route("/schema.graphql", get(schema_sdl))
         .route("/images/{id}/{name}", get(files::image))
-        .route("/results/{id}/{file}", get(files::result))
+        .route("/results/{id}/{file}", get(files::result).layer(gzip()))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
@@ -37,6 +39,11 @@ pub fn router(app: App, schema: Schema, door: Door) -> Router {
             HeaderValue::from_static("nosniff"),
         ))
         .layer(CatchPanicLayer::new())
+}
+
+/// Result files shrink to a tenth, and quickly: they are made for each download. Images do not.
+fn gzip() -> CompressionLayer {
+    CompressionLayer::new().quality(CompressionLevel::Fastest)
 }
 
 /// What someone sees who opens the address in a browser.

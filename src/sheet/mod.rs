@@ -55,7 +55,7 @@ mod tests;
 pub use issue::{Issue, IssueCode, Severity};
 pub use reader::{Reader, Report, read};
 pub use row::{InputUrl, Row};
-pub use write::{OutputRow, Writer};
+pub use write::{Detail, OutputRow, Writer};
 
 /// How much of a CSV is read before it is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

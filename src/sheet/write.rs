@@ -1,12 +1,35 @@
-//! Rows → CSV: the output, the failed rows, and any other table.
+//! Rows → CSV: the output, the failed rows, the details, and any other table.
 //!
 //! Every cell is defused (see `defuse`), quoted where it must be, and can be read back by [`Reader`](super::Reader):
 //! the output row by row, the failed rows as a new upload.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::defuse::defuse;
 use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, SERIAL_NUMBER};
+
+/// The columns of the details, a line for each place of a URL. Bytes are those of the files; the score is SSIMULACRA2.
+const DETAIL_COLUMNS: [&str; 18] = [
+    "Row",
+    SERIAL_NUMBER,
+    PRODUCT_NAME,
+    "Position",
+    "Input Image Url",
+    "Status",
+    "Outcome",
+    "Code",
+    REASON,
+    "HTTP Status",
+    "Attempts",
+    "Bytes Before",
+    "Bytes After",
+    "Saved Bytes",
+    "Saved %",
+    "Score",
+    "Output Image Url",
+    "Warnings",
+];
 
 /// Between the URLs of one cell. No space, so that whoever splits at commas has the URLs and nothing else.
 const BETWEEN_URLS: &str = ",";
@@ -29,6 +52,25 @@ pub struct OutputRow<'a> {
     pub extra: &'a [String],
 }
 
+/// What the details say of one place of a row. What is not known is left empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Detail<'a> {
+    /// 1-based place among the row's URLs; none for a row without any.
+    pub position: Option<u64>,
+    pub input_url: &'a str,
+    pub status: &'a str,
+    pub outcome: &'a str,
+    pub code: &'a str,
+    pub reason: &'a str,
+    pub http_status: Option<i64>,
+    pub attempts: Option<i64>,
+    pub bytes_before: Option<i64>,
+    pub bytes_after: Option<i64>,
+    pub score: Option<f64>,
+    pub output_url: &'a str,
+    pub warnings: &'a str,
+}
+
 impl<W: Write> Writer<W> {
     pub fn new(out: W) -> Self {
         Writer { csv: csv::Writer::from_writer(out) }
@@ -47,9 +89,9 @@ impl<W: Write> Writer<W> {
         I::Item: AsRef<str>,
     {
         for cell in cells {
-            self.csv.write_field(defuse(cell.as_ref()).as_ref())?;
+            self.text(cell.as_ref())?;
         }
-        Ok(self.csv.write_record(None::<&[u8]>)?)
+        self.end_record()
     }
 
     /// The header of the output: our columns, then the carried-through ones.
@@ -74,6 +116,47 @@ impl<W: Write> Writer<W> {
     /// One row that needs attention, and why.
     pub fn failed_row(&mut self, row: OutputRow<'_>, reason: &str) -> io::Result<()> {
         self.row(row, None, Some(reason))
+    }
+
+    /// The header of the details.
+    pub fn detail_header(&mut self) -> io::Result<()> {
+        self.record(DETAIL_COLUMNS)
+    }
+
+    /// One place of a row. Numbers are written as they are, a negative one too: a spreadsheet may calculate with them.
+    pub fn detail_row(&mut self, row: OutputRow<'_>, detail: &Detail<'_>) -> io::Result<()> {
+        let Detail { bytes_before: before, bytes_after: after, .. } = *detail;
+        let saved = before.zip(after).map(|(before, after)| before - after);
+        let percent = saved.zip(before.filter(|before| *before > 0));
+        let percent = percent.map(|(saved, before)| format!("{:.1}", 100.0 * saved as f64 / before as f64));
+        let score = detail.score.map(|score| format!("{score:.2}"));
+        self.number(Some(row.row_number))?;
+        self.text(row.serial_number.unwrap_or_default())?;
+        self.text(row.name)?;
+        self.number(detail.position)?;
+        for text in [detail.input_url, detail.status, detail.outcome, detail.code, detail.reason] {
+            self.text(text)?;
+        }
+        for number in [detail.http_status, detail.attempts, before, after, saved] {
+            self.number(number)?;
+        }
+        self.number(percent)?;
+        self.number(score)?;
+        self.text(detail.output_url)?;
+        self.text(detail.warnings)?;
+        self.end_record()
+    }
+
+    fn text(&mut self, cell: &str) -> io::Result<()> {
+        Ok(self.csv.write_field(defuse(cell).as_ref())?)
+    }
+
+    fn number(&mut self, number: Option<impl Display>) -> io::Result<()> {
+        Ok(self.csv.write_field(number.map_or_else(String::new, |number| number.to_string()))?)
+    }
+
+    fn end_record(&mut self) -> io::Result<()> {
+        Ok(self.csv.write_record(None::<&[u8]>)?)
     }
 
     fn row(&mut self, row: OutputRow<'_>, outputs: Option<&str>, reason: Option<&str>) -> io::Result<()> {

@@ -79,6 +79,61 @@ async fn run_does_the_whole_job_for_one_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_says_what_is_wrong_without_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let data_dir = path("data");
+    // Nothing listens there: a command that needed a database would fail.
+    let check = async |name: &str, more: &[&str]| {
+        let file = path(name);
+        let ours =
+            ["check", file.as_str(), "--data-dir", &data_dir, "--database-url", "postgres://nobody@127.0.0.1:9/none"];
+        halftone(&[&ours, more].concat()).await
+    };
+    let urls = ["https://www.example.com/1.jpg", "https://www.example.com/2.jpg"];
+    std::fs::write(path("good.csv"), csv(&[&urls, &urls[..1]])).unwrap();
+    let good = check("good.csv", &[]).await;
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    assert!(
+        text(&good.stdout).contains("2 of 2 rows and 3 image URLs can be used; 0 errors"),
+        "{}",
+        text(&good.stdout)
+    );
+
+    let mixed = "S. No;Product Name;Input Image Urls\n1;Mug;https://www.example.com/1.jpg,https://\n2;;https://www.example.com/2.jpg\n";
+    std::fs::write(path("mixed.csv"), mixed).unwrap();
+    let said = check("mixed.csv", &[]).await;
+    assert_eq!(said.status.code(), Some(1));
+    assert!(text(&said.stdout).contains("error: line 3: This row has no product name."), "{}", text(&said.stdout));
+    let json = check("mixed.csv", &["--json"]).await;
+    assert_eq!(json.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(
+        json["products"],
+        serde_json::json!([{ "rowNumber": 1, "line": 2, "serialNumber": "1", "name": "Mug", "imageUrls": [urls[0]] }])
+    );
+    assert_eq!((&json["byteSize"], &json["encoding"]), (&mixed.len().into(), &"UTF-8".into()));
+    assert_eq!((&json["delimiter"], &json["rejected"]), (&";".into(), &false.into()));
+    assert_eq!((&json["rowCount"], &json["acceptedRowCount"]), (&2.into(), &1.into()));
+    assert_eq!((&json["rejectedRowCount"], &json["issueCount"]), (&1.into(), &2.into()));
+    let issues: Vec<_> =
+        json["issues"].as_array().unwrap().iter().map(|issue| (&issue["code"], &issue["line"])).collect();
+    assert_eq!(issues, [(&"INVALID_URL".into(), &2.into()), (&"EMPTY_PRODUCT_NAME".into(), &3.into())]);
+
+    std::fs::write(path("refused.csv"), "S. No,Product Name\n1,Mug\n").unwrap();
+    let refused = check("refused.csv", &["--json"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&refused.stdout).expect("JSON");
+    assert_eq!((&json["products"], &json["rejected"]), (&serde_json::json!([]), &true.into()));
+    for unreadable in ["absent.csv", "."] {
+        let said = check(unreadable, &[]).await;
+        assert_eq!(said.status.code(), Some(2), "{unreadable}");
+        assert!(text(&said.stderr).contains("cannot read"), "{}", text(&said.stderr));
+    }
+    assert!(!std::path::Path::new(&data_dir).exists(), "nothing is stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_bad_settings_are_reported_at_once() {
     let bad = [
         "serve",

@@ -6,6 +6,8 @@ mod support;
 
 mod upload;
 
+mod results;
+
 mod faults;
 
 mod webhooks;

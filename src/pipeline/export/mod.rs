@@ -1,0 +1,188 @@
+//! Result files, written from one snapshot of the database to a temporary file and then sent: however slowly a client reads,
+//! no transaction waits for it, and memory stays flat.
+//!
+//! Every row of the input is looked at, the rejected ones too, in the input's order, at any time: what has not ended yet
+//! has no output, and says so in the details.
+
+mod places;
+
+mod refusals;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Seek as _};
+
+use anyhow::Context as _;
+use diesel_async::AsyncPgConnection;
+use uuid::Uuid;
+
+use crate::app::{App, Parts};
+use crate::db::image::{Image, ImageState};
+use crate::db::product::{Product, ProductResult};
+use crate::db::request::ProcessingRequest;
+use crate::db::{self, Connection};
+use crate::sheet;
+use places::Examined;
+use refusals::Refusals;
+
+/// The files a request can be downloaded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultKind {
+    /// The input's columns, `Output Image Urls`, then the carried-through columns.
+    OutputCsv,
+    /// A line for each place of a URL: what became of it, and why.
+    DetailCsv,
+    /// The rows with a place that has failed, was canceled or was refused, in the input's shape, with the reason.
+    FailedRowsCsv,
+}
+
+impl ResultKind {
+    const ALL: [Self; 3] = [Self::OutputCsv, Self::DetailCsv, Self::FailedRowsCsv];
+
+    /// The last part of its address.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::OutputCsv => "output.csv",
+            Self::DetailCsv => "details.csv",
+            Self::FailedRowsCsv => "failed_rows.csv",
+        }
+    }
+
+    /// The kind with this address.
+    pub fn from_file(file: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.file() == file)
+    }
+
+    /// What the file is called when it is saved: after the file that was uploaded.
+    pub fn filename(self, request: &ProcessingRequest) -> String {
+        let uploaded = request.filename.as_deref().unwrap_or_default();
+        let stem = uploaded.rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+        let stem: String = stem.chars().filter(|character| !character.is_control()).take(100).collect();
+        if stem.is_empty() { self.file().to_owned() } else { format!("{stem}_{}", self.file()) }
+    }
+
+    /// Rows read by one statement: fewer where every image of theirs is read too.
+    fn rows_per_page(self) -> i64 {
+        match self {
+            Self::OutputCsv => 1_000,
+            Self::DetailCsv | Self::FailedRowsCsv => 250,
+        }
+    }
+}
+
+/// Where a row's outputs are found, as the result file says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The lasting addresses of the running service.
+    Served,
+    /// Files on this machine.
+    Files,
+}
+
+type Sheet = sheet::Writer<BufWriter<File>>;
+
+/// Writes a result file of a request into a temporary file, from its first byte. `byte_order_mark`: with the mark without
+/// which Excel takes UTF-8 for something else.
+pub async fn write(
+    app: &App,
+    request: &ProcessingRequest,
+    kind: ResultKind,
+    links: Links,
+    byte_order_mark: bool,
+) -> anyhow::Result<File> {
+    let out = BufWriter::new(tempfile::tempfile().context("create a temporary file")?);
+    let mut sheet = if byte_order_mark { Sheet::with_byte_order_mark(out)? } else { Sheet::new(out) };
+    match kind {
+        ResultKind::OutputCsv => sheet.output_header(&request.csv_extra_columns)?,
+        ResultKind::DetailCsv => sheet.detail_header()?,
+        ResultKind::FailedRowsCsv => sheet.failed_header(&request.csv_extra_columns)?,
+    }
+    let mut conn = db::connect(&app.pool).await?;
+    let mut snapshot = conn.build_transaction().repeatable_read().read_only();
+    let write = async |conn: &mut AsyncPgConnection| {
+        write_rows(conn, app, request.id, kind, links, &mut sheet).await?;
+        anyhow::Ok(sheet.finish()?)
+    };
+    let mut file = snapshot.run(write).await?.into_inner().context("write a result file")?;
+    file.rewind()?;
+    Ok(file)
+}
+
+async fn write_rows(
+    conn: &mut Connection,
+    app: &Parts,
+    request_id: Uuid,
+    kind: ResultKind,
+    links: Links,
+    sheet: &mut Sheet,
+) -> anyhow::Result<()> {
+    let mut refusals = Refusals::of_request(request_id);
+    let mut after = -1;
+    loop {
+        let rows = Product::results(conn, request_id, after, kind.rows_per_page()).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.row_number;
+        let images = match kind {
+            ResultKind::OutputCsv => HashMap::new(),
+            ResultKind::DetailCsv => images(conn, rows.iter().flat_map(|row| &row.image_ids)).await?,
+            ResultKind::FailedRowsCsv => images(conn, rows.iter().flat_map(without_output)).await?,
+        };
+        for row in &rows {
+            let outputs = output_urls(app, row, links)?;
+            let outputs: Vec<Option<&str>> = outputs.iter().map(Option::as_deref).collect();
+            let input_urls: Vec<&str> = row.input_urls.iter().map(String::as_str).collect();
+            let output_row = sheet::OutputRow {
+                row_number: u64::from(row.row_number.unsigned_abs()),
+                serial_number: row.serial_number.as_deref(),
+                name: &row.name,
+                input_urls: &input_urls,
+                extra: &row.extra,
+            };
+            if kind == ResultKind::OutputCsv {
+                sheet.output_row(output_row, &outputs)?;
+                continue;
+            }
+            let refusals = refusals.of_row(conn, row.row_number).await?;
+            let examined = Examined::new(row, &images, &refusals);
+            if kind == ResultKind::DetailCsv {
+                examined.write_details(sheet, output_row, &outputs)?;
+            } else if let Some(reason) = examined.reason() {
+                sheet.failed_row(output_row, &reason)?;
+            }
+        }
+    }
+}
+
+/// The images of a row that have no output.
+fn without_output(row: &ProductResult) -> impl Iterator<Item = &Uuid> {
+    row.image_ids.iter().zip(&row.output_keys).filter(|(_, key)| key.is_none()).map(|(id, _)| id)
+}
+
+async fn images(
+    conn: &mut Connection,
+    ids: impl Iterator<Item = &Uuid>,
+) -> diesel::QueryResult<HashMap<Uuid, ImageState>> {
+    let ids: Vec<Uuid> = ids.copied().collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(Image::load(conn, &ids).await?.into_iter().map(|state| (state.image.id, state)).collect())
+}
+
+/// The address of each place's output; `None` where there is none.
+fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result<Vec<Option<String>>> {
+    let mut outputs: Vec<Option<String>> = vec![None; row.input_urls.len()];
+    for ((position, image_id), key) in row.positions.iter().zip(&row.image_ids).zip(&row.output_keys) {
+        let place = usize::try_from(*position).ok().and_then(|position| outputs.get_mut(position));
+        if let (Some(place), Some(key)) = (place, key) {
+            *place = Some(match links {
+                Links::Served => app.image_url(*image_id, key),
+                Links::Files => url::Url::from_file_path(app.store.file(key))
+                    .map(String::from)
+                    .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,
+            });
+        }
+    }
+    Ok(outputs)
+}

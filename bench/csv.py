@@ -2,8 +2,8 @@
 """Measures a built Halftone on CSVs of its own making:  bench/csv.py [target/release/halftone]
 
 Checks a million rows, uploads 100,000 rows with 200,000 URLs three times, and downloads the results of the last one
-with every image given an output. Times are wall-clock; CPU is the user and system time of the Halftone process, without
-its database; memory is how far the process's peak rose (VmHWM). Linux only; the database is one Halftone makes for
+with every image given an output. Times are wall-clock; CPU is the user and system time of the Halftone process, beside
+it that of its database; memory is how far the process's peak rose (VmHWM). Linux only; the database is one Halftone makes for
 itself, in a temporary directory, so PostgreSQL's programs and psql must be installed.
 """
 
@@ -38,6 +38,13 @@ def cpu(pid):
     """Seconds of user and system time."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def database_cpu(data_dir):
+    """The same of the database's processes that are still there."""
+    postmaster = (data_dir / "postgres/data/postmaster.pid").read_text().split()[0]
+    children = subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True, check=True).stdout.split()
+    return sum(cpu(pid) for pid in children if pathlib.Path(f"/proc/{pid}").exists())
 
 
 def memory(pid, what):
@@ -98,12 +105,13 @@ def download(address, url, headers):
     return size
 
 
-def measured(pid, what, run):
+def measured(pid, data_dir, what, run):
     forget_peak(pid)
-    before, used, began = memory(pid, "VmRSS"), cpu(pid), time.monotonic()
+    before, used, theirs, began = memory(pid, "VmRSS"), cpu(pid), database_cpu(data_dir), time.monotonic()
     result = run()
     seconds, used, peak = time.monotonic() - began, cpu(pid) - used, memory(pid, "VmHWM")
-    print(f"{what:28} {seconds:6.2f} s, {used:6.2f} s of CPU ({used / ROWS * 1e6:.1f} µs a row), "
+    theirs = database_cpu(data_dir) - theirs
+    print(f"{what:22} {seconds:6.2f} s, {used:5.2f} s of CPU ({used / ROWS * 1e6:.1f} µs a row), database {theirs:5.2f} s, "
           f"{peak - before:.1f} MiB over {before:.1f}", flush=True)
     return result
 
@@ -141,7 +149,7 @@ def main():
         process, address, data_dir = serve(halftone, directory)
         try:
             for _ in range(3):
-                request = measured(process.pid, "upload", lambda: upload(address, csv))
+                request = measured(process.pid, data_dir, "upload", lambda: upload(address, csv))
             psql = ["psql", "-q", "-h", data_dir / "postgres/run", "-U", "halftone", "halftone", "-v", "ON_ERROR_STOP=1"]
             subprocess.run([*psql, "-c", SUCCEED], check=True)
             body = json.dumps({"query": RESULTS, "variables": {"id": request}})
@@ -149,8 +157,8 @@ def main():
             for kind, result in results.items():
                 for headers in {}, {"Accept-Encoding": "gzip"}:
                     what = f"{kind} {'gzip' if headers else ''}"
-                    size = measured(process.pid, what, lambda: download(address, result["url"], headers))
-                    print(f"{'':28} {size / 1e6:.1f} MB")
+                    size = measured(process.pid, data_dir, what, lambda: download(address, result["url"], headers))
+                    print(f"{'':22} {size / 1e6:.1f} MB")
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()

@@ -87,11 +87,15 @@ pub(super) fn is_known(name: &str) -> bool {
     [SERIAL_NUMBERS, PRODUCT_NAMES, INPUT_IMAGES, OUTPUT_IMAGES].iter().any(|aliases| matches(name, aliases))
 }
 
-/// Whether this is the header that failed rows are written under: exactly our names first, `Reason` last.
+/// Whether this is the header that failed rows are written under: exactly our names first, `Reason` last. An output begins
+/// the same way, but has its outputs too: a `Reason` at its end is a column of the uploader's.
 fn is_failed_rows(names: &[String]) -> bool {
     let begins_as_ours =
         names.iter().zip([SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS]).all(|(name, ours)| name == ours);
-    begins_as_ours && names.len() > 3 && names.last().is_some_and(|name| name == REASON)
+    begins_as_ours
+        && names.len() > 3
+        && names.last().is_some_and(|name| name == REASON)
+        && !names.iter().any(|name| matches(name, OUTPUT_IMAGES))
 }
 
 fn matches(name: &str, aliases: &[&str]) -> bool {

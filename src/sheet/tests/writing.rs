@@ -1,7 +1,7 @@
 //! What is written can be opened by any spreadsheet and read back here.
 
 use super::*;
-use crate::sheet::{OutputRow, Writer};
+use crate::sheet::{Detail, OutputRow, Writer};
 
 fn row<'a>(
     serial_number: Option<&'a str>,
@@ -63,6 +63,45 @@ fn failed_rows_upload_again_once_their_urls_are_fixed() -> std::io::Result<()> {
         ["1@2: 1/+a [+https://a.com/1 +https://a.com/2] {red|=L}"]
     );
     assert_eq!((report.extra_columns, report.issue_count), (columns.to_vec(), 0));
+    Ok(())
+}
+
+#[test]
+fn an_output_keeps_a_reason_that_is_the_uploaders_own() -> std::io::Result<()> {
+    let columns = ["Color".to_owned(), "Reason".to_owned()];
+    let extra = ["red".to_owned(), "bad".to_owned()];
+    let mut writer = Writer::new(Vec::new());
+    writer.output_header(&columns)?;
+    writer.output_row(row(Some("1"), "a", &["https://a.com/1"], &extra), &[None])?;
+    let (rows, report) = read_all(text(writer).as_bytes(), &small_limits(), 64);
+    assert_eq!(report.extra_columns, columns);
+    assert_eq!(rows[0].extra, extra);
+    Ok(())
+}
+
+#[test]
+fn details_are_a_line_a_place_and_leave_unknown_cells_empty() -> std::io::Result<()> {
+    let mut writer = Writer::new(Vec::new());
+    writer.detail_header()?;
+    let grown = Detail {
+        position: Some(2),
+        input_url: "https://a.com/1",
+        status: "SUCCEEDED",
+        http_status: Some(200),
+        bytes_before: Some(200),
+        bytes_after: Some(250),
+        score: Some(81.256),
+        warnings: "=1",
+        ..Detail::default()
+    };
+    writer.detail_row(row(Some("-1"), "a", &[], &[]), &grown)?;
+    writer.detail_row(row(None, "b", &[], &[]), &Detail { status: "REJECTED", ..Detail::default() })?;
+    let written = text(writer);
+    let lines: Vec<&str> = written.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        ["7,'-1,a,2,https://a.com/1,SUCCEEDED,,,,200,,200,250,-50,-25.0,81.26,,'=1", "7,,b,,,REJECTED,,,,,,,,,,,,"]
+    );
     Ok(())
 }
 

@@ -277,6 +277,7 @@ impl Savings<'_> {
 /// The files a request can be downloaded as.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "export::ResultKind")]
+#[expect(clippy::enum_variant_names, reason = "the contract's names; other results need not be CSV")]
 pub enum ResultKind {
     /// S. No, Product Name, Input Image Urls, Output Image Urls, then the carried-through columns.
     OutputCsv,

@@ -10,7 +10,9 @@ const MAX_STEM_BYTES: usize = 100;
 /// `source` is a file name without a folder. Letters, digits, `-`, `_` and `.` stay; anything else becomes `-`.
 pub fn output_name(source: &str, format: Format) -> String {
     let (stem, extension) = match source.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => (stem, extension),
+        Some((stem, extension)) if !stem.is_empty() && extension.chars().all(char::is_alphanumeric) => {
+            (stem, extension)
+        }
         _ => (source, ""),
     };
     let mut name = String::from("compressed_");

@@ -114,7 +114,10 @@ async fn a_canceled_request_keeps_what_is_finished_and_starts_nothing_new() {
     origin.open();
     let request = client.finished(&id).await;
     assert_eq!(request["status"], "CANCELED");
-    assert_eq!((&request["progress"]["succeeded"], &request["progress"]["canceled"]), (&json!(4), &json!(8)));
+    // Those that were downloading finish; those that stood ready do, unless they were looked at only after the cancel.
+    let ended = |how: &str| request["progress"][how].as_i64().unwrap();
+    assert!((2..=4).contains(&ended("succeeded")), "{request}");
+    assert_eq!(ended("succeeded") + ended("canceled"), 12);
     assert!(request["outputCsvUrl"].is_string());
 
     let again = client.query(cancel, json!({ "id": id })).await;

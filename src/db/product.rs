@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Connection;
 use super::page::Page;
-use super::schema::{product_images, products};
+use super::schema::products;
 
 /// A row of `products`.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -21,6 +21,8 @@ pub struct Product {
     pub name: String,
     pub input_urls: Vec<String>,
     pub extra: Vec<String>,
+    /// The image of each of `input_urls`; `None` where the URL was refused.
+    pub image_ids: Vec<Option<Uuid>>,
 }
 
 /// A row that is being submitted.
@@ -33,14 +35,8 @@ pub struct NewProduct {
     pub name: String,
     pub input_urls: Vec<String>,
     pub extra: Vec<String>,
-}
-
-/// Which image stands at which place of a row's URLs, both counted from 0.
-#[derive(Debug, Clone, Copy)]
-pub struct Placement {
-    pub product_id: Uuid,
-    pub position: i32,
-    pub image_id: Uuid,
+    /// The image of each of `input_urls`; `None` where the URL, or the row, was refused.
+    pub image_ids: Vec<Option<Uuid>>,
 }
 
 /// A row with what became of the images at its places, for the result files.
@@ -58,12 +54,10 @@ pub struct ProductResult {
     pub input_urls: Vec<String>,
     #[diesel(sql_type = Array<Text>)]
     pub extra: Vec<String>,
-    /// The places that have an image; a place whose URL was refused is not among them.
-    #[diesel(sql_type = Array<Integer>)]
-    pub positions: Vec<i32>,
-    #[diesel(sql_type = Array<SqlUuid>)]
-    pub image_ids: Vec<Uuid>,
-    /// Where each of those images' output is stored; `None` where it has none.
+    /// The image of each of `input_urls`; `None` where the URL, or the row, was refused.
+    #[diesel(sql_type = Array<Nullable<SqlUuid>>)]
+    pub image_ids: Vec<Option<Uuid>>,
+    /// Where the output of each of those images is stored; `None` where there is none.
     #[diesel(sql_type = Array<Nullable<Text>>)]
     pub output_keys: Vec<Option<String>>,
 }
@@ -75,29 +69,13 @@ impl Product {
         let rows =
             serde_json::to_value(rows).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
         diesel::sql_query(
-            "INSERT INTO products (id, request_id, row_number, accepted, serial_number, name, input_urls, extra)
-             SELECT id, $1, row_number, accepted, serial_number, name, input_urls, extra
+            "INSERT INTO products (id, request_id, row_number, accepted, serial_number, name, input_urls, extra, image_ids)
+             SELECT id, $1, row_number, accepted, serial_number, name, input_urls, extra, image_ids
                FROM jsonb_to_recordset($2) AS new(id uuid, row_number int, accepted boolean, serial_number text, name text,
-                                                  input_urls text[], extra text[])",
+                                                  input_urls text[], extra text[], image_ids uuid[])",
         )
         .bind::<SqlUuid, _>(request_id)
         .bind::<Jsonb, _>(rows)
-        .execute(conn)
-        .await?;
-        Ok(())
-    }
-
-    /// Stores which image stands where.
-    pub async fn place_images(conn: &mut Connection, placements: &[Placement]) -> QueryResult<()> {
-        let product_ids: Vec<Uuid> = placements.iter().map(|placement| placement.product_id).collect();
-        let positions: Vec<i32> = placements.iter().map(|placement| placement.position).collect();
-        let image_ids: Vec<Uuid> = placements.iter().map(|placement| placement.image_id).collect();
-        diesel::sql_query(
-            "INSERT INTO product_images (product_id, position, image_id) SELECT * FROM unnest($1, $2, $3)",
-        )
-        .bind::<Array<SqlUuid>, _>(product_ids)
-        .bind::<Array<Integer>, _>(positions)
-        .bind::<Array<SqlUuid>, _>(image_ids)
         .execute(conn)
         .await?;
         Ok(())
@@ -131,29 +109,14 @@ impl Product {
         after: Option<i32>,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
-        let places =
-            product_images::table.filter(product_images::image_id.eq(image_id)).select(product_images::product_id);
         products::table
-            .filter(products::id.eq_any(places).and(products::row_number.gt(after.unwrap_or(-1))))
+            .filter(products::image_ids.contains(vec![Some(image_id)]))
+            .filter(products::row_number.gt(after.unwrap_or(-1)))
             .order(products::row_number)
             .limit(limit)
             .select(Self::as_select())
             .load(conn)
             .await
-    }
-
-    /// Which images stand at which places of these rows, in the order of the places.
-    pub async fn placements(conn: &mut Connection, product_ids: &[Uuid]) -> QueryResult<Vec<Placement>> {
-        let rows: Vec<(Uuid, i32, Uuid)> = product_images::table
-            .filter(product_images::product_id.eq_any(product_ids))
-            .order((product_images::product_id, product_images::position))
-            .select((product_images::product_id, product_images::position, product_images::image_id))
-            .load(conn)
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(product_id, position, image_id)| Placement { product_id, position, image_id })
-            .collect())
     }
 
     /// The next `limit` rows of a request behind `after_row`, rejected ones included, with what became of their images.
@@ -164,18 +127,15 @@ impl Product {
         limit: i64,
     ) -> QueryResult<Vec<ProductResult>> {
         diesel::sql_query(
-            "SELECT p.row_number, p.accepted, p.serial_number, p.name, p.input_urls, p.extra,
-                    coalesce(placed.positions, '{}') AS positions, coalesce(placed.image_ids, '{}') AS image_ids,
-                    coalesce(placed.output_keys, '{}') AS output_keys
-               FROM (SELECT * FROM products WHERE request_id = $1 AND row_number > $2 ORDER BY row_number LIMIT $3) p
-               LEFT JOIN LATERAL (
-                    SELECT array_agg(pi.position ORDER BY pi.position) AS positions,
-                           array_agg(i.id ORDER BY pi.position) AS image_ids,
-                           array_agg(i.output_key ORDER BY pi.position) AS output_keys
-                      FROM product_images pi JOIN images i ON i.id = pi.image_id
-                     WHERE pi.product_id = p.id
-               ) placed ON true
-              ORDER BY p.row_number",
+            "SELECT row_number, accepted, serial_number, name, input_urls, extra, image_ids,
+                    ARRAY(SELECT images.output_key
+                            FROM unnest(image_ids) WITH ORDINALITY AS placed (image_id, place)
+                            LEFT JOIN images ON images.id = placed.image_id
+                           ORDER BY place) AS output_keys
+               FROM products
+              WHERE request_id = $1 AND row_number > $2
+              ORDER BY row_number
+              LIMIT $3",
         )
         .bind::<SqlUuid, _>(request_id)
         .bind::<Integer, _>(after_row)

@@ -105,14 +105,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    product_images (product_id, position) {
-        product_id -> Uuid,
-        position -> Int4,
-        image_id -> Uuid,
-    }
-}
-
-diesel::table! {
     products (id) {
         id -> Uuid,
         request_id -> Uuid,
@@ -122,6 +114,7 @@ diesel::table! {
         name -> Text,
         input_urls -> Array<Text>,
         extra -> Array<Text>,
+        image_ids -> Array<Nullable<Uuid>>,
     }
 }
 
@@ -168,8 +161,6 @@ diesel::table! {
 diesel::joinable!(csv_issues -> processing_requests (request_id));
 diesel::joinable!(idempotency_keys -> processing_requests (request_id));
 diesel::joinable!(images -> processing_requests (request_id));
-diesel::joinable!(product_images -> images (image_id));
-diesel::joinable!(product_images -> products (product_id));
 diesel::joinable!(products -> processing_requests (request_id));
 diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery_id));
 diesel::joinable!(webhook_deliveries -> processing_requests (request_id));
@@ -180,7 +171,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     images,
     jobs,
     processing_requests,
-    product_images,
     products,
     secrets,
     webhook_attempts,

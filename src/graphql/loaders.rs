@@ -8,7 +8,6 @@ use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use uuid::Uuid;
 
 use crate::db::image::{Image, ImageState};
-use crate::db::product::{Placement, Product};
 use crate::db::request::{ProcessingRequest, Progress};
 use crate::db::{self, Connection, Pool};
 
@@ -39,9 +38,6 @@ pub struct ProgressOf(pub Uuid);
 /// The image with this id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ImageById(pub Uuid);
-/// Where the images of the product with this id stand, in the order of the places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PlacementsOf(pub Uuid);
 
 /// One query for all keys of a batch.
 macro_rules! loader {
@@ -76,12 +72,4 @@ loader!(ProgressOf => Progress, |conn, ids| Box::pin(async move {
 loader!(ImageById => ImageState, |conn, ids| Box::pin(async move {
     let images = Image::load(conn, &ids).await?;
     Ok(images.into_iter().map(|state| (ImageById(state.image.id), state)).collect())
-}));
-
-loader!(PlacementsOf => Vec<Placement>, |conn, ids| Box::pin(async move {
-    let mut placements: HashMap<PlacementsOf, Vec<Placement>> = HashMap::new();
-    for placement in Product::placements(conn, &ids).await? {
-        placements.entry(PlacementsOf(placement.product_id)).or_default().push(placement);
-    }
-    Ok(placements)
 }));

@@ -4,13 +4,13 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::error::internal;
 use super::image::Image;
-use super::loaders::{ImageById, Loaders, PlacementsOf, RequestById};
+use super::loaders::{ImageById, Loaders, RequestById};
 use super::paging::list_cost;
 use super::request::ProcessingRequest;
 use super::scalars::Url;
 use crate::app::App;
 use crate::db::image::ImageState;
-use crate::db::product::{Placement, Product as Row};
+use crate::db::product::Product as Row;
 
 /// Images a product has for the purpose of a query's complexity.
 const TYPICAL_IMAGES: i32 = 5;
@@ -18,17 +18,12 @@ const TYPICAL_IMAGES: i32 = 5;
 pub struct Product(pub Row);
 
 impl Product {
-    /// The images of the row with the places they stand at.
-    async fn placed_images(&self, ctx: &Context<'_>) -> Result<Vec<(Placement, ImageState)>> {
-        let loaders = &ctx.data_unchecked::<Loaders>().requests;
-        let shared = |error| internal(anyhow::anyhow!("{error:#}"));
-        let placements = loaders.load_one(PlacementsOf(self.0.id)).await.map_err(shared)?.unwrap_or_default();
-        let ids = placements.iter().map(|placement| ImageById(placement.image_id));
-        let images = loaders.load_many(ids).await.map_err(shared)?;
-        Ok(placements
-            .into_iter()
-            .filter_map(|placement| Some((placement, images.get(&ImageById(placement.image_id))?.clone())))
-            .collect())
+    /// The image of each of the row's URLs; `None` where the URL was refused.
+    async fn placed_images(&self, ctx: &Context<'_>) -> Result<Vec<Option<ImageState>>> {
+        let ids = self.0.image_ids.iter().flatten().copied().map(ImageById);
+        let images = ctx.data_unchecked::<Loaders>().requests.load_many(ids).await;
+        let images = images.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
+        Ok(self.0.image_ids.iter().map(|id| images.get(&ImageById((*id)?)).cloned()).collect())
     }
 }
 
@@ -61,7 +56,7 @@ impl Product {
     /// In the order of the CSV; the same URL elsewhere in the request is the same Image.
     #[graphql(complexity = list_cost(TYPICAL_IMAGES, child_complexity))]
     async fn images(&self, ctx: &Context<'_>) -> Result<Vec<Image>> {
-        Ok(self.placed_images(ctx).await?.into_iter().map(|(_, state)| Image(state)).collect())
+        Ok(self.placed_images(ctx).await?.into_iter().flatten().map(Image).collect())
     }
 
     /// As the CSV has them.
@@ -72,13 +67,7 @@ impl Product {
     /// Answers inputImageUrls place by place; null where there is no output.
     async fn output_image_urls(&self, ctx: &Context<'_>) -> Result<Vec<Option<Url>>> {
         let app = ctx.data_unchecked::<App>();
-        let mut urls = vec![None; self.0.input_urls.len()];
-        for (placement, ImageState { image, .. }) in self.placed_images(ctx).await? {
-            let place = usize::try_from(placement.position).ok().and_then(|position| urls.get_mut(position));
-            if let (Some(place), Some(key)) = (place, &image.output_key) {
-                *place = Some(Url(app.image_url(image.id, key)));
-            }
-        }
-        Ok(urls)
+        let url = |state: ImageState| Some(Url(app.image_url(state.image.id, state.image.output_key.as_deref()?)));
+        Ok(self.placed_images(ctx).await?.into_iter().map(|state| state.and_then(url)).collect())
     }
 }

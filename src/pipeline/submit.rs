@@ -21,7 +21,7 @@ use crate::compress::Settings;
 use crate::db::csv_issue::CsvIssue;
 use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
-use crate::db::product::{NewProduct, Placement, Product};
+use crate::db::product::{NewProduct, Product};
 use crate::db::request::{self, NewProcessingRequest, ProcessingRequest};
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
@@ -75,7 +75,6 @@ struct Batch {
     products: Vec<NewProduct>,
     image_ids: Vec<Uuid>,
     image_urls: Vec<String>,
-    placements: Vec<Placement>,
 }
 
 /// Checks and stores a submission.
@@ -184,26 +183,24 @@ fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<B
 
 impl Batch {
     fn add(&mut self, row: Row, images: &mut HashMap<u128, Uuid>) {
-        let product_id = Uuid::now_v7();
-        if row.accepted {
-            for (position, url) in (0..).zip(&row.urls).filter(|(_, url)| url.accepted) {
-                let image_id = *images.entry(fingerprint(&url.text)).or_insert_with(|| {
-                    let id = Uuid::now_v7();
-                    self.image_ids.push(id);
-                    self.image_urls.push(url.text.clone());
-                    id
-                });
-                self.placements.push(Placement { product_id, position, image_id });
-            }
-        }
+        let mut image_id = |url: &sheet::InputUrl| {
+            *images.entry(fingerprint(&url.text)).or_insert_with(|| {
+                let id = Uuid::now_v7();
+                self.image_ids.push(id);
+                self.image_urls.push(url.text.clone());
+                id
+            })
+        };
+        let image_ids = row.urls.iter().map(|url| (row.accepted && url.accepted).then(|| image_id(url))).collect();
         self.products.push(NewProduct {
-            id: product_id,
+            id: Uuid::now_v7(),
             row_number: i32::try_from(row.row_number).unwrap_or(i32::MAX),
             accepted: row.accepted,
             serial_number: row.serial_number,
             name: row.name,
             input_urls: row.urls.into_iter().map(|url| url.text).collect(),
             extra: row.extra,
+            image_ids,
         });
     }
 }
@@ -242,7 +239,6 @@ async fn store(
         let urls: Vec<&str> = batch.image_urls.iter().map(String::as_str).collect();
         Product::insert(conn, new.id, &batch.products).await?;
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
-        Product::place_images(conn, &batch.placements).await?;
         jobs::enqueue(conn, ProcessImage::KIND, new.id, &batch.image_ids, i64::from(stored), RANK_SPACING).await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }

@@ -106,13 +106,13 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
          Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
     );
     half.write_all(head.as_bytes()).await.unwrap();
-    // … and once while the rows go into the database: the insert of its second batch waits for this lock.
+    // … and once while the rows go into the database: the insert of its images waits for this lock.
     let (blocker, connection) = tokio_postgres::connect(&database_url, tokio_postgres::NoTls).await.unwrap();
     let mut connections = tokio::task::JoinSet::new();
     connections.spawn(async move {
         let _ = connection.await;
     });
-    blocker.batch_execute("BEGIN; LOCK TABLE product_images IN EXCLUSIVE MODE").await.unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE images IN EXCLUSIVE MODE").await.unwrap();
     let mut sheet = String::from("S. No,Product Name,Input Image Urls\n");
     for n in 0..3_000 {
         sheet.push_str(&format!("{n},SKU{n},http://127.0.0.1:9/{n}.jpg\n"));
@@ -141,7 +141,7 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
     let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
     let data = client.query("{ processingRequests { edges { node { id } } } }", json!({})).await;
     assert_eq!(data["processingRequests"]["edges"], json!([]));
-    for table in ["processing_requests", "products", "images", "jobs", "product_images", "csv_issues"] {
+    for table in ["processing_requests", "products", "images", "jobs", "csv_issues"] {
         assert_eq!(database::number(&database_url, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
 }

@@ -35,6 +35,32 @@ async fn migrations_go_down_and_up_again() {
     assert_eq!(halftone::db::migrate(&url).await.expect("nothing to do"), [""; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_keeps_its_images_when_they_move_between_its_row_and_a_table() {
+    let url = database::fresh().await;
+    let [request, first, second, product] = [1, 2, 3, 4].map(|n| format!("'{}'::uuid", uuid::Uuid::from_u128(n)));
+    let stored = format!(
+        "INSERT INTO processing_requests (id, settings, public_url, csv_byte_size, csv_encoding, csv_delimiter,
+             csv_row_count, csv_accepted_row_count, csv_rejected_row_count, csv_issue_count, csv_error_count,
+             csv_extra_columns, total) VALUES ({request}, '{{}}', '', 1, 'UTF-8', ',', 1, 1, 0, 0, 0, '{{}}', 2);
+         INSERT INTO images (id, request_id, position, input_url)
+             VALUES ({first}, {request}, 0, 'a'), ({second}, {request}, 1, 'b');
+         INSERT INTO products (id, request_id, row_number, accepted, name, input_urls, extra, image_ids)
+             VALUES ({product}, {request}, 1, true, '', '{{b,-,a,b}}', '{{}}', ARRAY[{second}, NULL, {first}, {second}]);"
+    );
+    database::execute(&url, &stored).await;
+    let migration = root("migrations/2026-11-24-000000_images_in_the_products_row");
+    database::execute(&url, &read(migration.join("down.sql"))).await;
+    let in_table = format!(
+        "SELECT count(*) FROM product_images WHERE product_id = {product}
+            AND (position, image_id) IN ((0, {second}), (2, {first}), (3, {second}))"
+    );
+    assert_eq!(database::number(&url, &in_table).await, 3);
+    database::execute(&url, &read(migration.join("up.sql"))).await;
+    let in_row = format!("SELECT count(*) FROM products WHERE image_ids = ARRAY[{second}, NULL, {first}, {second}]");
+    assert_eq!(database::number(&url, &in_row).await, 1);
+}
+
 #[test]
 fn every_setting_of_the_environment_is_in_the_example_file() {
     #[derive(clap::Parser)]

@@ -125,7 +125,7 @@ async fn write_rows(
         after = last.row_number;
         let images = match kind {
             ResultKind::OutputCsv => HashMap::new(),
-            ResultKind::DetailCsv => images(conn, rows.iter().flat_map(|row| &row.image_ids)).await?,
+            ResultKind::DetailCsv => images(conn, rows.iter().flat_map(with_image)).await?,
             ResultKind::FailedRowsCsv => images(conn, rows.iter().flat_map(without_output)).await?,
         };
         for row in &rows {
@@ -154,9 +154,14 @@ async fn write_rows(
     }
 }
 
+/// The images of a row.
+fn with_image(row: &ProductResult) -> impl Iterator<Item = &Uuid> {
+    row.image_ids.iter().flatten()
+}
+
 /// The images of a row that have no output.
 fn without_output(row: &ProductResult) -> impl Iterator<Item = &Uuid> {
-    row.image_ids.iter().zip(&row.output_keys).filter(|(_, key)| key.is_none()).map(|(id, _)| id)
+    row.image_ids.iter().zip(&row.output_keys).filter(|(_, key)| key.is_none()).filter_map(|(id, _)| id.as_ref())
 }
 
 async fn images(
@@ -172,17 +177,14 @@ async fn images(
 
 /// The address of each place's output; `None` where there is none.
 fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result<Vec<Option<String>>> {
-    let mut outputs: Vec<Option<String>> = vec![None; row.input_urls.len()];
-    for ((position, image_id), key) in row.positions.iter().zip(&row.image_ids).zip(&row.output_keys) {
-        let place = usize::try_from(*position).ok().and_then(|position| outputs.get_mut(position));
-        if let (Some(place), Some(key)) = (place, key) {
-            *place = Some(match links {
-                Links::Served => app.image_url(*image_id, key),
-                Links::Files => url::Url::from_file_path(app.store.file(key))
-                    .map(String::from)
-                    .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,
-            });
-        }
-    }
-    Ok(outputs)
+    let output_url = |(image_id, key): (&Option<Uuid>, &Option<String>)| {
+        let (Some(image_id), Some(key)) = (image_id, key) else { return Ok(None) };
+        Ok(Some(match links {
+            Links::Served => app.image_url(*image_id, key),
+            Links::Files => url::Url::from_file_path(app.store.file(key))
+                .map(String::from)
+                .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,
+        }))
+    };
+    row.image_ids.iter().zip(&row.output_keys).map(output_url).collect()
 }

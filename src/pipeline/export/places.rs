@@ -27,23 +27,13 @@ pub struct Examined<'a> {
     row: &'a ProductResult,
     /// The image of each place, where it has one that was asked for.
     images: Vec<Option<&'a ImageState>>,
-    /// Whether each place has an image at all.
-    accepted: Vec<bool>,
     refusals: &'a [CsvIssue],
 }
 
 impl<'a> Examined<'a> {
     pub fn new(row: &'a ProductResult, images: &'a HashMap<Uuid, ImageState>, refusals: &'a [CsvIssue]) -> Self {
-        let mut by_place = vec![None; row.input_urls.len()];
-        let mut accepted = vec![false; row.input_urls.len()];
-        for (position, id) in row.positions.iter().zip(&row.image_ids) {
-            let position = usize::try_from(*position).unwrap_or(usize::MAX);
-            if let (Some(image), Some(accepted)) = (by_place.get_mut(position), accepted.get_mut(position)) {
-                *image = images.get(id);
-                *accepted = true;
-            }
-        }
-        Self { row, images: by_place, accepted, refusals }
+        let images = row.image_ids.iter().map(|id| images.get(&(*id)?)).collect();
+        Self { row, images, refusals }
     }
 
     /// A line for each place; one without a place for a row that has none.
@@ -80,7 +70,7 @@ impl<'a> Examined<'a> {
     /// Why the row needs attention, all reasons in one text; `None` when nothing of it was refused, failed or canceled.
     pub fn reason(&self) -> Option<String> {
         let mut reasons = Vec::new();
-        let refused = !self.row.accepted || self.accepted.contains(&false);
+        let refused = !self.row.accepted || self.row.image_ids.contains(&None);
         for issue in self.refusals {
             reasons.push(match &issue.value {
                 Some(value) => format!("{value}: {}", issue.message),

@@ -81,7 +81,10 @@ fn the_dialect_and_the_encoding_are_detected_and_reported() {
             "1@2: none/a [+https://a.com/1] {x}",
         ),
     ];
+    let mut reports = String::new();
     for (name, file, encoding, delimiter, expected) in cases {
+        let (_, report) = read_all(file.as_slice(), &small_limits(), 64 * 1024);
+        reports += &format!("# {name}\n{}\n{}\n", file.escape_ascii(), show_report(&report));
         for block_bytes in [4, 5, 64 * 1024] {
             let (rows, report) = read_all(file.as_slice(), &small_limits(), block_bytes);
             assert_eq!(rows.iter().map(show_row).collect::<Vec<_>>(), [expected], "{name}: {report:#?}");
@@ -89,6 +92,7 @@ fn the_dialect_and_the_encoding_are_detected_and_reported() {
             assert_eq!((report.byte_size, report.issue_count), (file.len() as u64, 0), "{name}: {report:#?}");
         }
     }
+    assert_snapshot(&reports);
 }
 
 #[test]

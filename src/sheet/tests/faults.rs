@@ -21,6 +21,15 @@ const fn refused(
     Case { name, file, rows, issues, refused: true }
 }
 
+/// One byte more than [`small_limits`] allows, most of them empty lines.
+const TOO_LARGE: [u8; 1_001] = {
+    let beginning = b"Name,Images\na,https://a.com/1\n";
+    let mut file = [b'\n'; 1_001];
+    let (start, _) = file.split_at_mut(beginning.len());
+    start.copy_from_slice(beginning);
+    file
+};
+
 #[test]
 fn a_file_that_is_no_such_csv_is_refused_whole() {
     check_cases(&[
@@ -110,6 +119,17 @@ fn a_file_that_is_no_such_csv_is_refused_whole() {
         ),
         refused("a workbook", b"PK\x03\x04\x14\0\x06", &[], &["error UNDECODABLE_TEXT @1"]),
         refused("an old workbook", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", &[], &["error UNDECODABLE_TEXT @1"]),
+        refused(
+            "too many images",
+            b"Name,Images\na,https://a.com/1 https://a.com/2 https://a.com/3 https://a.com/4\nb,https://a.com/5 https://a.com/6 https://a.com/7 https://a.com/8\nc,https://a.com/9 https://a.com/10 https://a.com/11 https://a.com/12\nd,https://a.com/13\n",
+            &[
+                "1@2: none/a [+https://a.com/1 +https://a.com/2 +https://a.com/3 +https://a.com/4]",
+                "2@3: none/b [+https://a.com/5 +https://a.com/6 +https://a.com/7 +https://a.com/8]",
+                "3@4: none/c [+https://a.com/9 +https://a.com/10 +https://a.com/11 +https://a.com/12]",
+            ],
+            &["error TOO_MANY_IMAGES @5 row 4"],
+        ),
+        refused("too many bytes", &TOO_LARGE, &["1@2: none/a [+https://a.com/1]"], &["error FILE_TOO_LARGE @973"]),
         refused(
             "no row that can be used",
             b"Name,Images\n,https://a.com/1\nb,ftp://a.com/2\n",

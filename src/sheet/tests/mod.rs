@@ -33,9 +33,18 @@ struct Case {
     refused: bool,
 }
 
+/// Compares the whole reports, too, messages and all, with the snapshot that is called after the test.
 fn check_cases(cases: &[Case]) {
     let mut failures = String::new();
+    let mut reports = String::new();
     for case in cases {
+        let (_, report) = read_all(case.file, &small_limits(), 64 * 1024);
+        reports += &format!(
+            "# {}\n{}\n{}\n",
+            case.name,
+            case.file[..case.file.len().min(300)].escape_ascii(),
+            show_report(&report)
+        );
         for block_bytes in [4, 7, 64 * 1024] {
             let (rows, report) = read_all(case.file, &small_limits(), block_bytes);
             let rows: Vec<String> = rows.iter().map(show_row).collect();
@@ -50,12 +59,37 @@ fn check_cases(cases: &[Case]) {
         }
     }
     assert!(failures.is_empty(), "{failures}");
+    assert_snapshot(&reports);
+}
+
+/// The snapshot is called after the test, whose name is its thread's.
+fn assert_snapshot(reports: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().and_then(|name| name.rsplit("::").next()).expect("a test's thread has its name");
+    insta::assert_snapshot!(test, reports);
+}
+
+/// Two lines of facts, then each issue with its message.
+fn show_report(report: &Report) -> String {
+    let Report { byte_size, encoding, delimiter, header, extra_columns, .. } = report;
+    let Report { row_count, accepted_row_count, rejected_row_count, image_count, issue_count, error_count, .. } =
+        report;
+    let refused = if report.rejected { "; the file is refused" } else { "" };
+    let mut shown = format!(
+        "{byte_size} bytes of {encoding} with {delimiter:?}; header {header:?}, extra {extra_columns:?}\n\
+         {row_count} rows, {accepted_row_count} accepted, {rejected_row_count} rejected; {image_count} images; \
+         {issue_count} issues, {error_count} errors{refused}\n"
+    );
+    for issue in &report.issues {
+        shown += &format!("- {}\n  {}\n", show_issue(issue).replace(['\r', '\n'], "⏎"), issue.message);
+    }
+    shown
 }
 
 /// Small enough to be met by small files.
 fn small_limits() -> Limits {
     Limits {
-        max_bytes: 4_000,
+        max_bytes: 1_000,
         max_images: 12,
         max_images_per_product: 4,
         max_cell_bytes: 600,

@@ -1,0 +1,52 @@
+//! Any bytes through `compress`, with any goal, format and size: an output that is what it says it is, never larger than a
+//! source whose format and size are kept, or an error.
+//!
+//! `cargo fuzz run compress fuzz/corpus/compress SEEDS`, with a folder of small images of every format for SEEDS.
+#![no_main]
+
+use halftone::compress::{Format, Goal, Limits, Outcome, Settings, compress, memory_needed, sniff};
+use libfuzzer_sys::fuzz_target;
+
+const LIMITS: Limits = Limits { max_pixels: 100_000, max_side: 2_000 };
+const GOALS: [Goal; 8] = [
+    Goal::Quality(50),
+    Goal::Quality(90),
+    Goal::Lossless,
+    Goal::RelativeQuality(0.5),
+    Goal::TargetRatio(0.5),
+    Goal::MaxBytes(1_000),
+    Goal::MinScore(70.0),
+    Goal::Quality(1),
+];
+const FORMATS: [Option<Format>; 4] = [None, Some(Format::Jpeg), Some(Format::Png), Some(Format::Webp)];
+
+fuzz_target!(|input: &[u8]| {
+    // The last byte chooses the settings, so that an image with a byte appended is an input.
+    let Some((&choice, file)) = input.split_last() else { return };
+    let settings = Settings {
+        goal: GOALS[usize::from(choice & 7)],
+        format: FORMATS[usize::from(choice >> 3 & 3)],
+        max_width: (choice & 32 != 0).then_some(20),
+        keep_copyright: choice & 64 != 0,
+        ..Settings::default()
+    };
+    memory_needed(file, &settings);
+    let Ok(output) = compress(file, &settings, &LIMITS) else { return };
+    assert_eq!(sniff(&output.bytes).ok(), Some(output.output.format));
+    assert_eq!(sniff(file).ok(), Some(output.source.format));
+    if settings.format.is_none() && settings.max_width.is_none() {
+        assert!(output.bytes.len() <= file.len());
+        assert_eq!(output.output.format, output.source.format);
+    }
+    if let Some(format) = settings.format
+        && output.outcome == Outcome::Compressed
+    {
+        assert_eq!(output.output.format, format);
+    }
+    if settings.max_width.is_some() && output.outcome == Outcome::Compressed {
+        // As stored: displayed upright, one of the two is the width.
+        assert!(output.output.width.min(output.output.height) <= 20);
+    }
+    let read_again = compress(&output.bytes, &Settings::default(), &LIMITS);
+    assert!(read_again.is_ok(), "{}", read_again.unwrap_err());
+});

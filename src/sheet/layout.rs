@@ -33,7 +33,7 @@ impl Layout {
         if columns.urls + 1 == columns.names.len() {
             layout.take_rest(record, delimiter);
         } else {
-            layout.take_between(columns, record);
+            layout.take_between(columns, record, delimiter);
         }
         layout.find_unnamed(columns, record);
         let first = record.cell(columns.urls).trim();
@@ -58,12 +58,26 @@ impl Layout {
         }
     }
 
-    /// Columns come after the URLs: only cells that start as URLs, and for which there is room, are theirs.
-    fn take_between(&mut self, columns: &Columns, record: Record<'_>) {
+    /// Columns come after the URLs: only cells for which there is room are theirs, up to the last that starts as a URL
+    /// or, in a row that is too long, has a slash and so ends a URL with delimiters in it.
+    fn take_between(&mut self, columns: &Columns, record: Record<'_>, delimiter: char) {
         let (width, unnamed) = (columns.names.len(), columns.unnamed_after_urls());
         let room = unnamed + record.len().saturating_sub(width);
-        self.spilled.extend((self.urls + 1..).take(room).take_while(|&cell| is_url(record, cell)));
-        self.shift = self.spilled.len().saturating_sub(unnamed);
+        let filled = (0..record.len()).rev().find(|&cell| is_filled(record, cell)).map_or(0, |last| last + 1);
+        let surplus = if delimiter == '\t' { 0 } else { filled.saturating_sub(width) };
+        let mut taken = 0;
+        for (ahead, cell) in (self.urls + 1..).take(room).enumerate() {
+            let text = record.cell(cell).trim();
+            if is_url(record, cell) {
+                taken = ahead + 1;
+            } else if ahead >= surplus || text.is_empty() || text.contains(char::is_whitespace) {
+                break;
+            } else if text.contains('/') {
+                taken = ahead + 1;
+            }
+        }
+        self.spilled.extend((self.urls + 1..).take(taken));
+        self.shift = taken.saturating_sub(unnamed);
         self.unexpected.extend((width + self.shift..record.len()).filter(|&cell| is_filled(record, cell)));
     }
 

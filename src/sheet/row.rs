@@ -57,8 +57,8 @@ impl Rows {
         let columns = &self.columns;
         let layout = Layout::of(columns, record, self.delimiter);
 
-        let serial_number = read_serial(columns, &self.limits, &mut self.serials, &mut report);
-        let name = read_name(columns, &self.limits, &mut report);
+        let serial_number = read_serial(columns, &layout, &self.limits, &mut self.serials, &mut report);
+        let name = read_name(columns, &layout, &self.limits, &mut report);
         let list = layout.gather(record, self.delimiter);
         report_layout(&layout, &list, columns, &mut report);
         let mut urls = check_urls(list, &layout, columns, &self.limits, &mut self.checker, &mut report);
@@ -113,12 +113,14 @@ impl<'a> RowReport<'a> {
 
 fn read_serial(
     columns: &Columns,
+    layout: &Layout,
     limits: &Limits,
     serials: &mut Serials,
     report: &mut RowReport<'_>,
 ) -> Option<String> {
-    let cell = columns.serial_number?;
-    let place = report.cell(cell, Some(&columns.names[cell]));
+    let column = columns.serial_number?;
+    let cell = layout.cell_of(column);
+    let place = report.cell(cell, Some(&columns.names[column]));
     let serial = tidy(report.record.cell(cell));
     if serial.is_empty() {
         return None;
@@ -134,9 +136,9 @@ fn read_serial(
     Some(serial.to_owned())
 }
 
-fn read_name(columns: &Columns, limits: &Limits, report: &mut RowReport<'_>) -> String {
-    let cell = columns.name;
-    let place = report.cell(cell, Some(&columns.names[cell]));
+fn read_name(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut RowReport<'_>) -> String {
+    let cell = layout.cell_of(columns.name);
+    let place = report.cell(cell, Some(&columns.names[columns.name]));
     let name = tidy(report.record.cell(cell));
     if name.is_empty() {
         report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Write one.".to_owned());

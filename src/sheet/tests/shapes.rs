@@ -80,6 +80,24 @@ fn both_shapes_of_a_list_of_urls_are_read() {
             &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"],
         ),
         repaired(
+            "spilled before the name and the serial number",
+            b"Images,Name,ID\nhttps://a.com/1,https://a.com/2,a,7\nhttps://a.com/3,b,7\n",
+            &["1@2: 7/a [+https://a.com/1 +https://a.com/2]", "2@3: 7/b [+https://a.com/3]"],
+            &[
+                "warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2",
+                "warning DUPLICATE_SERIAL_NUMBER @3 row 2 [ID] = 7",
+            ],
+        ),
+        repaired(
+            "commas inside an unquoted url before other columns",
+            b"Images,Name,Page\nhttps://a.com/w_1,h_2,c_3/x,https://a.com/2,a,https://a.com/page\nhttps://a.com/3,b/c,,\n",
+            &[
+                "1@2: none/a [+https://a.com/w_1,h_2,c_3/x +https://a.com/2] {https://a.com/page}",
+                "2@3: none/b/c [+https://a.com/3] {}",
+            ],
+            &["warning SPILLED_URLS @2 row 1 [Images] = h_2"],
+        ),
+        repaired(
             "spilled under columns that a spreadsheet left unnamed",
             b"Name,Images,,Color\na,https://a.com/1,https://a.com/2,red\nb,https://a.com/3,,blue\n",
             &["1@2: none/a [+https://a.com/1 +https://a.com/2] {red}", "2@3: none/b [+https://a.com/3] {blue}"],

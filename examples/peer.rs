@@ -1,21 +1,42 @@
-//! Compresses files as a worker of `bench/peers`: reads a source's path and an output's path from each line of standard input,
-//! answers with the output's length.
+//! Compresses files as a worker of `bench/peers`: reads a task as JSON from each line of standard input, answers with the
+//! output's length.
 //!
 //! Measured from outside: what it does besides compressing is what every worker there does.
 
 use std::io::{self, BufRead as _, Write as _};
 
-use halftone::compress::{Limits, Settings, compress};
+use halftone::compress::{Format, Goal, Limits, Settings, compress};
+
+#[derive(serde::Deserialize)]
+struct Task {
+    source: String,
+    /// Empty where the output is not looked at.
+    output: String,
+    quality: u8,
+    width: Option<u32>,
+    format: Option<Kind>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Webp,
+}
 
 fn main() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
-        let line = line?;
-        let (source, output) = line.split_once('\t').unwrap_or((&line, ""));
-        let bytes = std::fs::read(source)?;
-        let answer = match compress(&bytes, &Settings::default(), &Limits::default()) {
+        let task: Task = serde_json::from_str(&line?)?;
+        let bytes = std::fs::read(task.source)?;
+        let settings = Settings {
+            goal: Goal::Quality(task.quality),
+            max_width: task.width,
+            format: task.format.map(|Kind::Webp| Format::Webp),
+            ..Settings::default()
+        };
+        let answer = match compress(&bytes, &settings, &Limits::default()) {
             Ok(compressed) => {
-                if !output.is_empty() {
-                    std::fs::write(output, &compressed.bytes)?;
+                if !task.output.is_empty() {
+                    std::fs::write(task.output, &compressed.bytes)?;
                 }
                 compressed.bytes.len().to_string()
             }

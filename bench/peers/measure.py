@@ -1,11 +1,12 @@
 """Measures Halftone beside Pillow, pyvips and sharp on a folder of images; prints Markdown tables.
 
-Each tool is one process that compresses what it is told to. The processor time of that process, user and system, all threads,
-is read from outside, from the same clock for all. For every image the tools take turns, round by round, and the fastest
-round counts: what else the machine does hits all of them alike. Linux only.
+Each tool is one process that does what it is told. The processor time of that process, user and system, all threads, is read
+from outside, from the same clock for all. For every image the tools take turns, round by round, and the fastest round counts:
+what else the machine does hits all of them alike. Linux only.
 """
 
 import argparse
+import json
 import math
 import os
 import pathlib
@@ -16,7 +17,30 @@ import time
 ROUNDS = 5
 # A round repeats an image until it took this long, so that reading the line does not count.
 ROUND_SECONDS = 0.02
-KINDS = ["baseline JPEG", "progressive JPEG", "PNG", "WebP"]
+QUALITY = 50
+# The peers' qualities between which their bytes at our score are found.
+LADDER = [20, 30, 40, 50, 60, 70, 80, 90]
+WIDTH = 1600
+
+
+class Task:
+    """What is asked of the images of some kinds."""
+
+    def __init__(self, name, kinds, options=None, wider_than=0):
+        self.name, self.kinds, self.options, self.wider_than = name, kinds, options or {}, wider_than
+        self.results = {}
+
+    def fits(self, kind, width):
+        return kind in self.kinds and width > self.wider_than
+
+    def each(self, what, tool):
+        return [result[what][tool] for result in self.results.values()]
+
+
+JPEG = ["baseline JPEG", "progressive JPEG"]
+KEPT = [Task(kind, [kind]) for kind in [*JPEG, "PNG", "WebP"]]
+RESIZED = Task(f"JPEG to {WIDTH} pixels' width", JPEG, {"width": WIDTH}, wider_than=WIDTH)
+CONVERTED = Task("JPEG to WebP", JPEG, {"format": "webp"})
 
 
 class Worker:
@@ -26,19 +50,23 @@ class Worker:
         # The id of another process's clock, as clock_getcpuclockid(3) makes it.
         self.clock = (~self.process.pid) << 3 | 2
 
-    def ask(self, source, other=""):
+    def ask(self, line):
         """The answer as a number; None if the tool cannot."""
-        self.process.stdin.write(f"{source}\t{other}\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().strip()
         if not answer:
             sys.exit(f"{self.name} ended unexpectedly")
         return None if answer.startswith("error") else float(answer)
 
-    def seconds(self, source, times):
+    def compress(self, source, output="", quality=QUALITY, **options):
+        """The bytes of the output."""
+        return self.ask(json.dumps({"source": str(source), "output": str(output), "quality": quality, **options}))
+
+    def seconds(self, times, source, options):
         before = time.clock_gettime(self.clock)
         for _ in range(times):
-            self.ask(source)
+            self.compress(source, **options)
         return (time.clock_gettime(self.clock) - before) / times
 
     def peak_mib(self):
@@ -50,27 +78,59 @@ class Worker:
         self.process.wait()
 
 
-def kind_of(data):
-    """One of KINDS, or None."""
+def look(data):
+    """The kind of an image and its width; none for animations and what is no image."""
     if data.startswith(b"\x89PNG"):
-        return None if b"acTL" in data[:200] else "PNG"
+        return ("" if b"acTL" in data[:200] else "PNG"), int.from_bytes(data[16:20])
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return None if b"ANIM" in data[:200] else "WebP"
-    if not data.startswith(b"\xff\xd8"):
-        return None
+        return ("" if b"ANIM" in data[:200] else "WebP"), 0
     at = 2
-    while at + 4 <= len(data):
+    while data.startswith(b"\xff\xd8") and at + 9 <= len(data):
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if marker in (0xC0, 0xC1):
-            return "baseline JPEG"
-        if marker == 0xC2:
-            return "progressive JPEG"
+        if marker in (0xC0, 0xC1, 0xC2):
+            return JPEG[marker == 0xC2], int.from_bytes(data[at + 7 : at + 9])
         at += 2 + length
-    return None
+    return "", 0
 
 
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def measure(task, path, workers, judge, folder):
+    """What each tool made of an image; None if one of them cannot."""
+    outputs = {name: folder / f"{name}-{path.name}" for name in workers}
+    sizes = {name: worker.compress(path, outputs[name], **task.options) for name, worker in workers.items()}
+    if None in sizes.values():
+        return None
+    times, best = {}, dict.fromkeys(workers, math.inf)
+    for name, worker in workers.items():
+        times[name] = math.ceil(ROUND_SECONDS / max(worker.seconds(1, path, task.options), 1e-6))
+    for _ in range(ROUNDS):
+        for name, worker in workers.items():
+            best[name] = min(best[name], worker.seconds(times[name], path, task.options))
+    scores = dict.fromkeys(workers) if task is RESIZED else {name: judge(path, outputs[name]) for name in workers}
+    ours = next(iter(workers))
+    equal = {name: bytes_at(scores[ours], path, workers[name], judge, folder, task) for name in workers if name != ours}
+    return {"seconds": best, "bytes": sizes, "scores": scores, "equal": {ours: sizes[ours], **equal}}
+
+
+def bytes_at(score, path, worker, judge, folder, task):
+    """The bytes a tool needs for a score, between two of its qualities; None where it has no such qualities."""
+    if score is None:
+        return None
+    below = None
+    for quality in LADDER:
+        output = folder / "ladder"
+        size = worker.compress(path, output, quality, **task.options)
+        here = (judge(path, output), size)
+        if None in here:
+            return None
+        if below and below[0] < score <= here[0]:
+            share = (score - below[0]) / (here[0] - below[0])
+            return below[1] * (here[1] / below[1]) ** share
+        below = here
+    return None
 
 
 def table(head, rows):
@@ -81,6 +141,48 @@ def table(head, rows):
     print()
 
 
+def report(tasks, names):
+    ours, *peers = names
+    print("Processor time of each tool ÷ ours, geometric mean over the images:\n")
+    rows = []
+    for task in tasks:
+        own = task.each("seconds", ours)
+        ratios = [geometric_mean([a / b for a, b in zip(task.each("seconds", peer), own)]) for peer in peers]
+        rows.append([task.name, str(len(own)), f"{1000 * geometric_mean(own):.2f} ms", *(f"{ratio:.2f}×" for ratio in ratios)])
+    table(["", "images", f"{ours}, an image", *peers], rows)
+
+    print("Bytes, as a share of the source's, geometric mean; in brackets how many outputs are larger than their source:\n")
+    rows = []
+    for task in tasks:
+        row = [task.name]
+        for name in names:
+            shares = [size / path.stat().st_size for size, path in zip(task.each("bytes", name), task.results)]
+            row.append(f"{geometric_mean(shares):.3f} ({sum(share > 1 for share in shares)})")
+        rows.append(row)
+    table(["", *names], rows)
+
+    print("SSIMULACRA2 against the source, mean (100 is identical; a kept original counts as such):\n")
+    rows = []
+    for task in tasks:
+        scored = [result["scores"] for result in task.results.values() if None not in result["scores"].values()]
+        if scored:
+            means = [sum(scores[name] for scores in scored) / len(scored) for name in names]
+            rows.append([task.name, str(len(scored)), *(f"{mean:.1f}" for mean in means)])
+    table(["", "images", *names], rows)
+
+    print(f"Our bytes ÷ the bytes each tool needs for our score, found between its qualities from {LADDER[0]} to {LADDER[-1]},")
+    print("geometric mean; in brackets of how many images (the others' score lies beyond those qualities):\n")
+    rows = []
+    for task in tasks:
+        row = [task.name]
+        for peer in peers:
+            pairs = [pair for pair in zip(task.each("equal", ours), task.each("equal", peer)) if pair[1]]
+            row.append(f"{geometric_mean([a / b for a, b in pairs]):.2f} ({len(pairs)})" if pairs else "")
+        if any(row[1:]):
+            rows.append(row)
+    table(["", *peers], rows)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("images", type=pathlib.Path)
@@ -89,89 +191,39 @@ def main():
     parser.add_argument("--tool", action="append", nargs=2, metavar=("NAME", "COMMAND"), help="ours first")
     arguments = parser.parse_args()
     commands = {name: command.split() for name, command in arguments.tool}
-    ours, *peers = commands
 
     files = sorted(path for path in arguments.images.iterdir() if path.is_file())
-    groups = {kind: [] for kind in KINDS}
-    for path in files:
-        kind = kind_of(path.read_bytes())
-        if kind:
-            groups[kind].append(path)
-
+    looks = {path: look(path.read_bytes()) for path in files}
     workers = {name: Worker(name, command) for name, command in commands.items()}
-    judge = Worker("score", [arguments.score])
-    results = {}
-    left_out = 0
-    for kind in KINDS:
-        kept = []
-        for path in groups[kind]:
-            outputs = {name: arguments.outputs / f"{name}-{path.name}" for name in workers}
-            sizes = {name: worker.ask(path, outputs[name]) for name, worker in workers.items()}
-            if None in sizes.values():
-                left_out += 1
-                continue
-            times = {}
-            for name, worker in workers.items():
-                times[name] = max(1, math.ceil(ROUND_SECONDS / max(worker.seconds(path, 1), 1e-6)))
-            best = dict.fromkeys(workers, math.inf)
-            for _ in range(ROUNDS):
-                for name, worker in workers.items():
-                    best[name] = min(best[name], worker.seconds(path, times[name]))
-            scores = {name: judge.ask(path, outputs[name]) for name in workers}
-            results[path] = {"seconds": best, "bytes": sizes, "scores": scores}
-            kept.append(path)
-            print(f"{kind}: {path.name}", file=sys.stderr)
-        groups[kind] = kept
-    for worker in workers.values():
+    scorer = Worker("score", [arguments.score])
+
+    def judge(path, output):
+        return scorer.ask(f"{path}\t{output}")
+
+    used, left_out = set(), set()
+    for task in [*KEPT, RESIZED, CONVERTED]:
+        for path in (path for path in files if task.fits(*looks[path])):
+            result = measure(task, path, workers, judge, arguments.outputs)
+            if result:
+                task.results[path] = result
+                used.add(path)
+                print(f"{task.name}: {path.name}", file=sys.stderr)
+            else:
+                left_out.add(path)
+    for worker in [*workers.values(), scorer]:
         worker.end()
-    judge.end()
 
-    used = sum(map(len, groups.values()))
-    print(f"{len(files)} sample images, {used} of them measured: {left_out} are not read by every tool, the others are")
-    print("animations or of formats that are not compressed. Processor time is user and system, quality 50.\n")
+    print(f"{len(files)} sample images, {len(used)} of them measured: {len(left_out - used)} are not read by every tool, the others")
+    print(f"are animations or of formats that are not compressed. Processor time is user and system, quality {QUALITY}.\n")
+    report([task for task in [*KEPT, RESIZED, CONVERTED] if task.results], list(commands))
 
-    def each(kind, what, name):
-        return [results[path][what][name] for path in groups[kind]]
-
-    print("Processor time of each tool ÷ ours, geometric mean over the images:\n")
-    rows = []
-    for kind in KINDS:
-        if groups[kind]:
-            own = each(kind, "seconds", ours)
-            row = [kind, str(len(own)), f"{1000 * geometric_mean(own):.2f} ms"]
-            for peer in peers:
-                row.append(f"{geometric_mean([a / b for a, b in zip(each(kind, 'seconds', peer), own)]):.2f}×")
-            rows.append(row)
-    table(["", "images", f"{ours}, an image", *peers], rows)
-
-    print("Bytes, as a share of the source's, geometric mean; in brackets how many outputs are larger than their source:\n")
-    rows = []
-    for kind in KINDS:
-        if groups[kind]:
-            row = [kind]
-            for name in commands:
-                shares = [size / path.stat().st_size for size, path in zip(each(kind, "bytes", name), groups[kind])]
-                row.append(f"{geometric_mean(shares):.3f} ({sum(share > 1 for share in shares)})")
-            rows.append(row)
-    table(["", *commands], rows)
-
-    print("SSIMULACRA2 against the source, mean (100 is identical; a kept original counts as such):\n")
-    rows = []
-    for kind in KINDS:
-        scored = [path for path in groups[kind] if None not in results[path]["scores"].values()]
-        if scored:
-            row = [kind, str(len(scored))]
-            for name in commands:
-                row.append(f"{sum(results[path]['scores'][name] for path in scored) / len(scored):.1f}")
-            rows.append(row)
-    table(["", "images", *commands], rows)
-
-    largest = max((path for kind in KINDS[:2] for path in groups[kind]), key=lambda path: path.stat().st_size, default=None)
-    if largest:
+    jpegs = [path for path in files if looks[path][0] in JPEG and path in used]
+    if jpegs:
+        largest = max(jpegs, key=lambda path: path.stat().st_size)
         row = []
         for name, command in commands.items():
             worker = Worker(name, command)
-            worker.ask(largest)
+            worker.compress(largest)
             row.append(f"{worker.peak_mib():.0f} MiB")
             worker.end()
         print(f"Peak memory of a fresh process that compresses the largest JPEG ({os.path.getsize(largest) / 1e6:.1f} MB):\n")

@@ -1,29 +1,33 @@
-"""Compresses files with Pillow as a worker of `bench/peers`: the usual call, quality 50."""
+"""Compresses files with Pillow as a worker of `bench/peers`: the usual calls."""
 
 import io
+import json
 import sys
 
 from PIL import Image
 
 
-def compress(data):
+def compress(data, quality, width=0, format=""):
     image = Image.open(io.BytesIO(data))
-    kind = image.format
-    out = io.BytesIO()
+    kind = format.upper() or image.format
+    options = {"quality": quality}
     if kind == "JPEG":
-        image.save(out, "JPEG", quality=50, icc_profile=image.info.get("icc_profile"))
-    elif kind == "WEBP":
-        image.save(out, "WEBP", quality=50)
-    else:
-        image.save(out, kind, quality=50)
+        options["icc_profile"] = image.info.get("icc_profile")
+    if width:
+        # A thumbnail lets the decoder scale by powers of two first, which is Pillow's fastest way.
+        image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, kind, **options)
     return out.getvalue()
 
 
 for line in sys.stdin:
-    source, _, output = line.rstrip("\n").partition("\t")
+    task = json.loads(line)
     try:
-        with open(source, "rb") as file:
-            result = compress(file.read())
+        with open(task.pop("source"), "rb") as file:
+            data = file.read()
+        output = task.pop("output")
+        result = compress(data, **task)
         if output:
             with open(output, "wb") as file:
                 file.write(result)

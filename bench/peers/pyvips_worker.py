@@ -1,5 +1,6 @@
-"""Compresses files with libvips as a worker of `bench/peers`: the usual call, quality 50, one thread."""
+"""Compresses files with libvips as a worker of `bench/peers`: the usual calls, one thread."""
 
+import json
 import os
 import sys
 
@@ -10,20 +11,25 @@ import pyvips  # noqa: E402
 pyvips.cache_set_max(0)
 
 SUFFIXES = {"jpegload_buffer": ".jpg", "pngload_buffer": ".png", "webpload_buffer": ".webp"}
-OPTIONS = {".jpg": {"Q": 50}, ".webp": {"Q": 50}, ".png": {"palette": True, "Q": 50}}
+OPTIONS = {".jpg": {}, ".webp": {}, ".png": {"palette": True}}
 
 
-def compress(data):
-    image = pyvips.Image.new_from_buffer(data, "", access="sequential")
-    suffix = SUFFIXES[image.get("vips-loader")]
-    return image.write_to_buffer(suffix, keep="icc", **OPTIONS[suffix])
+def compress(data, quality, width=0, format=""):
+    if width:
+        image = pyvips.Image.thumbnail_buffer(data, width, height=10_000_000, size="down", no_rotate=True)
+    else:
+        image = pyvips.Image.new_from_buffer(data, "", access="sequential")
+    suffix = f".{format}" if format else SUFFIXES[image.get("vips-loader")]
+    return image.write_to_buffer(suffix, keep="icc", Q=quality, **OPTIONS[suffix])
 
 
 for line in sys.stdin:
-    source, _, output = line.rstrip("\n").partition("\t")
+    task = json.loads(line)
     try:
-        with open(source, "rb") as file:
-            result = compress(file.read())
+        with open(task.pop("source"), "rb") as file:
+            data = file.read()
+        output = task.pop("output")
+        result = compress(data, **task)
         if output:
             with open(output, "wb") as file:
                 file.write(result)

@@ -1,4 +1,4 @@
-// Compresses files with sharp as a worker of `bench/peers`: the usual call, quality 50, one thread.
+// Compresses files with sharp as a worker of `bench/peers`: the usual calls, one thread.
 const fs = require("node:fs");
 const readline = require("node:readline");
 const sharp = require("sharp");
@@ -6,20 +6,21 @@ const sharp = require("sharp");
 sharp.concurrency(1);
 sharp.cache(false);
 
-async function compress(data) {
-  const image = sharp(data).keepIccProfile();
-  const { format } = await image.metadata();
-  if (format === "png") return image.png({ palette: true, quality: 50 }).toBuffer();
-  if (format === "webp") return image.webp({ quality: 50 }).toBuffer();
-  if (format === "jpeg") return image.jpeg({ quality: 50 }).toBuffer();
+async function compress(data, { quality, width, format }) {
+  let image = sharp(data).keepIccProfile();
+  format ||= (await image.metadata()).format;
+  if (width) image = image.resize({ width, withoutEnlargement: true });
+  if (format === "png") return image.png({ palette: true, quality }).toBuffer();
+  if (format === "webp") return image.webp({ quality }).toBuffer();
+  if (format === "jpeg") return image.jpeg({ quality }).toBuffer();
   throw new Error(`no call for ${format}`);
 }
 
 async function main() {
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const [source, output] = line.split("\t");
+    const { source, output, ...task } = JSON.parse(line);
     try {
-      const result = await compress(fs.readFileSync(source));
+      const result = await compress(fs.readFileSync(source), task);
       if (output) fs.writeFileSync(output, result);
       console.log(result.length);
     } catch (error) {

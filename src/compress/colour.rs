@@ -42,6 +42,11 @@ pub(super) fn to_srgb(pixels: &mut Pixels, icc: &[u8]) -> bool {
     }
 }
 
+/// Whether this is a profile of sRGB: pixels under it are ready.
+pub(super) fn is_srgb_profile(icc: &[u8]) -> bool {
+    ColorProfile::new_from_slice(icc).is_ok_and(|profile| is_srgb(&profile))
+}
+
 /// Whether the profile names itself sRGB: converting would only add rounding errors.
 fn is_srgb(profile: &ColorProfile) -> bool {
     let says_srgb = |text: &str| text.contains("sRGB") && !text.contains("scRGB");

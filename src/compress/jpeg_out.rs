@@ -9,7 +9,7 @@ use super::pixels::{Layout, Pixels};
 use super::{Error, jpeg};
 
 /// At this quality and above, colour keeps its full resolution.
-const FULL_COLOUR: u8 = 90;
+pub(super) const FULL_COLOUR: u8 = 90;
 
 /// A JPEG whose coefficients are in memory.
 pub(super) struct JpegEncoder<'a> {

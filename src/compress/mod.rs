@@ -3,7 +3,8 @@
 //! The same bytes and settings always give the same output. No input makes it panic, and limits are checked on headers before
 //! memory is spent. The output is never larger than the source unless the caller asked for another size or format.
 //!
-//! In the order of the flow: `sniff` tells the format, `probe` reads the headers, `plan` decides, `same` and `rework` carry it out,
+//! In the order of the flow: `sniff` tells the format, `probe` reads the headers, `plan` decides, `same`, `rework` and
+//! `jpeg_resize` carry it out,
 //! `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and `jpeg_out`, `png_out` and `webp_out`
 //! write the file.
 
@@ -31,6 +32,8 @@ mod budget;
 mod same;
 
 mod rework;
+
+mod jpeg_resize;
 
 mod decode;
 

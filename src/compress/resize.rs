@@ -5,8 +5,8 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::Error;
 use super::pixels::{Layout, Pixels};
+use super::{Error, jpeg};
 
 /// The size that fits; the same size when it fits already or no side is limited.
 pub(super) fn fit((width, height): (u32, u32), max_width: Option<u32>, max_height: Option<u32>) -> (u32, u32) {
@@ -38,9 +38,26 @@ pub(super) fn resize(pixels: &Pixels, (width, height): (u32, u32)) -> Result<Pix
     };
     let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(Error::failed)?;
     let mut target = Image::new(width, height, kind);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true);
+    let options = lanczos().use_alpha(true);
     Resizer::new().resize(&source, &mut target, &options).map_err(Error::failed)?;
     Pixels::new(width, height, pixels.layout, target.into_vec())
+}
+
+/// The part of a grey picture between `left`, `top` and `left` + `across`, `top` + `down`, at `width` × `height`.
+pub(super) fn resize_part(
+    source: &jpeg::Samples,
+    (left, top, across, down): (f64, f64, f64, f64),
+    (width, height): (u32, u32),
+) -> Result<jpeg::Samples, Error> {
+    let image = ImageRef::new(source.width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
+    let mut target = Image::new(width, height, PixelType::U8);
+    let options = lanczos().crop(left, top, across, down);
+    Resizer::new().resize(&image, &mut target, &options).map_err(Error::failed)?;
+    Ok(jpeg::Samples { width, height, data: target.into_vec() })
+}
+
+fn lanczos() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
 }
 
 #[cfg(test)]

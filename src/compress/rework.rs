@@ -9,7 +9,7 @@ use super::png_out::PngEncoder;
 use super::probe::{Probe, from_jpeg};
 use super::search::{QUALITY_FLOOR, reach};
 use super::webp_out::WebpEncoder;
-use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, resize};
+use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, jpeg_resize, resize};
 
 /// Decodes, prepares and encodes.
 pub(super) fn rework(
@@ -19,6 +19,9 @@ pub(super) fn rework(
     settings: &Settings,
     limits: &Limits,
 ) -> Result<Made, Error> {
+    if let Some(made) = jpeg_resize::resize(bytes, probe, plan, settings, limits)? {
+        return Ok(made);
+    }
     let own_quality = decode::guarded(|| own_quality(bytes, probe, limits))?;
     let decoded = decode::decode(bytes, probe)?;
     let mut warnings = Vec::new();

@@ -27,6 +27,13 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
+    /// That of a new picture in the colours of JFIF. `exif` is TIFF data.
+    pub(super) fn new(exif: Option<&'a [u8]>) -> Self {
+        // Version 1.1, no unit, square pixels (T.871, 10.1).
+        let jfif = Some([1, 1, 0, 0, 1, 0, 1]);
+        Self { jfif, exif: exif.map(exif::read).unwrap_or_default(), ..Self::default() }
+    }
+
     /// Takes what is worth keeping from one segment.
     pub(super) fn read(&mut self, segment: &Segment<'a>) {
         let body = segment.body;

@@ -30,6 +30,9 @@ mod progressive_ac;
 
 mod quality;
 
+mod dct;
+mod samples;
+
 mod codes;
 
 mod emit;
@@ -44,6 +47,7 @@ mod source;
 mod tests;
 
 pub use error::Error;
+pub use samples::Samples;
 pub use source::{Source, decode, header, requantise};
 
 /// What a JPEG may cost. Checked on headers, before memory or time is spent.

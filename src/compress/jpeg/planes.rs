@@ -153,7 +153,7 @@ pub(super) fn fill(frame: &Frame, planes: &mut [Plane], scan: &TokenScan) {
     let Ok(()) = visited;
 }
 
-fn signed(bits: u32, size: u32) -> i32 {
+pub(super) fn signed(bits: u32, size: u32) -> i32 {
     let (value, negative) = magnitude(bits, size);
     (value ^ negative).wrapping_sub(negative) as i32
 }

@@ -112,10 +112,10 @@ pub(super) struct Quantiser {
 /// Rounding offset of AC coefficients in 1/65536. Below one half it is a dead zone: values that barely reach the next level
 /// fall to the lower one. When steps are multiples of the source's many quotients are exactly x.5, and rounding those up
 /// buys nothing for its bits; 0.35 is the knee of bytes against SSIMULACRA2.
-const AC_BIAS: u32 = 22_938;
+pub(super) const AC_BIAS: u32 = 22_938;
 
 /// DC is rounded to nearest: an offset there shifts the brightness of whole blocks, which shows in flat skies.
-const DC_BIAS: u32 = 32_768;
+pub(super) const DC_BIAS: u32 = 32_768;
 
 impl Quantiser {
     /// Keeps every value.

@@ -51,7 +51,7 @@ fn describe(frame: &Frame, metadata: &Metadata) -> Header {
 /// each block of 64. Borrows the file for the metadata.
 pub struct Source<'a> {
     header: Header,
-    picture: Picture<'a>,
+    pub(super) picture: Picture<'a>,
 }
 
 impl<'a> From<Picture<'a>> for Source<'a> {
@@ -96,7 +96,16 @@ impl Source<'_> {
     /// The size in bytes of [`Source::encode`] at this quality, as baseline, found without writing it: exact but for the
     /// zeros stuffed behind FF bytes, about 0.3 %.
     pub fn size_at(&self, quality: u8) -> usize {
-        let (steps, scans) = self.rounded(Some(quality), false);
+        self.size(Some(quality))
+    }
+
+    /// The size in bytes of [`Source::lossless`] as baseline, as exact.
+    pub fn lossless_size(&self) -> usize {
+        self.size(None)
+    }
+
+    fn size(&self, quality: Option<u8>) -> usize {
+        let (steps, scans) = self.rounded(quality, false);
         let classes = classes(self.header.colour);
         let head = emit::head(&self.picture.frame, &steps, &self.picture.metadata, false, false).len();
         let scans: usize = scans.iter().map(|scan| emit::scan_len(scan, &emit::scan_codes(scan, &classes))).sum();

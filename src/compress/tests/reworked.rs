@@ -116,3 +116,35 @@ fn wide_gamut_pixels_become_srgb() {
     assert_eq!(pixel[..], expected.data[..3]);
     assert_ne!(pixel, [200, 60, 50]);
 }
+
+/// Mean difference of samples.
+fn difference(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn a_jpeg_resized_in_its_own_colours_is_the_picture_resized_as_pixels() {
+    for layout in [Layout::Grey, Layout::Rgb] {
+        let picture = photo(203, 149, layout);
+        for (orientation, subsampled) in (1..=8).flat_map(|orientation| [(orientation, true), (orientation, false)]) {
+            let tag = exif::minimal(None, orientation, false);
+            let file = jpeg_out::master(&picture, if subsampled { 50 } else { 95 }, tag.as_deref()).unwrap();
+            let probe = probe::probe(&file, Format::Jpeg).unwrap();
+            let upright = decode::decode(&file, &probe).unwrap().pixels;
+            for (max_width, quality) in [(140, 89), (101, 95), (75, 89), (33, 95), (20, 89), (9, 95)] {
+                let goal = Goal::Quality(quality);
+                let output = run(&file, &Settings { max_width: Some(max_width), goal, ..Settings::default() });
+                assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
+                let size = resize::fit(probe.displayed(), Some(max_width), None);
+                let expected = resize::resize(&upright, size).unwrap();
+                let opened = open(&output.bytes);
+                assert_eq!((opened.width(), opened.height()), size);
+                let opened =
+                    if layout == Layout::Grey { opened.to_luma8().into_raw() } else { opened.to_rgb8().into_raw() };
+                let off = difference(&opened, &expected.data);
+                assert!(off < 5.0, "{layout:?}, orientation {orientation}, {subsampled}, {size:?}: {off}");
+            }
+        }
+    }
+}

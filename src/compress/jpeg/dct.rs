@@ -1,0 +1,172 @@
+//! The discrete cosine transform of T.81, A.3.3, both ways: samples to coefficients, and back at several sizes.
+//!
+//! Plain sums of products over rows of eight, which the compiler turns into vector instructions, skipping what is zero. Only
+//! additions and multiplications of `f32` in a fixed order: the same result on every machine.
+
+use std::f64::consts::PI;
+
+/// The coefficients of one block as real numbers, multiplied by their steps. Row-major, except where it says otherwise.
+pub(super) type Block = [f32; 64];
+
+/// Coefficients back to samples, at N × N samples a block: N = 8 is the picture as it is, smaller N shrinks it by N ⁄ 8.
+///
+/// Shrinking takes the N × N lowest frequencies for those of a smaller block, which is what libjpeg's scaled decoding does
+/// (`jidctred.c`, `jidctint.c`): an eighth of the work, and better than averaging pixels, as no lower frequency is touched.
+pub(super) struct Inverse<const N: usize> {
+    /// `wave[u][x]`: the u-th wave at sample x, with the weight of A.3.3 and that of the smaller block.
+    wave: [[f32; N]; N],
+}
+
+impl<const N: usize> Inverse<N> {
+    pub(super) fn new() -> Self {
+        // The transform is orthonormal; a constant picture has a DC of 8 × its level, which must give that level at any N.
+        let scale = (N as f64 / 8.0).sqrt();
+        Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| (scale * wave(N, u, x)) as f32)) }
+    }
+
+    /// Writes the samples of a block, whose coefficients outside the first `rows` × `columns` are zero, to `N` lines of `N`.
+    #[inline(always)]
+    pub(super) fn samples(&self, block: &Block, rows: usize, columns: usize, out: &mut [[u8; N]; N]) {
+        let mut half = [[0_f32; 8]; N];
+        for (wave, coefficients) in self.wave.iter().zip(block.as_chunks::<8>().0).take(rows) {
+            for y in 0..N {
+                for u in 0..8 {
+                    half[y][u] += wave[y] * coefficients[u];
+                }
+            }
+        }
+        for y in 0..N {
+            // Samples are stored around zero (A.3.1).
+            let mut line = [128_f32; N];
+            for (wave, coefficient) in self.wave.iter().zip(half[y]).take(columns) {
+                for x in 0..N {
+                    line[x] += wave[x] * coefficient;
+                }
+            }
+            for x in 0..N {
+                out[y][x] = to_sample(line[x]);
+            }
+        }
+    }
+}
+
+/// Rounded and clamped. Adding 2^23 leaves the nearest integer in the low bits of the number, which is faster than a conversion.
+#[inline(always)]
+fn to_sample(value: f32) -> u8 {
+    (value.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
+}
+
+/// Samples to coefficients.
+pub(super) struct Forward {
+    /// `wave[u][x]`: the first half of the u-th wave, with the weight of A.3.3. The second half mirrors it, with the other sign
+    /// where u is odd.
+    wave: [[f32; 4]; 8],
+}
+
+impl Forward {
+    pub(super) fn new() -> Self {
+        Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| wave(8, u, x) as f32)) }
+    }
+
+    /// The coefficients of a block of samples, column-major: the horizontal frequency chooses the row.
+    #[inline(always)]
+    pub(super) fn coefficients(&self, samples: &[[u8; 8]; 8]) -> Block {
+        let mut levels = [[0_f32; 8]; 8];
+        for (line, samples) in levels.iter_mut().zip(samples) {
+            for (level, sample) in line.iter_mut().zip(samples) {
+                *level = f32::from(*sample) - 128.0;
+            }
+        }
+        let vertical = self.columns(&levels);
+        let mut turned = [[0_f32; 8]; 8];
+        for (y, line) in vertical.iter().enumerate() {
+            for (x, value) in line.iter().enumerate() {
+                turned[x][y] = *value;
+            }
+        }
+        let mut block = [0_f32; 64];
+        for (out, line) in block.as_chunks_mut::<8>().0.iter_mut().zip(self.columns(&turned)) {
+            *out = line;
+        }
+        block
+    }
+
+    /// Transforms every column.
+    #[inline(always)]
+    fn columns(&self, lines: &[[f32; 8]; 8]) -> [[f32; 8]; 8] {
+        let mut out = [[0_f32; 8]; 8];
+        for (u, (wave, out)) in self.wave.iter().zip(&mut out).enumerate() {
+            let sign = if u % 2 == 0 { 1.0 } else { -1.0 };
+            for (y, weight) in wave.iter().enumerate() {
+                for (x, sum) in out.iter_mut().enumerate() {
+                    *sum += weight * (lines[y][x] + sign * lines[7 - y][x]);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The u-th of `n` waves at sample x, orthonormal.
+fn wave(n: usize, u: usize, x: usize) -> f64 {
+    let weight = if u == 0 { 1.0 } else { 2.0 };
+    (weight / n as f64).sqrt() * ((2 * x + 1) as f64 * u as f64 * PI / (2 * n) as f64).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inverse<const N: usize>(block: &Block, rows: usize, columns: usize) -> [[u8; N]; N] {
+        let mut samples = [[0; N]; N];
+        Inverse::new().samples(block, rows, columns, &mut samples);
+        samples
+    }
+
+    /// Row-major, as the inverse wants them.
+    fn forward(samples: &[[u8; 8]; 8]) -> Block {
+        let turned = Forward::new().coefficients(samples);
+        std::array::from_fn(|at| turned[at % 8 * 8 + at / 8])
+    }
+
+    fn ramp() -> [[u8; 8]; 8] {
+        std::array::from_fn(|y| std::array::from_fn(|x| (10 + 7 * x + 20 * y + 40 * (x * y % 3)) as u8))
+    }
+
+    #[test]
+    fn samples_come_back_as_they_were() {
+        let block = forward(&ramp());
+        assert_eq!(inverse::<8>(&block, 8, 8), ramp());
+    }
+
+    #[test]
+    fn a_level_is_the_same_at_every_size() {
+        let block = forward(&[[200; 8]; 8]);
+        assert!((block[0] - 8.0 * (200.0 - 128.0)).abs() < 0.001, "{}", block[0]);
+        assert_eq!(inverse::<1>(&block, 1, 1), [[200]]);
+        assert_eq!(inverse::<3>(&block, 8, 8), [[200; 3]; 3]);
+        assert_eq!(inverse::<4>(&block, 1, 1), [[200; 4]; 4]);
+    }
+
+    #[test]
+    fn half_the_size_is_close_to_the_average_of_four() {
+        let smooth: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (20 + 9 * x + 15 * y) as u8));
+        let block = forward(&smooth);
+        let half = inverse::<4>(&block, 8, 8);
+        for (y, line) in half.iter().enumerate() {
+            for (x, sample) in line.iter().enumerate() {
+                let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(j, i)| u32::from(smooth[2 * y + j][2 * x + i]));
+                assert!(u32::from(*sample).abs_diff(four.iter().sum::<u32>() / 4) <= 3, "{half:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_black_and_white_is_clamped() {
+        let mut block = [0.0; 64];
+        block[0] = 3000.0;
+        assert_eq!(inverse::<2>(&block, 1, 1), [[255; 2]; 2]);
+        block[0] = -3000.0;
+        assert_eq!(inverse::<2>(&block, 1, 1), [[0; 2]; 2]);
+    }
+}

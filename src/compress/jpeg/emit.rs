@@ -145,11 +145,20 @@ pub(super) fn tail(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xFF, EOI]);
 }
 
+/// Bytes gathered before zeros are stuffed behind every FF among them.
+const BUFFER: usize = 16 * 1024;
+
 /// Bits to bytes, with a zero stuffed behind every FF (B.1.1.5).
+///
+/// Most symbols are shorter than a byte, so no branch should depend on when one is full: eight bytes are stored every time, and
+/// the position moves by those that are. FFs are rare, and are looked for in one go.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
+    buffer: Box<[u8; BUFFER + 8]>,
+    at: usize,
+    /// Bits that do not fill a byte yet, left-justified.
     acc: u64,
-    /// Bits waiting in `acc`; below 32 between calls.
+    /// How many: below 8 between calls.
     count: u32,
 }
 
@@ -157,7 +166,7 @@ impl<'a> BitWriter<'a> {
     /// Appends to `out`; `expected` bytes are a hint.
     pub(super) fn new(out: &'a mut Vec<u8>, expected: usize) -> Self {
         out.reserve(expected + expected / 128 + 16);
-        Self { out, acc: 0, count: 0 }
+        Self { out, buffer: Box::new([0; BUFFER + 8]), at: 0, acc: 0, count: 0 }
     }
 
     /// A symbol's code (value and length) and the `size` ≤ 15 bits behind it.
@@ -169,43 +178,35 @@ impl<'a> BitWriter<'a> {
     /// The low `length` ≤ 32 bits of `value`; the others must be zero.
     #[inline(always)]
     pub(super) fn put(&mut self, value: u32, length: u32) {
-        self.acc = self.acc << length | u64::from(value);
         self.count += length;
-        if self.count >= 32 {
-            self.count -= 32;
-            self.word((self.acc >> self.count) as u32);
-        }
-    }
-
-    #[inline(always)]
-    fn word(&mut self, word: u32) {
-        // A byte of FF in `word` is a byte of zero in its complement: the usual test for one, without a loop.
-        let inverted = !word;
-        if inverted.wrapping_sub(0x0101_0101) & !inverted & 0x8080_8080 == 0 {
-            self.out.extend_from_slice(&word.to_be_bytes());
-        } else {
-            self.stuffed(&word.to_be_bytes());
+        self.acc |= u64::from(value) << (64 - self.count & 63);
+        let at = self.at & (BUFFER - 1);
+        self.buffer[at..at + 8].copy_from_slice(&self.acc.to_be_bytes());
+        let full = self.count & !7;
+        self.at += (full / 8) as usize;
+        self.acc <<= full & 63;
+        self.count &= 7;
+        if self.at > BUFFER - 8 {
+            self.flush();
         }
     }
 
     #[inline(never)]
-    fn stuffed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.out.push(byte);
-            if byte == 0xFF {
-                self.out.push(0);
-            }
+    fn flush(&mut self) {
+        let mut rest = &self.buffer[..self.at];
+        while let Some(found) = memchr::memchr(0xFF, rest) {
+            self.out.extend_from_slice(&rest[..=found]);
+            self.out.push(0);
+            rest = &rest[found + 1..];
         }
+        self.out.extend_from_slice(rest);
+        self.at = 0;
     }
 
     /// Fills the last byte with ones (F.1.2.3) and writes what is left.
     pub(super) fn finish(mut self) {
-        let padding = (8 - self.count % 8) % 8;
-        let bits = self.acc << padding | ((1 << padding) - 1);
-        self.count += padding;
-        while self.count > 0 {
-            self.count -= 8;
-            self.stuffed(&[(bits >> self.count) as u8]);
-        }
+        let padding = (8 - self.count) % 8;
+        self.put((1 << padding) - 1, padding);
+        self.flush();
     }
 }

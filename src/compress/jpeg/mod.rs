@@ -31,7 +31,7 @@ mod progressive_ac;
 mod quality;
 
 mod dct;
-mod samples;
+mod sample_planes;
 
 mod codes;
 
@@ -47,7 +47,7 @@ mod source;
 mod tests;
 
 pub use error::Error;
-pub use samples::Samples;
+pub use sample_planes::Samples;
 pub use source::{Source, decode, header, requantise};
 
 /// What a JPEG may cost. Checked on headers, before memory or time is spent.

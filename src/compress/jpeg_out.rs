@@ -1,8 +1,6 @@
 //! Writes JPEG: by requantising the source's own coefficients, or from pixels.
 //!
-//! Both ways end in the same requantiser, so a quality means the same whether or not the picture was resized on the way.
-
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
+//! Both ways round with the same tables, so a quality means the same whether or not the picture was resized on the way.
 
 use super::encode::{Encoded, Encoder};
 use super::pixels::{Layout, Pixels};
@@ -11,11 +9,10 @@ use super::{Error, jpeg};
 /// At this quality and above, colour keeps its full resolution.
 pub(super) const FULL_COLOUR: u8 = 90;
 
-/// A JPEG whose coefficients are in memory.
+/// Over the coefficients of a JPEG.
 pub(super) struct JpegEncoder<'a> {
     source: jpeg::Source<'a>,
     options: jpeg::Options,
-    is_the_source: bool,
 }
 
 impl<'a> JpegEncoder<'a> {
@@ -25,22 +22,13 @@ impl<'a> JpegEncoder<'a> {
         options: jpeg::Options,
         limits: &jpeg::Limits,
     ) -> Result<JpegEncoder<'a>, jpeg::Error> {
-        Ok(JpegEncoder { source: jpeg::decode(bytes, limits)?, options, is_the_source: true })
-    }
-
-    /// Over a file [`master`] made from pixels.
-    pub fn over_master(master: &'a [u8], limits: &jpeg::Limits) -> Result<JpegEncoder<'a>, Error> {
-        Ok(JpegEncoder {
-            source: jpeg::decode(master, limits).map_err(Error::failed)?,
-            options: jpeg::Options { progressive: false, keep_copyright: true },
-            is_the_source: false,
-        })
+        Ok(JpegEncoder { source: jpeg::decode(bytes, limits)?, options })
     }
 }
 
 impl Encoder for JpegEncoder<'_> {
     fn own_quality(&self) -> u8 {
-        if self.is_the_source { self.source.estimated_quality().clamp(1, 100) } else { 100 }
+        self.source.estimated_quality().clamp(1, 100)
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
@@ -53,34 +41,55 @@ impl Encoder for JpegEncoder<'_> {
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
-        if !self.is_the_source {
-            return Ok(None);
-        }
         let encoded = self.source.lossless(&self.options);
         Ok(Some(Encoded { bytes: encoded.bytes, quality: None, warnings: encoded.warnings }))
     }
 }
 
-/// Opaque pixels as a JPEG with quantisation steps of 1: the requantiser's raw material. `exif` is put in as it is.
-pub(super) fn master(pixels: &Pixels, quality: u8, exif: Option<&[u8]>) -> Result<Vec<u8>, Error> {
-    let side = |side: u32| u16::try_from(side).map_err(|_| Error::failed("too large for a JPEG"));
-    let (width, height) = (side(pixels.width)?, side(pixels.height)?);
-    let samples = match pixels.layout {
-        Layout::Grey => ColorType::Luma,
-        Layout::Rgb => ColorType::Rgb,
-        Layout::GreyAlpha | Layout::Rgba => {
-            return Err(Error::failed("a JPEG cannot be transparent"));
-        }
-    };
-    let mut bytes = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 100);
-    encoder.set_sampling_factor(if quality >= FULL_COLOUR { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    if let Some(exif) = exif {
-        encoder.add_exif_metadata(exif).map_err(Error::failed)?;
+/// Over opaque pixels. Every quality is made from them directly, which costs less than rounding the coefficients of another.
+pub(super) struct PixelEncoder<'a> {
+    pixels: jpeg::PixelRows<'a>,
+    /// Decided once, so that sizes grow with quality.
+    subsample: bool,
+    exif: Option<&'a [u8]>,
+}
+
+impl<'a> PixelEncoder<'a> {
+    /// `quality` is the one that will be asked for, or the lowest; `exif` is TIFF data to keep.
+    pub fn new(pixels: &'a Pixels, quality: u8, exif: Option<&'a [u8]>) -> Result<PixelEncoder<'a>, Error> {
+        let channels = match pixels.layout {
+            Layout::Grey => 1,
+            Layout::Rgb => 3,
+            Layout::GreyAlpha | Layout::Rgba => return Err(Error::failed("a JPEG cannot be transparent")),
+        };
+        let pixels = jpeg::PixelRows { width: pixels.width, height: pixels.height, channels, data: &pixels.data };
+        Ok(PixelEncoder { pixels, subsample: quality < FULL_COLOUR, exif })
     }
-    encoder.encode(&pixels.data, width, height, samples).map_err(Error::failed)?;
-    Ok(bytes)
+
+    fn at(&self, quality: u8) -> Result<jpeg::Source<'_>, Error> {
+        jpeg::from_pixels(self.pixels, quality, self.subsample, self.exif).map_err(Error::failed)
+    }
+}
+
+impl Encoder for PixelEncoder<'_> {
+    fn own_quality(&self) -> u8 {
+        100
+    }
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
+        let options = jpeg::Options { progressive: false, keep_copyright: true };
+        let encoded = self.at(quality)?.lossless(&options);
+        Ok(Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings })
+    }
+
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
+        // The coefficients have this quality already, and 100 keeps them.
+        Ok(self.at(quality)?.size_at(100) as u64)
+    }
+
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
@@ -95,11 +104,12 @@ mod tests {
         let options = jpeg::Options { progressive: false, keep_copyright: true };
         let file = pictures::jpeg_with_exif(90, 70, &exif::tests::located());
         let credit = exif::minimal(Some(&exif::tests::located()), 1, true);
-        let master = master(&photo(90, 70, Layout::Rgb), 50, credit.as_deref()).unwrap();
-        for mut encoder in [
-            JpegEncoder::over_source(&file, options, &limits).unwrap(),
-            JpegEncoder::over_master(&master, &limits).unwrap(),
-        ] {
+        let pixels = photo(90, 70, Layout::Rgb);
+        let encoders: [&mut dyn Encoder; 2] = [
+            &mut JpegEncoder::over_source(&file, options, &limits).unwrap(),
+            &mut PixelEncoder::new(&pixels, 50, credit.as_deref()).unwrap(),
+        ];
+        for encoder in encoders {
             for quality in [1, 30, 50, 95, 100] {
                 let written = encoder.encode(quality).unwrap().bytes.len() as u64;
                 let foretold = encoder.size_at(quality).unwrap();
@@ -111,6 +121,6 @@ mod tests {
 
     #[test]
     fn transparency_is_refused() {
-        assert!(master(&photo(8, 8, Layout::Rgba), 50, None).is_err());
+        assert!(PixelEncoder::new(&photo(8, 8, Layout::Rgba), 50, None).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! score of pixels, goes the general way.
 
 use super::encode::{Encoded, Encoder};
-use super::jpeg::{self, Colour, Samples, Source};
+use super::jpeg::{self, Colour, SamplePlane, Source};
 use super::jpeg_out::FULL_COLOUR;
 use super::pixels::{Layout, Pixels};
 use super::plan::{Made, Plan};
@@ -52,14 +52,14 @@ pub(super) fn resize(
     drop(source);
     let exif = segments::exif(bytes).map(|range| &bytes[range]);
     let credit = exif::minimal(exif, 1, settings.keep_copyright);
-    let mut encoder = PlaneEncoder { planes, credit };
+    let mut encoder = PlaneEncoder { planes, subsampled: !full_colour, credit };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
     let choice = reach(&mut encoder, goal, bytes.len() as u64, no_pixels)?;
     Ok(Some(Made { choice, size: plan.size }))
 }
 
 /// The components at the size they are to be written, upright.
-fn planes(source: &Source<'_>, probe: &Probe, size: (u32, u32), full_colour: bool) -> Result<Vec<Samples>, Error> {
+fn planes(source: &Source<'_>, probe: &Probe, size: (u32, u32), full_colour: bool) -> Result<Vec<SamplePlane>, Error> {
     let is_turned = probe.orientation >= 5;
     let stored = if is_turned { (size.1, size.0) } else { size };
     let halved = |side: u32| if full_colour { side } else { side.div_ceil(2) };
@@ -107,21 +107,23 @@ fn part(extent: f64, available: u32, covers: f64, from_the_end: bool) -> (f64, f
     if from_the_end { (start, extent - start) } else { (0.0, wanted.min(f64::from(available))) }
 }
 
-fn upright(samples: Samples, orientation: u8) -> Result<Samples, Error> {
-    let pixels = Pixels::new(samples.width, samples.height, Layout::Grey, samples.data)?;
+fn upright(plane: SamplePlane, orientation: u8) -> Result<SamplePlane, Error> {
+    let pixels = Pixels::new(plane.width, plane.height, Layout::Grey, plane.data)?;
     let Pixels { width, height, data, .. } = orient::apply(pixels, orientation);
-    Ok(Samples { width, height, data })
+    Ok(SamplePlane { width, height, data })
 }
 
 /// Planes that can be written at any quality.
 struct PlaneEncoder {
-    planes: Vec<Samples>,
+    planes: Vec<SamplePlane>,
+    subsampled: bool,
     credit: Option<Vec<u8>>,
 }
 
 impl PlaneEncoder {
-    fn at(&self, quality: u8) -> Source<'_> {
-        Source::from_samples(&self.planes, quality, self.credit.as_deref())
+    fn at(&self, quality: u8) -> Result<Source<'_>, Error> {
+        let source = jpeg::from_planes(&self.planes, quality, self.subsampled, self.credit.as_deref());
+        source.map_err(Error::failed)
     }
 }
 
@@ -132,12 +134,12 @@ impl Encoder for PlaneEncoder {
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
         let options = jpeg::Options { progressive: false, keep_copyright: true };
-        let encoded = self.at(quality).lossless(&options);
+        let encoded = self.at(quality)?.lossless(&options);
         Ok(Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings })
     }
 
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.at(quality).lossless_size() as u64)
+        Ok(self.at(quality)?.lossless_size() as u64)
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {

@@ -45,15 +45,15 @@ pub(super) fn resize(pixels: &Pixels, (width, height): (u32, u32)) -> Result<Pix
 
 /// The part of a grey picture between `left`, `top` and `left` + `across`, `top` + `down`, at `width` × `height`.
 pub(super) fn resize_part(
-    source: &jpeg::Samples,
+    source: &jpeg::SamplePlane,
     (left, top, across, down): (f64, f64, f64, f64),
     (width, height): (u32, u32),
-) -> Result<jpeg::Samples, Error> {
+) -> Result<jpeg::SamplePlane, Error> {
     let image = ImageRef::new(source.width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
     let mut target = Image::new(width, height, PixelType::U8);
     let options = lanczos().crop(left, top, across, down);
     Resizer::new().resize(&image, &mut target, &options).map_err(Error::failed)?;
-    Ok(jpeg::Samples { width, height, data: target.into_vec() })
+    Ok(jpeg::SamplePlane { width, height, data: target.into_vec() })
 }
 
 fn lanczos() -> ResizeOptions {

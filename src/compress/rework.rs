@@ -3,7 +3,7 @@
 //! The result replaces the source even when it is larger: it was asked for.
 
 use super::encode::Encoder;
-use super::jpeg_out::{self, JpegEncoder};
+use super::jpeg_out::PixelEncoder;
 use super::plan::{Made, Plan};
 use super::png_out::PngEncoder;
 use super::probe::{Probe, from_jpeg};
@@ -54,8 +54,7 @@ pub(super) fn rework(
                 Goal::Lossless => 100,
                 _ => QUALITY_FLOOR,
             };
-            let master = jpeg_out::master(&pixels, quality, credit.as_deref())?;
-            let mut encoder = JpegEncoder::over_master(&master, &limits.for_jpeg())?;
+            let mut encoder = PixelEncoder::new(&pixels, quality, credit.as_deref())?;
             finish(&mut encoder, goal, source_bytes, &pixels)?
         }
         Format::Png => {

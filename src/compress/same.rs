@@ -4,7 +4,7 @@
 //! damaged file is found here even when the source is kept.
 
 use super::encode::Encoded;
-use super::jpeg_out::{self, JpegEncoder};
+use super::jpeg_out::{JpegEncoder, PixelEncoder};
 use super::plan::Made;
 use super::png_out::{COLOUR_CHUNKS, Original, PngEncoder};
 use super::probe::{Probe, from_jpeg};
@@ -28,7 +28,7 @@ fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Re
         Ok(choice) => choice?,
         Err(jpeg::Error::Unsupported(reason)) => {
             // What neither decoder understands is a rare kind rather than damage.
-            return through_pixels(bytes, probe, settings, limits).map_err(|error| match error {
+            return through_pixels(bytes, probe, settings).map_err(|error| match error {
                 Error::Corrupt(_) => Error::unsupported_because("Such JPEG", reason),
                 other => other,
             });
@@ -65,15 +65,14 @@ fn in_the_dct_domain(
 }
 
 /// For kinds of JPEG the requantiser does not know but the pixel decoder does.
-fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Made, Error> {
+fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings) -> Result<Made, Error> {
     let decoded = decode::decode(bytes, probe)?;
     let mut pixels = decoded.pixels;
     if let Some(icc) = &decoded.icc {
         colour::to_srgb(&mut pixels, icc);
     }
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
-    let master = jpeg_out::master(&pixels, 0, credit.as_deref())?;
-    let mut encoder = JpegEncoder::over_master(&master, &limits.for_jpeg())?;
+    let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref())?;
     let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
     Ok(Made { choice, size: probe.displayed() })
 }

@@ -179,7 +179,7 @@ impl<'a> BitWriter<'a> {
     #[inline(always)]
     pub(super) fn put(&mut self, value: u32, length: u32) {
         self.count += length;
-        self.acc |= u64::from(value) << (64 - self.count & 63);
+        self.acc |= u64::from(value) << ((64 - self.count) & 63);
         let at = self.at & (BUFFER - 1);
         self.buffer[at..at + 8].copy_from_slice(&self.acc.to_be_bytes());
         let full = self.count & !7;

@@ -89,11 +89,6 @@ impl Frame {
                 padded_rows: 0,
             });
         }
-        Ok(Self::new(width, height, marker == SOF2, components))
-    }
-
-    /// Works out the sides in blocks, which `components` need not have yet.
-    pub(super) fn new(width: u32, height: u32, progressive: bool, mut components: Vec<Component>) -> Self {
         let h_max = components.iter().map(|c| u32::from(c.h)).max().unwrap_or(1);
         let v_max = components.iter().map(|c| u32::from(c.v)).max().unwrap_or(1);
         let mcu_columns = width.div_ceil(8 * h_max) as usize;
@@ -104,7 +99,7 @@ impl Frame {
             c.padded_columns = mcu_columns * usize::from(c.h);
             c.padded_rows = mcu_rows * usize::from(c.v);
         }
-        Self { width, height, progressive, components, mcu_columns, mcu_rows }
+        Ok(Self { width, height, progressive: marker == SOF2, components, mcu_columns, mcu_rows })
     }
 }
 

@@ -7,7 +7,8 @@
 //! How a file flows through: `marker` cuts it into segments, `frame` and `tables` read the headers, `metadata` keeps
 //! what matters; `bits` and `lookup` turn entropy-coded data into symbols, which `sequential` makes `tokens` and
 //! `progressive` makes `planes`; `quality` says how to round; `codes` finds the best Huffman codes and `emit` (or
-//! `bands`, for progressive output) writes the file. "T.81" is ITU-T T.81, the JPEG standard.
+//! `bands`, for progressive output) writes the file. Pictures made of pixels join in the middle: `samples` and `fdct` give
+//! `pixels` their coefficients. "T.81" is ITU-T T.81, the JPEG standard.
 
 mod marker;
 
@@ -30,7 +31,11 @@ mod progressive_ac;
 
 mod quality;
 
-mod dct;
+mod fdct;
+mod pixels;
+mod samples;
+
+mod idct;
 mod sample_planes;
 
 mod codes;
@@ -47,7 +52,9 @@ mod source;
 mod tests;
 
 pub use error::Error;
-pub use sample_planes::Samples;
+pub use pixels::from_pixels;
+pub use sample_planes::{SamplePlane, from_planes};
+pub use samples::PixelRows;
 pub use source::{Source, decode, header, requantise};
 
 /// What a JPEG may cost. Checked on headers, before memory or time is spent.

@@ -138,6 +138,11 @@ impl Quantiser {
         (magnitude * self.factor[(k & 63) as usize] + AC_BIAS) >> 16
     }
 
+    /// The smallest magnitude of AC coefficient `k` that [`Quantiser::ac`] does not make zero.
+    pub(super) fn least(&self, k: u32) -> u32 {
+        ((1 << 16) - AC_BIAS).div_ceil(self.factor[(k & 63) as usize].max(1))
+    }
+
     /// The new value of a DC coefficient; `|value|` is below 2^15.
     #[inline(always)]
     pub(super) fn dc(&self, value: i32) -> i32 {

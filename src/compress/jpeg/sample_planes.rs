@@ -6,19 +6,20 @@
 
 use std::convert::Infallible;
 
-use super::dct::{self, Forward, Inverse};
-use super::frame::{Component, Frame, Layout};
-use super::image::{Body, Picture, classes, role};
-use super::metadata::Metadata;
-use super::planes::{for_each_block, sequential_scans, signed};
+use super::error::Error;
+use super::fdct;
+use super::frame::{Component, Frame};
+use super::idct::{self, Inverse};
+use super::image::{Body, Picture};
+use super::pixels::{Blocks, encode};
+use super::planes::{for_each_block, signed};
 use super::source::Source;
 use super::tables::{Steps, ZIGZAG};
-use super::tokens::{BlockWriter, TokenReader, TokenScan, Tokens};
-use super::{Colour, quality};
+use super::tokens::{TokenReader, TokenScan};
 
 /// One component's samples, row-major.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Samples {
+pub struct SamplePlane {
     /// Samples to a row, and rows. Both may be more than the picture needs: blocks are whole.
     pub width: u32,
     /// See `width`.
@@ -40,7 +41,7 @@ impl Source<'_> {
     }
 
     /// All components as samples, each at as many eighths of its size as `eighths` says: 1, 2, 4 or 8.
-    pub fn samples(&self, eighths: &[usize]) -> Vec<Samples> {
+    pub fn samples(&self, eighths: &[usize]) -> Vec<SamplePlane> {
         let Picture { frame, steps, body, .. } = &self.picture;
         let planes = frame.components.iter().zip(steps).zip(eighths);
         let mut planes: Vec<Plane> = planes.map(|((component, steps), n)| Plane::new(component, steps, *n)).collect();
@@ -63,38 +64,45 @@ impl Source<'_> {
         }
         planes.into_iter().map(|plane| plane.samples).collect()
     }
+}
 
-    /// A picture of one component, or of brightness and two colour differences, at a quality of 1 to 100. The first component
-    /// has the size of the picture; the others the same, or half of it, rounded up. `exif` is TIFF data.
-    pub fn from_samples<'a>(planes: &[Samples], quality: u8, exif: Option<&'a [u8]>) -> Source<'a> {
-        let first = &planes[0];
-        let factor = |side: u32, other: u32| if other < side { 2 } else { 1 };
-        let last = &planes[planes.len() - 1];
-        let factors = (factor(first.width, last.width), factor(first.height, last.height));
-        let component = |(at, id): (usize, u8)| {
-            let (h, v) = if at == 0 { factors } else { (1, 1) };
-            Component { id, h, v, table: 0, columns: 0, rows: 0, padded_columns: 0, padded_rows: 0 }
-        };
-        let components = (0..planes.len()).zip(1..).map(component).collect();
-        let frame = Frame::new(first.width, first.height, false, components);
-        let colour = if planes.len() == 1 { Colour::Grey } else { Colour::YCbCr };
-        let steps: Vec<Steps> = (0..planes.len()).map(|at| quality::steps(quality, role(&frame, colour, at))).collect();
-        let scans = sequential_scans(&frame).iter().map(|scan| tokens(&frame, scan, planes, &steps)).collect();
-        let metadata = Metadata::new(exif);
-        Picture { frame, metadata, steps, body: Body::Sequential(scans) }.into()
+/// The coefficients of a picture whose components are samples already, at their quality: write them with [`Source::lossless`].
+///
+/// One component, or brightness and two colour differences; `subsampled` when those have half the picture's size, rounded up.
+/// `tiff` is EXIF data to keep.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`](super::Error::Corrupt) for sides that do not fit a JPEG.
+pub fn from_planes<'a>(
+    planes: &[SamplePlane],
+    quality: u8,
+    subsampled: bool,
+    tiff: Option<&'a [u8]>,
+) -> Result<Source<'a>, Error> {
+    let (width, height) = planes.first().map_or((0, 0), |plane| (plane.width, plane.height));
+    encode(width, height, planes.len(), quality, subsampled, tiff, Planes(planes))
+}
+
+struct Planes<'a>(&'a [SamplePlane]);
+
+impl Blocks for Planes<'_> {
+    #[inline(always)]
+    fn block(&self, component: usize, row: usize, column: usize) -> fdct::Samples {
+        self.0[component].block(column, row)
     }
 }
 
 /// A component while its blocks become samples.
 struct Plane {
-    samples: Samples,
+    samples: SamplePlane,
     /// The samples of one block that was just finished go here; chosen once, by size.
     transform: Transform,
     /// Steps, in zigzag order.
     steps: [f32; 64],
     blocks_to_a_row: usize,
     /// The block in hand, and how many rows and columns of it hold anything.
-    block: dct::Block,
+    block: idct::Block,
     rows: usize,
     columns: usize,
 }
@@ -130,7 +138,7 @@ impl Plane {
         };
         let (width, height) = (component.padded_columns * side, component.padded_rows * side);
         Self {
-            samples: Samples { width: width as u32, height: height as u32, data: vec![128; width * height] },
+            samples: SamplePlane { width: width as u32, height: height as u32, data: vec![128; width * height] },
             transform,
             steps: steps.map(f32::from),
             blocks_to_a_row: component.padded_columns,
@@ -166,9 +174,9 @@ impl Plane {
     }
 }
 
-impl Samples {
+impl SamplePlane {
     #[inline(always)]
-    fn put<const N: usize>(&mut self, inverse: &Inverse<N>, block: &dct::Block, place: Place) {
+    fn put<const N: usize>(&mut self, inverse: &Inverse<N>, block: &idct::Block, place: Place) {
         let width = self.width as usize;
         let start = place.at / place.blocks_to_a_row * N * width + place.at % place.blocks_to_a_row * N;
         let lines = self.data[start..].chunks_mut(width);
@@ -179,17 +187,18 @@ impl Samples {
         }
     }
 
-    /// The 8 × 8 samples of a block; beyond the edge, the last ones again.
+    /// The 8 × 8 samples of a block, 128 less than stored; beyond the edge, the last ones again.
     #[inline(always)]
-    fn block(&self, column: usize, row: usize) -> [[u8; 8]; 8] {
+    fn block(&self, column: usize, row: usize) -> fdct::Samples {
         let (width, height) = (self.width as usize, self.height as usize);
         let (left, top) = (8 * column, 8 * row);
         std::array::from_fn(|y| {
             let line = &self.data[(top + y).min(height - 1) * width..][..width];
-            match line.get(left..left + 8).and_then(|samples| samples.first_chunk()) {
+            let samples = match line.get(left..left + 8).and_then(|samples| samples.first_chunk()) {
                 Some(samples) => *samples,
                 None => std::array::from_fn(|x| line[(left + x).min(width - 1)]),
-            }
+            };
+            samples.map(|sample: u8| f32::from(sample) - 128.0)
         })
     }
 }
@@ -217,92 +226,4 @@ fn fill_from_tokens(frame: &Frame, scan: &TokenScan, planes: &mut [Plane]) {
         Ok(())
     });
     let Ok(()) = visited;
-}
-
-/// Transforms and rounds the samples of a scan's components.
-fn tokens(frame: &Frame, components: &[usize], planes: &[Samples], steps: &[Steps]) -> TokenScan {
-    let mut scan = TokenScan {
-        components: components.to_vec(),
-        layout: Layout::new(frame, components),
-        tokens: Tokens::default(),
-        counts: Default::default(),
-    };
-    let forward = Forward::new();
-    let rounders: Vec<Rounder> = steps.iter().map(Rounder::new).collect();
-    let classes = classes(if planes.len() == 1 { Colour::Grey } else { Colour::YCbCr });
-    let mut before = [0; 4];
-    let visited: Result<(), Infallible> = for_each_block(frame, components, |component, at| {
-        let columns = frame.components[component].padded_columns;
-        let block = forward.coefficients(&planes[component].block(at % columns, at / columns));
-        let (levels, mut mask) = rounders[component].round(&block);
-        scan.tokens.reserve(1);
-        let mut out = BlockWriter::new(scan.tokens.space(), &mut scan.counts[classes[component]]);
-        let dc = signed_level(levels[0], block[0]);
-        out.dc(dc - before[component]);
-        before[component] = dc;
-        while mask != 0 {
-            let k = mask.trailing_zeros();
-            mask &= mask - 1;
-            let at = usize::from(TURNED_ZIGZAG[k as usize & 63]) & 63;
-            out.ac(k, levels[at], if block[at] < 0.0 { u32::MAX } else { 0 });
-        }
-        let len = out.finish();
-        scan.tokens.keep(len);
-        Ok(())
-    });
-    let Ok(()) = visited;
-    scan
-}
-
-fn signed_level(level: u32, value: f32) -> i32 {
-    if value < 0.0 { -(level as i32) } else { level as i32 }
-}
-
-/// `TURNED_ZIGZAG[k]` is the column-major index of the k-th coefficient.
-const TURNED_ZIGZAG: [u8; 64] = {
-    let mut turned = [0; 64];
-    let mut k = 0;
-    while k < 64 {
-        turned[k] = ZIGZAG[k] % 8 * 8 + ZIGZAG[k] / 8;
-        k += 1;
-    }
-    turned
-};
-
-/// Rounds the coefficients of a block, column-major as they come, all at once.
-struct Rounder {
-    factors: [f32; 64],
-    biases: [f32; 64],
-}
-
-/// 2^23: a number just above it has its integer part in its low bits.
-const TWO_TO_23: f32 = 8_388_608.0;
-
-impl Rounder {
-    fn new(steps: &Steps) -> Self {
-        let mut factors = [0.0; 64];
-        for (step, at) in steps.iter().zip(TURNED_ZIGZAG) {
-            factors[usize::from(at)] = 1.0 / f32::from(*step);
-        }
-        let bias = |bias: u32| bias as f32 / 65_536.0 - 0.5;
-        let mut biases = [bias(quality::AC_BIAS); 64];
-        biases[0] = bias(quality::DC_BIAS);
-        Self { factors, biases }
-    }
-
-    /// The magnitudes, and a bit for each AC coefficient that is not zero, in zigzag order.
-    #[inline(always)]
-    fn round(&self, block: &dct::Block) -> ([u32; 64], u64) {
-        let mut levels = [0; 64];
-        for at in 0..64 {
-            // Adding 2^23 rounds to the nearest: half less, and it rounds down.
-            let level = block[at].abs() * self.factors[at] + self.biases[at];
-            levels[at] = (level + TWO_TO_23).to_bits() & 0x7F_FFFF;
-        }
-        let mut mask = 0;
-        for k in 1..64 {
-            mask |= u64::from(levels[usize::from(TURNED_ZIGZAG[k]) & 63] != 0) << k;
-        }
-        (levels, mask)
-    }
 }

@@ -1,6 +1,5 @@
 //! Pictures to test with, made on the spot: photo-like noise, flat graphics, transparency.
 
-use crate::compress::jpeg_out;
 use crate::compress::pixels::{Layout, Pixels};
 
 /// A small deterministic generator (xorshift), so that tests need no dependency for it.
@@ -52,7 +51,12 @@ pub fn jpeg(width: u32, height: u32) -> Vec<u8> {
 
 /// With this EXIF block.
 pub fn jpeg_with_exif(width: u32, height: u32, exif: &[u8]) -> Vec<u8> {
-    jpeg_out::master(&photo(width, height, Layout::Rgb), 95, Some(exif)).unwrap()
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 100);
+    encoder.add_exif_metadata(exif).unwrap();
+    let pixels = photo(width, height, Layout::Rgb);
+    encoder.encode(&pixels.data, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
+    bytes
 }
 
 pub fn png(pixels: &Pixels) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use super::pictures::{self, photo};
 use super::*;
+use crate::compress::encode::Encoder as _;
 use crate::compress::pixels::{Layout, Pixels};
 
 fn to(format: Format) -> Settings {
@@ -129,7 +130,9 @@ fn a_jpeg_resized_in_its_own_colours_is_the_picture_resized_as_pixels() {
         let picture = photo(203, 149, layout);
         for (orientation, subsampled) in (1..=8).flat_map(|orientation| [(orientation, true), (orientation, false)]) {
             let tag = exif::minimal(None, orientation, false);
-            let file = jpeg_out::master(&picture, if subsampled { 50 } else { 95 }, tag.as_deref()).unwrap();
+            let lowest = if subsampled { 50 } else { 95 };
+            let mut encoder = jpeg_out::PixelEncoder::new(&picture, lowest, tag.as_deref()).unwrap();
+            let file = encoder.encode(95).unwrap().bytes;
             let probe = probe::probe(&file, Format::Jpeg).unwrap();
             let upright = decode::decode(&file, &probe).unwrap().pixels;
             for (max_width, quality) in [(140, 89), (101, 95), (75, 89), (33, 95), (20, 89), (9, 95)] {

@@ -1,11 +1,11 @@
-//! The discrete cosine transform of T.81, A.3.3, both ways: samples to coefficients, and back at several sizes.
+//! The inverse cosine transform (T.81, A.3.3), at several sizes: coefficients to samples.
 //!
 //! Plain sums of products over rows of eight, which the compiler turns into vector instructions, skipping what is zero. Only
 //! additions and multiplications of `f32` in a fixed order: the same result on every machine.
 
 use std::f64::consts::PI;
 
-/// The coefficients of one block as real numbers, multiplied by their steps. Row-major, except where it says otherwise.
+/// The coefficients of one block as real numbers, multiplied by their steps, row-major.
 pub(super) type Block = [f32; 64];
 
 /// Coefficients back to samples, at N × N samples a block: N = 8 is the picture as it is, smaller N shrinks it by N ⁄ 8.
@@ -56,57 +56,6 @@ fn to_sample(value: f32) -> u8 {
     (value.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
 }
 
-/// Samples to coefficients.
-pub(super) struct Forward {
-    /// `wave[u][x]`: the first half of the u-th wave, with the weight of A.3.3. The second half mirrors it, with the other sign
-    /// where u is odd.
-    wave: [[f32; 4]; 8],
-}
-
-impl Forward {
-    pub(super) fn new() -> Self {
-        Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| wave(8, u, x) as f32)) }
-    }
-
-    /// The coefficients of a block of samples, column-major: the horizontal frequency chooses the row.
-    #[inline(always)]
-    pub(super) fn coefficients(&self, samples: &[[u8; 8]; 8]) -> Block {
-        let mut levels = [[0_f32; 8]; 8];
-        for (line, samples) in levels.iter_mut().zip(samples) {
-            for (level, sample) in line.iter_mut().zip(samples) {
-                *level = f32::from(*sample) - 128.0;
-            }
-        }
-        let vertical = self.columns(&levels);
-        let mut turned = [[0_f32; 8]; 8];
-        for (y, line) in vertical.iter().enumerate() {
-            for (x, value) in line.iter().enumerate() {
-                turned[x][y] = *value;
-            }
-        }
-        let mut block = [0_f32; 64];
-        for (out, line) in block.as_chunks_mut::<8>().0.iter_mut().zip(self.columns(&turned)) {
-            *out = line;
-        }
-        block
-    }
-
-    /// Transforms every column.
-    #[inline(always)]
-    fn columns(&self, lines: &[[f32; 8]; 8]) -> [[f32; 8]; 8] {
-        let mut out = [[0_f32; 8]; 8];
-        for (u, (wave, out)) in self.wave.iter().zip(&mut out).enumerate() {
-            let sign = if u % 2 == 0 { 1.0 } else { -1.0 };
-            for (y, weight) in wave.iter().enumerate() {
-                for (x, sum) in out.iter_mut().enumerate() {
-                    *sum += weight * (lines[y][x] + sign * lines[7 - y][x]);
-                }
-            }
-        }
-        out
-    }
-}
-
 /// The u-th of `n` waves at sample x, orthonormal.
 fn wave(n: usize, u: usize, x: usize) -> f64 {
     let weight = if u == 0 { 1.0 } else { 2.0 };
@@ -115,6 +64,7 @@ fn wave(n: usize, u: usize, x: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fdct::fdct;
     use super::*;
 
     fn inverse<const N: usize>(block: &Block, rows: usize, columns: usize) -> [[u8; N]; N] {
@@ -123,10 +73,9 @@ mod tests {
         samples
     }
 
-    /// Row-major, as the inverse wants them.
     fn forward(samples: &[[u8; 8]; 8]) -> Block {
-        let turned = Forward::new().coefficients(samples);
-        std::array::from_fn(|at| turned[at % 8 * 8 + at / 8])
+        let eighths = fdct(samples.map(|line| line.map(|sample| f32::from(sample) - 128.0)));
+        std::array::from_fn(|at| eighths[at % 8][at / 8] as f32 / 8.0)
     }
 
     fn ramp() -> [[u8; 8]; 8] {

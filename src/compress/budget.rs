@@ -58,6 +58,7 @@ fn rework(probe: &Probe, plan: &Plan) -> u64 {
     let encoding = match plan.format {
         Format::Jpeg => to * 16,
         Format::Png => png(to, channels),
+        Format::Avif => avif(to, channels),
         _ => webp(to, channels),
     };
     // The source's pixels are gone when the encoder starts, unless nothing was resized.
@@ -72,6 +73,11 @@ fn png(pixels: u64, pixel_bytes: u8) -> u64 {
 /// Decoded and as the encoder wants it, libwebp's ARGB and YUV copies, its modes and tokens; with alpha a second plane of each.
 fn webp(pixels: u64, pixel_bytes: u8) -> u64 {
     pixels * if pixel_bytes == 4 { 32 } else { 16 }
+}
+
+/// Prepared pixels, planes, rav1e's input, reconstruction and block states, and what the file shows; with alpha one picture after the other.
+fn avif(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * if pixel_bytes == 4 { 28 } else { 24 } + (24 << 20)
 }
 
 #[cfg(test)]

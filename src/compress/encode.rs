@@ -2,7 +2,8 @@
 //!
 //! An encoder holds one prepared picture; asking twice for the same quality gives the same bytes.
 
-use super::Error;
+use super::pixels::Pixels;
+use super::{Error, decode, probe, sniff};
 
 /// A finished file.
 #[derive(Debug, Clone)]
@@ -30,9 +31,15 @@ pub(super) trait Encoder {
 
     /// The smallest file with identical pixels; `None` when this picture has none in this format.
     fn lossless(&mut self) -> Result<Option<Encoded>, Error>;
+
+    /// What a viewer shows of the file that was just encoded.
+    fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
+        let probe = probe::probe(&encoded.bytes, sniff::sniff(&encoded.bytes)?)?;
+        Ok(decode::decode(&encoded.bytes, &probe)?.pixels)
+    }
 }
 
-const EVERY_QUALITY: [u8; 100] = {
+pub(super) const EVERY_QUALITY: [u8; 100] = {
     let mut all = [0; 100];
     let mut at = 0;
     while at < 100 {

@@ -70,7 +70,7 @@ impl Format {
 
     /// Whether a caller may ask for output in this format.
     pub fn is_writable(self) -> bool {
-        matches!(self, Format::Jpeg | Format::Png | Format::Webp)
+        matches!(self, Format::Jpeg | Format::Png | Format::Webp | Format::Avif)
     }
 }
 

@@ -4,9 +4,8 @@
 //! memory is spent. The output is never larger than the source unless the caller asked for another size or format.
 //!
 //! In the order of the flow: `sniff` tells the format, `probe` reads the headers, `plan` decides, `same`, `rework` and
-//! `jpeg_resize` carry it out,
-//! `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and `jpeg_out`, `png_out` and `webp_out`
-//! write the file.
+//! `jpeg_resize` carry it out, `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and
+//! `jpeg_out`, `png_out`, `webp_out` and `avif_out` write the file.
 
 mod error;
 mod format;
@@ -54,6 +53,9 @@ mod palette;
 mod png_out;
 
 mod webp_out;
+
+mod avif_out;
+mod yuv;
 
 mod location;
 

@@ -2,6 +2,7 @@
 //!
 //! The result replaces the source even when it is larger: it was asked for.
 
+use super::avif_out::AvifEncoder;
 use super::encode::Encoder;
 use super::jpeg_out::PixelEncoder;
 use super::plan::{Made, Plan};
@@ -64,6 +65,10 @@ pub(super) fn rework(
         }
         Format::Webp => {
             let mut encoder = WebpEncoder::new(&pixels, None, credit, 100)?;
+            finish(&mut encoder, goal, source_bytes, &pixels)?
+        }
+        Format::Avif => {
+            let mut encoder = AvifEncoder::new(&pixels, credit)?;
             finish(&mut encoder, goal, source_bytes, &pixels)?
         }
         other => return Err(Error::unsupported(other)),

@@ -4,8 +4,8 @@
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Reference};
 
+use super::Error;
 use super::pixels::{Layout, Pixels};
-use super::{Error, decode, probe, sniff};
 
 /// Pictures up to this many pixels are judged whole.
 const WHOLE: u64 = 1_500_000;
@@ -47,15 +47,12 @@ impl Judge {
         Ok(Judge { width: reference.width, height: reference.height, tiles })
     }
 
-    /// The score of an encoded file, at most 100. Tiles count alike.
-    pub fn score(&self, bytes: &[u8]) -> Result<f64, Error> {
-        let format = sniff::sniff(bytes)?;
-        let probe = probe::probe(bytes, format)?;
-        let pixels = decode::decode(bytes, &probe)?.pixels;
+    /// The score of a picture, at most 100. Tiles count alike.
+    pub fn score(&self, pixels: &Pixels) -> Result<f64, Error> {
         if (pixels.width, pixels.height) != (self.width, self.height) {
             return Err(Error::failed("the output has another size than its source"));
         }
-        let pixels = opaque(&pixels);
+        let pixels = opaque(pixels);
         let mut sum = 0.0;
         for (tile, reference) in &self.tiles {
             let data = cut(&pixels, *tile);

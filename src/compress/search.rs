@@ -149,7 +149,7 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, reference: &Pixels) -> R
         let at = low + (high - low) / 2;
         let encoded = encoder.encode(steps[at])?;
         tried += 1;
-        let score = judge.score(&encoded.bytes)?;
+        let score = judge.score(&encoder.shown(&encoded)?)?;
         if score >= target {
             high = at;
             best = Some((encoded, score));
@@ -165,7 +165,7 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, reference: &Pixels) -> R
                 None => encoder.encode(100)?,
             };
             tried += 1;
-            let score = judge.score(&encoded.bytes)?;
+            let score = judge.score(&encoder.shown(&encoded)?)?;
             (encoded, score)
         }
     };

@@ -78,7 +78,10 @@ impl Settings {
         if let Some(format) = self.format
             && !format.is_writable()
         {
-            problems.push(format!("output format {format} is not available; choose JPEG, PNG or WEBP"));
+            problems.push(format!("output format {format} is not available; choose JPEG, PNG, WEBP or AVIF"));
+        }
+        if self.format == Some(Format::Avif) && self.goal == Goal::Lossless {
+            problems.push("AVIF output is not lossless; choose PNG or WEBP, or a quality".to_owned());
         }
         if self.max_width == Some(0) {
             problems.push("maxWidth must be at least 1".to_owned());
@@ -103,7 +106,7 @@ mod tests {
     fn every_bad_value_is_reported() {
         let settings = Settings {
             goal: Goal::Quality(0),
-            format: Some(Format::Avif),
+            format: Some(Format::Tiff),
             max_width: Some(0),
             max_height: Some(0),
             ..Settings::default()
@@ -120,6 +123,9 @@ mod tests {
             let settings = Settings { goal, ..Settings::default() };
             assert!(settings.check().is_err(), "{goal:?}");
         }
+        let avif = |goal| Settings { goal, format: Some(Format::Avif), ..Settings::default() }.check();
+        assert_eq!(avif(Goal::MinScore(70.0)), Ok(()));
+        assert!(avif(Goal::Lossless).unwrap_err()[0].contains("PNG or WEBP"));
     }
 
     #[test]

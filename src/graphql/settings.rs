@@ -27,7 +27,7 @@ pub enum CompressionInput {
 /// What the outputs are.
 #[derive(InputObject, Default)]
 pub struct OutputInput {
-    /// Convert; absent: the source's format.
+    /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`); absent: the source's format.
     format: Option<ImageFormat>,
     /// Fit inside; never enlarge.
     max_width: Option<i32>,

@@ -265,6 +265,10 @@ async fn compress_reaches_goals_and_reports_them() {
     assert_eq!(small[0]["output"]["format"], "WEBP");
     assert_eq!((&small[0]["output"]["width"], &small[0]["output"]["height"]), (&80.into(), &60.into()));
     assert!(small[0]["output"]["file"].as_str().unwrap().ends_with("compressed_plan.webp"));
+    let avif = objects(&halftone(&["compress", "--json", "--format", "avif", "--max-width", "80", &plan]).await);
+    let file = avif[0]["output"]["file"].as_str().unwrap();
+    assert!(file.ends_with("compressed_plan.avif"));
+    assert_eq!(&std::fs::read(file).unwrap()[4..12], b"ftypavif");
     let lossless = objects(&halftone(&["compress", "--json", "--lossless", &plan]).await);
     let output = lossless[0]["output"]["file"].as_str().unwrap();
     assert!(image::open(output).unwrap() == image::open(&plan).unwrap());
@@ -292,6 +296,7 @@ async fn compress_fails_one_file_alone_and_bad_settings_at_once() {
         &["--quality", "50", "--lossless"],
         &["--background", "blue"],
         &["--format", "gif"],
+        &["--format", "avif", "--lossless"],
     ] {
         let output = halftone(&[&["compress", &photo][..], bad].concat()).await;
         assert_eq!(output.status.code(), Some(2), "{bad:?}");

@@ -66,6 +66,7 @@ enum FormatName {
     Jpeg,
     Png,
     Webp,
+    Avif,
 }
 
 impl Arguments {
@@ -87,6 +88,7 @@ impl Arguments {
                 FormatName::Jpeg => Format::Jpeg,
                 FormatName::Png => Format::Png,
                 FormatName::Webp => Format::Webp,
+                FormatName::Avif => Format::Avif,
             }),
             max_width: self.max_width,
             max_height: self.max_height,

@@ -4,6 +4,7 @@
 
 use super::*;
 
+mod avif;
 mod goals;
 mod kept;
 mod mutation;

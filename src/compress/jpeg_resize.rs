@@ -3,6 +3,7 @@
 //! The file is decoded once, at the smallest scale that still has more than is asked for. What needs another colour space, or a
 //! score of pixels, goes the general way.
 
+use super::credits::{Credited, Credits};
 use super::encode::{Encoded, Encoder};
 use super::jpeg::{self, Colour, SamplePlane, Source};
 use super::jpeg_out::FULL_COLOUR;
@@ -19,6 +20,7 @@ pub(super) fn resize(
     probe: &Probe,
     plan: &Plan,
     settings: &Settings,
+    credits: &Credits,
     limits: &Limits,
 ) -> Result<Option<Made>, Error> {
     let is_jpeg = (probe.format, plan.format) == (Format::Jpeg, Format::Jpeg);
@@ -53,6 +55,7 @@ pub(super) fn resize(
     let exif = segments::exif(bytes).map(|range| &bytes[range]);
     let credit = exif::minimal(exif, 1, settings.keep_copyright);
     let mut encoder = PlaneEncoder { planes, subsampled: !full_colour, credit };
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
     let choice = reach(&mut encoder, goal, bytes.len() as u64, no_pixels)?;
     Ok(Some(Made { choice, size: plan.size }))

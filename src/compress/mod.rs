@@ -18,6 +18,7 @@ mod sniff;
 mod probe;
 
 mod chunks;
+mod credits;
 mod exif;
 mod gif;
 mod riff;

@@ -3,6 +3,7 @@
 //! The result replaces the source even when it is larger: it was asked for.
 
 use super::avif_out::AvifEncoder;
+use super::credits::{Credited, Credits};
 use super::encode::Encoder;
 use super::jpeg_out::PixelEncoder;
 use super::plan::{Made, Plan};
@@ -20,7 +21,8 @@ pub(super) fn rework(
     settings: &Settings,
     limits: &Limits,
 ) -> Result<Made, Error> {
-    if let Some(made) = jpeg_resize::resize(bytes, probe, plan, settings, limits)? {
+    let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
+    if let Some(made) = jpeg_resize::resize(bytes, probe, plan, settings, &credits, limits)? {
         return Ok(made);
     }
     let own_quality = decode::guarded(|| own_quality(bytes, probe, limits))?;
@@ -48,6 +50,10 @@ pub(super) fn rework(
         other => other,
     };
     let source_bytes = bytes.len() as u64;
+    let finish = |encoder: &mut dyn Encoder| {
+        let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
+        reach(&mut encoder, goal, source_bytes, &mut || Ok(pixels.clone()))
+    };
     let mut choice = match plan.format {
         Format::Jpeg => {
             let quality = match goal {
@@ -56,34 +62,25 @@ pub(super) fn rework(
                 _ => QUALITY_FLOOR,
             };
             let mut encoder = PixelEncoder::new(&pixels, quality, credit.as_deref())?;
-            finish(&mut encoder, goal, source_bytes, &pixels)?
+            finish(&mut encoder)?
         }
         Format::Png => {
             let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
             let mut encoder = PngEncoder::new(pixels.clone(), extra, None);
-            finish(&mut encoder, goal, source_bytes, &pixels)?
+            finish(&mut encoder)?
         }
         Format::Webp => {
             let mut encoder = WebpEncoder::new(&pixels, None, credit, 100)?;
-            finish(&mut encoder, goal, source_bytes, &pixels)?
+            finish(&mut encoder)?
         }
         Format::Avif => {
             let mut encoder = AvifEncoder::new(&pixels, credit)?;
-            finish(&mut encoder, goal, source_bytes, &pixels)?
+            finish(&mut encoder)?
         }
         other => return Err(Error::unsupported(other)),
     };
     choice.encoded.warnings.extend(warnings);
     Ok(Made { choice, size: (pixels.width, pixels.height) })
-}
-
-fn finish(
-    encoder: &mut dyn Encoder,
-    goal: Goal,
-    source_bytes: u64,
-    pixels: &super::pixels::Pixels,
-) -> Result<super::search::Choice, Error> {
-    reach(encoder, goal, source_bytes, &mut || Ok(pixels.clone()))
 }
 
 /// The source's own quality. For a JPEG this reads it to its end, which is what finds a truncated one.

@@ -9,6 +9,7 @@ use super::Error;
 
 /// VP8X flags (WebP container specification).
 const ANIMATION: u8 = 0x02;
+const XMP: u8 = 0x04;
 const EXIF: u8 = 0x08;
 const ALPHA: u8 = 0x10;
 const ICC: u8 = 0x20;
@@ -168,10 +169,26 @@ pub(super) fn wrap(webp: Vec<u8>, icc: Option<&[u8]>, exif: Option<&[u8]>) -> Re
     if icc.is_none() && exif.is_none() {
         return Ok(webp);
     }
-    let list = chunks(&webp)?;
-    let header = header(&webp, &list)?;
+    wrap_all(&webp, &chunks(&webp)?, icc, exif, None)
+}
+
+/// A copy of `webp`, a still image, with this XMP beside the colour profile and EXIF it may have.
+pub(super) fn with_xmp(webp: &[u8], xmp: &[u8]) -> Result<Vec<u8>, Error> {
+    let list = chunks(webp)?;
+    wrap_all(webp, &list, data(webp, &list, b"ICCP"), data(webp, &list, b"EXIF"), Some(xmp))
+}
+
+fn wrap_all(
+    webp: &[u8],
+    list: &[Chunk],
+    icc: Option<&[u8]>,
+    exif: Option<&[u8]>,
+    xmp: Option<&[u8]>,
+) -> Result<Vec<u8>, Error> {
+    let header = header(webp, list)?;
     let mut flags = 0;
-    for (is_set, flag) in [(icc.is_some(), ICC), (exif.is_some(), EXIF), (header.has_alpha, ALPHA)] {
+    let parts = [(icc.is_some(), ICC), (exif.is_some(), EXIF), (xmp.is_some(), XMP), (header.has_alpha, ALPHA)];
+    for (is_set, flag) in parts {
         if is_set {
             flags |= flag;
         }
@@ -189,6 +206,9 @@ pub(super) fn wrap(webp: Vec<u8>, icc: Option<&[u8]>, exif: Option<&[u8]>) -> Re
     }
     if let Some(exif) = exif {
         write(&mut body, b"EXIF", exif);
+    }
+    if let Some(xmp) = xmp {
+        write(&mut body, b"XMP ", xmp);
     }
     let mut out = Vec::with_capacity(body.len() + 8);
     write(&mut out, b"RIFF", &body);

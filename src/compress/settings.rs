@@ -37,7 +37,7 @@ pub struct Settings {
     pub max_height: Option<u32>,
     /// Red, green and blue put under transparency when the output cannot have any.
     pub background: [u8; 3],
-    /// Keep the copyright and artist fields when all other metadata is dropped.
+    /// Keep the credits of EXIF, IPTC and XMP (creator, copyright, credit line, source, terms) when all other metadata is dropped.
     pub keep_copyright: bool,
 }
 

@@ -34,6 +34,7 @@ pub struct OutputInput {
     max_height: Option<i32>,
     /// Under transparency when the output has none, `#rrggbb`; default white.
     background: Option<String>,
+    /// Keep creator, copyright, credit line, source and terms of use (of EXIF, IPTC and XMP); everything else is dropped.
     #[graphql(default = false)]
     keep_copyright: bool,
 }

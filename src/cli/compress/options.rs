@@ -29,7 +29,7 @@ pub struct Arguments {
     /// The colour put under transparency when the output cannot have any
     #[arg(long, value_name = "#RRGGBB", default_value = "#ffffff", value_parser = colour)]
     background: [u8; 3],
-    /// Keep the copyright and artist fields
+    /// Keep creator, copyright and credit line (of EXIF, IPTC and XMP)
     #[arg(long)]
     keep_copyright: bool,
     /// Print a JSON object a line, for machines

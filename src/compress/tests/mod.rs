@@ -5,6 +5,7 @@
 use super::*;
 
 mod avif;
+mod credits;
 mod goals;
 mod kept;
 mod mutation;

@@ -1,0 +1,60 @@
+//! Credits in XMP and IPTC survive on request, in every container with a place for them, and nothing beside them does.
+
+use super::pictures::{self, photo};
+use super::*;
+use crate::compress::credits::tests::{iptc_payload, packet};
+use crate::compress::pixels::Layout;
+
+/// The file with a segment behind its first marker.
+fn with_segment(jpeg: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, marker], &length, payload, &jpeg[2..]].concat()
+}
+
+fn sources() -> [Vec<u8>; 3] {
+    let pixels = photo(120, 90, Layout::Rgb);
+    let xmp = packet();
+    let jpeg = with_segment(&pictures::jpeg(120, 90), 0xe1, &[b"http://ns.adobe.com/xap/1.0/\0", xmp].concat());
+    let png = pictures::png(&pixels);
+    let list = chunks::chunks(&png).unwrap();
+    let text = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], xmp].concat();
+    let png = chunks::rewrite(&png, &list, |_| false, &[(*b"iTXt", text)]);
+    [jpeg, png, riff::with_xmp(&pictures::webp(&pixels, 95.0), xmp).unwrap()]
+}
+
+fn contains(file: &[u8], words: &str) -> bool {
+    memchr::memmem::find(file, words.as_bytes()).is_some()
+}
+
+#[test]
+fn xmp_credits_travel_from_every_format_to_every_other() {
+    for file in sources() {
+        for format in [Format::Jpeg, Format::Png, Format::Webp] {
+            for goal in [Goal::Quality(50), Goal::TargetRatio(0.6)] {
+                let settings = Settings { goal, format: Some(format), keep_copyright: true, ..Settings::default() };
+                let kept = run(&file, &settings);
+                assert_eq!(kept.outcome, Outcome::Compressed);
+                assert!(
+                    contains(&kept.bytes, "(c) Ada &lt;3") && contains(&kept.bytes, "Agency &amp; Sons"),
+                    "{format}"
+                );
+                assert!(!contains(&kept.bytes, "GPS") && !contains(&kept.bytes, "Secret"), "{format}");
+                open(&kept.bytes);
+                if kept.receipt.target_met && goal != Goal::Quality(50) {
+                    assert!(kept.bytes.len() as f64 <= file.len() as f64 * 0.6, "{format}");
+                }
+                let dropped = run(&file, &Settings { keep_copyright: false, ..settings });
+                assert!(!contains(&dropped.bytes, "Ada"), "{format}");
+            }
+        }
+    }
+}
+
+#[test]
+fn iptc_credits_become_xmp() {
+    let file = with_segment(&pictures::jpeg(120, 90), 0xed, &iptc_payload());
+    let output = run(&file, &Settings { keep_copyright: true, ..Settings::default() });
+    assert!(contains(&output.bytes, "<rdf:li>Ada L.</rdf:li>") && contains(&output.bytes, "Archive"));
+    assert!(!contains(&output.bytes, "Berlin"));
+    assert!(!contains(&run(&file, &Settings::default()).bytes, "Ada"));
+}

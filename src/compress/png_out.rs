@@ -3,7 +3,7 @@
 //! A palette that would show ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless and says so by having no quality.
 
 use oxipng::{
-    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
+    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, PngError, RGBA8, RawImage, StripChunks, indexset,
 };
 
 use super::encode::{Encoded, Encoder};
@@ -110,7 +110,11 @@ impl<'a> PngEncoder<'a> {
         let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
         keep.extend(COLOUR_CHUNKS);
         let options = Options { strip: StripChunks::Keep(keep), ..self.options(effort) };
-        oxipng::optimize_from_memory(&bare, &options).map_err(Error::failed)
+        oxipng::optimize_from_memory(&bare, &options).map_err(|error| match error {
+            // Decoders stop at the last pixel.
+            PngError::InflatedDataTooLong(_) => Error::corrupt("it holds more data than pixels"),
+            other => Error::failed(other),
+        })
     }
 
     fn unchanged(&self, effort: u8) -> Result<Encoded, Error> {

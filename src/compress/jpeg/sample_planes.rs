@@ -73,7 +73,7 @@ impl Source<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`](super::Error::Corrupt) for sides that do not fit a JPEG.
+/// [`Error::Corrupt`] for sides that do not fit a JPEG.
 pub fn from_planes<'a>(
     planes: &[SamplePlane],
     quality: u8,

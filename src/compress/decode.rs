@@ -156,10 +156,16 @@ fn png_profile(info: &png::Info<'_>) -> Option<Vec<u8>> {
 fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
     let list = riff::chunks(bytes)?;
     // libwebp finds the picture in the container by itself.
-    let image = webp::Decoder::new(bytes).decode().ok_or_else(|| Error::corrupt("the WebP does not decode"))?;
-    let layout = if image.is_alpha() { Layout::Rgba } else { Layout::Rgb };
+    // The pixels have been judged on the header.
+    let config = webpx::DecoderConfig::new().limits(webpx::Limits::none());
+    let decoder = webpx::Decoder::new(bytes).map_err(Error::corrupt)?.config(config);
+    let (layout, (data, width, height)) = if decoder.info().has_alpha {
+        (Layout::Rgba, decoder.decode_rgba_raw().map_err(Error::corrupt)?)
+    } else {
+        (Layout::Rgb, decoder.decode_rgb_raw().map_err(Error::corrupt)?)
+    };
     Ok(Decoded {
-        pixels: Pixels::new(image.width(), image.height(), layout, image.to_vec())?,
+        pixels: Pixels::new(width, height, layout, data)?,
         icc: riff::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec),
         exif: riff::exif(bytes, &list).map(<[u8]>::to_vec),
     })

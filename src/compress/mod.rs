@@ -4,7 +4,7 @@
 //! memory is spent. The output is never larger than the source unless the caller asked for another size or format.
 //!
 //! In the order of the flow: `sniff` tells the format, `probe` reads the headers, `plan` decides, `same`, `rework` and
-//! `jpeg_resize` carry it out, `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and
+//! `jpeg_planes` carry it out, `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and
 //! `jpeg_out`, `png_out`, `webp_out` and `avif_out` write the file.
 
 mod error;
@@ -33,7 +33,7 @@ mod same;
 
 mod rework;
 
-mod jpeg_resize;
+mod jpeg_planes;
 
 mod decode;
 

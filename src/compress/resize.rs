@@ -49,6 +49,13 @@ pub(super) fn resize_part(
     (left, top, across, down): (f64, f64, f64, f64),
     (width, height): (u32, u32),
 ) -> Result<jpeg::SamplePlane, Error> {
+    if (left, top, across, down) == (0.0, 0.0, f64::from(width), f64::from(height)) {
+        let mut data = Vec::with_capacity(width as usize * height as usize);
+        for line in source.data.chunks_exact(source.width as usize).take(height as usize) {
+            data.extend_from_slice(&line[..width as usize]);
+        }
+        return Ok(jpeg::SamplePlane { width, height, data });
+    }
     let image = ImageRef::new(source.width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
     let mut target = Image::new(width, height, PixelType::U8);
     let options = lanczos().crop(left, top, across, down);

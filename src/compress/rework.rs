@@ -11,7 +11,7 @@ use super::png_out::PngEncoder;
 use super::probe::{Probe, from_jpeg};
 use super::search::{QUALITY_FLOOR, reach};
 use super::webp_out::WebpEncoder;
-use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, jpeg_resize, resize};
+use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, jpeg_planes, resize};
 
 /// Decodes, prepares and encodes.
 pub(super) fn rework(
@@ -22,7 +22,7 @@ pub(super) fn rework(
     limits: &Limits,
 ) -> Result<Made, Error> {
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
-    if let Some(made) = jpeg_resize::resize(bytes, probe, plan, settings, &credits, limits)? {
+    if let Some(made) = jpeg_planes::rework(bytes, probe, plan, settings, &credits, limits)? {
         return Ok(made);
     }
     let own_quality = decode::guarded(|| own_quality(bytes, probe, limits))?;

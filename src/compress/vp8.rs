@@ -124,7 +124,8 @@ mod tests {
         let side = 96;
         let rgb: Vec<u8> = (0..side * side * 3).map(|at| ((at / 3 % side * 5) ^ (at / 3 / side * 3)) as u8).collect();
         for quality in [20, 50, 75, 90] {
-            let webp = webp::Encoder::from_rgb(&rgb, side as u32, side as u32).encode(quality as f32);
+            let encoder = webpx::Encoder::new_rgb(&rgb, side as u32, side as u32).quality(quality.into());
+            let webp = encoder.encode(webpx::Unstoppable).unwrap();
             let found = super::quality(&webp[20..]).unwrap();
             println!("{quality} read as {found}");
             assert!(found.abs_diff(quality) <= 6, "{quality} read as {found}");

@@ -12,34 +12,37 @@ pub(super) type Block = [f32; 64];
 ///
 /// Shrinking takes the N × N lowest frequencies for those of a smaller block, which is what libjpeg's scaled decoding does
 /// (`jidctred.c`, `jidctint.c`): an eighth of the work, and better than averaging pixels, as no lower frequency is touched.
-pub(super) struct Inverse<const N: usize> {
-    /// `wave[u][x]`: the u-th wave at sample x, with the weight of A.3.3 and that of the smaller block.
-    wave: [[f32; N]; N],
+///
+/// `L` is 4 or 8 and not below N: every size is made of whole vectors.
+pub(super) struct Inverse<const N: usize, const L: usize> {
+    /// `wave[u][x]`: the u-th wave at sample x, with the weight of A.3.3 and that of the smaller block; zero beyond N.
+    wave: [[f32; L]; N],
 }
 
-impl<const N: usize> Inverse<N> {
+impl<const N: usize, const L: usize> Inverse<N, L> {
     pub(super) fn new() -> Self {
         // The transform is orthonormal; a constant picture has a DC of 8 × its level, which must give that level at any N.
         let scale = (N as f64 / 8.0).sqrt();
-        Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| (scale * wave(N, u, x)) as f32)) }
+        let sample = |u, x| if x < N { (scale * wave(N, u, x)) as f32 } else { 0.0 };
+        Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| sample(u, x))) }
     }
 
     /// Writes the samples of a block, whose coefficients outside the first `rows` × `columns` are zero, to `N` lines of `N`.
     #[inline(always)]
     pub(super) fn samples(&self, block: &Block, rows: usize, columns: usize, out: &mut [[u8; N]; N]) {
-        let mut half = [[0_f32; 8]; N];
+        let mut half = [[0_f32; L]; N];
         for (wave, coefficients) in self.wave.iter().zip(block.as_chunks::<8>().0).take(rows) {
             for y in 0..N {
-                for u in 0..8 {
+                for u in 0..L {
                     half[y][u] += wave[y] * coefficients[u];
                 }
             }
         }
         for y in 0..N {
             // Samples are stored around zero (A.3.1).
-            let mut line = [128_f32; N];
+            let mut line = [128_f32; L];
             for (wave, coefficient) in self.wave.iter().zip(half[y]).take(columns) {
-                for x in 0..N {
+                for x in 0..L {
                     line[x] += wave[x] * coefficient;
                 }
             }
@@ -67,9 +70,9 @@ mod tests {
     use super::super::fdct::fdct;
     use super::*;
 
-    fn inverse<const N: usize>(block: &Block, rows: usize, columns: usize) -> [[u8; N]; N] {
+    fn inverse<const N: usize, const L: usize>(block: &Block, rows: usize, columns: usize) -> [[u8; N]; N] {
         let mut samples = [[0; N]; N];
-        Inverse::new().samples(block, rows, columns, &mut samples);
+        Inverse::<N, L>::new().samples(block, rows, columns, &mut samples);
         samples
     }
 
@@ -85,23 +88,23 @@ mod tests {
     #[test]
     fn samples_come_back_as_they_were() {
         let block = forward(&ramp());
-        assert_eq!(inverse::<8>(&block, 8, 8), ramp());
+        assert_eq!(inverse::<8, 8>(&block, 8, 8), ramp());
     }
 
     #[test]
     fn a_level_is_the_same_at_every_size() {
         let block = forward(&[[200; 8]; 8]);
         assert!((block[0] - 8.0 * (200.0 - 128.0)).abs() < 0.001, "{}", block[0]);
-        assert_eq!(inverse::<1>(&block, 1, 1), [[200]]);
-        assert_eq!(inverse::<3>(&block, 8, 8), [[200; 3]; 3]);
-        assert_eq!(inverse::<4>(&block, 1, 1), [[200; 4]; 4]);
+        assert_eq!(inverse::<1, 4>(&block, 1, 1), [[200]]);
+        assert_eq!(inverse::<3, 4>(&block, 8, 8), [[200; 3]; 3]);
+        assert_eq!(inverse::<4, 4>(&block, 1, 1), [[200; 4]; 4]);
     }
 
     #[test]
     fn half_the_size_is_close_to_the_average_of_four() {
         let smooth: [[u8; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (20 + 9 * x + 15 * y) as u8));
         let block = forward(&smooth);
-        let half = inverse::<4>(&block, 8, 8);
+        let half = inverse::<4, 4>(&block, 8, 8);
         for (y, line) in half.iter().enumerate() {
             for (x, sample) in line.iter().enumerate() {
                 let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(j, i)| u32::from(smooth[2 * y + j][2 * x + i]));
@@ -114,8 +117,8 @@ mod tests {
     fn what_is_beyond_black_and_white_is_clamped() {
         let mut block = [0.0; 64];
         block[0] = 3000.0;
-        assert_eq!(inverse::<2>(&block, 1, 1), [[255; 2]; 2]);
+        assert_eq!(inverse::<2, 4>(&block, 1, 1), [[255; 2]; 2]);
         block[0] = -3000.0;
-        assert_eq!(inverse::<2>(&block, 1, 1), [[0; 2]; 2]);
+        assert_eq!(inverse::<2, 4>(&block, 1, 1), [[0; 2]; 2]);
     }
 }

@@ -40,7 +40,7 @@ impl Source<'_> {
         (width, height)
     }
 
-    /// All components as samples, each at as many eighths of its size as `eighths` says: 1, 2, 4 or 8.
+    /// All components as samples, each at as many eighths of its size as `eighths` says: 1 to 8.
     pub fn samples(&self, eighths: &[usize]) -> Vec<SamplePlane> {
         let Picture { frame, steps, body, .. } = &self.picture;
         let planes = frame.components.iter().zip(steps).zip(eighths);
@@ -109,10 +109,14 @@ struct Plane {
 
 /// One inverse transform a size.
 enum Transform {
-    One(Inverse<1>),
-    Two(Inverse<2>),
-    Four(Inverse<4>),
-    Eight(Inverse<8>),
+    One(Inverse<1, 4>),
+    Two(Inverse<2, 4>),
+    Three(Inverse<3, 4>),
+    Four(Inverse<4, 4>),
+    Five(Inverse<5, 8>),
+    Six(Inverse<6, 8>),
+    Seven(Inverse<7, 8>),
+    Eight(Inverse<8, 8>),
 }
 
 /// Which block of a component, and how many rows and columns of it hold anything.
@@ -129,13 +133,14 @@ impl Plane {
         let transform = match eighths {
             1 => Transform::One(Inverse::new()),
             2 => Transform::Two(Inverse::new()),
+            3 => Transform::Three(Inverse::new()),
             4 => Transform::Four(Inverse::new()),
+            5 => Transform::Five(Inverse::new()),
+            6 => Transform::Six(Inverse::new()),
+            7 => Transform::Seven(Inverse::new()),
             _ => Transform::Eight(Inverse::new()),
         };
-        let side = match eighths {
-            1 | 2 | 4 => eighths,
-            _ => 8,
-        };
+        let side = eighths.min(8);
         let (width, height) = (component.padded_columns * side, component.padded_rows * side);
         Self {
             samples: SamplePlane { width: width as u32, height: height as u32, data: vec![128; width * height] },
@@ -166,7 +171,11 @@ impl Plane {
         match &self.transform {
             Transform::One(inverse) => samples.put(inverse, block, place),
             Transform::Two(inverse) => samples.put(inverse, block, place),
+            Transform::Three(inverse) => samples.put(inverse, block, place),
             Transform::Four(inverse) => samples.put(inverse, block, place),
+            Transform::Five(inverse) => samples.put(inverse, block, place),
+            Transform::Six(inverse) => samples.put(inverse, block, place),
+            Transform::Seven(inverse) => samples.put(inverse, block, place),
             Transform::Eight(inverse) => samples.put(inverse, block, place),
         }
         self.block = [0.0; 64];
@@ -175,8 +184,9 @@ impl Plane {
 }
 
 impl SamplePlane {
-    #[inline(always)]
-    fn put<const N: usize>(&mut self, inverse: &Inverse<N>, block: &idct::Block, place: Place) {
+    // Eight sizes inlined into the loop over all blocks would slow each other down.
+    #[inline(never)]
+    fn put<const N: usize, const L: usize>(&mut self, inverse: &Inverse<N, L>, block: &idct::Block, place: Place) {
         let width = self.width as usize;
         let start = place.at / place.blocks_to_a_row * N * width + place.at % place.blocks_to_a_row * N;
         let lines = self.data[start..].chunks_mut(width);

@@ -83,15 +83,16 @@ pub fn png_with(pixels: &Pixels, change: impl FnOnce(&mut png::Encoder<'_, &mut 
 }
 
 pub fn webp(pixels: &Pixels, quality: f32) -> Vec<u8> {
-    let layout = match pixels.layout {
-        Layout::Rgba => webp::PixelLayout::Rgba,
-        _ => webp::PixelLayout::Rgb,
+    let encoder = match pixels.layout {
+        Layout::Rgba => webpx::Encoder::new_rgba(&pixels.data, pixels.width, pixels.height),
+        _ => webpx::Encoder::new_rgb(&pixels.data, pixels.width, pixels.height),
     };
-    webp::Encoder::new(&pixels.data, layout, pixels.width, pixels.height).encode(quality).to_vec()
+    encoder.quality(quality).encode(webpx::Unstoppable).unwrap()
 }
 
 pub fn webp_lossless(pixels: &Pixels) -> Vec<u8> {
-    webp::Encoder::new(&pixels.data, webp::PixelLayout::Rgb, pixels.width, pixels.height).encode_lossless().to_vec()
+    let encoder = webpx::Encoder::new_rgb(&pixels.data, pixels.width, pixels.height);
+    encoder.lossless(true).encode(webpx::Unstoppable).unwrap()
 }
 
 pub fn gif(frames: usize) -> Vec<u8> {
@@ -108,13 +109,12 @@ pub fn gif(frames: usize) -> Vec<u8> {
 
 /// Two frames of a WebP animation.
 pub fn webp_animation() -> Vec<u8> {
-    let config = webp::WebPConfig::new().unwrap();
     let frames = [photo(32, 32, Layout::Rgb), Pixels::new(32, 32, Layout::Rgb, vec![40; 32 * 32 * 3]).unwrap()];
-    let mut encoder = webp::AnimEncoder::new(32, 32, &config);
+    let mut encoder = webpx::AnimationEncoder::new(32, 32).unwrap();
     for (at, frame) in frames.iter().enumerate() {
-        encoder.add_frame(webp::AnimFrame::from_rgb(&frame.data, 32, 32, at as i32 * 100));
+        encoder.add_frame_rgb(&frame.data, at as i32 * 100).unwrap();
     }
-    encoder.encode().to_vec()
+    encoder.finish(200).unwrap()
 }
 
 /// Two frames of an APNG.

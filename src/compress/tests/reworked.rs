@@ -125,7 +125,7 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
 }
 
 #[test]
-fn a_jpeg_resized_in_its_own_colours_is_the_picture_resized_as_pixels() {
+fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
     for layout in [Layout::Grey, Layout::Rgb] {
         let picture = photo(203, 149, layout);
         for (orientation, subsampled) in (1..=8).flat_map(|orientation| [(orientation, true), (orientation, false)]) {
@@ -135,10 +135,16 @@ fn a_jpeg_resized_in_its_own_colours_is_the_picture_resized_as_pixels() {
             let file = encoder.encode(95).unwrap().bytes;
             let probe = probe::probe(&file, Format::Jpeg).unwrap();
             let upright = decode::decode(&file, &probe).unwrap().pixels;
-            for (max_width, quality) in [(140, 89), (101, 95), (75, 89), (33, 95), (20, 89), (9, 95)] {
+            let widths = [(140, 89), (101, 95), (75, 89), (33, 95), (20, 89), (9, 95)];
+            let resized = widths.map(|(width, quality)| (width, quality, Format::Jpeg));
+            let converted = [203, 101, 33].map(|width| (width, 95, Format::Webp));
+            for (max_width, quality, format) in resized.into_iter().chain(converted) {
                 let goal = Goal::Quality(quality);
-                let output = run(&file, &Settings { max_width: Some(max_width), goal, ..Settings::default() });
-                assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
+                let output = run(&file, &Settings { max_width: Some(max_width), goal, ..to(format) });
+                assert_eq!(output.output.format, format);
+                if format == Format::Jpeg {
+                    assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
+                }
                 let size = resize::fit(probe.displayed(), Some(max_width), None);
                 let expected = resize::resize(&upright, size).unwrap();
                 let opened = open(&output.bytes);
@@ -146,7 +152,7 @@ fn a_jpeg_resized_in_its_own_colours_is_the_picture_resized_as_pixels() {
                 let opened =
                     if layout == Layout::Grey { opened.to_luma8().into_raw() } else { opened.to_rgb8().into_raw() };
                 let off = difference(&opened, &expected.data);
-                assert!(off < 5.0, "{layout:?}, orientation {orientation}, {subsampled}, {size:?}: {off}");
+                assert!(off < 5.0, "{layout:?} to {format}, orientation {orientation}, {subsampled}, {size:?}: {off}");
             }
         }
     }

@@ -25,7 +25,7 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     } else if !plan.is_same {
         rework(&probe, &plan)
     } else {
-        same(&probe, size)
+        same(&probe, settings, size)
     };
     let judging = match settings.goal {
         // Reference pixels, output pixels, and the metric's planes over the tiles.
@@ -35,14 +35,17 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     BASE + size * 2 + working + judging
 }
 
-fn same(probe: &Probe, size: u64) -> u64 {
+fn same(probe: &Probe, settings: &Settings, size: u64) -> u64 {
     let pixels = probe.pixels();
     let samples = pixels * u64::from(probe.pixel_bytes);
+    // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
+    let tokens = (size * 12).min(samples * 4 + size);
     match probe.format {
         // Two sets of coefficient planes, a little over two bytes a sample.
         Format::Jpeg if probe.is_progressive => samples * 5 + size,
-        // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
-        Format::Jpeg => (size * 12).min(samples * 4 + size),
+        // Tokens as read and as rounded, and planes to write them progressively.
+        Format::Jpeg if settings.progressive => samples * 3 + tokens * 2,
+        Format::Jpeg => tokens,
         Format::Png => png(pixels, probe.pixel_bytes),
         Format::Webp => webp(pixels, probe.pixel_bytes),
         _ => pixels * 8,

@@ -9,6 +9,16 @@ use super::{Error, jpeg};
 /// At this quality and above, colour keeps its full resolution.
 pub(super) const FULL_COLOUR: u8 = 90;
 
+/// Writes a JPEG, progressively only where that is asked for and smaller.
+pub(super) fn smaller(options: jpeg::Options, write: impl Fn(&jpeg::Options) -> jpeg::Encoded) -> jpeg::Encoded {
+    let sequential = write(&jpeg::Options { progressive: false, ..options });
+    if !options.progressive {
+        return sequential;
+    }
+    let progressive = write(&options);
+    if progressive.bytes.len() < sequential.bytes.len() { progressive } else { sequential }
+}
+
 /// Over the coefficients of a JPEG.
 pub(super) struct JpegEncoder<'a> {
     source: jpeg::Source<'a>,
@@ -32,7 +42,7 @@ impl Encoder for JpegEncoder<'_> {
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let encoded = self.source.encode(quality, &self.options);
+        let encoded = smaller(self.options, |options| self.source.encode(quality, options));
         Ok(Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings })
     }
 
@@ -41,7 +51,7 @@ impl Encoder for JpegEncoder<'_> {
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
-        let encoded = self.source.lossless(&self.options);
+        let encoded = smaller(self.options, |options| self.source.lossless(options));
         Ok(Some(Encoded { bytes: encoded.bytes, quality: None, warnings: encoded.warnings }))
     }
 }
@@ -52,18 +62,25 @@ pub(super) struct PixelEncoder<'a> {
     /// Decided once, so that sizes grow with quality.
     subsample: bool,
     exif: Option<&'a [u8]>,
+    options: jpeg::Options,
 }
 
 impl<'a> PixelEncoder<'a> {
     /// `quality` is the one that will be asked for, or the lowest; `exif` is TIFF data to keep.
-    pub fn new(pixels: &'a Pixels, quality: u8, exif: Option<&'a [u8]>) -> Result<PixelEncoder<'a>, Error> {
+    pub fn new(
+        pixels: &'a Pixels,
+        quality: u8,
+        exif: Option<&'a [u8]>,
+        progressive: bool,
+    ) -> Result<PixelEncoder<'a>, Error> {
         let channels = match pixels.layout {
             Layout::Grey => 1,
             Layout::Rgb => 3,
             Layout::GreyAlpha | Layout::Rgba => return Err(Error::failed("a JPEG cannot be transparent")),
         };
         let pixels = jpeg::PixelRows { width: pixels.width, height: pixels.height, channels, data: &pixels.data };
-        Ok(PixelEncoder { pixels, subsample: quality < FULL_COLOUR, exif })
+        let options = jpeg::Options { progressive, keep_copyright: true };
+        Ok(PixelEncoder { pixels, subsample: quality < FULL_COLOUR, exif, options })
     }
 
     fn at(&self, quality: u8) -> Result<jpeg::Source<'_>, Error> {
@@ -77,8 +94,8 @@ impl Encoder for PixelEncoder<'_> {
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let options = jpeg::Options { progressive: false, keep_copyright: true };
-        let encoded = self.at(quality)?.lossless(&options);
+        let source = self.at(quality)?;
+        let encoded = smaller(self.options, |options| source.lossless(options));
         Ok(Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings })
     }
 
@@ -107,7 +124,7 @@ mod tests {
         let pixels = photo(90, 70, Layout::Rgb);
         let encoders: [&mut dyn Encoder; 2] = [
             &mut JpegEncoder::over_source(&file, options, &limits).unwrap(),
-            &mut PixelEncoder::new(&pixels, 50, credit.as_deref()).unwrap(),
+            &mut PixelEncoder::new(&pixels, 50, credit.as_deref(), false).unwrap(),
         ];
         for encoder in encoders {
             for quality in [1, 30, 50, 95, 100] {
@@ -121,6 +138,6 @@ mod tests {
 
     #[test]
     fn transparency_is_refused() {
-        assert!(PixelEncoder::new(&photo(8, 8, Layout::Rgba), 50, None).is_err());
+        assert!(PixelEncoder::new(&photo(8, 8, Layout::Rgba), 50, None, false).is_err());
     }
 }

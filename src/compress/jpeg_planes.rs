@@ -7,7 +7,7 @@
 use super::credits::{Credited, Credits};
 use super::encode::{Encoded, Encoder};
 use super::jpeg::{self, Colour, SamplePlane, Source};
-use super::jpeg_out::FULL_COLOUR;
+use super::jpeg_out::{FULL_COLOUR, smaller};
 use super::pixels::{Layout, Pixels};
 use super::plan::{Made, Plan};
 use super::probe::{Probe, from_jpeg};
@@ -63,7 +63,7 @@ pub(super) fn rework(
     let credit = exif::minimal(exif, 1, settings.keep_copyright);
     let mut encoder: Box<dyn Encoder> = match plan.format {
         Format::Webp => Box::new(WebpEncoder::over_planes(planes, credit)?),
-        _ => Box::new(PlaneEncoder { planes, subsampled: !full_colour, credit }),
+        _ => Box::new(PlaneEncoder { planes, subsampled: !full_colour, credit, progressive: settings.progressive }),
     };
     let mut encoder = Credited { encoder: &mut *encoder, credits, format: plan.format };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
@@ -131,6 +131,7 @@ struct PlaneEncoder {
     planes: Vec<SamplePlane>,
     subsampled: bool,
     credit: Option<Vec<u8>>,
+    progressive: bool,
 }
 
 impl PlaneEncoder {
@@ -146,8 +147,9 @@ impl Encoder for PlaneEncoder {
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let options = jpeg::Options { progressive: false, keep_copyright: true };
-        let encoded = self.at(quality)?.lossless(&options);
+        let source = self.at(quality)?;
+        let options = jpeg::Options { progressive: self.progressive, keep_copyright: true };
+        let encoded = smaller(options, |options| source.lossless(options));
         Ok(Encoded { bytes: encoded.bytes, quality: Some(quality), warnings: encoded.warnings })
     }
 

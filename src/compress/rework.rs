@@ -61,7 +61,7 @@ pub(super) fn rework(
                 Goal::Lossless => 100,
                 _ => QUALITY_FLOOR,
             };
-            let mut encoder = PixelEncoder::new(&pixels, quality, credit.as_deref())?;
+            let mut encoder = PixelEncoder::new(&pixels, quality, credit.as_deref(), settings.progressive)?;
             finish(&mut encoder)?
         }
         Format::Png => {

@@ -47,8 +47,11 @@ fn in_the_dct_domain(
     credits: &Credits,
     limits: &Limits,
 ) -> Result<Result<Choice, Error>, jpeg::Error> {
-    let options = jpeg::Options { progressive: false, keep_copyright: settings.keep_copyright };
-    if let Goal::Quality(quality) = settings.goal {
+    let Settings { progressive, keep_copyright, .. } = *settings;
+    let options = jpeg::Options { progressive, keep_copyright };
+    if let Goal::Quality(quality) = settings.goal
+        && !progressive
+    {
         // One streaming pass: no coefficients are held.
         let encoded = jpeg::requantise(bytes, quality, &options, &limits.for_jpeg())?;
         let credited = credits.put(encoded.bytes, Format::Jpeg);
@@ -76,7 +79,7 @@ fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Cr
         colour::to_srgb(&mut pixels, icc);
     }
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
-    let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref())?;
+    let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
     let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
     Ok(Made { choice, size: probe.displayed() })

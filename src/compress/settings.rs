@@ -39,6 +39,8 @@ pub struct Settings {
     pub background: [u8; 3],
     /// Keep the credits of EXIF, IPTC and XMP (creator, copyright, credit line, source, terms) when all other metadata is dropped.
     pub keep_copyright: bool,
+    /// Write a JPEG progressively where that is smaller, by a few percent as a rule; slower.
+    pub progressive: bool,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             max_height: None,
             background: [255, 255, 255],
             keep_copyright: false,
+            progressive: false,
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct OutputInput {
     /// Keep creator, copyright, credit line, source and terms of use (of EXIF, IPTC and XMP); everything else is dropped.
     #[graphql(default = false)]
     keep_copyright: bool,
+    /// Write JPEGs progressively where that is smaller, by a few percent as a rule: shown in steps while they load; slower.
+    #[graphql(default = false)]
+    progressive: bool,
 }
 
 /// The settings in force.
@@ -53,6 +56,7 @@ pub struct CompressionSettings {
     max_height: Option<i32>,
     background: String,
     keep_copyright: bool,
+    progressive: bool,
 }
 
 /// The settings a caller asks for, or a sentence for each value that cannot be.
@@ -101,6 +105,7 @@ pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) 
         max_height,
         background,
         keep_copyright: output.keep_copyright,
+        progressive: output.progressive,
     };
     problems.extend(settings.check().err().unwrap_or_default());
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
@@ -125,6 +130,7 @@ impl CompressionSettings {
             max_height: settings.max_height.map(int),
             background: format!("#{red:02x}{green:02x}{blue:02x}"),
             keep_copyright: settings.keep_copyright,
+            progressive: settings.progressive,
         })
     }
 }

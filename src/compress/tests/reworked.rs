@@ -118,6 +118,25 @@ fn wide_gamut_pixels_become_srgb() {
     assert_ne!(pixel, [200, 60, 50]);
 }
 
+#[test]
+fn a_jpeg_is_progressive_where_that_is_asked_for_and_smaller() {
+    let (large, tiny) = (pictures::jpeg(1200, 900), pictures::jpeg(16, 16));
+    for (file, goal, max_width, is_progressive) in [
+        (&large, Goal::Quality(50), None, true),
+        (&large, Goal::Lossless, None, true),
+        (&large, Goal::TargetRatio(0.6), None, true),
+        (&large, Goal::Quality(80), Some(1000), true),
+        (&tiny, Goal::Quality(50), Some(8), false),
+    ] {
+        let plain = Settings { goal, max_width, ..Settings::default() };
+        let sequential = run(file, &plain);
+        let progressive = run(file, &Settings { progressive: true, ..plain });
+        assert_eq!(jpeg::header(&progressive.bytes).unwrap().progressive, is_progressive, "{goal:?} {max_width:?}");
+        assert_eq!(progressive.bytes.len() < sequential.bytes.len(), is_progressive, "{goal:?} {max_width:?}");
+        assert!(open(&progressive.bytes) == open(&sequential.bytes), "{goal:?} {max_width:?}: the same picture");
+    }
+}
+
 /// Mean difference of samples.
 fn difference(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
@@ -131,7 +150,7 @@ fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
         for (orientation, subsampled) in (1..=8).flat_map(|orientation| [(orientation, true), (orientation, false)]) {
             let tag = exif::minimal(None, orientation, false);
             let lowest = if subsampled { 50 } else { 95 };
-            let mut encoder = jpeg_out::PixelEncoder::new(&picture, lowest, tag.as_deref()).unwrap();
+            let mut encoder = jpeg_out::PixelEncoder::new(&picture, lowest, tag.as_deref(), false).unwrap();
             let file = encoder.encode(95).unwrap().bytes;
             let probe = probe::probe(&file, Format::Jpeg).unwrap();
             let upright = decode::decode(&file, &probe).unwrap().pixels;

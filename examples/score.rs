@@ -1,12 +1,12 @@
 //! Scores pictures as `bench/peers` needs it: reads a reference's path and another's from each line of standard input, answers
 //! with the SSIMULACRA2 score of the other.
 //!
-//! Both are compared as stored, without regard to orientation, on white where they are transparent.
+//! Both are compared as a viewer shows them: turned upright, on white where they are transparent.
 
 use std::io::{self, BufRead as _, Write as _};
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Reference};
-use image::{ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
 
 fn main() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
@@ -29,7 +29,11 @@ fn score(reference: &str, other: &str) -> Result<f64> {
 }
 
 fn open(path: &str) -> Result<RgbImage> {
-    let rgba = ImageReader::open(path)?.with_guessed_format()?.decode()?.to_rgba8();
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    let rgba = picture.to_rgba8();
     let over_white = |level: u8, alpha: u8| {
         let (level, alpha) = (u32::from(level), u32::from(alpha));
         ((level * alpha + 255 * (255 - alpha)) / 255) as u8

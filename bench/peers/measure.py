@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -161,13 +162,13 @@ def report(tasks, names):
         rows.append(row)
     table(["", *names], rows)
 
-    print("SSIMULACRA2 against the source, mean (100 is identical; a kept original counts as such):\n")
+    print("SSIMULACRA2 against the source as a viewer shows both, median (100 is identical; a kept original counts as such):\n")
     rows = []
     for task in tasks:
         scored = [result["scores"] for result in task.results.values() if None not in result["scores"].values()]
         if scored:
-            means = [sum(scores[name] for scores in scored) / len(scored) for name in names]
-            rows.append([task.name, str(len(scored)), *(f"{mean:.1f}" for mean in means)])
+            medians = [statistics.median(scores[name] for scores in scored) for name in names]
+            rows.append([task.name, str(len(scored)), *(f"{median:.1f}" for median in medians)])
     table(["", "images", *names], rows)
 
     print(f"Our bytes ÷ the bytes each tool needs for our score, found between its qualities from {LADDER[0]} to {LADDER[-1]},")

@@ -1,6 +1,7 @@
 //! `halftone check`: reads a CSV and says everything that is wrong with it. Stores and fetches nothing, needs no database.
 //!
-//! Memory stays flat: products are written as they are read.
+//! Memory stays flat: products are written as they are read, also those of a file that is refused further down. The
+//! report that follows says so: `rejected`, and no row accepted.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -54,7 +54,8 @@ fn same(probe: &Probe, settings: &Settings, size: u64) -> u64 {
 
 fn rework(probe: &Probe, plan: &Plan) -> u64 {
     let samples = probe.pixels() * u64::from(probe.pixel_bytes);
-    let to = u64::from(plan.size.0) * u64::from(plan.size.1);
+    // Never more than the source has.
+    let to = (u64::from(plan.size.0) * u64::from(plan.size.1)).min(probe.pixels());
     // The file's decoders hold coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
     let decoding = samples * if probe.is_progressive { 6 } else { 3 };
     let channels = probe.pixel_bytes.min(4);
@@ -92,6 +93,17 @@ mod tests {
     fn bytes_that_will_be_refused_need_little() {
         assert!(memory_needed(b"no image", &Settings::default()) < 8 << 20);
         assert!(memory_needed(&[], &Settings::default()) < 8 << 20);
+    }
+
+    #[test]
+    fn what_a_header_claims_is_no_fault_of_ours() {
+        let mut file = pictures::png(&pictures::photo(8, 8, super::super::pixels::Layout::Rgb));
+        file[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
+        let crc = crc32fast::hash(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.to_be_bytes());
+        for settings in [Settings::default(), Settings { format: Some(Format::Webp), ..Settings::default() }] {
+            assert!(memory_needed(&file, &settings) > 1 << 50);
+        }
     }
 
     #[test]

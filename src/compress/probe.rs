@@ -24,9 +24,10 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Pixels of all frames together.
+    /// Pixels of all frames together; at most 2^50, more than any limit lets pass, so that sums over them do not overflow.
     pub fn pixels(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height) * u64::from(self.frames)
+        let frame = u64::from(self.width) * u64::from(self.height);
+        frame.saturating_mul(self.frames.into()).min(1 << 50)
     }
 
     /// Width and height as displayed, after the orientation is applied.

@@ -1,13 +1,14 @@
 //! Text → records of cells, on csv-core, with the physical line of every cell.
 //!
 //! Blank lines are skipped. A cell or a record over its bound is refused when the bound is reached; so is a quote that
-//! never closes. Spaces before an opening quote do not make the quote part of the text.
+//! never closes, or that closes lines later with text after it. Spaces before an opening quote do not make the quote part of the text.
 
 use std::io::Read;
 
 use csv_core::ReadFieldResult;
 
 use super::dialect::{self, Dialect};
+use super::quoting::Quoting;
 use super::record::Record;
 use super::refusal::{Refusal, Stop};
 use super::text::{Refill, Text};
@@ -161,12 +162,14 @@ impl<R: Read> Cells<R> {
     /// Appends the rest of a cell to the record; true if the record ends with it.
     fn read_cell(&mut self, start: usize, quoted: bool) -> Result<bool, Stop> {
         let line = self.line;
+        let mut quoting = Quoting::default();
         self.after_cr = false;
         if let Some(ended) = self.copy_plain_cell(start, quoted) {
             return Ok(ended);
         }
         loop {
             if self.peek()?.is_none() {
+                self.check_quoting(&quoting, start, line)?;
                 return self.close_cell(start, line, quoted);
             }
             self.reserve(1);
@@ -183,6 +186,7 @@ impl<R: Read> Cells<R> {
                 ReadFieldResult::End => Some(true),
             };
             if quoted {
+                quoting.follow(&self.buf[from..self.at], self.delimiter);
                 self.count_buffered_lines(from);
             } else if ended == Some(true) {
                 self.count_buffered_lines(self.at - 1);
@@ -191,6 +195,7 @@ impl<R: Read> Cells<R> {
                 return Err(self.cell_too_long(start, line, quoted).into());
             }
             if let Some(ended) = ended {
+                self.check_quoting(&quoting, start, line)?;
                 self.ended_by_line = ended;
                 return Ok(ended);
             }
@@ -313,6 +318,14 @@ impl<R: Read> Cells<R> {
     fn quote_left_open(&self, start: usize, line: u64, by: &str) -> Refusal {
         let text = &self.bytes[start..self.used];
         Refusal::quote_left_open(line, by).about(self.ends.len(), text)
+    }
+
+    fn check_quoting(&self, quoting: &Quoting, start: usize, line: u64) -> Result<(), Stop> {
+        if !quoting.has_lost_its_end() {
+            return Ok(());
+        }
+        let text = &self.bytes[start..self.used];
+        Err(Refusal::quote_closed_late(line).about(self.ends.len(), text).into())
     }
 }
 

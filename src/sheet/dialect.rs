@@ -4,6 +4,7 @@
 
 use super::cells::Cells;
 use super::header;
+use super::spaces::is_space;
 use super::text::{BLOCK_BYTES, Text};
 
 /// In order of preference.
@@ -99,5 +100,5 @@ fn first_record(head: &[u8], delimiter: u8, whole: bool) -> Option<Vec<String>> 
 
 /// Whether a cell would be empty if another delimiter were in use.
 fn is_empty(cell: &str) -> bool {
-    cell.chars().all(|c| c.is_whitespace() || u8::try_from(c).is_ok_and(|c| DELIMITERS.contains(&c)))
+    cell.chars().all(|c| is_space(c) || u8::try_from(c).is_ok_and(|c| DELIMITERS.contains(&c)))
 }

@@ -6,6 +6,7 @@
 use super::defuse::undo;
 use super::issue::{IssueCode, Issues, Place, clip};
 use super::record::Record;
+use super::spaces::trim;
 use super::urls;
 
 /// Names of our own columns, as they are written.
@@ -33,6 +34,8 @@ pub(super) struct Columns {
     pub name: usize,
     pub urls: usize,
     pub extras: Vec<usize>,
+    /// Columns without a name before one that has one.
+    pub unnamed: Vec<usize>,
 }
 
 impl Columns {
@@ -66,7 +69,8 @@ impl Columns {
         let known = |index: usize| index == name || index == urls || Some(index) == serial_number;
         let extras =
             (0..names.len()).filter(|&index| !names[index].is_empty() && !known(index) && !ours(index)).collect();
-        Some(Columns { serial_number, name, urls, extras, names })
+        let unnamed = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
+        Some(Columns { serial_number, name, urls, extras, unnamed, names })
     }
 
     /// How many unnamed columns directly follow the URL column: room that a spreadsheet made for spilled URLs.
@@ -77,7 +81,7 @@ impl Columns {
 
 /// The header's cells, trimmed, up to the last that is not empty.
 pub(super) fn names(header: Record<'_>) -> Vec<String> {
-    let mut names: Vec<String> = header.cells().map(|cell| tidy(undo(tidy(cell))).to_owned()).collect();
+    let mut names: Vec<String> = header.cells().map(|cell| trim(undo(trim(cell))).to_owned()).collect();
     names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
     names
 }
@@ -106,10 +110,6 @@ fn matches(name: &str, aliases: &[&str]) -> bool {
 fn normal(name: &str) -> String {
     let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     if letters.is_empty() && name.contains('#') { "#".to_owned() } else { letters }
-}
-
-fn tidy(name: &str) -> &str {
-    name.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}')
 }
 
 struct Finder<'a> {

@@ -31,7 +31,7 @@ pub enum IssueCode {
     AmbiguousColumn,
     /// The bytes are not text in any encoding that is read here.
     UndecodableText,
-    /// A quoted cell is never closed.
+    /// A quoted cell is never closed, or only in a later row.
     UnterminatedQuote,
     /// A NUL byte: a binary file, or UTF-16 without a byte order mark.
     NulByte,
@@ -47,7 +47,7 @@ pub enum IssueCode {
     InvalidUrl,
     /// A URL that is neither http nor https.
     UnsupportedScheme,
-    /// A serial number that an earlier row has.
+    /// A serial number that an earlier accepted row has.
     DuplicateSerialNumber,
     /// A URL that stands earlier in the same row.
     DuplicateUrlInRow,

@@ -1,10 +1,12 @@
 //! Which cells of a record belong to which columns, once URLs have spilled into cells of their own.
 //!
-//! Columns keep what is theirs: only cells that start as URLs, and for which there is room, push the others aside.
+//! Columns keep what is theirs: only cells that start as URLs, and for which there is room, push the others aside. Empty
+//! cells at the end of a row make no room: spreadsheets and people add delimiters there.
 
 use super::defuse::undo;
 use super::header::Columns;
 use super::record::{Record, line_ends};
+use super::spaces::{is_space, trim};
 use super::urls;
 
 /// One URL of a row's list and the line it is on.
@@ -36,43 +38,45 @@ impl Layout {
             layout.take_between(columns, record, delimiter);
         }
         layout.find_unnamed(columns, record);
-        let first = record.cell(columns.urls).trim();
-        layout.is_shifted =
-            !layout.spilled.is_empty() && !first.is_empty() && !urls::starts_as_url(first) && !first.contains('/');
+        layout.is_shifted = !layout.spilled.is_empty() && is_piece_of_name(record, columns.urls);
         layout
     }
 
-    /// No column comes after the URLs, so the rest of the row is theirs. A piece that does not start as a URL is the
-    /// rest of one with a delimiter in it, unless there is a space to show that it is something else.
+    /// No column comes after the URLs, so the rest of the row is theirs, as far as it is URLs: whole ones, and pieces of
+    /// those with commas in them.
     fn take_rest(&mut self, record: Record<'_>, delimiter: char) {
-        let mut continues = is_url(record, self.urls);
-        for cell in self.urls + 1..record.len() {
-            let text = record.cell(cell);
-            let is_rest = continues && delimiter != '\t' && !text.is_empty() && !text.contains(char::is_whitespace);
-            continues = is_rest || is_url(record, cell);
-            if continues {
-                self.spilled.push(cell);
-            } else if is_filled(record, cell) {
-                self.unexpected.push(cell);
+        let mut next = self.urls + 1;
+        while next < record.len() {
+            let follows_url = delimiter == ',' && is_url(record, next - 1);
+            let rest = if follows_url { rest_of_url(record, next) } else { 0 };
+            if rest > 0 {
+                self.spilled.extend(next..next + rest);
+            } else if is_url(record, next) {
+                self.spilled.push(next);
+            } else if is_filled(record, next) {
+                self.unexpected.push(next);
             }
+            next += rest.max(1);
         }
     }
 
     /// Columns come after the URLs: only cells for which there is room are theirs, up to the last that starts as a URL
-    /// or, in a row that is too long, has a slash and so ends a URL with delimiters in it.
+    /// or, in a row that is too long, surely ends a URL with commas in it.
     fn take_between(&mut self, columns: &Columns, record: Record<'_>, delimiter: char) {
         let (width, unnamed) = (columns.names.len(), columns.unnamed_after_urls());
-        let room = unnamed + record.len().saturating_sub(width);
         let filled = (0..record.len()).rev().find(|&cell| is_filled(record, cell)).map_or(0, |last| last + 1);
-        let surplus = if delimiter == '\t' { 0 } else { filled.saturating_sub(width) };
+        let too_many = filled.saturating_sub(width);
+        let surplus = if delimiter == ',' { too_many } else { 0 };
         let mut taken = 0;
-        for (ahead, cell) in (self.urls + 1..).take(room).enumerate() {
-            let text = record.cell(cell).trim();
+        let mut follows_url = is_url(record, self.urls);
+        for (ahead, cell) in (self.urls + 1..).take(unnamed + too_many).enumerate() {
+            let text = trim(record.cell(cell));
             if is_url(record, cell) {
                 taken = ahead + 1;
-            } else if ahead >= surplus || text.is_empty() || text.contains(char::is_whitespace) {
+                follows_url = true;
+            } else if ahead >= surplus || !follows_url || !urls::may_go_on(trim(record.cell(cell - 1)), text) {
                 break;
-            } else if text.contains('/') {
+            } else if urls::goes_on_surely(text) {
                 taken = ahead + 1;
             }
         }
@@ -83,8 +87,11 @@ impl Layout {
 
     fn find_unnamed(&mut self, columns: &Columns, record: Record<'_>) {
         let last_url = self.urls + self.spilled.len();
-        let unnamed = (0..columns.names.len()).filter(|&column| columns.names[column].is_empty());
-        let cells = unnamed.map(|column| self.cell_of(column)).filter(|cell| !(self.urls..=last_url).contains(cell));
+        let cells = columns
+            .unnamed
+            .iter()
+            .map(|&column| self.cell_of(column))
+            .filter(|cell| !(self.urls..=last_url).contains(cell));
         let mut found: Vec<usize> = cells.filter(|&cell| is_filled(record, cell)).collect();
         self.unexpected.append(&mut found);
         self.unexpected.sort_unstable();
@@ -97,7 +104,7 @@ impl Layout {
 
     /// All pieces of the row's list of URLs, whether they stand in one cell or in many.
     pub fn gather(&self, record: Record<'_>, delimiter: char) -> Vec<Piece> {
-        let first = undo(record.cell(self.urls).trim());
+        let first = undo(trim(record.cell(self.urls)));
         if self.spilled.is_empty() {
             return pieces(first, &[(0, record.cell_line(self.urls))]);
         }
@@ -106,26 +113,61 @@ impl Layout {
         for &cell in &self.spilled {
             list.push(if is_url(record, cell) { ',' } else { delimiter });
             lines.push((list.len(), record.cell_line(cell)));
-            list.push_str(undo(record.cell(cell).trim()));
+            list.push_str(undo(trim(record.cell(cell))));
         }
         pieces(&list, &lines)
     }
 }
 
 fn is_filled(record: Record<'_>, cell: usize) -> bool {
-    !record.cell(cell).trim().is_empty()
+    !trim(record.cell(cell)).is_empty()
 }
 
 fn is_url(record: Record<'_>, cell: usize) -> bool {
-    urls::starts_as_url(record.cell(cell).trim())
+    urls::starts_as_url(trim(record.cell(cell)))
+}
+
+/// How many cells, from one that follows a URL on, are the rest of that URL.
+fn rest_of_url(record: Record<'_>, first: usize) -> usize {
+    let mut rest = 0;
+    let mut may_end_here = true;
+    for cell in first..record.len() {
+        let text = record.cell(cell);
+        if is_url(record, cell) || !urls::may_go_on(trim(record.cell(cell - 1)), text) {
+            break;
+        }
+        may_end_here &= urls::may_end(text);
+        if may_end_here || urls::goes_on_surely(text) {
+            rest = cell + 1 - first;
+            may_end_here = true;
+        }
+    }
+    rest
+}
+
+/// Whether the cell under the URLs, in front of URLs, is the end of a name with a delimiter in it: words, or a text with a
+/// space in front where the cell before has none. Anything else is a URL gone wrong.
+fn is_piece_of_name(record: Record<'_>, cell: usize) -> bool {
+    let text = trim(record.cell(cell));
+    if cell == 0 || text.is_empty() || text.contains('/') || is_url(record, cell) || urls::is_placeholder(text) {
+        return false;
+    }
+    let is_words = text.contains(is_space) || text.chars().all(char::is_alphabetic);
+    is_words || (record.cell(cell).starts_with(' ') && !record.cell(cell - 1).starts_with(' '))
 }
 
 /// Splits a list that was put together from cells, each of which begins at an offset and on a line.
 fn pieces(list: &str, cells: &[(usize, u64)]) -> Vec<Piece> {
-    let piece = |(offset, text): (usize, &str)| {
-        let cell = cells.partition_point(|(start, _)| *start <= offset) - 1;
-        let (start, line) = cells[cell];
-        Piece { text: text.to_owned(), line: line + line_ends(&list[start..offset]) }
-    };
-    urls::split(list).into_iter().map(piece).collect()
+    let mut pieces = Vec::new();
+    let mut cells = cells.iter().copied().peekable();
+    let (mut at, mut line) = (0, 0);
+    urls::split(list, |offset, text| {
+        while let Some(cell) = cells.next_if(|(start, _)| *start <= offset) {
+            (at, line) = cell;
+        }
+        line += line_ends(&list[at..offset]);
+        at = offset;
+        pieces.push(Piece { text: text.to_owned(), line });
+    });
+    pieces
 }

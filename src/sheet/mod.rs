@@ -25,6 +25,10 @@ mod text;
 
 mod cells;
 
+mod spaces;
+
+mod quoting;
+
 mod record;
 
 mod dialect;

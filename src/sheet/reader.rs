@@ -30,11 +30,13 @@ pub struct Report {
     pub header: Vec<String>,
     /// Columns that are carried through to the output, in order.
     pub extra_columns: Vec<String>,
-    /// Data rows; blank lines are none.
+    /// Data rows, as far as the file was read; blank lines are none.
     pub row_count: u64,
+    /// None in a file that was refused, whatever was accepted before that was known.
     pub accepted_row_count: u64,
+    /// All others: every row of a refused file.
     pub rejected_row_count: u64,
-    /// Places with an accepted URL, counting repeated ones.
+    /// Places with an accepted URL, counting repeated ones; none in a refused file.
     pub image_count: u64,
     /// All issues, kept or not.
     pub issue_count: u64,
@@ -131,6 +133,8 @@ impl<R: Read> Reader<R> {
     /// A file without a usable row is refused only once its end has been reached.
     pub fn into_report(self) -> Report {
         let issues = self.rows.map_or(self.early, |rows| rows.issues);
+        let (accepted_row_count, image_count) =
+            if self.rejected { (0, 0) } else { (self.accepted_row_count, self.image_count) };
         Report {
             byte_size: self.cells.text().byte_size(),
             encoding: self.cells.text().encoding().to_owned(),
@@ -138,9 +142,9 @@ impl<R: Read> Reader<R> {
             header: self.header,
             extra_columns: self.extra_columns,
             row_count: self.row_count,
-            accepted_row_count: self.accepted_row_count,
-            rejected_row_count: self.row_count - self.accepted_row_count,
-            image_count: self.image_count,
+            accepted_row_count,
+            rejected_row_count: self.row_count - accepted_row_count,
+            image_count,
             issue_count: issues.count(),
             error_count: issues.error_count(),
             issues: issues.into_kept(),

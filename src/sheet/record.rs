@@ -2,6 +2,8 @@
 //!
 //! Asking for a cell that the record does not have gives an empty one.
 
+use super::spaces::{is_space, trim};
+
 /// A record's cells, one after the other, where each ends and which line it begins on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {
@@ -37,13 +39,16 @@ impl<'a> Record<'a> {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    /// The line the text of a cell begins on; the record's where it has no such cell.
+    /// The line the text of a cell begins on, or the cell where it is empty; the record's where it has no such cell.
     pub fn cell_line(&self, index: usize) -> u64 {
         let Some(line) = self.lines.get(index) else {
             return self.line();
         };
         let text = self.cell(index);
-        line + line_ends(&text[..text.len() - text.trim_start().len()])
+        match text.trim_start_matches(is_space) {
+            "" => *line,
+            trimmed => line + line_ends(&text[..text.len() - trimmed.len()]),
+        }
     }
 
     pub fn cells(self) -> impl Iterator<Item = &'a str> {
@@ -51,7 +56,7 @@ impl<'a> Record<'a> {
     }
 
     pub fn is_blank(&self) -> bool {
-        self.text.trim_start().is_empty()
+        trim(self.text).is_empty()
     }
 }
 

@@ -70,6 +70,12 @@ impl Refusal {
         Refusal::new(IssueCode::UnterminatedQuote, line, message)
     }
 
+    pub fn quote_closed_late(line: u64) -> Self {
+        let message = "The quote (\") that opens this cell is closed only lines later, in front of other text. Close it \
+                       where the cell ends, or write two (\"\") for a quote that is part of the text.";
+        Refusal::new(IssueCode::UnterminatedQuote, line, message)
+    }
+
     pub fn unreadable(line: u64, fault: Fault) -> Self {
         match fault {
             Fault::Undecodable { encoding } => Refusal::new(

@@ -11,6 +11,7 @@ use super::issue::{IssueCode, Issues, Place};
 use super::layout::{Layout, Piece};
 use super::record::Record;
 use super::serials::Serials;
+use super::spaces::trim;
 use super::urls::Checker;
 
 /// One data row, accepted or not.
@@ -57,7 +58,7 @@ impl Rows {
         let columns = &self.columns;
         let layout = Layout::of(columns, record, self.delimiter);
 
-        let serial_number = read_serial(columns, &layout, &self.limits, &mut self.serials, &mut report);
+        let serial_number = read_serial(columns, &layout, &self.limits, &mut report);
         let name = read_name(columns, &layout, &self.limits, &mut report);
         let list = layout.gather(record, self.delimiter);
         report_layout(&layout, &list, columns, &mut report);
@@ -66,8 +67,12 @@ impl Rows {
         let accepted = !report.rejected && urls.iter().any(|url| url.accepted);
         if !accepted {
             urls.iter_mut().for_each(|url| url.accepted = false);
+        } else if let Some(serial_number) = &serial_number
+            && !self.serials.insert(serial_number)
+        {
+            report_duplicate(columns, &layout, &mut report);
         }
-        let extra = columns.extras.iter().map(|&column| undo(record.cell(layout.cell_of(column))).to_owned()).collect();
+        let extra = read_extra(columns, &layout, record);
         Row { row_number, line: record.line(), serial_number, name, urls, extra, accepted }
     }
 }
@@ -86,7 +91,7 @@ impl<'a> RowReport<'a> {
     where
         'a: 'p,
     {
-        let value = self.record.cell(cell).trim();
+        let value = trim(self.record.cell(cell));
         self.place(self.record.cell_line(cell), column, value)
     }
 
@@ -111,13 +116,7 @@ impl<'a> RowReport<'a> {
     }
 }
 
-fn read_serial(
-    columns: &Columns,
-    layout: &Layout,
-    limits: &Limits,
-    serials: &mut Serials,
-    report: &mut RowReport<'_>,
-) -> Option<String> {
+fn read_serial(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut RowReport<'_>) -> Option<String> {
     let column = columns.serial_number?;
     let cell = layout.cell_of(column);
     let place = report.cell(cell, Some(&columns.names[column]));
@@ -126,14 +125,27 @@ fn read_serial(
         return None;
     }
     report.check_length(serial, place, limits.max_name_chars);
-    if !serials.insert(serial) {
-        report.issues.warning(IssueCode::DuplicateSerialNumber, place, || {
-            "An earlier row has the same serial number. Both rows are kept; give one of them \
-             another number."
-                .to_owned()
-        });
-    }
     Some(serial.to_owned())
+}
+
+fn report_duplicate(columns: &Columns, layout: &Layout, report: &mut RowReport<'_>) {
+    let Some(column) = columns.serial_number else {
+        return;
+    };
+    let place = report.cell(layout.cell_of(column), Some(&columns.names[column]));
+    report.issues.warning(IssueCode::DuplicateSerialNumber, place, || {
+        "An earlier row has the same serial number. Both rows are kept; give one of them \
+         another number."
+            .to_owned()
+    });
+}
+
+fn read_extra(columns: &Columns, layout: &Layout, record: Record<'_>) -> Vec<String> {
+    let mut extra = Vec::with_capacity(columns.extras.len());
+    let cells = columns.extras.iter().map(|&column| layout.cell_of(column));
+    extra.extend(cells.take_while(|&cell| cell < record.len()).map(|cell| undo(record.cell(cell)).to_owned()));
+    extra.resize(columns.extras.len(), String::new());
+    extra
 }
 
 fn read_name(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut RowReport<'_>) -> String {
@@ -233,5 +245,5 @@ fn repeated(list: &[Piece]) -> BTreeSet<usize> {
 
 /// A cell without the spaces around it and without what made it harmless to spreadsheets.
 fn tidy(cell: &str) -> &str {
-    undo(cell.trim()).trim()
+    trim(undo(trim(cell)))
 }

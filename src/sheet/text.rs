@@ -1,6 +1,6 @@
 //! Bytes → blocks of valid UTF-8 without NUL, whatever encoding they came in.
 //!
-//! One block is held at a time. How the input cuts its bytes into reads makes no difference. A fault is told only
+//! One block is held at a time. A final Ctrl-Z, with which DOS ended texts, is dropped. How the input cuts its bytes into reads makes no difference. A fault is told only
 //! after all text before it, so the caller knows its line by counting.
 
 use std::io::{self, Read};
@@ -50,7 +50,11 @@ pub(super) struct Text<R> {
     at_start: bool,
     at_end: bool,
     fault: Option<Fault>,
+    /// A Ctrl-Z that may be the final one.
+    holds_ctrl_z: bool,
 }
+
+const CTRL_Z: u8 = 0x1A;
 
 impl<R: Read> Text<R> {
     pub fn new(input: R, max_bytes: u64, block_bytes: usize) -> Self {
@@ -65,6 +69,7 @@ impl<R: Read> Text<R> {
             at_start: true,
             at_end: false,
             fault: None,
+            holds_ctrl_z: false,
         }
     }
 
@@ -89,10 +94,18 @@ impl<R: Read> Text<R> {
                 return Ok(self.fault.map_or(Refill::End, Refill::Fault));
             }
             self.read_block()?;
+            if self.holds_ctrl_z {
+                out.push(CTRL_Z);
+            }
+            let decoded = out.len();
             self.decode(out);
-            if let Some(at) = memchr::memchr(0, &out[before..]) {
-                out.truncate(before + at);
+            if let Some(at) = memchr::memchr(0, &out[decoded..]) {
+                out.truncate(decoded + at);
                 self.stop(Fault::Nul);
+            }
+            self.holds_ctrl_z = out.len() > before && out.last() == Some(&CTRL_Z);
+            if self.holds_ctrl_z {
+                out.pop();
             }
         }
         Ok(Refill::More)

@@ -1,30 +1,41 @@
 //! A cell → its image URLs, and whether each could be fetched as far as its text tells.
 //!
 //! A comma separates only where the next piece starts as a URL; any other belongs to the URL it stands in. The same
-//! goes for line breaks, spaces, semicolons and bars, which people put between URLs too.
+//! goes for spaces, semicolons and bars, which people put between URLs too. A line break always separates.
 
 use super::issue::IssueCode;
+use super::spaces::is_space;
 
 /// Most characters of a scheme we recognise; the longest in use are far shorter.
 const MAX_SCHEME_BYTES: usize = 16;
 
-/// The URLs in a cell, in order, trimmed, each with its byte offset.
-pub(super) fn split(cell: &str) -> Vec<(usize, &str)> {
-    let bytes = cell.as_bytes();
-    let mut pieces = Vec::new();
+/// Endings of the names of image files.
+const IMAGE_ENDINGS: [&str; 11] = ["jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff", "svg", "heic"];
+
+/// Gives each URL in a cell, in order, trimmed, with its byte offset.
+pub(super) fn split<'a>(cell: &'a str, mut each: impl FnMut(usize, &'a str)) {
     let mut start = 0;
+    for end in memchr::memchr2_iter(b'\r', b'\n', cell.as_bytes()) {
+        split_line(cell, start, end, &mut each);
+        start = end + 1;
+    }
+    split_line(cell, start, cell.len(), &mut each);
+}
+
+fn split_line<'a>(cell: &'a str, mut start: usize, end: usize, each: &mut impl FnMut(usize, &'a str)) {
+    let bytes = &cell.as_bytes()[..end];
+    let from = start;
     // Every beginning has one of these characters in it, and little else has: fewer to look at than separators.
-    for at in memchr::memchr3_iter(b':', b'w', b'W', bytes) {
-        let Some(next) = beginning(bytes, at) else {
+    for at in memchr::memchr3_iter(b':', b'w', b'W', &bytes[from..]) {
+        let Some(next) = beginning(bytes, from + at) else {
             continue;
         };
-        if next > start && is_separator(bytes[next - 1]) {
-            push(&mut pieces, cell, start, next);
+        if next > start && cell[..next].ends_with(is_separator) {
+            give(cell, start, next, each);
             start = next;
         }
     }
-    push(&mut pieces, cell, start, cell.len());
-    pieces
+    give(cell, start, end, each);
 }
 
 /// Where the URL begins that has its `://`, or its `www.`, at `at`; none if there is none.
@@ -38,20 +49,47 @@ fn beginning(bytes: &[u8], at: usize) -> Option<usize> {
     (scheme <= MAX_SCHEME_BYTES && bytes[start].is_ascii_alphabetic()).then_some(start)
 }
 
-fn push<'a>(pieces: &mut Vec<(usize, &'a str)>, cell: &'a str, start: usize, end: usize) {
-    let piece = cell[start..end].trim_end_matches(is_separator_char);
-    let text = piece.trim_start_matches(is_separator_char);
+fn give<'a>(cell: &'a str, start: usize, end: usize, each: &mut impl FnMut(usize, &'a str)) {
+    let piece = cell[start..end].trim_end_matches(is_separator);
+    let text = piece.trim_start_matches(is_separator);
     if !text.is_empty() {
-        pieces.push((start + piece.len() - text.len(), text));
+        each(start + piece.len() - text.len(), text);
     }
 }
 
-fn is_separator(byte: u8) -> bool {
-    matches!(byte, b',' | b';' | b'|' | b' ' | b'\t' | b'\r' | b'\n')
+fn is_separator(c: char) -> bool {
+    matches!(c, ',' | ';' | '|') || is_space(c)
 }
 
-fn is_separator_char(c: char) -> bool {
-    matches!(c, ',' | ';' | '|') || c.is_whitespace()
+/// Whether a text that was cut off at a comma may be the rest of what stands before the comma, which is a URL or such a
+/// rest itself. Nothing is missing from a URL that ends in the name of an image file.
+pub(super) fn may_go_on(before: &str, rest: &str) -> bool {
+    !ends_as_image(before) && !rest.is_empty() && !rest.contains(is_space) && !is_placeholder(rest)
+}
+
+/// Whether a text looks like the rest of a URL by itself, and so tells what the texts before it are: `h_300/1.jpg`.
+pub(super) fn goes_on_surely(rest: &str) -> bool {
+    rest.contains(['/', '=', '&']) || ends_as_image(rest)
+}
+
+/// Whether a text may be the very end of a URL: a number or a setting, but not a word. `2`, `h_300`.
+pub(super) fn may_end(rest: &str) -> bool {
+    rest.contains(|c: char| c.is_ascii_digit() || c == '_')
+        && rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '+' | '~'))
+}
+
+/// Whether a text stands for nothing, as `-` and `N/A` do.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    let words = ["", "n/a", "n.a", "na", "none", "null", "nil", "nan", "tbd"];
+    words.iter().any(|placeholder| word.eq_ignore_ascii_case(placeholder))
+}
+
+fn ends_as_image(text: &str) -> bool {
+    let Some((_, ending)) = text.rsplit_once('.') else {
+        return false;
+    };
+    IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Whether a text begins as a URL does: with a scheme and `://`, or with `www.`.

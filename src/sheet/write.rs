@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use super::defuse::defuse;
 use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, SERIAL_NUMBER};
+use super::urls::starts_as_url;
 
 /// The columns of the details, a line for each place of a URL. Bytes are those of the files; the score is SSIMULACRA2.
 const DETAIL_COLUMNS: [&str; 18] = [
@@ -33,6 +34,8 @@ const DETAIL_COLUMNS: [&str; 18] = [
 
 /// Between the URLs of one cell. No space, so that whoever splits at commas has the URLs and nothing else.
 const BETWEEN_URLS: &str = ",";
+/// The same, where the next one does not start as a URL and would be read as the rest of the one before it.
+const BEFORE_OTHERS: &str = ",\n";
 
 /// Writes records in UTF-8, commas between cells, LF after lines.
 pub struct Writer<W: Write> {
@@ -162,7 +165,7 @@ impl<W: Write> Writer<W> {
     fn row(&mut self, row: OutputRow<'_>, outputs: Option<&str>, reason: Option<&str>) -> io::Result<()> {
         let row_number = row.row_number.to_string();
         let serial_number = row.serial_number.unwrap_or(&row_number);
-        let inputs = row.input_urls.join(BETWEEN_URLS);
+        let inputs = join_inputs(row.input_urls);
         let ours = [serial_number, row.name, &inputs];
         self.record(ours.into_iter().chain(outputs).chain(row.extra.iter().map(String::as_str)).chain(reason))
     }
@@ -176,6 +179,17 @@ impl<W: Write> Writer<W> {
     pub fn finish(self) -> io::Result<W> {
         self.csv.into_inner().map_err(|error| error.into_error())
     }
+}
+
+fn join_inputs(urls: &[&str]) -> String {
+    let mut joined = String::new();
+    for (place, url) in urls.iter().enumerate() {
+        if place > 0 {
+            joined.push_str(if starts_as_url(url) { BETWEEN_URLS } else { BEFORE_OTHERS });
+        }
+        joined.push_str(url);
+    }
+    joined
 }
 
 impl Writer<Vec<u8>> {

@@ -259,3 +259,107 @@ fn issues_survive_serialisation() {
     );
     assert_eq!(serde_json::from_value::<Report>(json).expect("and back"), report);
 }
+
+#[test]
+fn a_quote_that_was_not_closed_swallows_no_row() {
+    check_cases(&[
+        refused(
+            "in a name",
+            b"S. No,Product Name,Input Image Urls\n1,\"A,https://a.com/1\n2,\"B\",https://a.com/2\n3,C,https://a.com/3\n",
+            &[],
+            &["error UNTERMINATED_QUOTE @2 row 1 [Product Name] = A,https://a.com/1\n2,B\""],
+        ),
+        refused(
+            "in a column that is carried through",
+            b"Name,Images,Note\nZ,https://a.com/1,z\nA,https://a.com/1,\"open\nB,https://a.com/2,\"x\"\nC,https://a.com/3,y\n",
+            &["1@2: none/Z [+https://a.com/1] {z}"],
+            &["error UNTERMINATED_QUOTE @3 row 2 [Note] = open\nB,https://a.com/2,x\""],
+        ),
+        refused(
+            "in the urls",
+            b"ID,Name,Images\n1,A,\"https://a.com/1\r\n2,B,\"https://a.com/2\"\r\n",
+            &[],
+            &["error UNTERMINATED_QUOTE @2 row 1 [Images] = https://a.com/1\r\n2,B,https://a.com/2\""],
+        ),
+        refused(
+            "in the header",
+            b"ID,Images,\"Name\n1,https://a.com/1,\"A\"\n",
+            &[],
+            &["error UNTERMINATED_QUOTE @1 = Name\n1,https://a.com/1,A\""],
+        ),
+        refused(
+            "at the very end",
+            b"Name,Images\n\"a\nb\"c",
+            &[],
+            &["error UNTERMINATED_QUOTE @2 row 1 [Name] = a\nbc"],
+        ),
+        bad_rows(
+            "closed before a delimiter, spaces or a line end",
+            b"Name,Images,Note\n\"a\nb\"  ,https://a.com/1,\"x\n\"\"y\"\"\"\t\nc,https://a.com/2,\"\n\"",
+            &["1@2: none/a\nb [+https://a.com/1] {x\n\"y\"\t}", "2@5: none/c [+https://a.com/2] {\n}"],
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn a_bad_first_url_is_skipped_like_any_other() {
+    check_cases(&[
+        bad_rows(
+            "in front of spilled urls",
+            b"ID,Name,Images\n1,A,not-a-url,https://a.com/2\n2,B,image1.jpg,https://a.com/2\n3,C,N/A,https://a.com/2\n",
+            &[
+                "1@2: 1/A [-not-a-url +https://a.com/2]",
+                "2@3: 2/B [-image1.jpg +https://a.com/2]",
+                "3@4: 3/C [-N/A +https://a.com/2]",
+            ],
+            &[
+                "warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2",
+                "error INVALID_URL @2 row 1 [Images] = not-a-url",
+                "warning SPILLED_URLS @3 row 2 [Images] = https://a.com/2",
+                "error INVALID_URL @3 row 2 [Images] = image1.jpg",
+                "warning SPILLED_URLS @4 row 3 [Images] = https://a.com/2",
+                "error INVALID_URL @4 row 3 [Images] = N/A",
+            ],
+        ),
+        bad_rows(
+            "where spaces follow all commas",
+            b"ID, Name, Images\n1, A, not-a-url, https://a.com/2\n",
+            &["1@2: 1/A [-not-a-url +https://a.com/2]"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2", "error INVALID_URL @2 row 1 [Images] = not-a-url"],
+        ),
+        bad_rows(
+            "in the first column, which no name can run into",
+            b"Images,Name\nred,https://a.com/2,A\n",
+            &["1@2: none/A [-red +https://a.com/2]"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2", "error INVALID_URL @2 row 1 [Images] = red"],
+        ),
+        bad_rows(
+            "or it is the end of a name",
+            b"ID,Name,Images\n0,Z,https://a.com/1\n1,Shirt, 5XL,https://a.com/2\n2,Shirt,red,https://a.com/2\n3,Shirt,dark red,https://a.com/2\n",
+            &[
+                "1@2: 0/Z [+https://a.com/1]",
+                "2@3: 1/Shirt [-5XL -https://a.com/2] rejected",
+                "3@4: 2/Shirt [-red -https://a.com/2] rejected",
+                "4@5: 3/Shirt [-dark red -https://a.com/2] rejected",
+            ],
+            &[
+                "error UNEXPECTED_CELL @3 row 2 [Images] = 5XL",
+                "error UNEXPECTED_CELL @4 row 3 [Images] = red",
+                "error UNEXPECTED_CELL @5 row 4 [Images] = dark red",
+            ],
+        ),
+        bad_rows(
+            "between line breaks",
+            b"ID,Name,Images\n1,A,\"https://a.com/1\nnot-a-url\r\nhttps://a.com/3\"\n",
+            &["1@2: 1/A [+https://a.com/1 -not-a-url +https://a.com/3]"],
+            &["error INVALID_URL @3 row 1 [Images] = not-a-url"],
+        ),
+        bad_rows(
+            "a cell of line breaks is on the line it begins on",
+            b"ID,Name,Images\n1,\" \n\n\",https://a.com/1\n2,B,https://a.com/2\n",
+            &["1@2: 1/ [-https://a.com/1] rejected", "2@5: 2/B [+https://a.com/2]"],
+            &["error EMPTY_PRODUCT_NAME @2 row 1 [Name]"],
+        ),
+    ]);
+}

@@ -255,3 +255,128 @@ fn the_report_says_how_the_file_was_read() {
     assert_eq!((report.image_count, report.issue_count, report.error_count), (2, 2, 2));
     assert!(!report.rejected);
 }
+
+#[test]
+fn empty_cells_at_the_end_of_a_row_push_nothing_aside() {
+    check_cases(&[
+        good(
+            "another column's url after the urls",
+            b"ID,Name,Images,Link,\n1,A,https://a.com/1,https://a.com/p,\n",
+            &["1@2: 1/A [+https://a.com/1] {https://a.com/p}"],
+        ),
+        good(
+            "another column's url before the name",
+            b"Images,Link,Name\nhttps://a.com/1,https://a.com/p,A,\nhttps://a.com/2,https://a.com/p,B, ,,\n",
+            &["1@2: none/A [+https://a.com/1] {https://a.com/p}", "2@3: none/B [+https://a.com/2] {https://a.com/p}"],
+        ),
+        good(
+            "an earlier output, saved again",
+            b"S. No,Product Name,Input Image Urls,Output Image Urls,\n1,A,https://a.com/1,https://b.com/1,\n2,B,https://a.com/2,,\n",
+            &["1@2: 1/A [+https://a.com/1]", "2@3: 2/B [+https://a.com/2]"],
+        ),
+        good(
+            "with semicolons",
+            b"ID;Name;Images;Link\n1;A;https://a.com/1;https://a.com/p;\n",
+            &["1@2: 1/A [+https://a.com/1] {https://a.com/p}"],
+        ),
+        repaired(
+            "filled cells do",
+            b"ID,Name,Images,Link,\n1,A,https://a.com/1,https://a.com/2,https://a.com/p\n",
+            &["1@2: 1/A [+https://a.com/1 +https://a.com/2] {https://a.com/p}"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = https://a.com/2"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_piece_is_joined_to_a_url_only_if_it_was_cut_off_it() {
+    check_cases(&[
+        repaired(
+            "a url with commas",
+            b"Name,Images\na,https://a.com/w_200,h_300/a.jpg\nb,https://a.com/w_200,c_fill,north,q_80/b\nc,https://a.com/a?s=1,2\nd,https://a.com/a.jpg?rect=0,0,9,9&w=1,https://a.com/2\n",
+            &[
+                "1@2: none/a [+https://a.com/w_200,h_300/a.jpg]",
+                "2@3: none/b [+https://a.com/w_200,c_fill,north,q_80/b]",
+                "3@4: none/c [+https://a.com/a?s=1,2]",
+                "4@5: none/d [+https://a.com/a.jpg?rect=0,0,9,9&w=1 +https://a.com/2]",
+            ],
+            &[
+                "warning SPILLED_URLS @2 row 1 [Images] = h_300/a.jpg",
+                "warning SPILLED_URLS @3 row 2 [Images] = c_fill",
+                "warning SPILLED_URLS @4 row 3 [Images] = 2",
+                "warning SPILLED_URLS @5 row 4 [Images] = 0",
+            ],
+        ),
+        repaired(
+            "nothing is missing from the name of an image",
+            b"ID,Name,Images,,\n1,A,https://a.com/1.jpg,N/A,-\n2,B,https://a.com/1.JPG,7,red/blue\n",
+            &["1@2: 1/A [+https://a.com/1.jpg]", "2@3: 2/B [+https://a.com/1.JPG]"],
+            &[
+                "warning UNEXPECTED_CELL @2 row 1 = N/A",
+                "warning UNEXPECTED_CELL @2 row 1 = -",
+                "warning UNEXPECTED_CELL @3 row 2 = 7",
+                "warning UNEXPECTED_CELL @3 row 2 = red/blue",
+            ],
+        ),
+        repaired(
+            "words and placeholders",
+            b"Name,Images\na,https://a.com/1,red\nb,https://a.com/1,#N/A,https://a.com/2\nc,https://a.com/a.jpg?v=1,-\n",
+            &[
+                "1@2: none/a [+https://a.com/1]",
+                "2@3: none/b [+https://a.com/1 +https://a.com/2]",
+                "3@4: none/c [+https://a.com/a.jpg?v=1]",
+            ],
+            &[
+                "warning UNEXPECTED_CELL @2 row 1 = red",
+                "warning SPILLED_URLS @3 row 2 [Images] = https://a.com/2",
+                "warning UNEXPECTED_CELL @3 row 2 = #N/A",
+                "warning UNEXPECTED_CELL @4 row 3 = -",
+            ],
+        ),
+        repaired(
+            "commas do not cut where semicolons separate",
+            b"Name;Images\na;https://a.com/1;h_2/x\n",
+            &["1@2: none/a [+https://a.com/1]"],
+            &["warning UNEXPECTED_CELL @2 row 1 = h_2/x"],
+        ),
+    ]);
+}
+
+#[test]
+fn every_kind_of_space_is_one() {
+    for space in ["\u{A0}", "\u{3000}", "\u{2028}", "\u{200B}", "\u{2060}", "\u{FEFF}", "\u{2009}", "\u{B}", "\t"] {
+        let file = format!(
+            "Name,Images\n{space}a{space},\"{space}https://a.com/1,{space}https://a.com/2{space}https://a.com/3{space},\"\nb,{space}https://a.com/4,{space}\n{space}\n"
+        );
+        let (rows, report) = read_all(file.as_bytes(), &small_limits(), 64);
+        assert_eq!(
+            rows.iter().map(show_row).collect::<Vec<_>>(),
+            ["1@2: none/a [+https://a.com/1 +https://a.com/2 +https://a.com/3]", "2@3: none/b [+https://a.com/4]"],
+            "{space:?}"
+        );
+        assert_eq!(report.issue_count, 0, "{space:?}: {report:#?}");
+    }
+}
+
+#[test]
+fn the_ctrl_z_that_ends_a_dos_text_is_no_row() {
+    for end in ["\n\u{1A}", "\u{1A}"] {
+        let file = format!("Name,Images\n\u{1A}a,https://a.com/1{end}");
+        for block_bytes in [4, 5, 6, 7, 64] {
+            let (rows, report) = read_all(file.as_bytes(), &small_limits(), block_bytes);
+            assert_eq!(rows.iter().map(show_row).collect::<Vec<_>>(), ["1@2: none/\u{1A}a [+https://a.com/1]"]);
+            assert_eq!(report.issue_count, 0, "{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn only_an_accepted_row_takes_a_serial_number() {
+    let file = b"ID,Name,Images\n1,,https://a.com/1\n1,b,https://a.com/1\n1,,https://a.com/1\n1,d,https://a.com/1\n";
+    let (_, report) = read_all(file.as_slice(), &small_limits(), 64);
+    let warnings: Vec<_> = report.issues.iter().filter(|issue| issue.severity == Severity::Warning).collect();
+    assert_eq!(
+        warnings.into_iter().map(show_issue).collect::<Vec<_>>(),
+        ["warning DUPLICATE_SERIAL_NUMBER @5 row 4 [ID] = 1"]
+    );
+}

@@ -34,6 +34,26 @@ fn the_output_answers_the_input_place_by_place() -> std::io::Result<()> {
 }
 
 #[test]
+fn a_place_that_holds_no_url_is_not_read_back_as_the_end_of_the_one_before() -> std::io::Result<()> {
+    let urls = ["https://a.com/1", "not-a-url", "https://a.com/3"];
+    let mut writer = Writer::new(Vec::new());
+    writer.output_header(&[])?;
+    writer.output_row(row(Some("1"), "a", &urls, &[]), &[Some("https://b.com/1"), None, Some("https://b.com/3")])?;
+    let written = text(writer);
+    assert_eq!(
+        written,
+        "S. No,Product Name,Input Image Urls,Output Image Urls\n\
+         1,a,\"https://a.com/1,\nnot-a-url,https://a.com/3\",\"https://b.com/1,,https://b.com/3\"\n"
+    );
+    let (rows, _) = read_all(written.as_bytes(), &small_limits(), 64);
+    assert_eq!(
+        rows.iter().map(show_row).collect::<Vec<_>>(),
+        ["1@2: 1/a [+https://a.com/1 -not-a-url +https://a.com/3]"]
+    );
+    Ok(())
+}
+
+#[test]
 fn formulas_are_defused() -> std::io::Result<()> {
     let mut writer = Writer::new(Vec::new());
     writer.record(["=1+1", "+1", "-1", "@x", "\tx", "\rx", "  =x", "\n=x", "'=x", "＝x"])?;

@@ -1,0 +1,14 @@
+//! What counts as a space: every one of Unicode's, and the characters without a width that copying leaves behind.
+
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// A text without the spaces around it.
+pub(super) fn trim(text: &str) -> &str {
+    // Most texts have none, which two bytes tell.
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim_matches(is_space),
+    }
+}

@@ -49,7 +49,11 @@ fn file(kind: &str) -> Vec<u8> {
             encoder.write_image(&picture(), WIDTH.into(), HEIGHT.into(), ExtendedColorType::Rgb8).expect("a PNG");
             bytes
         }
-        _ => webp::Encoder::from_rgb(&picture(), WIDTH.into(), HEIGHT.into()).encode(90.0).to_vec(),
+        _ => {
+            let picture = picture();
+            let encoder = webpx::Encoder::new_rgb(&picture, WIDTH.into(), HEIGHT.into()).quality(90.0);
+            encoder.encode(webpx::Unstoppable).expect("a WebP")
+        }
     }
 }
 

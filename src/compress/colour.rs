@@ -47,9 +47,23 @@ pub(super) fn is_srgb_profile(icc: &[u8]) -> bool {
     ColorProfile::new_from_slice(icc).is_ok_and(|profile| is_srgb(&profile))
 }
 
-/// Whether the profile names itself sRGB: converting would only add rounding errors.
+/// Whether the profile names itself sRGB and has its primaries: converting would only add rounding errors. Variants with
+/// another curve or range say so in their names: "e-sRGB", "Linear sRGB".
 fn is_srgb(profile: &ColorProfile) -> bool {
-    let says_srgb = |text: &str| text.contains("sRGB") && !text.contains("scRGB");
+    let says_srgb = |text: &str| {
+        let is_itself = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || c == '-');
+        text.split_once("sRGB").is_some_and(|(before, _)| is_itself(before)) && !text.to_lowercase().contains("linear")
+    };
+    let srgb = ColorProfile::new_srgb();
+    let is_close = |a: moxcms::Xyzd, b: moxcms::Xyzd| {
+        [(a.x, b.x), (a.y, b.y), (a.z, b.z)].iter().all(|(a, b)| (a - b).abs() < 0.01)
+    };
+    let has_primaries = is_close(profile.red_colorant, srgb.red_colorant)
+        && is_close(profile.green_colorant, srgb.green_colorant)
+        && is_close(profile.blue_colorant, srgb.blue_colorant);
+    if !has_primaries {
+        return false;
+    }
     match &profile.description {
         Some(ProfileText::PlainString(text)) => says_srgb(text),
         Some(ProfileText::Localizable(texts)) => texts.iter().any(|text| says_srgb(&text.value)),

@@ -53,10 +53,17 @@ fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     let is_interleaved =
         probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
     if is_interleaved {
-        return jpeg_scans(bytes, bytes);
+        // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it.
+        let strict = jpeg_scans(bytes, bytes);
+        return if strict.is_err() { written_anew(bytes, false).or(strict) } else { strict };
     }
     // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
-    let options = jpeg::Options { progressive: true, keep_copyright: false };
+    written_anew(bytes, true)
+}
+
+/// The pixels of a JPEG after its coefficients were written as another JPEG, which loses nothing.
+fn written_anew(bytes: &[u8], progressive: bool) -> Result<Decoded, Error> {
+    let options = jpeg::Options { progressive, keep_copyright: false };
     // The pixels have been judged on the header.
     let limits = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
     let source = jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)?;
@@ -114,6 +121,9 @@ fn inks(mut data: Vec<u8>, stored: ColorSpace, is_inverted: bool) -> Vec<u8> {
 
 fn png(bytes: &[u8]) -> Result<Decoded, Error> {
     let list = chunks::chunks(bytes)?;
+    if chunks::data(bytes, &list, b"PLTE").is_some_and(|palette| palette.len() % 3 != 0) {
+        return Err(Error::corrupt("the palette ends in the middle of a colour"));
+    }
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);

@@ -18,6 +18,7 @@ pub(super) fn remove(bytes: &[u8], format: Format) -> Cow<'_, [u8]> {
         Format::Jpeg => from_jpeg(bytes),
         Format::Png => from_png(bytes),
         Format::Webp => from_webp(bytes),
+        Format::Gif => from_gif(bytes),
         _ => Cow::Borrowed(bytes),
     }
 }
@@ -26,9 +27,12 @@ pub(super) fn remove(bytes: &[u8], format: Format) -> Cow<'_, [u8]> {
 fn from_jpeg(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Cow::Borrowed(bytes);
     for at in memchr::memmem::find_iter(bytes, JPEG_EXIF) {
-        let start = at + JPEG_EXIF.len();
-        // A segment is at most 64 KiB long.
-        clean_exif(&mut out, start..bytes.len().min(start + 0xffff));
+        // An APP1 segment: marker and length stand before its name. Nothing behind its end may be touched.
+        if let Some(&[0xFF, 0xE1, high, low]) = bytes[..at].last_chunk() {
+            let end = at - 2 + usize::from(u16::from_be_bytes([high, low]));
+            let start = at + JPEG_EXIF.len();
+            clean_exif(&mut out, start..end.clamp(start, bytes.len()));
+        }
     }
     for segment in segments::segments(bytes).filter(|segment| segments::is_xmp(bytes, segment)) {
         let name_end = memchr::memchr(0, &bytes[segment.payload.clone()]).unwrap_or(0) + 1;
@@ -41,16 +45,33 @@ fn from_webp(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Cow::Borrowed(bytes);
     for chunk in riff::chunks(bytes).unwrap_or_default() {
         match &chunk.name {
-            b"EXIF" => {
-                let has_prefix = bytes[chunk.data.clone()].starts_with(JPEG_EXIF);
-                let skip = if has_prefix { JPEG_EXIF.len() } else { 0 };
-                clean_exif(&mut out, chunk.data.start + skip..chunk.data.end);
-            }
+            b"EXIF" => clean_exif(&mut out, without_name(bytes, chunk.data)),
             b"XMP " => blank_xmp(&mut out, chunk.data),
             _ => {}
         }
     }
     out
+}
+
+/// XMP stands in a GIF as plain text, with an end that brings those who take it for sub-blocks back on track (Adobe's "XMP
+/// Specification, Part 3", 1.1.2).
+fn from_gif(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const START: &[u8] = b"\x21\xff\x0bXMP DataXMP";
+    const END: &[u8] = b"\x01\xff\xfe\xfd";
+    let mut out = Cow::Borrowed(bytes);
+    for at in memchr::memmem::find_iter(bytes, START) {
+        let start = at + START.len();
+        if let Some(length) = memchr::memmem::find(&bytes[start..], END) {
+            blank_xmp(&mut out, start..start + length);
+        }
+    }
+    out
+}
+
+/// EXIF without the name that some writers put in front of it, as in a JPEG.
+fn without_name(bytes: &[u8], data: Range<usize>) -> Range<usize> {
+    let skip = if bytes[data.clone()].starts_with(JPEG_EXIF) { JPEG_EXIF.len() } else { 0 };
+    data.start + skip..data.end
 }
 
 fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -62,7 +83,7 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
     for chunk in &list {
         let data = &bytes[chunk.data.clone()];
         match &chunk.name {
-            b"eXIf" => clean_exif(&mut out, chunk.data.clone()),
+            b"eXIf" => clean_exif(&mut out, without_name(bytes, chunk.data.clone())),
             b"iTXt" if data.starts_with(PNG_XMP) => {
                 if data.get(PNG_XMP.len()) == Some(&0) {
                     // Two flag bytes, then language and translated keyword, each with its NUL.
@@ -72,6 +93,8 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
                     dropped.push(chunk.whole.start);
                 }
             }
+            b"tEXt" if mentions_gps(data) => dropped.push(chunk.whole.start),
+            b"zTXt" if data.starts_with(PNG_XMP) => dropped.push(chunk.whole.start),
             b"zTXt" | b"tEXt" | b"iTXt" if RAW_PROFILES.iter().any(|p| data.starts_with(p)) => {
                 dropped.push(chunk.whole.start);
             }
@@ -91,7 +114,8 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
     if dropped.is_empty() {
         return out;
     }
-    let is_dropped = |chunk: &chunks::Chunk| dropped.contains(&chunk.whole.start);
+    // In the order of the file.
+    let is_dropped = |chunk: &chunks::Chunk| dropped.binary_search(&chunk.whole.start).is_ok();
     Cow::Owned(chunks::rewrite(&out, &list, is_dropped, &[]))
 }
 
@@ -113,9 +137,13 @@ fn clean_exif(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
 
 /// XMP that mentions GPS becomes blank: a packet of spaces is read as an empty one.
 fn blank_xmp(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
-    if memchr::memmem::find(&out[range.clone()], b"GPS").is_some() {
+    if mentions_gps(&out[range.clone()]) {
         out.to_mut()[range].fill(b' ');
     }
+}
+
+fn mentions_gps(text: &[u8]) -> bool {
+    text.windows(3).any(|word| word.eq_ignore_ascii_case(b"GPS"))
 }
 
 #[cfg(test)]
@@ -154,10 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn an_exif_block_that_points_beyond_its_end_touches_nothing_there() {
+        let cut = [JPEG_EXIF, &located()[..90]].concat();
+        let jpeg = jpeg_with(&[&cut, &[7; 200]]);
+        let clean = remove(&jpeg, Format::Jpeg);
+        let end = 2 + 4 + cut.len();
+        assert_eq!(clean[end..], jpeg[end..]);
+        assert_ne!(clean[..end], jpeg[..end]);
+    }
+
+    #[test]
+    fn a_gif_loses_its_location_and_no_length() {
+        let gif = b"GIF89a..\x21\xff\x0bXMP DataXMP<x drone-dji:GpsLatitude='5'/>\x01\xff\xfe\xfd..\x00\x3b";
+        let clean = remove(gif, Format::Gif);
+        assert_eq!((clean.len(), mentions_gps(&clean)), (gif.len(), false));
+        assert!(matches!(remove(&clean, Format::Gif), Cow::Borrowed(_)));
+    }
+
+    #[test]
     fn a_png_loses_its_location_and_stays_valid() {
         let mut png = chunks::SIGNATURE.to_vec();
         chunks::write(&mut png, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
         chunks::write(&mut png, b"eXIf", &located());
+        chunks::write(&mut png, b"tEXt", b"XML:com.adobe.xmp\0<exif:GPSx/>");
         chunks::write(&mut png, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<exif:GPSx/>");
         chunks::write(&mut png, b"zTXt", b"Raw profile type exif\0\0abc");
         chunks::write(&mut png, b"IEND", b"");

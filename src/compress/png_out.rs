@@ -20,7 +20,7 @@ const QUICK: u8 = 1;
 const THOROUGH: u8 = 2;
 
 /// More pixels than this are large.
-const LARGE: u64 = 12_000_000;
+const LARGE: u64 = 4_000_000;
 
 /// Chunks that decide how the same samples look.
 pub(super) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
@@ -82,7 +82,7 @@ impl<'a> PngEncoder<'a> {
         image.create_optimized_png(options).map_err(Error::failed)
     }
 
-    /// Large pictures get the least effort: near-optimal deflating takes a second for some ten megabytes.
+    /// Large pictures get the least effort: near-optimal deflating takes half a second for a megapixel.
     fn options(&self, effort: u8) -> Options {
         let pixels = u64::from(self.pixels.width) * u64::from(self.pixels.height);
         // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
@@ -109,12 +109,22 @@ impl<'a> PngEncoder<'a> {
         let bare = chunks::rewrite(original.bytes, &list, is_unneeded, &extra);
         let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
         keep.extend(COLOUR_CHUNKS);
-        let options = Options { strip: StripChunks::Keep(keep), ..self.options(effort) };
-        oxipng::optimize_from_memory(&bare, &options).map_err(|error| match error {
+        let header = chunks::header(original.bytes, &list)?;
+        let has_transparent_colour = header.depth == 16 && chunks::data(original.bytes, &list, b"tRNS").is_some();
+        let options = Options {
+            strip: StripChunks::Keep(keep),
+            // Eight-bit samples would leave sixteen bits of the transparent colour, which few decoders match with them.
+            bit_depth_reduction: !has_transparent_colour,
+            ..self.options(effort)
+        };
+        match oxipng::optimize_from_memory(&bare, &options) {
+            Ok(packed) => Ok(packed),
             // Decoders stop at the last pixel.
-            PngError::InflatedDataTooLong(_) => Error::corrupt("it holds more data than pixels"),
-            other => Error::failed(other),
-        })
+            Err(PngError::InflatedDataTooLong(_)) => Err(Error::corrupt("it holds more data than pixels")),
+            // Decoders read on over a wrong checksum; what they read can be packed, unless it was more than eight bits.
+            Err(_) if header.depth <= 8 => self.packed(effort),
+            Err(error) => Err(Error::failed(error)),
+        }
     }
 
     fn unchanged(&self, effort: u8) -> Result<Encoded, Error> {

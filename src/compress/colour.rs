@@ -183,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn only_srgb_itself_is_left_alone() {
+        let named = |name: &str, mut profile: ColorProfile| {
+            let text = moxcms::LocalizableString::new("en".to_owned(), "US".to_owned(), name.to_owned());
+            profile.description = Some(ProfileText::Localizable(vec![text]));
+            is_srgb(&profile)
+        };
+        assert!(named("sRGB IEC61966-2.1", ColorProfile::new_srgb()));
+        for variant in ["Artifex esRGB", "e-sRGB", "scRGB", "Linear sRGB", "sRGB linear", "Display P3"] {
+            assert!(!named(variant, ColorProfile::new_srgb()), "{variant}");
+        }
+        assert!(!named("sRGB IEC61966-2.1", ColorProfile::new_display_p3()));
+    }
+
+    #[test]
     fn a_linear_grey_is_brightened() {
         let linear = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
         let mut pixels = Pixels::new(1, 1, Layout::GreyAlpha, vec![55, 99]).unwrap();

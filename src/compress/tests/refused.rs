@@ -28,6 +28,14 @@ fn each_kind_of_wrong_file_has_its_own_error() {
 }
 
 #[test]
+fn a_palette_that_ends_in_the_middle_of_a_colour_is_corrupt() {
+    let mut file = chunks::SIGNATURE.to_vec();
+    chunks::write(&mut file, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0]);
+    chunks::write(&mut file, b"PLTE", &[0; 100]);
+    assert!(matches!(refusal(&file), Error::Corrupt(_)));
+}
+
+#[test]
 fn every_truncation_is_corrupt() {
     let photo = pictures::photo(96, 64, Layout::Rgb);
     for (name, file) in [

@@ -119,6 +119,32 @@ fn wide_gamut_pixels_become_srgb() {
 }
 
 #[test]
+fn a_jpeg_with_stray_bytes_between_its_segments_is_read_for_every_purpose() {
+    let file = pictures::jpeg(64, 48);
+    let stray = [&file[..20], &[0; 4], &file[20..]].concat();
+    assert_eq!(file[20], 0xFF, "a segment begins here");
+    for format in [Format::Jpeg, Format::Png, Format::Webp] {
+        let (plain, with_stray) = (run(&file, &to(format)), run(&stray, &to(format)));
+        assert!(open(&plain.bytes) == open(&with_stray.bytes), "{format}");
+    }
+}
+
+#[test]
+fn sixteen_bits_with_a_transparent_colour_keep_it() {
+    let samples: Vec<u8> = (0..32 * 32_u16).flat_map(|at| [(at % 32) as u8; 2]).collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 32, 32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    encoder.set_trns(vec![30, 30]);
+    encoder.set_compression(png::Compression::NoCompression);
+    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    let output = run(&file, &with_goal(Goal::Lossless));
+    assert_eq!(output.outcome, Outcome::Compressed);
+    assert!(open(&output.bytes) == open(&file));
+}
+
+#[test]
 fn a_jpeg_is_progressive_where_that_is_asked_for_and_smaller() {
     let (large, tiny) = (pictures::jpeg(1200, 900), pictures::jpeg(16, 16));
     for (file, goal, max_width, is_progressive) in [

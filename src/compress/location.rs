@@ -59,11 +59,13 @@ fn from_gif(bytes: &[u8]) -> Cow<'_, [u8]> {
     const START: &[u8] = b"\x21\xff\x0bXMP DataXMP";
     const END: &[u8] = b"\x01\xff\xfe\xfd";
     let mut out = Cow::Borrowed(bytes);
-    for at in memchr::memmem::find_iter(bytes, START) {
-        let start = at + START.len();
-        if let Some(length) = memchr::memmem::find(&bytes[start..], END) {
-            blank_xmp(&mut out, start..start + length);
-        }
+    let mut at = 0;
+    while let Some(found) = memchr::memmem::find(&bytes[at..], START) {
+        let start = at + found + START.len();
+        // Each byte is looked at once, however many beginnings there are.
+        let Some(length) = memchr::memmem::find(&bytes[start..], END) else { break };
+        blank_xmp(&mut out, start..start + length);
+        at = start + length;
     }
     out
 }

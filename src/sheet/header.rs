@@ -16,7 +16,8 @@ pub(super) const INPUT_IMAGE_URLS: &str = "Input Image Urls";
 pub(super) const OUTPUT_IMAGE_URLS: &str = "Output Image Urls";
 pub(super) const REASON: &str = "Reason";
 
-/// Most columns of a header. Every row answers every column, so that a header of thousands would make a small file big.
+/// Most columns beside our own. Every row answers every column, so that a header of thousands would make a small file big;
+/// our own are not counted, so that results, which have more of them, can be read again.
 const MAX_COLUMNS: usize = 1_000;
 
 /// Aliases in normal form, the most telling first: when a header has several, that one is used.
@@ -42,17 +43,6 @@ impl Columns {
     /// Reads a header. None if it cannot be used; why is among the issues then.
     pub fn read(header: Record<'_>, issues: &mut Issues) -> Option<Columns> {
         let names = names(header);
-        if names.len() > MAX_COLUMNS {
-            let place = Place { line: header.line(), ..Place::default() };
-            issues.error(IssueCode::CellTooLong, place, || {
-                let found = names.len();
-                format!(
-                    "The header has {found} columns; {MAX_COLUMNS} are allowed. Remove those that \
-                     are not needed."
-                )
-            });
-            return None;
-        }
         let mut finder = Finder { names: &names, line: header.line(), issues, failed: false };
         let serial_number = finder.find(SERIAL_NUMBERS, "serial number");
         let name = finder.find(PRODUCT_NAMES, "product name");
@@ -67,9 +57,18 @@ impl Columns {
             matches(&names[index], OUTPUT_IMAGES) || (index + 1 == names.len() && is_failed_rows(&names)) // its Reason
         };
         let known = |index: usize| index == name || index == urls || Some(index) == serial_number;
-        let extras =
-            (0..names.len()).filter(|&index| !names[index].is_empty() && !known(index) && !ours(index)).collect();
-        let unnamed = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
+        let (unnamed, named): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|&index| names[index].is_empty());
+        let extras: Vec<usize> = named.into_iter().filter(|&index| !known(index) && !ours(index)).collect();
+        let others = extras.len() + unnamed.len();
+        if others > MAX_COLUMNS {
+            issues.error(IssueCode::CellTooLong, Place { line: header.line(), ..Place::default() }, || {
+                format!(
+                    "The header has {others} columns beside the product's own; {MAX_COLUMNS} are allowed. Remove \
+                     those that are not needed."
+                )
+            });
+            return None;
+        }
         Some(Columns { serial_number, name, urls, extras, unnamed, names })
     }
 

@@ -6,7 +6,7 @@
 
 use super::credits::{Credited, Credits};
 use super::encode::{Encoded, Encoder};
-use super::jpeg::{self, Colour, SamplePlane, Source};
+use super::jpeg::{self, Colour, Header, SamplePlane, Source};
 use super::jpeg_out::{FULL_COLOUR, smaller};
 use super::pixels::{Layout, Pixels};
 use super::plan::{Made, Plan};
@@ -34,31 +34,37 @@ pub(super) fn rework(
         return Ok(None);
     }
     let is_ready = segments::icc(bytes).is_none_or(|icc| colour::is_srgb_profile(&icc));
-    let has_own_colours = jpeg::header(bytes).is_ok_and(|header| matches!(header.colour, Colour::Grey | Colour::YCbCr));
-    if !is_ready || !has_own_colours {
+    let Ok(header) = jpeg::header(bytes) else {
+        return Ok(None);
+    };
+    if !is_ready || !matches!(header.colour, Colour::Grey | Colour::YCbCr) {
         return Ok(None);
     }
-    let source = match decode::guarded(|| Ok(jpeg::decode(bytes, &limits.for_jpeg())))? {
-        Ok(source) => source,
-        Err(jpeg::Error::Unsupported(_)) => return Ok(None),
-        Err(error) => return Err(from_jpeg(error)),
-    };
-    let goal = match settings.goal {
+    let quality = match settings.goal {
+        Goal::Quality(quality) => Some(quality),
         // The share is of the source's quality; the encoder has none of its own.
         Goal::RelativeQuality(share) => {
-            let quality = (share * f64::from(source.estimated_quality())).round().clamp(1.0, 100.0);
-            Goal::Quality(quality as u8)
+            jpeg::estimated_quality(bytes).map(|own| (share * f64::from(own)).round().clamp(1.0, 100.0) as u8)
         }
-        other => other,
+        _ => None,
     };
+    let goal = quality.map_or(settings.goal, Goal::Quality);
     let full_colour = match goal {
         _ if plan.format == Format::Webp => false,
         Goal::Quality(quality) => quality >= FULL_COLOUR,
         Goal::Lossless => true,
         _ => false,
     };
-    let planes = planes(&source, probe, plan.size, full_colour)?;
-    drop(source);
+    let sizes = sizes(&header, probe, plan.size, full_colour);
+    let eighths: Vec<usize> = sizes.iter().map(|size| eighths(size.full, size.target)).collect();
+    let planes = match decode::guarded(|| Ok(jpeg::samples(bytes, &limits.for_jpeg(), &eighths)))? {
+        Ok(planes) => planes,
+        Err(jpeg::Error::Unsupported(_)) => return Ok(None),
+        Err(error) => return Err(from_jpeg(error)),
+    };
+    let planes = planes.into_iter().zip(sizes).zip(eighths);
+    let planes = planes.map(|((plane, size), eighths)| shrunk(plane, &size, eighths, probe.orientation));
+    let planes = planes.collect::<Result<_, _>>()?;
     let exif = segments::exif(bytes).map(|range| &bytes[range]);
     let credit = exif::minimal(exif, 1, settings.keep_copyright);
     let mut encoder: Box<dyn Encoder> = match plan.format {
@@ -71,34 +77,40 @@ pub(super) fn rework(
     Ok(Some(Made { choice, size: plan.size }))
 }
 
-/// The components at the size they are to be written, upright.
-fn planes(source: &Source<'_>, probe: &Probe, size: (u32, u32), full_colour: bool) -> Result<Vec<SamplePlane>, Error> {
+/// The sizes of a component.
+struct Size {
+    /// As the picture covers it in the source, as stored.
+    full: (f64, f64),
+    /// How it is to be written, but for being turned upright.
+    target: (u32, u32),
+    /// What share of the source the target covers. A row of halved colour samples covers one column more than an odd picture has.
+    covers: (f64, f64),
+}
+
+fn sizes(header: &Header, probe: &Probe, size: (u32, u32), full_colour: bool) -> Vec<Size> {
     let is_turned = probe.orientation >= 5;
     let stored = if is_turned { (size.1, size.0) } else { size };
-    let halved = |side: u32| if full_colour { side } else { side.div_ceil(2) };
-    let targets: Vec<(u32, u32)> = (0..usize::from(source.header().components))
-        .map(|component| if component == 0 { stored } else { (halved(stored.0), halved(stored.1)) })
-        .collect();
-    let extents: Vec<(f64, f64)> = (0..targets.len()).map(|component| source.extent(component)).collect();
-    let eighths: Vec<usize> = extents.iter().zip(&targets).map(|(extent, target)| eighths(*extent, *target)).collect();
-    let mut planes = Vec::with_capacity(targets.len());
-    for (component, plane) in source.samples(&eighths).into_iter().enumerate() {
-        let (target, scale) = (targets[component], eighths[component] as f64 / 8.0);
-        // A row of halved colour samples covers one column more than an odd picture has.
-        let covers = |target: u32, full: u32| {
-            let samples = if component == 0 || full_colour { f64::from(full) } else { f64::from(full) / 2.0 };
-            f64::from(target) / samples
-        };
-        let (width, height) = (extents[component].0 * scale, extents[component].1 * scale);
-        // That column must be the last as displayed: on the other side where the picture will be mirrored.
-        let (left, across) =
-            part(width, plane.width, covers(target.0, stored.0), matches!(probe.orientation, 2 | 3 | 7 | 8));
-        let (top, down) =
-            part(height, plane.height, covers(target.1, stored.1), matches!(probe.orientation, 3 | 4 | 6 | 7));
-        let small = resize_part(&plane, (left, top, across, down), target)?;
-        planes.push(upright(small, probe.orientation)?);
-    }
-    Ok(planes)
+    let size = |component| {
+        let divisor = if component == 0 || full_colour { 1 } else { 2 };
+        let target = (stored.0.div_ceil(divisor), stored.1.div_ceil(divisor));
+        let covers = |target: u32, stored: u32| f64::from(target * divisor) / f64::from(stored);
+        Size {
+            full: header.extent(component),
+            target,
+            covers: (covers(target.0, stored.0), covers(target.1, stored.1)),
+        }
+    };
+    (0..usize::from(header.components)).map(size).collect()
+}
+
+/// A component that was decoded at some eighths of its size, at the size it is to be written, upright.
+fn shrunk(plane: SamplePlane, size: &Size, eighths: usize, orientation: u8) -> Result<SamplePlane, Error> {
+    let scale = eighths as f64 / 8.0;
+    let (width, height) = (size.full.0 * scale, size.full.1 * scale);
+    // A column beyond the picture must be the last as displayed: on the other side where the picture will be mirrored.
+    let (left, across) = part(width, plane.width, size.covers.0, matches!(orientation, 2 | 3 | 7 | 8));
+    let (top, down) = part(height, plane.height, size.covers.1, matches!(orientation, 3 | 4 | 6 | 7));
+    upright(resize_part(plane, (left, top, across, down), size.target)?, orientation)
 }
 
 /// How many eighths of its size a component is decoded at: the least that is not smaller than the target. The transform's own

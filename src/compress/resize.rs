@@ -6,7 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::pixels::{Layout, Pixels};
-use super::{Error, jpeg};
+use super::{Error, jpeg, orient};
 
 /// The size that fits; the same size when it fits already or no side is limited.
 pub(super) fn fit((width, height): (u32, u32), max_width: Option<u32>, max_height: Option<u32>) -> (u32, u32) {
@@ -44,23 +44,42 @@ pub(super) fn resize(pixels: &Pixels, (width, height): (u32, u32)) -> Result<Pix
 }
 
 /// The part of a grey picture between `left`, `top` and `left` + `across`, `top` + `down`, at `width` × `height`.
+///
+/// Rows are added up many samples at a time, which single samples along a row are not: turning the picture around, so that
+/// its columns are rows, takes a fifth of the time that is saved.
 pub(super) fn resize_part(
-    source: &jpeg::SamplePlane,
+    source: jpeg::SamplePlane,
     (left, top, across, down): (f64, f64, f64, f64),
     (width, height): (u32, u32),
 ) -> Result<jpeg::SamplePlane, Error> {
-    if (left, top, across, down) == (0.0, 0.0, f64::from(width), f64::from(height)) {
-        let mut data = Vec::with_capacity(width as usize * height as usize);
-        for line in source.data.chunks_exact(source.width as usize).take(height as usize) {
-            data.extend_from_slice(&line[..width as usize]);
-        }
-        return Ok(jpeg::SamplePlane { width, height, data });
+    let lower = resize_rows(source, (top, down), height)?;
+    if (left, across, width) == (0.0, f64::from(lower.width), lower.width) {
+        return Ok(lower);
     }
-    let image = ImageRef::new(source.width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
+    resize_rows(transposed(&lower), (left, across), width).map(|columns| transposed(&columns))
+}
+
+/// The rows between `top` and `top` + `down` as `height` rows.
+fn resize_rows(
+    mut source: jpeg::SamplePlane,
+    (top, down): (f64, f64),
+    height: u32,
+) -> Result<jpeg::SamplePlane, Error> {
+    let width = source.width;
+    if (top, down) == (0.0, f64::from(height)) {
+        source.data.truncate(width as usize * height as usize);
+        return Ok(jpeg::SamplePlane { height, ..source });
+    }
+    let image = ImageRef::new(width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
     let mut target = Image::new(width, height, PixelType::U8);
-    let options = lanczos().crop(left, top, across, down);
+    let options = lanczos().crop(0.0, top, f64::from(width), down);
     Resizer::new().resize(&image, &mut target, &options).map_err(Error::failed)?;
     Ok(jpeg::SamplePlane { width, height, data: target.into_vec() })
+}
+
+fn transposed(plane: &jpeg::SamplePlane) -> jpeg::SamplePlane {
+    let data = orient::transposed(&plane.data, plane.width as usize);
+    jpeg::SamplePlane { width: plane.height, height: plane.width, data }
 }
 
 fn lanczos() -> ResizeOptions {
@@ -70,6 +89,27 @@ fn lanczos() -> ResizeOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_what_both_directions_at_once_give() {
+        let plane = jpeg::SamplePlane {
+            width: 150,
+            height: 90,
+            data: (0..150 * 90).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+        };
+        let part @ (left, top, across, down) = (0.5, 1.0, 148.0, 88.5);
+        let image = ImageRef::new(150, 90, &plane.data, PixelType::U8).unwrap();
+        let mut target = Image::new(101, 67, PixelType::U8);
+        Resizer::new().resize(&image, &mut target, &lanczos().crop(left, top, across, down)).unwrap();
+        assert_eq!(resize_part(plane, part, (101, 67)).unwrap().data, target.into_vec());
+    }
+
+    #[test]
+    fn a_part_at_its_own_size_is_cut_out() {
+        let plane = jpeg::SamplePlane { width: 4, height: 3, data: (0..12).collect() };
+        let cut = resize_part(plane, (0.0, 0.0, 3.0, 2.0), (3, 2)).unwrap();
+        assert_eq!(cut.data, [0, 1, 2, 4, 5, 6]);
+    }
 
     #[test]
     fn the_box_is_filled_and_never_exceeded() {

@@ -8,37 +8,39 @@ use std::f64::consts::PI;
 /// The coefficients of one block as real numbers, multiplied by their steps, row-major.
 pub(super) type Block = [f32; 64];
 
-/// Coefficients back to samples, at N × N samples a block: N = 8 is the picture as it is, smaller N shrinks it by N ⁄ 8.
+/// Coefficients back to samples, at n × n samples a block: n = 8 is the picture as it is, smaller n shrinks it by n ⁄ 8.
 ///
-/// Shrinking takes the N × N lowest frequencies for those of a smaller block, which is what libjpeg's scaled decoding does
+/// Shrinking takes the n × n lowest frequencies for those of a smaller block, which is what libjpeg's scaled decoding does
 /// (`jidctred.c`, `jidctint.c`): an eighth of the work, and better than averaging pixels, as no lower frequency is touched.
 ///
-/// `L` is 4 or 8 and not below N: every size is made of whole vectors.
-pub(super) struct Inverse<const N: usize, const L: usize> {
-    /// `wave[u][x]`: the u-th wave at sample x, with the weight of A.3.3 and that of the smaller block; zero beyond N.
-    wave: [[f32; L]; N],
+/// `L` is 4 or 8 and not below n. All sizes are computed at one of these two, with zeros for what is not there: compilers make
+/// whole vectors of nothing else.
+pub(super) struct Inverse<const L: usize> {
+    /// `wave[u][x]`: the u-th wave at sample x, with the weight of A.3.3 and that of the smaller block; zero from n on.
+    wave: [[f32; L]; L],
 }
 
-impl<const N: usize, const L: usize> Inverse<N, L> {
-    pub(super) fn new() -> Self {
-        // The transform is orthonormal; a constant picture has a DC of 8 × its level, which must give that level at any N.
-        let scale = (N as f64 / 8.0).sqrt();
-        let sample = |u, x| if x < N { (scale * wave(N, u, x)) as f32 } else { 0.0 };
+impl<const L: usize> Inverse<L> {
+    pub(super) fn new(n: usize) -> Self {
+        // The transform is orthonormal; a constant picture has a DC of 8 × its level, which must give that level at any n.
+        let scale = (n as f64 / 8.0).sqrt();
+        let sample = |u, x| if u < n && x < n { (scale * wave(n, u, x)) as f32 } else { 0.0 };
         Self { wave: std::array::from_fn(|u| std::array::from_fn(|x| sample(u, x))) }
     }
 
-    /// Writes the samples of a block, whose coefficients outside the first `rows` × `columns` are zero, to `N` lines of `N`.
+    /// The samples of a block whose coefficients outside the first `rows` × `columns` are zero: n × n that count.
     #[inline(always)]
-    pub(super) fn samples(&self, block: &Block, rows: usize, columns: usize, out: &mut [[u8; N]; N]) {
-        let mut half = [[0_f32; L]; N];
+    pub(super) fn samples(&self, block: &Block, rows: usize, columns: usize) -> [[u8; L]; L] {
+        let mut half = [[0_f32; L]; L];
         for (wave, coefficients) in self.wave.iter().zip(block.as_chunks::<8>().0).take(rows) {
-            for y in 0..N {
+            for y in 0..L {
                 for u in 0..L {
                     half[y][u] += wave[y] * coefficients[u];
                 }
             }
         }
-        for y in 0..N {
+        let mut samples = [[0; L]; L];
+        for y in 0..L {
             // Samples are stored around zero (A.3.1).
             let mut line = [128_f32; L];
             for (wave, coefficient) in self.wave.iter().zip(half[y]).take(columns) {
@@ -46,10 +48,11 @@ impl<const N: usize, const L: usize> Inverse<N, L> {
                     line[x] += wave[x] * coefficient;
                 }
             }
-            for x in 0..N {
-                out[y][x] = to_sample(line[x]);
+            for x in 0..L {
+                samples[y][x] = to_sample(line[x]);
             }
         }
+        samples
     }
 }
 
@@ -71,9 +74,8 @@ mod tests {
     use super::*;
 
     fn inverse<const N: usize, const L: usize>(block: &Block, rows: usize, columns: usize) -> [[u8; N]; N] {
-        let mut samples = [[0; N]; N];
-        Inverse::<N, L>::new().samples(block, rows, columns, &mut samples);
-        samples
+        let samples = Inverse::<L>::new(N).samples(block, rows, columns);
+        std::array::from_fn(|y| std::array::from_fn(|x| samples[y][x]))
     }
 
     fn forward(samples: &[[u8; 8]; 8]) -> Block {

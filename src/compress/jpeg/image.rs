@@ -4,49 +4,68 @@
 
 use super::bits::Feed;
 use super::error::{Error, corrupt};
-use super::frame::{Frame, Layout, ScanHeader};
+use super::frame::{Frame, ScanComponent, ScanHeader};
 use super::lookup::{Kind, Lookup};
 use super::marker::{DHT, DQT, DRI, EOI, Reader, SOI, SOS};
 use super::metadata::Metadata;
 use super::planes::{self, Plane};
 use super::quality::{self, Quantiser, Role};
-use super::sequential::{self, Decoder};
 use super::tables::{Steps, Tables};
-use super::tokens::{Counts, TokenScan};
+use super::tokens::TokenScan;
 use super::{Colour, Limits, progressive};
 
 /// A whole image.
-pub(super) struct Picture<'a> {
+pub(super) struct Picture<'a, S = Vec<TokenScan>> {
     pub(super) frame: Frame,
     pub(super) metadata: Metadata<'a>,
-    /// Per component, those that the coefficients have now.
+    /// Per component, those of its coefficients.
     pub(super) steps: Vec<Steps>,
-    pub(super) body: Body,
+    pub(super) body: Body<S>,
 }
 
-/// The quantised coefficients of a picture.
-pub(super) enum Body {
-    Sequential(Vec<TokenScan>),
+/// The quantised coefficients of a picture, or what was made of them on the way.
+pub(super) enum Body<S = Vec<TokenScan>> {
+    Sequential(S),
     Progressive(Vec<Plane>),
 }
 
-/// Decodes; with a quality, the coefficients of a sequential file are rounded to it on the way.
-pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) -> Result<Picture<'a>, Error> {
+/// What becomes of the scans of a sequential file.
+pub(super) trait Scans {
+    /// Decodes one scan.
+    fn scan(
+        &mut self,
+        feed: &mut Feed,
+        frame: &Frame,
+        colour: Colour,
+        coded: Vec<Coded>,
+        restart_interval: usize,
+    ) -> Result<(), Error>;
+}
+
+/// A component in a scan: its Huffman tables, and its quantisation table.
+pub(super) struct Coded {
+    pub(super) component: usize,
+    pub(super) dc: Lookup,
+    pub(super) ac: Lookup,
+    pub(super) steps: Steps,
+}
+
+/// Decodes a file: a sequential one into `scans`, a progressive one into planes.
+pub(super) fn read<'a, S: Scans>(bytes: &'a [u8], limits: &Limits, scans: S) -> Result<Picture<'a, S>, Error> {
     let mut reader = Reader::new(bytes)?;
     let mut tables = Tables::new();
     let mut metadata = Metadata::default();
-    let mut image: Option<Image> = None;
+    let mut image: Option<Image<S>> = None;
+    let mut body = Some(scans);
     let mut scans = 0;
     loop {
         let segment = reader.next()?;
         match segment.marker {
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                if image.is_some() {
-                    return Err(corrupt("it has two frame headers"));
-                }
+                let body = body.take().ok_or_else(|| corrupt("it has two frame headers"))?;
                 let frame = Frame::read(segment.marker, segment.body)?;
                 check(&frame, bytes.len(), limits)?;
-                image = Some(Image::new(frame));
+                image = Some(Image::new(frame, body));
             }
             DHT => tables.read_dht(segment.body)?,
             DQT => tables.read_dqt(segment.body)?,
@@ -58,7 +77,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) ->
                     return Err(Error::TooManyScans { limit: limits.max_scans });
                 }
                 let header = ScanHeader::read(segment.body, &image.frame)?;
-                let used = image.scan(&header, reader.rest(), &tables, &metadata, quality)?;
+                let used = image.scan(&header, reader.rest(), &tables, &metadata)?;
                 reader.skip(used);
             }
             EOI => break,
@@ -91,25 +110,23 @@ fn check(frame: &Frame, file_len: usize, limits: &Limits) -> Result<(), Error> {
 }
 
 /// An image while its scans arrive.
-struct Image {
+struct Image<S> {
     frame: Frame,
     /// The quantisation table of each component, taken when its first scan starts: tables may be redefined later.
-    source_steps: Vec<Option<Steps>>,
     steps: Vec<Option<Steps>>,
-    scans: Vec<TokenScan>,
+    scans: S,
     planes: Vec<Plane>,
     progress: progressive::Progress,
     /// Some scan brought the DC of several components, and so that of padding blocks too.
     padding_known: bool,
 }
 
-impl Image {
-    fn new(frame: Frame) -> Self {
+impl<S: Scans> Image<S> {
+    fn new(frame: Frame, scans: S) -> Self {
         let count = frame.components.len();
         Self {
-            source_steps: vec![None; count],
             steps: vec![None; count],
-            scans: Vec::new(),
+            scans,
             planes: Vec::new(),
             progress: progressive::NO_PROGRESS,
             padding_known: count == 1,
@@ -118,20 +135,15 @@ impl Image {
     }
 
     /// Decodes one scan from `data`; returns how many bytes it took.
-    fn scan(
-        &mut self,
-        header: &ScanHeader,
-        data: &[u8],
-        tables: &Tables,
-        metadata: &Metadata,
-        quality: Option<u8>,
-    ) -> Result<usize, Error> {
+    fn scan(&mut self, header: &ScanHeader, data: &[u8], tables: &Tables, metadata: &Metadata) -> Result<usize, Error> {
         for c in &header.components {
-            let steps = &mut self.source_steps[c.component];
+            let steps = &mut self.steps[c.component];
             if steps.is_none() {
                 let table = self.frame.components[c.component].table;
                 let source = tables.quantisation[table].ok_or_else(|| corrupt("a quantisation table is missing"))?;
                 *steps = Some(source);
+            } else if !self.frame.progressive {
+                return Err(corrupt("a component comes twice"));
             }
         }
         let mut feed = Feed::new(data);
@@ -143,59 +155,29 @@ impl Image {
             progressive::decode(&mut feed, &self.frame, header, tables, &mut self.planes)?;
             self.padding_known |= header.first == 0 && header.components.len() == self.frame.components.len();
         } else {
-            self.sequential(header, &mut feed, tables, metadata, quality)?;
+            let coded = header.components.iter().map(|c| self.coded(c, tables)).collect::<Result<_, _>>()?;
+            let colour = metadata.colour(&self.frame);
+            self.scans.scan(&mut feed, &self.frame, colour, coded, tables.restart_interval)?;
         }
         Ok(feed.finish())
     }
 
-    fn sequential(
-        &mut self,
-        header: &ScanHeader,
-        feed: &mut Feed,
-        tables: &Tables,
-        metadata: &Metadata,
-        quality: Option<u8>,
-    ) -> Result<(), Error> {
-        let components: Vec<usize> = header.components.iter().map(|c| c.component).collect();
-        let colour = metadata.colour(&self.frame);
-        let mut decoders = [const { None }; 4];
-        for c in &header.components {
-            if self.steps[c.component].is_some() {
-                return Err(corrupt("a component comes twice"));
-            }
-            let missing = || corrupt("a Huffman table is missing");
-            let dc = Lookup::new(tables.dc[c.dc].as_ref().ok_or_else(missing)?, Kind::Dc)?;
-            let ac = Lookup::new(tables.ac[c.ac].as_ref().ok_or_else(missing)?, Kind::Ac)?;
-            let source = self.source_steps[c.component].unwrap_or([1; 64]);
-            let (quantiser, steps) = target(&source, quality, role(&self.frame, colour, c.component));
-            self.steps[c.component] = Some(steps);
-            decoders[c.component] = Some(Box::new(Decoder::new(dc, ac, quantiser)));
-        }
-        let layout = Layout::new(&self.frame, &components);
-        let tokens = sequential::decode(feed, &mut decoders, tables.restart_interval, &layout)?;
-        let mut counts: [Counts; 2] = Default::default();
-        for (decoder, class) in decoders.iter().zip(classes(colour)) {
-            if let Some(decoder) = decoder {
-                counts[class].add(decoder.counts());
-            }
-        }
-        self.scans.push(TokenScan { components, layout, tokens, counts });
-        Ok(())
+    fn coded(&self, c: &ScanComponent, tables: &Tables) -> Result<Coded, Error> {
+        let missing = || corrupt("a Huffman table is missing");
+        let dc = Lookup::new(tables.dc[c.dc].as_ref().ok_or_else(missing)?, Kind::Dc)?;
+        let ac = Lookup::new(tables.ac[c.ac].as_ref().ok_or_else(missing)?, Kind::Ac)?;
+        let steps = self.steps[c.component].ok_or_else(|| corrupt("a quantisation table is missing"))?;
+        Ok(Coded { component: c.component, dc, ac, steps })
     }
 
     /// Checks that nothing is missing.
-    fn finish(mut self, metadata: Metadata<'_>) -> Result<Picture<'_>, Error> {
-        let steps = if self.frame.progressive {
-            let complete = self.progress.iter().take(self.frame.components.len()).all(|component| component[0] >= 0);
-            if !complete {
-                return Err(corrupt("a component is missing"));
-            }
-            &self.source_steps
-        } else {
-            &self.steps
-        };
-        let steps = steps.iter().copied().collect::<Option<_>>().ok_or_else(|| corrupt("a component is missing"))?;
+    fn finish(mut self, metadata: Metadata<'_>) -> Result<Picture<'_, S>, Error> {
+        let missing = || corrupt("a component is missing");
+        let steps = self.steps.iter().copied().collect::<Option<_>>().ok_or_else(missing)?;
         let body = if self.frame.progressive {
+            if self.progress.iter().take(self.frame.components.len()).any(|component| component[0] < 0) {
+                return Err(missing());
+            }
             if !self.padding_known {
                 planes::pad(&self.frame, &mut self.planes);
             }

@@ -5,10 +5,11 @@
 //! quality changes nothing.
 //!
 //! How a file flows through: `marker` cuts it into segments, `frame` and `tables` read the headers, `metadata` keeps
-//! what matters; `bits` and `lookup` turn entropy-coded data into symbols, which `sequential` makes `tokens` and
-//! `progressive` makes `planes`; `quality` says how to round; `codes` finds the best Huffman codes and `emit` (or
-//! `bands`, for progressive output) writes the file. Pictures made of pixels join in the middle: `samples` and `fdct` give
-//! `pixels` their coefficients. "T.81" is ITU-T T.81, the JPEG standard.
+//! what matters; `bits` and `lookup` turn entropy-coded data into symbols, and `sequential` or `progressive` those into
+//! coefficients, which `rounded` keeps as `tokens`, or `planes` hold; `quality` says how to round; `codes` finds the best Huffman
+//! codes and `emit` (or `bands`, for progressive output) writes the file. Pictures made of pixels join in the middle: `samples`
+//! and `fdct` give `pixels` their coefficients. Where a picture is to be another size, `sampled` and `idct` make
+//! `sample_planes` of it. "T.81" is ITU-T T.81, the JPEG standard.
 
 mod marker;
 
@@ -22,6 +23,7 @@ mod metadata;
 mod bits;
 mod lookup;
 
+mod rounded;
 mod sequential;
 mod tokens;
 
@@ -37,6 +39,7 @@ mod samples;
 
 mod idct;
 mod sample_planes;
+mod sampled;
 
 mod codes;
 
@@ -54,8 +57,9 @@ mod tests;
 pub use error::Error;
 pub use pixels::from_pixels;
 pub use sample_planes::{SamplePlane, from_planes};
+pub use sampled::samples;
 pub use samples::PixelRows;
-pub use source::{Source, decode, header, requantise};
+pub use source::{Source, decode, estimated_quality, header, requantise};
 
 /// What a JPEG may cost. Checked on headers, before memory or time is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,8 @@ pub struct Header {
     pub orientation: u8,
     /// A colour profile is embedded.
     pub has_icc: bool,
+    /// For each component its sampling factors, horizontal and vertical: how dense its samples are beside the others'.
+    pub sampling: Vec<(u8, u8)>,
 }
 
 /// What the components of a JPEG mean.

@@ -2,13 +2,14 @@
 
 use super::error::{Error, corrupt};
 use super::frame::Frame;
-use super::image::{Body, Picture, classes, read, role, target};
-use super::marker::{EOI, Reader, SOS};
+use super::image::{Body, Picture, classes, role, target};
+use super::marker::{DQT, EOI, Reader, SOS};
 use super::metadata::Metadata;
 use super::planes::{self, Plane};
-use super::tables::Steps;
+use super::rounded::read;
+use super::tables::{Steps, Tables};
 use super::tokens::{self, TokenScan};
-use super::{Encoded, Header, Limits, Options, bands, emit};
+use super::{Encoded, Header, Limits, Options, bands, emit, quality};
 
 /// Reads the headers only, up to the first scan.
 ///
@@ -16,8 +17,20 @@ use super::{Encoded, Header, Limits, Options, bands, emit};
 ///
 /// [`Error::Corrupt`] for damaged headers or no JPEG at all, [`Error::Unsupported`] for kinds that are not handled here.
 pub fn header(bytes: &[u8]) -> Result<Header, Error> {
+    let (frame, metadata, _) = headers(bytes)?;
+    Ok(describe(&frame, &metadata))
+}
+
+/// The quality on libjpeg's scale, 1 to 100, that fits the luma table best, by the headers alone. None without a table.
+pub fn estimated_quality(bytes: &[u8]) -> Option<u8> {
+    let (frame, _, tables) = headers(bytes).ok()?;
+    tables.quantisation[frame.components.first()?.table].as_ref().map(quality::estimate)
+}
+
+fn headers(bytes: &[u8]) -> Result<(Frame, Metadata<'_>, Tables), Error> {
     let mut reader = Reader::new(bytes)?;
     let mut metadata = Metadata::default();
+    let mut tables = Tables::new();
     let mut frame = None;
     loop {
         let segment = reader.next()?;
@@ -25,12 +38,13 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 frame = Some(Frame::read(segment.marker, segment.body)?);
             }
+            DQT => tables.read_dqt(segment.body)?,
             SOS | EOI => break,
             _ => metadata.read(&segment),
         }
     }
     let frame = frame.ok_or_else(|| corrupt("it has no frame header"))?;
-    Ok(describe(&frame, &metadata))
+    Ok((frame, metadata, tables))
 }
 
 fn describe(frame: &Frame, metadata: &Metadata) -> Header {
@@ -42,6 +56,19 @@ fn describe(frame: &Frame, metadata: &Metadata) -> Header {
         colour: metadata.colour(frame),
         orientation: metadata.exif.orientation(),
         has_icc: !metadata.icc.is_empty(),
+        sampling: frame.components.iter().map(|component| (component.h, component.v)).collect(),
+    }
+}
+
+impl Header {
+    /// How many samples of a component the picture covers in each direction. A fraction where a subsampled component's last
+    /// sample is shared with what lies outside.
+    pub fn extent(&self, component: usize) -> (f64, f64) {
+        let own = self.sampling.get(component).copied().unwrap_or((1, 1));
+        let max = |factor: fn(&(u8, u8)) -> u8| f64::from(self.sampling.iter().map(factor).max().unwrap_or(1));
+        let width = f64::from(self.width) * f64::from(own.0) / max(|factors| factors.0);
+        let height = f64::from(self.height) * f64::from(own.1) / max(|factors| factors.1);
+        (width, height)
     }
 }
 
@@ -90,7 +117,7 @@ impl Source<'_> {
 
     /// The quality on libjpeg's scale, 1 to 100, that fits the source's luma table best.
     pub fn estimated_quality(&self) -> u8 {
-        self.picture.steps.first().map_or(100, super::quality::estimate)
+        self.picture.steps.first().map_or(100, quality::estimate)
     }
 
     /// The size in bytes of [`Source::encode`] at this quality, as baseline, found without writing it: exact but for the

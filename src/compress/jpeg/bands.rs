@@ -173,7 +173,7 @@ fn walk(frame: &Frame, plane: &Plane, band: &Band, sink: &mut impl Sink) {
     let mut pending = Pending { blocks: 0, corrections: Vec::new() };
     let mask = u64::MAX << band.first & u64::MAX >> (63 - band.last);
     let visited: Result<(), std::convert::Infallible> = for_each_block(frame, &[band.component], |_, at| {
-        let (block, mask) = (&plane.blocks[at], plane.masks[at] & mask);
+        let (block, mask) = (plane.block(at), plane.masks[at] & mask);
         if band.high == 0 {
             first_bits(block, mask, band, &mut pending, sink);
         } else {

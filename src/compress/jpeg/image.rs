@@ -29,9 +29,12 @@ pub(super) enum Body<S = Vec<TokenScan>> {
     Progressive(Vec<Plane>),
 }
 
-/// What becomes of the scans of a sequential file.
+/// What becomes of a file's scans.
 pub(super) trait Scans {
-    /// Decodes one scan.
+    /// For each position the smallest magnitude of an AC coefficient that counts, at least 1. Those below may be left out.
+    fn least(&self, frame: &Frame, colour: Colour, component: usize, steps: &Steps) -> [u32; 64];
+
+    /// Decodes one scan of a sequential file.
     fn scan(
         &mut self,
         feed: &mut Feed,
@@ -152,7 +155,11 @@ impl<S: Scans> Image<S> {
                 self.planes = planes::empty(&self.frame);
             }
             progressive::advance(header, &mut self.progress)?;
-            progressive::decode(&mut feed, &self.frame, header, tables, &mut self.planes)?;
+            // A scan of AC coefficients has one component.
+            let component = header.components[0].component;
+            let steps = self.steps[component].unwrap_or([1; 64]);
+            let least = self.scans.least(&self.frame, metadata.colour(&self.frame), component, &steps);
+            progressive::decode(&mut feed, &self.frame, header, tables, &mut self.planes, &least)?;
             self.padding_known |= header.first == 0 && header.components.len() == self.frame.components.len();
         } else {
             let coded = header.components.iter().map(|c| self.coded(c, tables)).collect::<Result<_, _>>()?;

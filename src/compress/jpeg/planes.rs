@@ -15,18 +15,37 @@ pub(super) struct Plane {
     /// DC coefficients, apart from the others: whole scans deal with them alone. Row-major, [`Plane::stride`] to a row, padding
     /// up to whole MCUs included.
     pub(super) dc: Vec<i16>,
-    /// AC coefficients, in the same order.
-    pub(super) blocks: Vec<Block>,
+    /// AC coefficients, block by block in the same order. Not whole [`Block`]s, because memory that is zero already is only to be
+    /// had for numbers.
+    coefficients: Vec<i16>,
     /// For each block, a bit for each AC coefficient that is not zero. Bit 0 is not used.
     pub(super) masks: Vec<u64>,
     pub(super) stride: usize,
+}
+
+impl Plane {
+    #[inline(always)]
+    pub(super) fn block(&self, at: usize) -> &Block {
+        &self.coefficients.as_chunks().0[at]
+    }
+
+    /// A block and its mask, to write.
+    #[inline(always)]
+    pub(super) fn block_mut(&mut self, at: usize) -> (&mut Block, &mut u64) {
+        (&mut self.coefficients.as_chunks_mut().0[at], &mut self.masks[at])
+    }
 }
 
 /// All components of a frame, zero at first.
 pub(super) fn empty(frame: &Frame) -> Vec<Plane> {
     let plane = |c: &super::frame::Component| {
         let blocks = c.padded_columns * c.padded_rows;
-        Plane { dc: vec![0; blocks], blocks: vec![[0; 64]; blocks], masks: vec![0; blocks], stride: c.padded_columns }
+        Plane {
+            dc: vec![0; blocks],
+            coefficients: vec![0; 64 * blocks],
+            masks: vec![0; blocks],
+            stride: c.padded_columns,
+        }
     };
     frame.components.iter().map(plane).collect()
 }
@@ -111,7 +130,7 @@ pub(super) fn tokens(
         out.dc(dc - before[component]);
         before[component] = dc;
         let mut mask = plane.masks[at];
-        let block = &plane.blocks[at];
+        let block = plane.block(at);
         while mask != 0 {
             let k = mask.trailing_zeros();
             mask &= mask - 1;
@@ -135,7 +154,7 @@ pub(super) fn fill(frame: &Frame, planes: &mut [Plane], scan: &TokenScan) {
         let (size, bits) = reader.next();
         before[component] += signed(bits, size);
         plane.dc[at] = before[component] as i16;
-        let block = &mut plane.blocks[at];
+        let (block, mask) = plane.block_mut(at);
         let mut k = 0;
         while k < 63 {
             let (symbol, bits) = reader.next();
@@ -145,7 +164,7 @@ pub(super) fn fill(frame: &Frame, planes: &mut [Plane], scan: &TokenScan) {
             k += (symbol >> 4) + 1;
             if symbol & 15 > 0 {
                 block[k as usize & 63] = signed(bits, symbol & 15) as i16;
-                plane.masks[at] |= 1 << (k & 63);
+                *mask |= 1 << (k & 63);
             }
         }
         Ok(())

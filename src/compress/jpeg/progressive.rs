@@ -42,13 +42,15 @@ pub(super) fn advance(header: &ScanHeader, progress: &mut Progress) -> Result<()
     Ok(())
 }
 
-/// Decodes one scan whose header [`advance`] has accepted.
+/// Decodes one scan whose header [`advance`] has accepted. Of AC coefficients, magnitudes below `least` need not be noted: there is
+/// one for each position.
 pub(super) fn decode(
     feed: &mut Feed,
     frame: &Frame,
     header: &ScanHeader,
     tables: &Tables,
     planes: &mut [Plane],
+    least: &[u32; 64],
 ) -> Result<(), Error> {
     let interval = tables.restart_interval;
     if header.first > 0 {
@@ -59,9 +61,9 @@ pub(super) fn decode(
         let walk = Walk { columns: c.columns, blocks: c.columns * c.rows, interval };
         let plane = &mut planes[component.component];
         return if header.high == 0 {
-            first_bits(feed, header, &table, plane, &walk)
+            first_bits(feed, header, &table, plane, &walk, least)
         } else {
-            next_bit(feed, header, &table, plane, &walk)
+            next_bit(feed, header, &table, plane, &walk, least)
         };
     }
     if header.high > 0 {

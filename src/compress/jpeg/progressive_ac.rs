@@ -64,7 +64,7 @@ impl Cursor {
     }
 }
 
-/// G.1.2.2: the first bits of a band.
+/// G.1.2.2: the first bits of a band. `least` says for each position which magnitude is the smallest that counts: at least 1.
 #[inline(never)]
 pub(super) fn first_bits(
     feed: &mut Feed,
@@ -72,8 +72,10 @@ pub(super) fn first_bits(
     table: &Lookup,
     plane: &mut Plane,
     walk: &Walk,
+    least: &[u32; 64],
 ) -> Result<(), Error> {
     let (first, last, low) = (u32::from(header.first), u32::from(header.last), u32::from(header.low));
+    let least = if low == 0 { least } else { &[1; 64] };
     let mut cursor = Cursor::new(walk, plane);
     walk.intervals(feed, |feed, blocks| {
         let mut n = blocks.start;
@@ -81,7 +83,7 @@ pub(super) fn first_bits(
             feed.top_up();
             let at = cursor.at(n);
             let (mut bits, window) = (feed.bits, &*feed.window);
-            let block = &mut plane.blocks[at];
+            let (block, known) = plane.block_mut(at);
             let mut mask = 0_u64;
             // Blocks that this one settles: itself, or as many as the end-of-band run says.
             let mut settled = 1;
@@ -105,9 +107,9 @@ pub(super) fn first_bits(
                 }
                 // Sixteen zeros store a zero, where there is one already.
                 block[(k & 63) as usize] = signed(magnitude << low, negative) as i16;
-                mask |= u64::from(entry.size() > 0) << (k & 63);
+                mask |= u64::from(magnitude >= least[(k & 63) as usize]) << (k & 63);
             }
-            plane.masks[at] |= mask;
+            *known |= mask;
             feed.bits = bits;
             feed.check()?;
             n += settled;
@@ -116,7 +118,8 @@ pub(super) fn first_bits(
     })
 }
 
-/// G.1.2.3: one more bit of the non-zero coefficients of a band, and those that become ±1 with it.
+/// G.1.2.3: one more bit of the non-zero coefficients of a band, and those that become ±1 with it. If that was the last bit, ±1
+/// counts where `least` says so.
 ///
 /// The correction bits lie between the symbols. They are only gathered on the way, in the order of the mask's bits, and applied
 /// when the block is through: applying each batch at once would mean a loop of unforeseeable length after every symbol.
@@ -127,17 +130,19 @@ pub(super) fn next_bit(
     table: &Lookup,
     plane: &mut Plane,
     walk: &Walk,
+    least: &[u32; 64],
 ) -> Result<(), Error> {
     let (first, last) = (u32::from(header.first), u32::from(header.last));
     let bit = 1_i16 << header.low;
     let band = u64::MAX << header.first & u64::MAX >> (63 - header.last);
+    let counts = (0..64).filter(|&k| header.low > 0 || least[k] <= 1).fold(0_u64, |mask, k| mask | 1 << k);
     let mut cursor = Cursor::new(walk, plane);
     walk.intervals(feed, |feed, blocks| {
         // Blocks that still only receive correction bits.
         let mut run = 0;
         for n in blocks {
-            let at = cursor.at(n);
-            let known = plane.masks[at] & band;
+            let (block, mask) = plane.block_mut(cursor.at(n));
+            let known = *mask & band;
             if run > 0 {
                 run -= 1;
                 if known != 0 {
@@ -145,14 +150,13 @@ pub(super) fn next_bit(
                     feed.bits.refill(&feed.window);
                     let count = known.count_ones();
                     let corrections = gather(&mut feed.bits, &feed.window, count);
-                    correct(&mut plane.blocks[at], known, corrections, count, bit);
+                    correct(block, known, corrections, count, bit);
                     feed.check()?;
                 }
                 continue;
             }
             feed.top_up();
             let (mut bits, window) = (feed.bits, &*feed.window);
-            let block = &mut plane.blocks[at];
             let (mut corrections, mut corrected) = (0_u64, 0);
             let mut added = 0_u64;
             // The position that comes next, and the known coefficients from there on.
@@ -197,7 +201,7 @@ pub(super) fn next_bit(
                 next = k + 1;
             }
             correct(block, known, corrections, corrected, bit);
-            plane.masks[at] |= added;
+            *mask |= added & counts;
             feed.bits = bits;
             feed.check()?;
         }

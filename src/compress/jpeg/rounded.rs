@@ -33,6 +33,11 @@ struct Rounded {
 }
 
 impl Scans for Rounded {
+    fn least(&self, frame: &Frame, colour: Colour, component: usize, steps: &Steps) -> [u32; 64] {
+        let (quantiser, _) = target(steps, self.quality, role(frame, colour, component));
+        std::array::from_fn(|k| quantiser.least(k as u32))
+    }
+
     fn scan(
         &mut self,
         feed: &mut Feed,

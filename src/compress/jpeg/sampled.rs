@@ -32,7 +32,8 @@ pub fn samples(bytes: &[u8], limits: &Limits, eighths: &[usize]) -> Result<Vec<S
 /// The inverse transforms of a scan that holds all coefficients.
 fn from_coefficients(source: &planes::Plane, component: &Component, steps: &Steps, eighths: usize) -> SamplePlane {
     let mut plane = Plane::new(component, component.padded_columns, (1, 1), steps, eighths);
-    for (at, block) in source.blocks.iter().enumerate() {
+    for at in 0..source.dc.len() {
+        let block = source.block(at);
         plane.dc(source.dc[at].into());
         let mut mask = source.masks[at];
         while mask != 0 {
@@ -51,6 +52,10 @@ struct Sampled<'a> {
 }
 
 impl Scans for Sampled<'_> {
+    fn least(&self, _: &Frame, _: Colour, _: usize, _: &Steps) -> [u32; 64] {
+        [1; 64]
+    }
+
     fn scan(
         &mut self,
         feed: &mut Feed,

@@ -107,7 +107,7 @@ struct Plane {
     transform: Transform,
     /// Steps, in zigzag order.
     steps: [f32; 64],
-    /// The block in hand, and a bit for each of its coefficients that is not zero; row-major.
+    /// The block in hand, and a bit for each of its coefficients that was given; row-major.
     block: idct::Block,
     mask: u64,
 }

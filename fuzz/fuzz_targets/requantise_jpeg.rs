@@ -1,10 +1,10 @@
 //! Any bytes through the JPEG requantiser: what it accepts it writes so that it reads it again, unchanged the second time,
-//! and the streaming way in and the way over a decoded file write the same.
+//! the streaming way in and the way over a decoded file write the same, and its samples can be had at any size.
 //!
 //! `cargo fuzz run requantise_jpeg fuzz/corpus/requantise_jpeg SEEDS`, with a folder of small JPEGs for SEEDS.
 #![no_main]
 
-use halftone::compress::jpeg::{Limits, Options, decode, header, requantise};
+use halftone::compress::jpeg::{Limits, Options, decode, header, requantise, samples};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { max_pixels: 250_000, max_side: 4_000, max_scans: 40 };
@@ -16,10 +16,21 @@ fuzz_target!(|input: &[u8]| {
     let options = Options { progressive: choice >= 128, keep_copyright: choice % 2 == 0 };
     let Ok(source) = decode(file, &LIMITS) else {
         assert!(requantise(file, quality, &options, &LIMITS).is_err());
+        assert!(samples(file, &LIMITS, &[8; 4]).is_err());
         return;
     };
     assert_eq!(header(file).as_ref(), Ok(source.header()));
     assert!((1..=100).contains(&source.estimated_quality()));
+
+    let eighths = usize::from(choice % 8) + 1;
+    let planes = samples(file, &LIMITS, &[eighths; 4]).expect("it was decoded");
+    assert_eq!(planes.len(), usize::from(source.header().components));
+    for (plane, component) in planes.iter().zip(0..) {
+        let (width, height) = source.header().extent(component);
+        let covers = |samples: u32, extent: f64| f64::from(samples) * 8.0 >= extent * eighths as f64;
+        assert!(covers(plane.width, width) && covers(plane.height, height));
+        assert_eq!(plane.data.len(), plane.width as usize * plane.height as usize);
+    }
 
     let once = source.encode(quality, &options).bytes;
     if !options.progressive {

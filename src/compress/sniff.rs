@@ -1,13 +1,18 @@
 //! Tells what bytes are by their content, never by a name or a header someone sent.
 //!
-//! Reads at most [`LOOK`] bytes and allocates no more; each kind that is refused is refused by its own error.
+//! Allocates at most [`LOOK`] bytes; each kind that is refused is refused by its own error.
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 
 use super::{Error, Format};
 
-/// Bytes looked at to tell a text format; binary signatures need fewer than 64.
-const LOOK: usize = 4096;
+/// Bytes of a packed or wide text that are looked at.
+const LOOK: usize = 1 << 20;
 
-/// The format of an image file, or why it is none we can name. The first 4 KiB are enough.
+/// The format of an image file, or why it is none we can name. The first 256 bytes tell an accepted format.
 ///
 /// # Errors
 ///
@@ -61,7 +66,7 @@ fn brands(bytes: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
 
 /// Images and documents people put into catalogues that we do not read, by name.
 fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
-    const SIGNATURES: [(&[u8], &str); 9] = [
+    const SIGNATURES: [(&[u8], &str); 16] = [
         (b"%PDF-", "PDF"),
         (b"8BPS", "Photoshop (PSD)"),
         (b"\0\0\x01\0", "ICO"),
@@ -71,40 +76,107 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
         (b"\xff\x4f\xff\x51", "JPEG 2000"),
         (b"%!PS", "PostScript"),
         (b"\x76\x2f\x31\x01", "OpenEXR"),
+        (b"\x8aMNG\r\n\x1a\n", "MNG"),
+        (b"\x8bJNG\r\n\x1a\n", "JNG"),
+        (b"icns", "ICNS"),
+        (b"DDS ", "DDS"),
+        (b"qoif", "QOI"),
+        (b"FLIF", "FLIF"),
+        (b"\xd7\xcd\xc6\x9a", "WMF"),
     ];
     if let Some((_, name)) = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(name);
     }
     brands(bytes)
-        .any(|brand| matches!(brand, b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1"))
+        .any(|brand| matches!(brand, b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1"))
         .then_some("HEIC")
 }
 
 /// What kind of text, if any, stands where an image should.
 fn text_kind(bytes: &[u8]) -> Error {
-    let look = &bytes[..bytes.len().min(LOOK)];
     // Dropping NULs reads UTF-16 mark-up well enough to recognise its tags.
-    let text: Vec<u8> = match look {
-        [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] => rest.iter().copied().filter(|byte| *byte != 0).collect(),
-        [0xef, 0xbb, 0xbf, rest @ ..] => rest.to_vec(),
-        _ => look.to_vec(),
+    let narrow = |wide: &[u8]| wide.iter().take(LOOK).copied().filter(|byte| *byte != 0).collect();
+    let text: Cow<'_, [u8]> = match bytes {
+        // SVGZ, or a page that its server packed for nobody.
+        [0x1f, 0x8b, 0x08, ..] => {
+            let mut unpacked = Vec::new();
+            // What comes before damage, or before the limit, is enough.
+            let _ = GzDecoder::new(bytes).take(LOOK as u64).read_to_end(&mut unpacked);
+            Cow::Owned(unpacked)
+        }
+        [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] => Cow::Owned(narrow(rest)),
+        [b'<', 0, ..] | [0, b'<', ..] => Cow::Owned(narrow(bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
+        _ => Cow::Borrowed(bytes),
     };
-    let text = text.trim_ascii_start().to_ascii_lowercase();
-    if !text.starts_with(b"<") {
-        return Error::NotAnImage;
+    let text = text.trim_ascii_start();
+    if text.starts_with(b"%PDF-") {
+        return Error::unsupported("PDF");
     }
-    let at = |needle: &[u8]| memchr::memmem::find(&text, needle);
-    let svg = at(b"<svg").or_else(|| at(b"<!doctype svg"));
-    let page = [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<title", b"<meta", b"<div"]
-        .iter()
-        .filter_map(|tag| at(tag))
-        .min();
-    match (svg, page) {
-        (Some(svg), Some(page)) if page < svg => Error::HtmlPage,
-        (Some(_), _) => Error::unsupported("SVG"),
-        (None, Some(_)) => Error::HtmlPage,
-        (None, None) => Error::NotAnImage,
+    match first_element(text).as_deref() {
+        Some(b"svg") => Error::unsupported("SVG"),
+        Some(name) if PAGE_ELEMENTS.contains(&name) => Error::HtmlPage,
+        _ => Error::NotAnImage,
     }
+}
+
+/// Elements that pages and parts of pages begin with (after WHATWG's "MIME Sniffing", 7.1).
+const PAGE_ELEMENTS: [&[u8]; 36] = [
+    b"html",
+    b"head",
+    b"body",
+    b"title",
+    b"meta",
+    b"link",
+    b"base",
+    b"style",
+    b"script",
+    b"noscript",
+    b"iframe",
+    b"h1",
+    b"h2",
+    b"h3",
+    b"h4",
+    b"div",
+    b"span",
+    b"p",
+    b"a",
+    b"b",
+    b"br",
+    b"hr",
+    b"img",
+    b"font",
+    b"center",
+    b"table",
+    b"form",
+    b"ul",
+    b"ol",
+    b"pre",
+    b"header",
+    b"nav",
+    b"main",
+    b"section",
+    b"article",
+    b"strong",
+];
+
+/// The name of mark-up's first element, or the one a document type announces: lower case, without a namespace.
+fn first_element(mut text: &[u8]) -> Option<Vec<u8>> {
+    const DOCTYPE: &[u8] = b"<!doctype";
+    loop {
+        let (start, end): (usize, &[u8]) = match text {
+            [b'<', b'!', b'-', b'-', ..] => (2, b"-->"),
+            [b'<', b'?', ..] => (2, b"?>"),
+            _ => break,
+        };
+        let found = memchr::memmem::find(&text[start..], end)?;
+        text = text[start + found + end.len()..].trim_ascii_start();
+    }
+    let is_doctype = text.get(..DOCTYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(DOCTYPE));
+    let name = if is_doctype { text[DOCTYPE.len()..].trim_ascii_start() } else { text.strip_prefix(b"<")? };
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b':';
+    let name = &name[..name.iter().position(|byte| !is_part(byte)).unwrap_or(name.len())];
+    name.rsplit(|byte| *byte == b':').next().map(<[u8]>::to_ascii_lowercase)
 }
 
 #[cfg(test)]
@@ -144,6 +216,37 @@ mod tests {
         assert_eq!(sniff(b"<html><body><svg></svg></body></html>"), Err(Error::HtmlPage));
         let wide: Vec<u8> = "\u{feff}<html>".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(sniff(&wide), Err(Error::HtmlPage));
+    }
+
+    #[test]
+    fn what_stands_before_the_first_element_does_not_matter() {
+        let comment = format!("<!-- {} -->", "<svg> or <html> or ".repeat(5000));
+        let late = |root: &str| format!("\u{feff}\n<?xml version='1.0'?>\r\n{comment}\n\t{root}").into_bytes();
+        assert_eq!(sniff(&late("<svg:svg xmlns:svg='http://www.w3.org/2000/svg'/>")), unsupported("SVG"));
+        assert_eq!(
+            sniff(&late("<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' [<!ENTITY a '>'>]>")),
+            unsupported("SVG")
+        );
+        assert_eq!(sniff(&late("<Html lang='en'>")), Err(Error::HtmlPage));
+        assert_eq!(sniff(&late("<!doctype HTML>")), Err(Error::HtmlPage));
+        assert_eq!(sniff(b"<h1>Not found</h1>"), Err(Error::HtmlPage));
+        assert_eq!(sniff(&late("<feed><svg/></feed>")), Err(Error::NotAnImage));
+        assert_eq!(sniff(b"\xef\xbb\xbf%PDF-1.4"), unsupported("PDF"));
+        let wide: Vec<u8> = "<svg xmlns=''/>".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(sniff(&wide), unsupported("SVG"));
+    }
+
+    #[test]
+    fn a_packed_svg_is_an_svg() {
+        let packed = |text: &[u8]| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut packer, text).unwrap();
+            packer.finish().unwrap()
+        };
+        let svgz = packed(b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>");
+        assert_eq!(sniff(&svgz), unsupported("SVG"));
+        assert_eq!(sniff(&svgz[..svgz.len() - 9]), unsupported("SVG"));
+        assert_eq!(sniff(&packed(b"just words")), Err(Error::NotAnImage));
     }
 
     #[test]

@@ -289,6 +289,10 @@ async fn compress_fails_one_file_alone_and_bad_settings_at_once() {
     assert!(said.contains("damaged") && said.contains("not a file"), "{said}");
     assert!(said.contains("1 of 5 files compressed, 4 failed"), "{said}");
     assert!(!directory.path().join("compressed_cut.jpg").exists());
+    let arguments = ["compress", "--json", &path("page.jpg"), &path("missing.jpg"), &path("cut.jpg"), &path("other")];
+    let failed = objects(&halftone(&arguments).await);
+    let codes: Vec<_> = failed.iter().map(|one| one["error"]["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["HTML_PAGE", "STORAGE_FAILURE", "CORRUPT_IMAGE", "NOT_AN_IMAGE"]);
 
     for bad in [
         &["--quality", "101", "--max-width", "0"][..],

@@ -24,6 +24,8 @@ use super::run::beside;
 use super::{USAGE, stop_signal};
 use crate::compress::{self, Limits, Settings};
 use crate::config::Config;
+use crate::db::image::ImageErrorCode;
+use crate::pipeline::process::error_code;
 
 /// Exit code 0 when every file has its output, 1 when any has none, 2 when the settings make no sense.
 pub async fn compress(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -89,9 +91,31 @@ struct Output {
     compressed: compress::Compressed<'static>,
 }
 
+/// Why a file has no output: the word of the API and a sentence.
+struct Failure {
+    code: ImageErrorCode,
+    message: String,
+}
+
+impl Failure {
+    fn new(code: ImageErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The error in the words of someone who has files rather than addresses.
+    fn of(error: &compress::Error) -> Self {
+        let message = match error {
+            compress::Error::HtmlPage => "It is a web page, not an image.".to_owned(),
+            compress::Error::NotAnImage => "It is not an image.".to_owned(),
+            other => other.to_string(),
+        };
+        Self { code: error_code(error), message }
+    }
+}
+
 impl Work {
     /// Brings one file to its end.
-    async fn run(self: Arc<Self>, job: &Job) -> Result<Output, String> {
+    async fn run(self: Arc<Self>, job: &Job) -> Result<Output, Failure> {
         let (source, folder) = (job.source.clone(), job.folder.clone());
         let max_bytes = self.max_bytes;
         let bytes = blocking(move || read(&source, max_bytes)).await?;
@@ -103,9 +127,11 @@ impl Work {
             move |format| job.output(format)
         };
         blocking(move || {
-            let compressed = compress::compress(&bytes, &work.settings, &work.limits).map_err(|e| sentence(&e))?;
+            let compressed =
+                compress::compress(&bytes, &work.settings, &work.limits).map_err(|error| Failure::of(&error))?;
             let path = name(compressed.output.format);
-            write(&folder, &path, &compressed.bytes).map_err(|error| format!("{error:#}"))?;
+            write(&folder, &path, &compressed.bytes)
+                .map_err(|error| Failure::new(ImageErrorCode::StorageFailure, format!("{error:#}")))?;
             let output_bytes = compressed.bytes.len() as u64;
             let compressed = compress::Compressed { bytes: Vec::new().into(), ..compressed };
             Ok(Output { path, source_bytes: bytes.len() as u64, output_bytes, compressed })
@@ -114,8 +140,10 @@ impl Work {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(format!("Something went wrong inside Halftone ({error}).")))
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::new(ImageErrorCode::Internal, format!("Something went wrong inside Halftone ({error}).")))
+    })
 }
 
 /// A budget in KiB that files share; one that needs more than all of it is alone.
@@ -137,15 +165,17 @@ impl Memory {
     }
 }
 
-fn read(source: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
-    let look = std::fs::metadata(source).map_err(|error| format!("It cannot be read: {error}."))?;
+fn read(source: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::new(ImageErrorCode::StorageFailure, format!("It cannot be read: {error}."));
+    let look = std::fs::metadata(source).map_err(unreadable)?;
     if !look.is_file() {
-        return Err("It is not a file.".to_owned());
+        return Err(Failure::new(ImageErrorCode::NotAnImage, "It is not a file."));
     }
     if look.len() > max_bytes {
-        return Err(format!("It has {} bytes; --max-image-bytes allows {max_bytes}.", look.len()));
+        let message = format!("It has {} bytes; --max-image-bytes allows {max_bytes}.", look.len());
+        return Err(Failure::new(ImageErrorCode::TooManyBytes, message));
     }
-    std::fs::read(source).map_err(|error| format!("It cannot be read: {error}."))
+    std::fs::read(source).map_err(unreadable)
 }
 
 /// Writes beside the output's place and renames: a name in place has a whole file behind it.
@@ -155,13 +185,4 @@ fn write(folder: &Path, output: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     file.write_all(bytes).with_context(cannot)?;
     file.persist(output).with_context(cannot)?;
     Ok(())
-}
-
-/// The error in the words of someone who has files rather than addresses.
-fn sentence(error: &compress::Error) -> String {
-    match error {
-        compress::Error::HtmlPage => "It is a web page, not an image.".to_owned(),
-        compress::Error::NotAnImage => "It is not an image.".to_owned(),
-        other => other.to_string(),
-    }
 }

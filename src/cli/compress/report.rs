@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::Output;
+use super::{Failure, Output};
 use crate::compress::Outcome;
 
 /// A file that came to its end.
@@ -16,7 +16,7 @@ pub struct Done {
     /// Among the files given, from 0.
     pub place: usize,
     pub source: PathBuf,
-    pub result: Result<Output, String>,
+    pub result: Result<Output, Failure>,
 }
 
 /// Everything said so far.
@@ -113,7 +113,7 @@ fn line(done: &Done) -> String {
     let name = done.source.display();
     let output = match &done.result {
         Ok(output) => output,
-        Err(reason) => return format!("{name}  FAILED: {reason}"),
+        Err(failure) => return format!("{name}  FAILED: {}", failure.message),
     };
     let (before, after) = (output.source_bytes, output.output_bytes);
     let receipt = &output.compressed.receipt;
@@ -138,7 +138,9 @@ fn object(done: &Done) -> Value {
     let file = done.source.to_string_lossy();
     let output = match &done.result {
         Ok(output) => output,
-        Err(reason) => return json!({"file": file, "status": "FAILED", "error": {"message": reason}}),
+        Err(Failure { code, message }) => {
+            return json!({"file": file, "status": "FAILED", "error": {"code": code.as_str(), "message": message}});
+        }
     };
     let compressed = &output.compressed;
     let side = |facts: &crate::compress::Facts, bytes: u64| {

@@ -86,7 +86,6 @@ pub(super) fn read<'a, S: Scans>(bytes: &'a [u8], limits: &Limits, scans: S) -> 
             EOI => break,
             SOI => return Err(corrupt("a second image starts inside the first")),
             0xCC => return Err(Error::Unsupported("arithmetic coding")),
-            0xDC => return Err(Error::Unsupported("a height given after the image (DNL)")),
             0xDE | 0xDF => return Err(Error::Unsupported("hierarchical coding")),
             // What decides the colour model must not change once scans are being decoded.
             _ if scans == 0 => metadata.read(&segment),

@@ -88,6 +88,15 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
+fn a_number_of_lines_behind_the_image_changes_nothing() {
+    let bytes = recipes()[0].make();
+    let (image, end) = bytes.split_at(bytes.len() - 2);
+    let redundant = [image, b"\xFF\xDC\0\x04\0\x20", end].concat();
+    let requantise = |bytes: &[u8]| requantise(bytes, 50, &Options::default(), &LIMITS).unwrap();
+    assert_eq!(requantise(&redundant), requantise(&bytes));
+}
+
+#[test]
 fn bytes_after_the_end_do_not_matter() {
     let bytes = recipes()[0].make();
     let more = [&bytes[..], b"\xFF\xD8 another picture"].concat();

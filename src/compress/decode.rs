@@ -15,7 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::pixels::{Layout, Pixels};
 use super::probe::{Probe, from_jpeg};
-use super::{Error, Format, Limits, chunks, colour, jpeg, orient, riff, segments};
+use super::{Error, Format, Limits, chunks, colour, gif, jpeg, orient, resize, riff, segments};
 
 /// A still picture, upright.
 pub(super) struct Decoded {
@@ -52,13 +52,16 @@ pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T
 fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     let is_interleaved =
         probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
-    if is_interleaved {
-        // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it.
-        let strict = jpeg_scans(bytes, bytes);
-        return if strict.is_err() { written_anew(bytes, false).or(strict) } else { strict };
-    }
-    // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
-    written_anew(bytes, true)
+    let strict = if is_interleaved { jpeg_scans(bytes, bytes) } else { Err(Error::corrupt("its scans are apart")) };
+    // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it. Its word on
+    // what is wrong is the last.
+    strict.or_else(|_| written_anew(bytes, !is_interleaved)).or_else(|_| component_by_component(bytes))
+}
+
+fn requantiser_source(bytes: &[u8]) -> Result<jpeg::Source<'_>, Error> {
+    // The pixels have been judged on the header.
+    let limits = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
+    jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)
 }
 
 /// The pixels of a JPEG after its coefficients were written as another JPEG, which loses nothing.
@@ -182,7 +185,8 @@ fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
 }
 
 fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
-    let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+    let plain = gif::plain(bytes)?;
+    let decoder = GifDecoder::new(Cursor::new(&*plain)).map_err(broken_frame)?;
     let (width, height) = decoder.dimensions();
     let frame = decoder
         .into_frames()
@@ -200,7 +204,8 @@ fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
 pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> {
     guarded(|| match probe.format {
         Format::Gif => {
-            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+            let plain = gif::plain(bytes)?;
+            let decoder = GifDecoder::new(Cursor::new(&*plain)).map_err(broken_frame)?;
             prove_frames(decoder, probe.frames)
         }
         Format::Webp => {

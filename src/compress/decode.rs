@@ -171,11 +171,12 @@ fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
     // libwebp finds the picture in the container by itself.
     // The pixels have been judged on the header.
     let config = webpx::DecoderConfig::new().limits(webpx::Limits::none());
-    let decoder = webpx::Decoder::new(bytes).map_err(Error::corrupt)?.config(config);
+    let damaged = |_| Error::corrupt("the picture in the WebP cannot be decoded");
+    let decoder = webpx::Decoder::new(bytes).map_err(damaged)?.config(config);
     let (layout, (data, width, height)) = if decoder.info().has_alpha {
-        (Layout::Rgba, decoder.decode_rgba_raw().map_err(Error::corrupt)?)
+        (Layout::Rgba, decoder.decode_rgba_raw().map_err(damaged)?)
     } else {
-        (Layout::Rgb, decoder.decode_rgb_raw().map_err(Error::corrupt)?)
+        (Layout::Rgb, decoder.decode_rgb_raw().map_err(damaged)?)
     };
     Ok(Decoded {
         pixels: Pixels::new(width, height, layout, data)?,
@@ -192,7 +193,7 @@ fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
         .into_frames()
         .next()
         .ok_or_else(|| Error::corrupt("the GIF holds no picture"))?
-        .map_err(Error::corrupt)?;
+        .map_err(broken_frame)?;
     Ok(Decoded {
         pixels: Pixels::new(width, height, Layout::Rgba, frame.into_buffer().into_raw())?,
         icc: None,
@@ -209,7 +210,7 @@ pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
             prove_frames(decoder, probe.frames)
         }
         Format::Webp => {
-            let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
+            let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(broken_frame)?;
             prove_frames(decoder, probe.frames)
         }
         Format::Png => {
@@ -228,8 +229,12 @@ pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
 fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result<(), Error> {
     let mut frames = 0;
     for frame in decoder.into_frames() {
-        frame.map_err(Error::corrupt)?;
+        frame.map_err(broken_frame)?;
         frames += 1;
     }
     if frames == expected { Ok(()) } else { Err(Error::corrupt(format!("{frames} of {expected} frames decode"))) }
 }
+fn broken_frame(_: image::ImageError) -> Error {
+    Error::corrupt("a frame cannot be decoded")
+}
+

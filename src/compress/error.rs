@@ -16,11 +16,11 @@ pub enum Error {
     #[error("The URL does not deliver an image. Check that the address leads to an image file.")]
     NotAnImage,
     /// An image or document of a kind that is not accepted, or a variant of an accepted one.
-    #[error("{format} files are not supported{}. Provide the image as a common JPEG, PNG, WebP or GIF.", detail(.reason))]
+    #[error("{format} files{} are not supported. Provide the image as a common JPEG, PNG, WebP or GIF.", detail(.reason))]
     UnsupportedFormat {
         /// What it is: `SVG`, `HEIC`, `AVIF`, `JPEG`, …
         format: String,
-        /// What about it is unsupported, when the format as such is not the reason.
+        /// What about it is unsupported, when the format as such is not the reason; fits behind "files with".
         reason: Option<String>,
     },
     /// The header announces more pixels than the limits allow; nothing was decoded.
@@ -61,7 +61,7 @@ impl Error {
 
 fn detail(reason: &Option<String>) -> String {
     match reason {
-        Some(reason) => format!(" ({reason})"),
+        Some(reason) => format!(" with {reason}"),
         None => String::new(),
     }
 }
@@ -86,6 +86,10 @@ mod tests {
         assert_eq!(
             Error::unsupported("SVG").to_string(),
             "SVG files are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
+        );
+        assert_eq!(
+            Error::unsupported_because("JPEG", "arithmetic coding").to_string(),
+            "JPEG files with arithmetic coding are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
         );
         let error =
             Error::TooManyPixels { width: 10_000, height: 10_000, frames: 1, max_pixels: 50_000_000, max_side: 16_384 };

@@ -85,7 +85,8 @@ pub(super) fn from_jpeg(error: jpeg::Error) -> Error {
         jpeg::Error::TooManyPixels { width, height, max_pixels, max_side } => {
             Error::TooManyPixels { width, height, frames: 1, max_pixels, max_side }
         }
-        other => Error::unsupported_because("Such JPEG", other),
+        jpeg::Error::Unsupported(reason) => Error::unsupported_because("JPEG", reason),
+        jpeg::Error::TooManyScans { limit } => Error::unsupported_because("JPEG", format!("more than {limit} scans")),
     }
 }
 

@@ -30,7 +30,7 @@ fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits, lim
         Err(jpeg::Error::Unsupported(reason)) => {
             // What neither decoder understands is a rare kind rather than damage.
             return through_pixels(bytes, probe, settings, credits).map_err(|error| match error {
-                Error::Corrupt(_) => Error::unsupported_because("Such JPEG", reason),
+                Error::Corrupt(_) => Error::unsupported_because("JPEG", reason),
                 other => other,
             });
         }

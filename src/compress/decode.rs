@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::pixels::{Layout, Pixels};
+use super::jpeg::Colour;
 use super::probe::{Probe, from_jpeg};
 use super::{Error, Format, Limits, chunks, colour, gif, jpeg, orient, resize, riff, segments};
 
@@ -51,6 +52,7 @@ pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T
 
 fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     let is_interleaved =
+    // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
         probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
     let strict = if is_interleaved { jpeg_scans(bytes, bytes) } else { Err(Error::corrupt("its scans are apart")) };
     // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it. Its word on
@@ -67,10 +69,37 @@ fn requantiser_source(bytes: &[u8]) -> Result<jpeg::Source<'_>, Error> {
 /// The pixels of a JPEG after its coefficients were written as another JPEG, which loses nothing.
 fn written_anew(bytes: &[u8], progressive: bool) -> Result<Decoded, Error> {
     let options = jpeg::Options { progressive, keep_copyright: false };
-    // The pixels have been judged on the header.
-    let limits = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
-    let source = jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)?;
-    jpeg_scans(&source.lossless(&options).bytes, bytes)
+    jpeg_scans(&requantiser_source(bytes)?.lossless(&options).bytes, bytes)
+}
+
+/// For samplings and colours the pixel decoder does not know, such as a third or untransformed RGB: each component is decoded and
+/// brought to the picture's size by itself.
+fn component_by_component(bytes: &[u8]) -> Result<Decoded, Error> {
+    let source = requantiser_source(bytes)?;
+    let header = source.header();
+    let (size, count) = ((header.width, header.height), usize::from(header.components));
+    let mut planes = Vec::with_capacity(count);
+    for (component, plane) in source.samples(&vec![8; count]).into_iter().enumerate() {
+        let (across, down) = source.extent(component);
+        planes.push(resize::resize_part(&plane, (0.0, 0.0, across, down), size)?.data);
+    }
+    let mut data = Vec::with_capacity(planes.iter().map(Vec::len).sum());
+    for at in 0..planes[0].len() {
+        data.extend(planes.iter().map(|plane| plane[at]));
+    }
+    let stored = match header.colour {
+        Colour::Grey => ColorSpace::Luma,
+        Colour::Rgb => ColorSpace::RGB,
+        Colour::Cmyk => ColorSpace::CMYK,
+        Colour::Ycck => ColorSpace::YCCK,
+        Colour::YCbCr => {
+            for pixel in data.as_chunks_mut::<3>().0 {
+                *pixel = rgb(*pixel);
+            }
+            ColorSpace::RGB
+        }
+    };
+    in_srgb_or_profile(size, data, stored, bytes)
 }
 
 /// Pixels from the scans of `bytes`; the profile and EXIF are those of `file`.
@@ -91,38 +120,53 @@ fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
         .and_then(|(w, h)| Some((u32::try_from(w).ok()?, u32::try_from(h).ok()?)))
         .ok_or_else(|| Error::corrupt("the JPEG has no size"))?;
     let icc = segments::icc(file);
+    in_srgb_or_profile((width, height), data, wanted, file)
+}
+
+/// `file` has the profile and the EXIF.
+fn in_srgb_or_profile(
+    (width, height): (u32, u32),
+    data: Vec<u8>,
+    stored: ColorSpace,
+    file: &[u8],
+) -> Result<Decoded, Error> {
     let exif = segments::exif(file).map(|range| file[range].to_vec());
-    let (pixels, icc) = match wanted {
+    let (pixels, icc) = match stored {
         ColorSpace::Luma => (Pixels::new(width, height, Layout::Grey, data)?, icc),
         ColorSpace::RGB => (Pixels::new(width, height, Layout::Rgb, data)?, icc),
         _ => {
-            let inks = inks(data, wanted, segments::has_adobe(file));
+            let inks = inks(data, stored);
             (colour::cmyk_to_srgb(width, height, &inks, icc.as_deref())?, None)
         }
     };
     Ok(Decoded { pixels, icc, exif })
 }
 
-/// Stored four-component samples as ink, 255 full. Files with an Adobe marker store the complement (libjpeg's libjpeg.txt, "CMYK").
-fn inks(mut data: Vec<u8>, stored: ColorSpace, is_inverted: bool) -> Vec<u8> {
+/// Stored four-component samples as ink, 255 full. Photoshop stores the complement (libjpeg's libjpeg.txt, "CMYK") and marks its
+/// files; browsers and Pillow take every file for one of its kind, marked or not, and so a picture looks here as it does there.
+fn inks(mut data: Vec<u8>, stored: ColorSpace) -> Vec<u8> {
     let (pixels, _) = data.as_chunks_mut::<4>();
     for pixel in pixels {
         if stored == ColorSpace::YCCK {
-            // The transform gives RGB, the complement of CMY (T.871 for the factors).
-            let [y, cb, cr, k] = pixel.map(f32::from);
-            let (cb, cr) = (cb - 128.0, cr - 128.0);
-            let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
-            let [c, m, y] = rgb.map(|sample| 255 - sample.round().clamp(0.0, 255.0) as u8);
-            *pixel = [c, m, y, k as u8];
-        }
-        if is_inverted {
-            *pixel = pixel.map(|sample| 255 - sample);
+            // The transform gives RGB, the complement of CMY.
+            let [y, cb, cr, k] = *pixel;
+            let [r, g, b] = rgb([y, cb, cr]);
+            *pixel = [255 - r, 255 - g, 255 - b, k];
         }
     }
+        *pixel = pixel.map(|sample| 255 - sample);
     data
 }
 
 fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+/// T.871, 7.
+fn rgb(pixel: [u8; 3]) -> [u8; 3] {
+    let [y, cb, cr] = pixel.map(f32::from);
+    let (cb, cr) = (cb - 128.0, cr - 128.0);
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb]
+        .map(|sample| sample.round().clamp(0.0, 255.0) as u8)
+}
+
     let list = chunks::chunks(bytes)?;
     if chunks::data(bytes, &list, b"PLTE").is_some_and(|palette| palette.len() % 3 != 0) {
         return Err(Error::corrupt("the palette ends in the middle of a colour"));

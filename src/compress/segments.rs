@@ -82,11 +82,6 @@ pub(super) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     is_complete.then(|| parts.iter().flat_map(|(_, _, data)| *data).copied().collect())
 }
 
-/// Whether an Adobe marker is present: the only sign that CMYK values are stored inverted.
-pub(super) fn has_adobe(bytes: &[u8]) -> bool {
-    segments(bytes).any(|segment| segment.marker == 0xee && bytes[segment.payload].starts_with(b"Adobe"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +96,6 @@ mod tests {
         assert_eq!(segments(&bytes).count(), 3);
         assert_eq!(&bytes[exif(&bytes).unwrap()], b"MM\0*");
         assert_eq!(icc(&bytes).unwrap(), b"bcde");
-        assert!(!has_adobe(&bytes));
         assert_eq!(first_scan_components(&bytes), Some(0xff));
     }
 

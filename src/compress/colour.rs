@@ -3,8 +3,8 @@
 //! Used only where pixels are rewritten anyway; otherwise the profile travels with them. An unreadable profile changes nothing.
 
 use moxcms::{
-    Chromaticity, ColorPrimaries, ColorProfile, DataColorSpace, Layout as Samples, ProfileText, ToneReprCurve,
-    TransformOptions,
+    Chromaticity, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout as Samples, MatrixCoefficients,
+    ProfileText, ToneReprCurve, TransformOptions,
 };
 
 use super::Error;
@@ -126,6 +126,34 @@ pub(super) fn profile_of(gamma: f32, primaries: Option<[[f32; 2]; 4]>) -> Option
     profile.encode().ok()
 }
 
+/// A profile for samples with these primaries and this curve (ITU-T H.273, as in PNG's cICP). `None` when that is sRGB, and an
+/// empty one, which nobody can read, when it is a high dynamic range or anything else that does not simply convert to sRGB.
+pub(super) fn profile_of_code_points(primaries: u8, transfer: u8, is_full_range: bool) -> Option<Vec<u8>> {
+    const SRGB: (u8, u8) = (1, 13);
+    /// BT.709 and what equals it, plain gammas, linear, sRGB, BT.2020.
+    const CURVES: [u8; 9] = [1, 4, 5, 6, 7, 8, 13, 14, 15];
+    if (primaries, transfer, is_full_range) == (SRGB.0, SRGB.1, true) {
+        return None;
+    }
+    let make = || {
+        let code = CicpProfile {
+            color_primaries: primaries.try_into().ok()?,
+            transfer_characteristics: transfer.try_into().ok()?,
+            matrix_coefficients: MatrixCoefficients::Identity,
+            full_range: true,
+        };
+        let mut profile = ColorProfile::new_srgb();
+        profile.cicp = None;
+        profile.update_rgb_colorimetry_from_cicp(code);
+        // Set where the primaries are known ones.
+        profile.cicp.take()?;
+        profile.description = None;
+        profile.encode().ok()
+    };
+    let usable = if is_full_range && CURVES.contains(&transfer) { make() } else { None };
+    Some(usable.unwrap_or_default())
+}
+
 /// CMYK, four samples a pixel with 255 meaning full ink, to sRGB. Without a usable profile the plain formula serves.
 pub(super) fn cmyk_to_srgb(width: u32, height: u32, cmyk: &[u8], icc: Option<&[u8]>) -> Result<Pixels, Error> {
     let mut rgb = vec![0; cmyk.len() / 4 * 3];
@@ -217,6 +245,23 @@ mod tests {
         let mut pixels = Pixels::new(1, 1, Layout::Rgb, vec![200, 60, 50]).unwrap();
         assert!(to_srgb(&mut pixels, &wide));
         assert!(pixels.data[0] > 205, "{:?}", pixels.data);
+    }
+
+    #[test]
+    fn code_points_stand_for_a_profile() {
+        assert_eq!(profile_of_code_points(1, 13, true), None);
+        // PQ, a narrow range, unspecified primaries.
+        for unusable in [(9, 16, true), (1, 13, false), (2, 13, true)] {
+            assert_eq!(profile_of_code_points(unusable.0, unusable.1, unusable.2), Some(Vec::new()), "{unusable:?}");
+        }
+        let converted = |icc: &[u8]| {
+            let mut pixels = Pixels::new(2, 1, Layout::Rgb, vec![200, 60, 50, 10, 128, 240]).unwrap();
+            assert!(to_srgb(&mut pixels, icc));
+            pixels.data
+        };
+        let by_numbers = converted(&profile_of_code_points(12, 13, true).unwrap());
+        let by_profile = converted(&ColorProfile::new_display_p3().encode().unwrap());
+        assert!(by_numbers.iter().zip(&by_profile).all(|(a, b)| a.abs_diff(*b) <= 1), "{by_numbers:?} {by_profile:?}");
     }
 
     #[test]

@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Format, chunks, exif, riff, segments};
+use super::{Format, chunks, exif, raw_profile, riff, segments};
 
 const JPEG_EXIF: &[u8] = b"Exif\0\0";
-/// ImageMagick stores EXIF and XMP as compressed hexadecimal text under these names.
+/// EXIF and XMP as ImageMagick stores them in text chunks.
 const RAW_PROFILES: [&[u8]; 3] = [b"Raw profile type exif\0", b"Raw profile type APP1\0", b"Raw profile type xmp\0"];
+/// Fields in which EXIF and XMP say where a picture was taken, as programs name them in text.
+const FIELDS: [&[u8]; 4] = [b"gpslatitude", b"gpslongitude", b"gpsposition", b"gpscoordinates"];
 const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
 /// The same file without a location. Borrowed when there was none to remove.
@@ -95,11 +97,13 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
                     dropped.push(chunk.whole.start);
                 }
             }
-            b"tEXt" if mentions_gps(data) => dropped.push(chunk.whole.start),
-            b"zTXt" if data.starts_with(PNG_XMP) => dropped.push(chunk.whole.start),
             b"zTXt" | b"tEXt" | b"iTXt" if RAW_PROFILES.iter().any(|p| data.starts_with(p)) => {
-                dropped.push(chunk.whole.start);
+                if !is_free_of_location(raw_profile::bytes(&chunk.name, data)) {
+                    dropped.push(chunk.whole.start);
+                }
             }
+            b"zTXt" if data.starts_with(PNG_XMP) => dropped.push(chunk.whole.start),
+            b"zTXt" | b"tEXt" | b"iTXt" if locates(data) => dropped.push(chunk.whole.start),
             _ => {}
         }
     }
@@ -142,6 +146,25 @@ fn blank_xmp(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
     if mentions_gps(&out[range.clone()]) {
         out.to_mut()[range].fill(b' ');
     }
+}
+
+/// What cannot be read may hold one.
+fn is_free_of_location(profile: Option<Vec<u8>>) -> bool {
+    profile.is_some_and(|profile| match profile.strip_prefix(JPEG_EXIF) {
+        Some(tiff) => !exif::remove_location(&mut tiff.to_vec()),
+        None => !mentions_gps(&profile) && !exif::remove_location(&mut profile.clone()),
+    })
+}
+
+/// Whether a text chunk is a field of the location, by its keyword, or holds such fields: one that merely talks of GPS is not.
+fn locates(data: &[u8]) -> bool {
+    let keyword = &data[..memchr::memchr(0, data).unwrap_or(data.len())];
+    let is_xmp = data.starts_with(PNG_XMP);
+    let mut text = data.to_ascii_lowercase();
+    text.retain(|byte| *byte != b' ');
+    mentions_gps(keyword)
+        || is_xmp && mentions_gps(data)
+        || FIELDS.iter().any(|field| memchr::memmem::find(&text, field).is_some())
 }
 
 fn mentions_gps(text: &[u8]) -> bool {
@@ -220,5 +243,28 @@ mod tests {
             assert_eq!(again, &clean[chunk.whole.clone()]);
         }
         assert_eq!(exif::orientation(chunks::data(&clean, &list, b"eXIf").unwrap()), 6);
+    }
+
+    #[test]
+    fn a_text_goes_only_if_it_locates() {
+        let upright = exif::minimal(None, 3, false).unwrap();
+        let raw = |profile: &[u8]| raw_profile::tests::text("exif", profile);
+        for (text, stays) in [
+            (b"Description\0A GPS watch, 42 mm".to_vec(), true),
+            (b"exif:GPSInfo\0 640".to_vec(), false),
+            (b"Comment\0GPS Latitude: 52 deg 31' N".to_vec(), false),
+            (b"XML:com.adobe.xmp\0<x drone:GpsLongtitude='1'/>".to_vec(), false),
+            (raw(&upright), true),
+            (raw(&located()), false),
+            (raw(&[JPEG_EXIF, &located()].concat()), false),
+            (b"Raw profile type exif\0no profile".to_vec(), false),
+        ] {
+            let mut png = chunks::SIGNATURE.to_vec();
+            chunks::write(&mut png, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
+            chunks::write(&mut png, b"tEXt", &text);
+            chunks::write(&mut png, b"IEND", b"");
+            let clean = remove(&png, Format::Png);
+            assert_eq!(matches!(clean, Cow::Borrowed(_)), stays, "{}", String::from_utf8_lossy(&text));
+        }
     }
 }

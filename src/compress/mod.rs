@@ -21,6 +21,7 @@ mod chunks;
 mod credits;
 mod exif;
 mod gif;
+mod raw_profile;
 mod riff;
 mod segments;
 mod vp8;

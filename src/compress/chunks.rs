@@ -2,9 +2,13 @@
 //!
 //! Reads lengths and names only; contents are checked when the image is decoded. A file that ends before its IEND is an error.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::ops::Range;
 
-use super::Error;
+use flate2::read::ZlibDecoder;
+
+use super::{Error, raw_profile};
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -51,37 +55,70 @@ pub(super) struct Header {
     pub colour: u8,
     /// Frames of an APNG; 1 otherwise.
     pub frames: u32,
+    pub is_animated: bool,
 }
 
 /// The header, read without decoding anything.
 pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     let damaged = || Error::corrupt("the PNG has no valid header");
     let ihdr = chunks.first().filter(|chunk| &chunk.name == b"IHDR" && chunk.data.len() == 13).ok_or_else(damaged)?;
-    let data = &bytes[ihdr.data.clone()];
-    let (words, rest) = data.as_chunks::<4>();
+    let (words, rest) = bytes[ihdr.data.clone()].as_chunks::<4>();
     let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
     let [depth, colour] = [words[2][0], words[2][1]];
     if width == 0 || height == 0 || rest.len() != 1 {
         return Err(damaged());
     }
-    let frames = chunks
-        .iter()
-        .find(|chunk| &chunk.name == b"acTL")
-        .and_then(|chunk| bytes[chunk.data.clone()].first_chunk::<4>())
-        .map_or(1, |count| u32::from_be_bytes(*count).max(1));
-    Ok(Header { width, height, depth, colour, frames })
+    // Behind the image data it counts for nothing, and the picture is a still one.
+    let before_image = chunks.iter().position(|chunk| &chunk.name == b"IDAT").unwrap_or(chunks.len());
+    let animation = data(bytes, &chunks[..before_image], b"acTL");
+    let frames = animation.and_then(<[u8]>::first_chunk).map_or(1, |count| u32::from_be_bytes(*count).max(1));
+    Ok(Header { width, height, depth, colour, frames, is_animated: animation.is_some() })
 }
 
-/// Whether the checksum is right. Decoders skip an ancillary chunk whose checksum is wrong.
-pub(super) fn is_intact(bytes: &[u8], chunk: &Chunk) -> bool {
+/// Whether decoders read an ancillary chunk: its checksum is right, and a colour profile in it unpacks to a sensible size.
+pub(super) fn is_usable(bytes: &[u8], chunk: &Chunk) -> bool {
+    is_intact(bytes, chunk) && (&chunk.name != b"iCCP" || unpacked_profile(&bytes[chunk.data.clone()]).is_some())
+}
+
+/// The colour profile of an iCCP chunk: a name, its NUL, the method 0, and zlib data.
+fn unpacked_profile(data: &[u8]) -> Option<Vec<u8>> {
+    /// Profiles of printers with four inks have about a megabyte; far more is a bomb.
+    const MOST: usize = 4 << 20;
+    let name_end = memchr::memchr(0, data)?;
+    inflate(data[name_end..].strip_prefix(&[0, 0])?, MOST)
+}
+
+/// Zlib data unpacked, unless it is damaged or grows beyond `most` bytes.
+pub(super) fn inflate(packed: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut unpacked = Vec::new();
+    ZlibDecoder::new(packed).take(most as u64 + 1).read_to_end(&mut unpacked).ok()?;
+    (unpacked.len() <= most).then_some(unpacked)
+}
+
+/// The embedded colour profile.
+pub(super) fn profile(bytes: &[u8], chunks: &[Chunk]) -> Option<Vec<u8>> {
+    unpacked_profile(data(bytes, chunks, b"iCCP")?)
+}
+
+/// The TIFF part of the EXIF; some writers put JPEG's prefix before it.
+pub(super) fn exif<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<Cow<'a, [u8]>> {
+    if let Some(exif) = data(bytes, chunks, b"eXIf") {
+        return Some(Cow::Borrowed(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)));
+    }
+    let texts = chunks.iter().filter(|chunk| is_intact(bytes, chunk));
+    texts.filter_map(|chunk| raw_profile::exif(&chunk.name, &bytes[chunk.data.clone()])).map(Cow::Owned).next()
+}
+
+/// Whether the checksum is right.
+fn is_intact(bytes: &[u8], chunk: &Chunk) -> bool {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[chunk.whole.start + 4..chunk.data.end]);
     bytes[chunk.data.end..chunk.whole.end] == crc.finalize().to_be_bytes()
 }
 
-/// The data of the first intact chunk with this name.
+/// The data of the first usable chunk with this name.
 pub(super) fn data<'a>(bytes: &'a [u8], chunks: &[Chunk], name: &[u8; 4]) -> Option<&'a [u8]> {
-    chunks.iter().find(|chunk| &chunk.name == name && is_intact(bytes, chunk)).map(|chunk| &bytes[chunk.data.clone()])
+    chunks.iter().find(|chunk| &chunk.name == name && is_usable(bytes, chunk)).map(|chunk| &bytes[chunk.data.clone()])
 }
 
 /// Appends a whole chunk.
@@ -143,6 +180,37 @@ mod tests {
         let out = rewrite(&png, &list, |chunk| &chunk.name == b"tEXt", &[(*b"eXIf", b"MM".to_vec())]);
         let names: Vec<_> = chunks(&out).unwrap().iter().map(|c| c.name).collect();
         assert_eq!(names, [*b"IHDR", *b"eXIf", *b"IDAT", *b"IEND"]);
+    }
+
+    #[test]
+    fn an_animation_announced_behind_the_image_is_none() {
+        let png = tiny();
+        let list = chunks(&png).unwrap();
+        let control = [(*b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0])];
+        let animated = rewrite(&png, &list, |_| false, &control);
+        let animated_list = chunks(&animated).unwrap();
+        assert_eq!(header(&animated, &animated_list).unwrap().frames, 2);
+        let mut late = png[..list[2].whole.end].to_vec();
+        write(&mut late, &control[0].0, &control[0].1);
+        late.extend(&png[list[2].whole.end..]);
+        let header = header(&late, &chunks(&late).unwrap()).unwrap();
+        assert_eq!((header.frames, header.is_animated), (1, false));
+    }
+
+    #[test]
+    fn a_profile_that_unpacks_to_too_much_is_not_there() {
+        let packed = |length: usize| {
+            let mut packer = flate2::write::ZlibEncoder::new(b"name\0\0".to_vec(), flate2::Compression::best());
+            std::io::Write::write_all(&mut packer, &vec![7; length]).unwrap();
+            packer.finish().unwrap()
+        };
+        for (length, is_there) in [(3000, true), (5 << 20, false)] {
+            let png = tiny();
+            let png = rewrite(&png, &chunks(&png).unwrap(), |_| false, &[(*b"iCCP", packed(length))]);
+            let list = chunks(&png).unwrap();
+            assert_eq!(profile(&png, &list).map(|profile| profile.len()), is_there.then_some(length));
+            assert_eq!(data(&png, &list, b"iCCP").is_some(), is_there);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Limits have passed on the headers before this is called. A decoder that panics is a damaged image; a file that is cut short is an
 //! error, also where the decoder would fill the rest with grey.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,8 +14,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::pixels::{Layout, Pixels};
 use super::jpeg::Colour;
+use super::pixels::{Layout, Pixels};
 use super::probe::{Probe, from_jpeg};
 use super::{Error, Format, Limits, chunks, colour, gif, jpeg, orient, resize, riff, segments};
 
@@ -51,8 +52,8 @@ pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T
 }
 
 fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
-    let is_interleaved =
     // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
+    let is_interleaved =
         probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
     let strict = if is_interleaved { jpeg_scans(bytes, bytes) } else { Err(Error::corrupt("its scans are apart")) };
     // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it. Its word on
@@ -119,7 +120,6 @@ fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
         .dimensions()
         .and_then(|(w, h)| Some((u32::try_from(w).ok()?, u32::try_from(h).ok()?)))
         .ok_or_else(|| Error::corrupt("the JPEG has no size"))?;
-    let icc = segments::icc(file);
     in_srgb_or_profile((width, height), data, wanted, file)
 }
 
@@ -130,6 +130,7 @@ fn in_srgb_or_profile(
     stored: ColorSpace,
     file: &[u8],
 ) -> Result<Decoded, Error> {
+    let icc = segments::icc(file);
     let exif = segments::exif(file).map(|range| file[range].to_vec());
     let (pixels, icc) = match stored {
         ColorSpace::Luma => (Pixels::new(width, height, Layout::Grey, data)?, icc),
@@ -153,12 +154,11 @@ fn inks(mut data: Vec<u8>, stored: ColorSpace) -> Vec<u8> {
             let [r, g, b] = rgb([y, cb, cr]);
             *pixel = [255 - r, 255 - g, 255 - b, k];
         }
-    }
         *pixel = pixel.map(|sample| 255 - sample);
+    }
     data
 }
 
-fn png(bytes: &[u8]) -> Result<Decoded, Error> {
 /// T.871, 7.
 fn rgb(pixel: [u8; 3]) -> [u8; 3] {
     let [y, cb, cr] = pixel.map(f32::from);
@@ -167,6 +167,7 @@ fn rgb(pixel: [u8; 3]) -> [u8; 3] {
         .map(|sample| sample.round().clamp(0.0, 255.0) as u8)
 }
 
+fn png(bytes: &[u8]) -> Result<Decoded, Error> {
     let list = chunks::chunks(bytes)?;
     if chunks::data(bytes, &list, b"PLTE").is_some_and(|palette| palette.len() % 3 != 0) {
         return Err(Error::corrupt("the palette ends in the middle of a colour"));
@@ -174,13 +175,14 @@ fn rgb(pixel: [u8; 3]) -> [u8; 3] {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
-    let mut reader = decoder.read_info().map_err(Error::corrupt)?;
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().map_err(png_error)?;
     let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
     let mut data = vec![0; size];
-    let frame = reader.next_frame(&mut data).map_err(Error::corrupt)?;
+    let frame = reader.next_frame(&mut data).map_err(png_error)?;
     data.truncate(frame.buffer_size());
-    let icc = png_profile(reader.info());
-    reader.finish().map_err(Error::corrupt)?;
+    let icc = png_profile(reader.info(), chunks::profile(bytes, &list));
+    reader.finish().map_err(png_error)?;
     let layout = match frame.color_type {
         png::ColorType::Grayscale => Layout::Grey,
         png::ColorType::GrayscaleAlpha => Layout::GreyAlpha,
@@ -191,14 +193,33 @@ fn rgb(pixel: [u8; 3]) -> [u8; 3] {
     Ok(Decoded {
         pixels: Pixels::new(frame.width, frame.height, layout, data)?,
         icc,
-        exif: chunks::data(bytes, &list, b"eXIf").map(<[u8]>::to_vec),
+        exif: chunks::exif(bytes, &list).map(Cow::into_owned),
     })
 }
 
-/// The embedded profile, or one made of the gamma and primaries that stand in its place. PNG's order of precedence.
-fn png_profile(info: &png::Info<'_>) -> Option<Vec<u8>> {
-    if let Some(icc) = &info.icc_profile {
-        return Some(icc.to_vec());
+/// What is wrong, for those who do not know the format.
+fn png_error(error: png::DecodingError) -> Error {
+    Error::corrupt(match error {
+        png::DecodingError::IoError(_) => "the PNG ends early",
+        png::DecodingError::Format(detail) if detail.to_string().starts_with("CRC error") => {
+            "a checksum of the PNG is wrong"
+        }
+        _ => "the PNG is not put together as it must be",
+    })
+}
+
+/// The profile that the code points stand for, the embedded one, or one made of the gamma and primaries that stand in its place:
+/// PNG's order of precedence.
+fn png_profile(info: &png::Info<'_>, embedded: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    if let Some(code) = &info.coding_independent_code_points {
+        return colour::profile_of_code_points(
+            code.color_primaries,
+            code.transfer_function,
+            code.is_video_full_range_image,
+        );
+    }
+    if embedded.is_some() {
+        return embedded;
     }
     if info.srgb.is_some() {
         return None;
@@ -245,6 +266,10 @@ fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
     })
 }
 
+fn broken_frame(_: image::ImageError) -> Error {
+    Error::corrupt("a frame cannot be decoded")
+}
+
 /// Decodes every frame of an animation, one at a time, and keeps none: proof that the file is whole.
 pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> {
     guarded(|| match probe.format {
@@ -258,13 +283,16 @@ pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
             prove_frames(decoder, probe.frames)
         }
         Format::Png => {
-            let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().map_err(Error::corrupt)?;
+            let mut decoder = png::Decoder::new(Cursor::new(bytes));
+            decoder.set_ignore_text_chunk(true);
+            decoder.set_ignore_iccp_chunk(true);
+            let mut reader = decoder.read_info().map_err(png_error)?;
             let mut data = vec![0; reader.output_buffer_size().unwrap_or(0)];
             // A default image may stand before the frames that acTL counts.
             for _ in 0..probe.frames {
-                reader.next_frame(&mut data).map_err(Error::corrupt)?;
+                reader.next_frame(&mut data).map_err(png_error)?;
             }
-            reader.finish().map_err(Error::corrupt)
+            reader.finish().map_err(png_error)
         }
         _ => Err(Error::unsupported(probe.format)),
     })
@@ -278,7 +306,3 @@ fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result
     }
     if frames == expected { Ok(()) } else { Err(Error::corrupt(format!("{frames} of {expected} frames decode"))) }
 }
-fn broken_frame(_: image::ImageError) -> Error {
-    Error::corrupt("a frame cannot be decoded")
-}
-

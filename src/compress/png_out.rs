@@ -2,8 +2,10 @@
 //!
 //! A palette that would show ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless and says so by having no quality.
 
+use std::io::Cursor;
+
 use oxipng::{
-    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, PngError, RGBA8, RawImage, StripChunks, indexset,
+    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
 };
 
 use super::encode::{Encoded, Encoder};
@@ -104,7 +106,7 @@ impl<'a> PngEncoder<'a> {
             // Bit 5 of the first letter: an ancillary chunk.
             let is_ancillary = chunk.name[0] & 0x20 != 0;
             let is_wanted = &chunk.name == b"tRNS" || COLOUR_CHUNKS.contains(&chunk.name);
-            is_ancillary && !(is_wanted && chunks::is_intact(original.bytes, chunk))
+            is_ancillary && !(is_wanted && chunks::is_usable(original.bytes, chunk))
         };
         let bare = chunks::rewrite(original.bytes, &list, is_unneeded, &extra);
         let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
@@ -119,11 +121,8 @@ impl<'a> PngEncoder<'a> {
         };
         match oxipng::optimize_from_memory(&bare, &options) {
             Ok(packed) => Ok(packed),
-            // Decoders stop at the last pixel.
-            Err(PngError::InflatedDataTooLong(_)) => Err(Error::corrupt("it holds more data than pixels")),
-            // Decoders read on over a wrong checksum; what they read can be packed, unless it was more than eight bits.
-            Err(_) if header.depth <= 8 => self.packed(effort),
-            Err(error) => Err(Error::failed(error)),
+            // Decoders stop at the last pixel, whatever the compressed data holds behind it, and read on over its checksum.
+            Err(_) => decoded_anew(original, &list, &options),
         }
     }
 
@@ -170,6 +169,36 @@ impl<'a> PngEncoder<'a> {
         let quick = self.write_with(self.colour(), self.pixels.data.clone(), &options)?;
         Ok(quick.len() * 100 <= bytes * MARGIN)
     }
+}
+
+/// The source's samples as its decoder reads them, at their depth and as they are stored, packed.
+fn decoded_anew(original: &Original<'_>, list: &[chunks::Chunk], options: &Options) -> Result<Vec<u8>, Error> {
+    let mut decoder = png::Decoder::new(Cursor::new(original.bytes));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().map_err(Error::failed)?;
+    let mut data = vec![0; reader.output_buffer_size().unwrap_or(0)];
+    let frame = reader.next_frame(&mut data).map_err(Error::failed)?;
+    data.truncate(frame.buffer_size());
+    let colour = match frame.color_type {
+        png::ColorType::Grayscale => ColorType::Grayscale { transparent_shade: None },
+        png::ColorType::GrayscaleAlpha => ColorType::GrayscaleAlpha,
+        png::ColorType::Rgb => ColorType::RGB { transparent_color: None },
+        png::ColorType::Rgba => ColorType::RGBA,
+        png::ColorType::Indexed => return Err(Error::failed("a palette was not expanded")),
+    };
+    let depth = if frame.bit_depth == png::BitDepth::Sixteen { BitDepth::Sixteen } else { BitDepth::Eight };
+    let mut image = RawImage::new(frame.width, frame.height, colour, depth, data).map_err(Error::failed)?;
+    for name in COLOUR_CHUNKS {
+        if let Some(data) = chunks::data(original.bytes, list, &name) {
+            image.add_png_chunk(name, data.to_vec());
+        }
+    }
+    if let Some(exif) = &original.exif {
+        image.add_png_chunk(*b"eXIf", exif.clone());
+    }
+    image.create_optimized_png(options).map_err(Error::failed)
 }
 
 impl Encoder for PngEncoder<'_> {

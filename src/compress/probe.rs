@@ -106,8 +106,8 @@ fn png(bytes: &[u8]) -> Result<Probe, Error> {
         width: header.width,
         height: header.height,
         frames: header.frames,
-        is_animated: chunks::data(bytes, &list, b"acTL").is_some(),
-        orientation: chunks::data(bytes, &list, b"eXIf").map_or(1, exif::orientation),
+        is_animated: header.is_animated,
+        orientation: chunks::exif(bytes, &list).map_or(1, |exif| exif::orientation(&exif)),
         pixel_bytes: samples * if header.depth == 16 { 2 } else { 1 },
         is_progressive: false,
     })

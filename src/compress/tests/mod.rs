@@ -9,6 +9,7 @@ mod credits;
 mod goals;
 mod kept;
 mod mutation;
+mod odd;
 pub(super) mod pictures;
 mod refused;
 mod reworked;

@@ -87,6 +87,10 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, name)) = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(name);
     }
+    // A plain text may begin like this too, but not go on with a number or a comment.
+    if let [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', b'0'..=b'9' | b'#', ..] = bytes {
+        return Some("PNM");
+    }
     brands(bytes)
         .any(|brand| matches!(brand, b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1"))
         .then_some("HEIC")
@@ -206,6 +210,7 @@ mod tests {
     fn what_is_not_accepted_is_named() {
         assert_eq!(sniff(b"%PDF-1.7\n"), unsupported("PDF"));
         assert_eq!(sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), unsupported("HEIC"));
+        assert_eq!(sniff(b"P6\n# made by hand\n3 2\n255\n"), unsupported("PNM"));
         assert_eq!(sniff(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), unsupported("SVG"));
         assert_eq!(sniff(b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<SVG>"), unsupported("SVG"));
     }

@@ -84,6 +84,7 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
     };
     let mut out = Cow::Borrowed(bytes);
     let mut dropped = Vec::new();
+    let mut extra = Vec::new();
     for chunk in &list {
         let data = &bytes[chunk.data.clone()];
         match &chunk.name {
@@ -100,6 +101,13 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
             b"zTXt" | b"tEXt" | b"iTXt" if RAW_PROFILES.iter().any(|p| data.starts_with(p)) => {
                 if !is_free_of_location(raw_profile::bytes(&chunk.name, data)) {
                     dropped.push(chunk.whole.start);
+                    // The orientation in it is not a location.
+                    if chunks::data(bytes, &list, b"eXIf").is_none()
+                        && let Some(tiff) = raw_profile::exif(&chunk.name, data)
+                        && let Some(minimal) = exif::minimal(None, exif::orientation(&tiff), false)
+                    {
+                        extra = vec![(*b"eXIf", minimal)];
+                    }
                 }
             }
             b"zTXt" if data.starts_with(PNG_XMP) => dropped.push(chunk.whole.start),
@@ -122,7 +130,7 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     // In the order of the file.
     let is_dropped = |chunk: &chunks::Chunk| dropped.binary_search(&chunk.whole.start).is_ok();
-    Cow::Owned(chunks::rewrite(&out, &list, is_dropped, &[]))
+    Cow::Owned(chunks::rewrite(&out, &list, is_dropped, &extra))
 }
 
 /// The position after the `count`-th NUL from `start`.
@@ -242,6 +250,19 @@ mod tests {
             chunks::write(&mut again, &chunk.name, &clean[chunk.data.clone()]);
             assert_eq!(again, &clean[chunk.whole.clone()]);
         }
+        assert_eq!(exif::orientation(chunks::data(&clean, &list, b"eXIf").unwrap()), 6);
+    }
+
+    #[test]
+    fn the_orientation_stays_when_the_text_around_it_goes() {
+        let mut png = chunks::SIGNATURE.to_vec();
+        chunks::write(&mut png, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
+        chunks::write(&mut png, b"tEXt", &raw_profile::tests::text("exif", &located()));
+        chunks::write(&mut png, b"IDAT", b"");
+        chunks::write(&mut png, b"IEND", b"");
+        let clean = remove(&png, Format::Png);
+        let list = chunks::chunks(&clean).unwrap();
+        assert_eq!(list.len(), 4);
         assert_eq!(exif::orientation(chunks::data(&clean, &list, b"eXIf").unwrap()), 6);
     }
 

@@ -19,15 +19,9 @@ pub(super) struct Segment {
 pub(super) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment> {
     let mut at = 2;
     std::iter::from_fn(move || {
-        if *bytes.get(at)? != 0xff {
-            return None;
-        }
-        // Fill bytes: any number of further 0xFF may precede the marker.
-        while *bytes.get(at + 1)? == 0xff {
-            at += 1;
-        }
-        let marker = bytes[at + 1];
-        if matches!(marker, 0x00 | 0xd0..=0xda) {
+        at = next_marker(bytes, at)?;
+        let marker = *bytes.get(at + 1)?;
+        if matches!(marker, 0xd8..=0xda) {
             return None;
         }
         let length = usize::from(u16::from_be_bytes(*bytes.get(at + 2..)?.first_chunk()?));
@@ -41,12 +35,21 @@ pub(super) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment> {
     })
 }
 
+/// Where the next marker stands. Stray bytes, fill bytes and markers without a segment are passed, as every decoder does.
+fn next_marker(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr(0xff, bytes.get(at..)?)?;
+        match *bytes.get(at + 1)? {
+            0xff => at += 1,
+            0x00 | 0x01 | 0xd0..=0xd7 => at += 2,
+            _ => return Some(at),
+        }
+    }
+}
+
 /// How many components the first scan holds; `None` when there is no scan.
 pub(super) fn first_scan_components(bytes: &[u8]) -> Option<u8> {
-    let mut at = segments(bytes).last().map_or(2, |last| last.payload.end);
-    while bytes.get(at..at + 2)? == [0xff, 0xff] {
-        at += 1;
-    }
+    let at = next_marker(bytes, segments(bytes).last().map_or(2, |last| last.payload.end))?;
     if bytes.get(at..at + 2)? != [0xff, 0xda] {
         return None;
     }
@@ -89,10 +92,10 @@ mod tests {
     #[test]
     fn segments_are_walked_up_to_the_first_scan() {
         let mut bytes = b"\xff\xd8".to_vec();
-        bytes.extend(b"\xff\xff\xe1\0\x0cExif\0\0MM\0*");
+        bytes.extend(b"stray\xff\0\xff\x01\xff\xff\xe1\0\x0cExif\0\0MM\0*");
         bytes.extend(b"\xff\xe2\0\x12ICC_PROFILE\0\x02\x02de");
         bytes.extend(b"\xff\xe2\0\x12ICC_PROFILE\0\x01\x02bc");
-        bytes.extend(b"\xff\xda\0\x02\xff\xe1\0\x08Exif\0\0");
+        bytes.extend(b"\0\xff\xda\0\x02\xff\xe1\0\x08Exif\0\0");
         assert_eq!(segments(&bytes).count(), 3);
         assert_eq!(&bytes[exif(&bytes).unwrap()], b"MM\0*");
         assert_eq!(icc(&bytes).unwrap(), b"bcde");

@@ -238,7 +238,9 @@ fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
     let config = webpx::DecoderConfig::new().limits(webpx::Limits::none());
     let damaged = |_| Error::corrupt("the picture in the WebP cannot be decoded");
     let decoder = webpx::Decoder::new(bytes).map_err(damaged)?.config(config);
-    let (layout, (data, width, height)) = if decoder.info().has_alpha {
+    // An extended header that announces no alpha outweighs alpha data, as in browsers.
+    let is_transparent = riff::header(bytes, &list)?.has_alpha && decoder.info().has_alpha;
+    let (layout, (data, width, height)) = if is_transparent {
         (Layout::Rgba, decoder.decode_rgba_raw().map_err(damaged)?)
     } else {
         (Layout::Rgb, decoder.decode_rgb_raw().map_err(damaged)?)

@@ -90,7 +90,7 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
         if (image.width, image.height) != (width, height) {
             return Err(Error::corrupt("the WebP contradicts itself about its size"));
         }
-        return Ok(Header { has_alpha: has_alpha || image.has_alpha, ..image });
+        return Ok(Header { has_alpha, ..image });
     }
     let mut header = Header { width, height, frames: 0, is_animated: true, has_alpha, is_lossless: true };
     for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {

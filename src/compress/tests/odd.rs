@@ -213,6 +213,16 @@ fn inks_are_stored_inverted_with_or_without_a_marker() {
 fn a_peculiar_gif_is_converted_and_kept() {
     let gif = pictures::gif(1);
     let body = &gif[..gif.len() - 1];
+#[test]
+fn alpha_that_a_webp_does_not_announce_is_ignored() {
+    let webp = pictures::webp(&photo(40, 30, Layout::Rgba), 90.0);
+    let flags = memchr::memmem::find(&webp, b"VP8X").unwrap() + 8;
+    let mut silent = webp.clone();
+    silent[flags] = 0;
+    let left = |file: &[u8]| converted(file, Format::Png).to_rgba8().get_pixel(0, 0)[3];
+    assert_eq!((left(&webp), left(&silent)), (0, 255));
+}
+
     let shown = open(&gif).to_rgba8();
     for odd in [
         body.to_vec(),

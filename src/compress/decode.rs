@@ -52,6 +52,11 @@ pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, Error>) -> Result<T
 }
 
 fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
+    // The pixel decoder takes it for granted that no component is finer than the first, and mixes up rows and columns where one is.
+    let is_finer = |own: &(u8, u8), first: &(u8, u8)| own.0 > first.0 || own.1 > first.1;
+    if jpeg::header(bytes).is_ok_and(|header| header.sampling.iter().any(|own| is_finer(own, &header.sampling[0]))) {
+        return component_by_component(bytes);
+    }
     // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
     let is_interleaved =
         probe.is_progressive || segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
@@ -61,33 +66,34 @@ fn from_jpeg_file(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     strict.or_else(|_| written_anew(bytes, !is_interleaved)).or_else(|_| component_by_component(bytes))
 }
 
-fn requantiser_source(bytes: &[u8]) -> Result<jpeg::Source<'_>, Error> {
-    // The pixels have been judged on the header.
-    let limits = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
-    jpeg::decode(bytes, &limits.for_jpeg()).map_err(from_jpeg)
+/// The pixels have been judged on the header.
+fn unlimited() -> jpeg::Limits {
+    Limits { max_pixels: u64::MAX, max_side: u32::MAX }.for_jpeg()
 }
 
 /// The pixels of a JPEG after its coefficients were written as another JPEG, which loses nothing.
 fn written_anew(bytes: &[u8], progressive: bool) -> Result<Decoded, Error> {
     let options = jpeg::Options { progressive, keep_copyright: false };
-    jpeg_scans(&requantiser_source(bytes)?.lossless(&options).bytes, bytes)
+    let source = jpeg::decode(bytes, &unlimited()).map_err(from_jpeg)?;
+    jpeg_scans(&source.lossless(&options).bytes, bytes)
 }
 
 /// For samplings and colours the pixel decoder does not know, such as a third or untransformed RGB: each component is decoded and
 /// brought to the picture's size by itself.
 fn component_by_component(bytes: &[u8]) -> Result<Decoded, Error> {
-    let source = requantiser_source(bytes)?;
-    let header = source.header();
-    let (size, count) = ((header.width, header.height), usize::from(header.components));
-    let mut planes = Vec::with_capacity(count);
-    for (component, plane) in source.samples(&vec![8; count]).into_iter().enumerate() {
-        let (across, down) = source.extent(component);
-        planes.push(resize::resize_part(&plane, (0.0, 0.0, across, down), size)?.data);
+    let header = jpeg::header(bytes).map_err(from_jpeg)?;
+    let size = (header.width, header.height);
+    let samples = jpeg::samples(bytes, &unlimited(), &[8; 4]).map_err(from_jpeg)?;
+    let mut planes = Vec::with_capacity(samples.len());
+    for (component, plane) in samples.into_iter().enumerate() {
+        let (across, down) = header.extent(component);
+        planes.push(resize::resize_part(plane, (0.0, 0.0, across, down), size)?.data);
     }
     let mut data = Vec::with_capacity(planes.iter().map(Vec::len).sum());
     for at in 0..planes[0].len() {
         data.extend(planes.iter().map(|plane| plane[at]));
     }
+    drop(planes);
     let stored = match header.colour {
         Colour::Grey => ColorSpace::Luma,
         Colour::Rgb => ColorSpace::RGB,

@@ -180,12 +180,16 @@ fn an_rgb_jpeg_is_converted_with_its_colours() {
 }
 
 #[test]
-fn a_jpeg_sampled_in_thirds_is_converted() {
+fn a_jpeg_sampled_unusually_is_converted() {
     // 173 and 181 are 45 and 53 above the middle.
     let expected = [166.0 + 1.402 * 53.0, 166.0 - 0.344 * 45.0 - 0.714 * 53.0, 166.0 + 1.772 * 45.0];
-    for components in
-        [[(1, 0x31), (2, 0x11), (3, 0x11)], [(1, 0x32), (2, 0x11), (3, 0x11)], [(1, 0x11), (2, 0x31), (3, 0x11)]]
-    {
+    for components in [
+        [(1, 0x11), (2, 0x22), (3, 0x22)],
+        [(1, 0x11), (2, 0x21), (3, 0x12)],
+        [(1, 0x31), (2, 0x11), (3, 0x11)],
+        [(1, 0x32), (2, 0x11), (3, 0x11)],
+        [(1, 0x11), (2, 0x31), (3, 0x11)],
+    ] {
         let file = jpeg_of(&components, None);
         for settings in all_ways() {
             run(&file, &settings);
@@ -210,10 +214,6 @@ fn inks_are_stored_inverted_with_or_without_a_marker() {
 }
 
 #[test]
-fn a_peculiar_gif_is_converted_and_kept() {
-    let gif = pictures::gif(1);
-    let body = &gif[..gif.len() - 1];
-#[test]
 fn alpha_that_a_webp_does_not_announce_is_ignored() {
     let webp = pictures::webp(&photo(40, 30, Layout::Rgba), 90.0);
     let flags = memchr::memmem::find(&webp, b"VP8X").unwrap() + 8;
@@ -223,6 +223,10 @@ fn alpha_that_a_webp_does_not_announce_is_ignored() {
     assert_eq!((left(&webp), left(&silent)), (0, 255));
 }
 
+#[test]
+fn a_peculiar_gif_is_converted_and_kept() {
+    let gif = pictures::gif(1);
+    let body = &gif[..gif.len() - 1];
     let shown = open(&gif).to_rgba8();
     for odd in [
         body.to_vec(),

@@ -61,6 +61,9 @@ pub(super) struct Header {
 /// The header, read without decoding anything.
 pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     let damaged = || Error::corrupt("the PNG has no valid header");
+    if chunks.first().is_some_and(|chunk| &chunk.name == b"CgBI") {
+        return Err(Error::unsupported_because("PNG", "Apple's own compression (CgBI)"));
+    }
     let ihdr = chunks.first().filter(|chunk| &chunk.name == b"IHDR" && chunk.data.len() == 13).ok_or_else(damaged)?;
     let (words, rest) = bytes[ihdr.data.clone()].as_chunks::<4>();
     let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
@@ -211,6 +214,14 @@ mod tests {
             assert_eq!(profile(&png, &list).map(|profile| profile.len()), is_there.then_some(length));
             assert_eq!(data(&png, &list, b"iCCP").is_some(), is_there);
         }
+    }
+
+    #[test]
+    fn a_png_for_apple_devices_only_is_named() {
+        let mut png = SIGNATURE.to_vec();
+        write(&mut png, b"CgBI", &[0x50, 0, 0x20, 2]);
+        png.extend(&tiny()[SIGNATURE.len()..]);
+        assert!(matches!(header(&png, &chunks(&png).unwrap()), Err(Error::UnsupportedFormat { .. })));
     }
 
     #[test]

@@ -94,19 +94,25 @@ fn component_by_component(bytes: &[u8]) -> Result<Decoded, Error> {
         data.extend(planes.iter().map(|plane| plane[at]));
     }
     drop(planes);
-    let stored = match header.colour {
+    let mut stored = colours(header.colour);
+    if stored == ColorSpace::YCbCr {
+        for pixel in data.as_chunks_mut::<3>().0 {
+            *pixel = rgb(*pixel);
+        }
+        stored = ColorSpace::RGB;
+    }
+    in_srgb_or_profile(size, data, stored, bytes)
+}
+
+/// The pixel decoder's word for them.
+fn colours(colour: Colour) -> ColorSpace {
+    match colour {
         Colour::Grey => ColorSpace::Luma,
+        Colour::YCbCr => ColorSpace::YCbCr,
         Colour::Rgb => ColorSpace::RGB,
         Colour::Cmyk => ColorSpace::CMYK,
         Colour::Ycck => ColorSpace::YCCK,
-        Colour::YCbCr => {
-            for pixel in data.as_chunks_mut::<3>().0 {
-                *pixel = rgb(*pixel);
-            }
-            ColorSpace::RGB
-        }
-    };
-    in_srgb_or_profile(size, data, stored, bytes)
+    }
 }
 
 /// Pixels from the scans of `bytes`; the profile and EXIF are those of `file`.
@@ -116,6 +122,10 @@ fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(Error::corrupt)?;
     let stored = decoder.input_colorspace().ok_or_else(|| Error::corrupt("the JPEG has no header"))?;
+    // Browsers decide as libjpeg does: JFIF's word counts for more than the names of the components.
+    if jpeg::header(file).is_ok_and(|header| colours(header.colour) != stored) {
+        return Err(Error::corrupt("the JPEG contradicts itself about its colours"));
+    }
     let wanted = match stored {
         ColorSpace::Luma | ColorSpace::CMYK | ColorSpace::YCCK => stored,
         _ => ColorSpace::RGB,

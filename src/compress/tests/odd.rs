@@ -180,6 +180,16 @@ fn an_rgb_jpeg_is_converted_with_its_colours() {
 }
 
 #[test]
+fn jfif_counts_for_more_than_the_names_of_components() {
+    let plain = jpeg_of(&[(1, 0x11), (2, 0x11), (3, 0x11)], None);
+    let named = jpeg_of(&[(b'R', 0x11), (b'G', 0x11), (b'B', 0x11)], None);
+    let jfif = [&named[..2], b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0", &named[2..]].concat();
+    let pixel = |file: &[u8]| converted(file, Format::Png).to_rgb8().get_pixel(20, 20).0;
+    assert_ne!(pixel(&named), pixel(&plain));
+    assert!(pixel(&jfif).iter().zip(pixel(&plain)).all(|(a, b)| a.abs_diff(b) <= 1));
+}
+
+#[test]
 fn a_jpeg_sampled_unusually_is_converted() {
     // 173 and 181 are 45 and 53 above the middle.
     let expected = [166.0 + 1.402 * 53.0, 166.0 - 0.344 * 45.0 - 0.714 * 53.0, 166.0 + 1.772 * 45.0];

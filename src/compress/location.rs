@@ -98,16 +98,17 @@ fn from_png(bytes: &[u8]) -> Cow<'_, [u8]> {
                     dropped.push(chunk.whole.start);
                 }
             }
-            b"zTXt" | b"tEXt" | b"iTXt" if RAW_PROFILES.iter().any(|p| data.starts_with(p)) => {
-                if !is_free_of_location(raw_profile::bytes(&chunk.name, data)) {
-                    dropped.push(chunk.whole.start);
-                    // The orientation in it is not a location.
-                    if chunks::data(bytes, &list, b"eXIf").is_none()
-                        && let Some(tiff) = raw_profile::exif(&chunk.name, data)
-                        && let Some(minimal) = exif::minimal(None, exif::orientation(&tiff), false)
-                    {
-                        extra = vec![(*b"eXIf", minimal)];
-                    }
+            b"zTXt" | b"tEXt" | b"iTXt"
+                if RAW_PROFILES.iter().any(|name| data.starts_with(name))
+                    && !is_free_of_location(raw_profile::bytes(&chunk.name, data)) =>
+            {
+                dropped.push(chunk.whole.start);
+                // The orientation in it is not a location.
+                if chunks::data(bytes, &list, b"eXIf").is_none()
+                    && let Some(tiff) = raw_profile::exif(&chunk.name, data)
+                    && let Some(minimal) = exif::minimal(None, exif::orientation(&tiff), false)
+                {
+                    extra = vec![(*b"eXIf", minimal)];
                 }
             }
             b"zTXt" if data.starts_with(PNG_XMP) => dropped.push(chunk.whole.start),

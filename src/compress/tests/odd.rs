@@ -147,7 +147,7 @@ fn jpeg_of(components: &[(u8, u8)], adobe: Option<u8>) -> Vec<u8> {
             }
         }
     }
-    while bits.len() % 8 > 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push('1');
     }
     for byte in bits.as_bytes().chunks(8) {

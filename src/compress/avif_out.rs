@@ -12,7 +12,7 @@ use rav1e::prelude::{
 };
 
 use super::Error;
-use super::encode::{Encoded, Encoder};
+use super::encode::{self, Encoded, Encoder};
 use super::pixels::{Layout, Pixels};
 use super::yuv::{self, Colour, Plane};
 
@@ -48,14 +48,13 @@ struct Picture {
 
 impl AvifEncoder {
     /// Over upright pixels in sRGB.
-    pub fn new(pixels: &Pixels, exif: Option<Vec<u8>>) -> Result<AvifEncoder, Error> {
+    pub fn new(pixels: Pixels, exif: Option<Vec<u8>>) -> Result<AvifEncoder, Error> {
         if pixels.width > MAX_SIDE || pixels.height > MAX_SIDE {
             return Err(Error::failed(format!(
                 "an AVIF has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight"
             )));
         }
-        let pixels = if pixels.is_translucent() { pixels.clone() } else { pixels.flatten([0; 3]) };
-        Ok(AvifEncoder { pixels, exif, made: BTreeMap::new(), shown: None })
+        Ok(AvifEncoder { pixels: pixels.into_opaque(), exif, made: BTreeMap::new(), shown: None })
     }
 
     fn write(&mut self, quality: u8) -> Result<Vec<u8>, Error> {
@@ -101,7 +100,7 @@ impl Encoder for AvifEncoder {
     fn qualities(&self) -> &'static [u8] {
         /// A megapixel.
         const SLOW: u64 = 1_000_000;
-        if area(self.pixels.width, self.pixels.height) > SLOW { &EVERY_FIFTH } else { &super::encode::EVERY_QUALITY }
+        if area(self.pixels.width, self.pixels.height) > SLOW { &EVERY_FIFTH } else { &encode::EVERY_QUALITY }
     }
 
     fn own_quality(&self) -> u8 {

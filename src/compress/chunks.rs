@@ -49,6 +49,8 @@ pub(super) struct Header {
     pub depth: u8,
     /// PNG's colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGBA.
     pub colour: u8,
+    /// Rows come in seven passes.
+    pub is_interlaced: bool,
     /// Frames of an APNG; 1 otherwise.
     pub frames: u32,
 }
@@ -61,7 +63,10 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     let (words, rest) = data.as_chunks::<4>();
     let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
     let [depth, colour] = [words[2][0], words[2][1]];
-    if width == 0 || height == 0 || rest.len() != 1 {
+    let [interlacing] = rest else {
+        return Err(damaged());
+    };
+    if width == 0 || height == 0 {
         return Err(damaged());
     }
     let frames = chunks
@@ -69,7 +74,7 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
         .find(|chunk| &chunk.name == b"acTL")
         .and_then(|chunk| bytes[chunk.data.clone()].first_chunk::<4>())
         .map_or(1, |count| u32::from_be_bytes(*count).max(1));
-    Ok(Header { width, height, depth, colour, frames })
+    Ok(Header { width, height, depth, colour, is_interlaced: *interlacing != 0, frames })
 }
 
 /// Whether the checksum is right. Decoders skip an ancillary chunk whose checksum is wrong.

@@ -28,16 +28,29 @@ pub(super) struct Decoded {
 
 /// Decodes a still image and turns it upright.
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
+    decode_for(bytes, probe, probe.displayed())
+}
+
+/// The same for a picture that will be resized to `size`: a huge one may be smaller than it is, though at least twice as large as that,
+/// where its decoder can do this row by row.
+pub(super) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Result<Decoded, Error> {
+    /// More pixels than this are huge.
+    const HUGE: u64 = 20_000_000;
+    let (width, height) = if probe.orientation >= 5 { (size.1, size.0) } else { size };
+    let (width, height) = (width.saturating_mul(2), height.saturating_mul(2));
+    let is_shrunk =
+        probe.format == Format::Webp && probe.pixels() > HUGE && width <= probe.width && height <= probe.height;
+    let (width, height) = if is_shrunk { (width, height) } else { (probe.width, probe.height) };
     guarded(|| {
         let decoded = match probe.format {
             Format::Jpeg => from_jpeg_file(bytes, probe),
             Format::Png => png(bytes),
-            Format::Webp => webp(bytes),
+            Format::Webp => webp(bytes, is_shrunk.then_some((width, height))),
             Format::Gif => gif(bytes),
             Format::Avif | Format::Tiff | Format::Bmp => Err(Error::unsupported(probe.format)),
         }?;
         let pixels = decoded.pixels;
-        if (pixels.width, pixels.height) != (probe.width, probe.height) {
+        if (pixels.width, pixels.height) != (width, height) {
             return Err(Error::corrupt("the image contradicts itself about its size"));
         }
         Ok(Decoded { pixels: orient::apply(pixels, probe.orientation), ..decoded })
@@ -119,33 +132,47 @@ fn inks(mut data: Vec<u8>, stored: ColorSpace, is_inverted: bool) -> Vec<u8> {
     data
 }
 
-fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+/// A PNG's rows, ready to be read.
+pub(super) fn png_reader(
+    bytes: &[u8],
+    transformations: png::Transformations,
+) -> Result<png::Reader<Cursor<&[u8]>>, Error> {
     let list = chunks::chunks(bytes)?;
     if chunks::data(bytes, &list, b"PLTE").is_some_and(|palette| palette.len() % 3 != 0) {
         return Err(Error::corrupt("the palette ends in the middle of a colour"));
     }
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_transformations(transformations);
     decoder.set_ignore_text_chunk(true);
-    let mut reader = decoder.read_info().map_err(Error::corrupt)?;
+    decoder.read_info().map_err(Error::corrupt)
+}
+
+fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+    let list = chunks::chunks(bytes)?;
+    let mut reader = png_reader(bytes, png::Transformations::normalize_to_color8())?;
     let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
     let mut data = vec![0; size];
     let frame = reader.next_frame(&mut data).map_err(Error::corrupt)?;
     data.truncate(frame.buffer_size());
     let icc = png_profile(reader.info());
     reader.finish().map_err(Error::corrupt)?;
-    let layout = match frame.color_type {
-        png::ColorType::Grayscale => Layout::Grey,
-        png::ColorType::GrayscaleAlpha => Layout::GreyAlpha,
-        png::ColorType::Rgb => Layout::Rgb,
-        png::ColorType::Rgba => Layout::Rgba,
-        png::ColorType::Indexed => return Err(Error::failed("a palette was not expanded")),
-    };
+    let layout = png_layout(frame.color_type)?;
     Ok(Decoded {
         pixels: Pixels::new(frame.width, frame.height, layout, data)?,
         icc,
         exif: chunks::data(bytes, &list, b"eXIf").map(<[u8]>::to_vec),
     })
+}
+
+/// The layout of expanded rows.
+pub(super) fn png_layout(colour: png::ColorType) -> Result<Layout, Error> {
+    match colour {
+        png::ColorType::Grayscale => Ok(Layout::Grey),
+        png::ColorType::GrayscaleAlpha => Ok(Layout::GreyAlpha),
+        png::ColorType::Rgb => Ok(Layout::Rgb),
+        png::ColorType::Rgba => Ok(Layout::Rgba),
+        png::ColorType::Indexed => Err(Error::failed("a palette was not expanded")),
+    }
 }
 
 /// The embedded profile, or one made of the gamma and primaries that stand in its place. PNG's order of precedence.
@@ -163,16 +190,59 @@ fn png_profile(info: &png::Info<'_>) -> Option<Vec<u8>> {
     colour::profile_of(gamma, primaries)
 }
 
-fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
-    let list = riff::chunks(bytes)?;
-    // libwebp finds the picture in the container by itself.
+/// Brightness and two colour differences of half the size, as a lossy WebP holds them and a lossless one can be shown; upright.
+/// Transparency is decoded and dropped.
+pub(super) fn webp_planes(bytes: &[u8], probe: &Probe) -> Result<[jpeg::SamplePlane; 3], Error> {
+    guarded(|| {
+        let planes = webp_decoder(bytes)?.decode_yuv().map_err(Error::corrupt)?;
+        let (width, height) = (planes.width, planes.height);
+        let half = (width.div_ceil(2), height.div_ceil(2));
+        let is_plain =
+            (planes.y_stride, planes.u_stride, planes.v_stride) == (width as usize, half.0 as usize, half.0 as usize);
+        if (width, height) != (probe.width, probe.height) || !is_plain {
+            return Err(Error::corrupt("the image contradicts itself about its size"));
+        }
+        let upright = |width, height, data| {
+            let plane = Pixels::new(width, height, Layout::Grey, data)?;
+            let Pixels { width, height, data, .. } = orient::apply(plane, probe.orientation);
+            Ok(jpeg::SamplePlane { width, height, data })
+        };
+        Ok([upright(width, height, planes.y)?, upright(half.0, half.1, planes.u)?, upright(half.0, half.1, planes.v)?])
+    })
+}
+
+/// libwebp finds the picture in the container by itself.
+fn webp_decoder(bytes: &[u8]) -> Result<webpx::Decoder<'_>, Error> {
     // The pixels have been judged on the header.
     let config = webpx::DecoderConfig::new().limits(webpx::Limits::none());
-    let decoder = webpx::Decoder::new(bytes).map_err(Error::corrupt)?.config(config);
-    let (layout, (data, width, height)) = if decoder.info().has_alpha {
-        (Layout::Rgba, decoder.decode_rgba_raw().map_err(Error::corrupt)?)
-    } else {
-        (Layout::Rgb, decoder.decode_rgb_raw().map_err(Error::corrupt)?)
+    Ok(webpx::Decoder::new(bytes).map_err(Error::corrupt)?.config(config))
+}
+
+fn webp(bytes: &[u8], scaled: Option<(u32, u32)>) -> Result<Decoded, Error> {
+    let list = riff::chunks(bytes)?;
+    let decoder = webp_decoder(bytes)?;
+    let (width, height) = (decoder.info().width, decoder.info().height);
+    let has_alpha = decoder.info().has_alpha;
+    let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
+    let (width, height, data) = match scaled {
+        Some((width, height)) => {
+            let decoder = decoder.scale(width, height);
+            let decoded = if has_alpha { decoder.decode_rgba_raw() } else { decoder.decode_rgb_raw() };
+            let (data, width, height) = decoded.map_err(Error::corrupt)?;
+            (width, height, data)
+        }
+        None => {
+            let row = width as usize * layout.channels();
+            let mut data = vec![0; row * height as usize];
+            // At most 16,384 pixels of four bytes.
+            let decoded = if has_alpha {
+                decoder.decode_rgba_into(&mut data, row as u32)
+            } else {
+                decoder.decode_rgb_into(&mut data, row as u32)
+            };
+            decoded.map_err(Error::corrupt)?;
+            (width, height, data)
+        }
     };
     Ok(Decoded {
         pixels: Pixels::new(width, height, layout, data)?,

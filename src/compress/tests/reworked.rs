@@ -109,7 +109,7 @@ fn wide_gamut_pixels_become_srgb() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let flat = [200, 60, 50].repeat(64 * 64);
     let pixels = Pixels::new(64, 64, Layout::Rgb, flat).unwrap();
-    let webp = riff::wrap(pictures::webp_lossless(&pixels), Some(&p3), None).unwrap();
+    let webp = riff::wrap(pictures::webp_lossless(&pixels), None, Some(&p3), None).unwrap();
     let output = run(&webp, &to(Format::Png));
     let pixel = open(&output.bytes).to_rgb8().get_pixel(30, 30).0;
     let mut expected = pixels.clone();
@@ -191,7 +191,7 @@ fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
                     assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
                 }
                 let size = resize::fit(probe.displayed(), Some(max_width), None);
-                let expected = resize::resize(&upright, size).unwrap();
+                let expected = resize::resize(upright.clone(), size).unwrap();
                 let opened = open(&output.bytes);
                 assert_eq!((opened.width(), opened.height()), size);
                 let opened =

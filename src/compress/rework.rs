@@ -2,7 +2,7 @@
 //!
 //! The result replaces the source even when it is larger: it was asked for.
 
-use super::avif_out::AvifEncoder;
+use super::avif_out::{self, AvifEncoder};
 use super::credits::{Credited, Credits};
 use super::encode::Encoder;
 use super::jpeg_out::PixelEncoder;
@@ -23,6 +23,9 @@ pub(super) fn rework(
     settings: &Settings,
     limits: &Limits,
 ) -> Result<Made, Error> {
+    if plan.format == Format::Avif {
+        avif_out::check_size(plan.size, settings.goal)?;
+    }
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
     if let Some(made) = jpeg_planes::rework(bytes, probe, plan, settings, &credits, limits)? {
         return Ok(made);

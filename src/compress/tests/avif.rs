@@ -119,3 +119,15 @@ fn pictures_are_upright_and_credited() {
     assert!(memchr::memmem::find(&output.bytes, b"(c) Jane.").is_some());
     assert!(find_box(&output.bytes, b"irot").is_none());
 }
+
+#[test]
+fn what_would_take_too_long_is_refused_with_what_to_do() {
+    let png =
+        |side: u32| pictures::png(&Pixels::new(side, side, Layout::Grey, vec![9; (side * side) as usize]).unwrap());
+    let refused = |file: &[u8], goal| {
+        let settings = Settings { goal, format: Some(Format::Avif), ..Settings::default() };
+        compress(file, &settings, &Limits::default()).unwrap_err().to_string()
+    };
+    assert!(refused(&png(3_200), Goal::Quality(50)).contains("maxWidth"));
+    assert!(refused(&png(2_300), Goal::TargetRatio(0.5)).contains("maxWidth"));
+}

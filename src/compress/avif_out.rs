@@ -23,10 +23,10 @@ const FINE: (u8, Tune) = (9, Tune::Psychovisual);
 const QUICK: (u8, Tune) = (10, Tune::Psnr);
 /// More pixels than this are large.
 const LARGE: u64 = 2_500_000;
-/// More pixels than this are not written: a file takes a third of a second and 28 MB for each million.
-const MOST: u64 = 10_000_000;
+/// More pixels than this are not written: a file takes half a second for each million, with transparency more.
+const MOST: u64 = 7_000_000;
 /// The same where several files are made to find the right one.
-const MOST_SEARCHED: u64 = 5_000_000;
+const MOST_SEARCHED: u64 = 3_000_000;
 /// At this quality and above, colour keeps its full resolution.
 const FULL_COLOUR: u8 = 90;
 /// What AV1 can hold (frame sizes of 16 bits).

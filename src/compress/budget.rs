@@ -23,8 +23,8 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     };
     let plan = Plan::new(&probe, settings);
     let working = if probe.is_animated {
-        // One canvas, one frame, and the frame as RGBA.
-        probe.pixels() / u64::from(probe.frames) * 12
+        // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
+        probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
     } else if !plan.is_same {
         rework(&probe, &plan)
     } else {
@@ -57,7 +57,8 @@ fn same(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u
         // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
         Format::Webp if pixels > webp_out::LARGE => pixels * 7,
         Format::Webp => webp(pixels, probe.pixel_bytes),
-        _ => pixels * 8,
+        // Indices, to see that the file is whole.
+        _ => pixels * 2,
     }
 }
 
@@ -68,6 +69,7 @@ fn rework(probe: &Probe, plan: &Plan) -> u64 {
     let channels = probe.pixel_bytes.min(4);
     let decoding = match probe.format {
         // Pixels, and pixels turned upright; libwebp has its own of a lossless file.
+        Format::Gif => probe.pixels() * 5,
         Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS,
         Format::Png | Format::Webp => probe.pixels() * 8 + BANDS,
         // Coefficients of a progressive file, else rows; then pixels, and pixels turned upright.

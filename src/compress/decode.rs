@@ -6,9 +6,8 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::codecs::gif::GifDecoder;
+use image::AnimationDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::{AnimationDecoder, ImageDecoder};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -251,27 +250,53 @@ fn webp(bytes: &[u8], scaled: Option<(u32, u32)>) -> Result<Decoded, Error> {
     })
 }
 
+/// Frames as palette indices: a byte a pixel.
+fn gif_reader(bytes: &[u8]) -> Result<gif::Decoder<Cursor<&[u8]>>, Error> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::Indexed);
+    options.read_info(Cursor::new(bytes)).map_err(Error::corrupt)
+}
+
+/// The first frame, where it lies on the transparent screen.
 fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
-    let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
-    let (width, height) = decoder.dimensions();
-    let frame = decoder
-        .into_frames()
-        .next()
-        .ok_or_else(|| Error::corrupt("the GIF holds no picture"))?
-        .map_err(Error::corrupt)?;
-    Ok(Decoded {
-        pixels: Pixels::new(width, height, Layout::Rgba, frame.into_buffer().into_raw())?,
-        icc: None,
-        exif: None,
-    })
+    let mut reader = gif_reader(bytes)?;
+    let frame = reader.next_frame_info().map_err(Error::corrupt)?;
+    let frame = frame.ok_or_else(|| Error::corrupt("the GIF holds no picture"))?;
+    let [left, top, across] = [frame.left, frame.top, frame.width].map(usize::from);
+    let transparent = frame.transparent;
+    let mut indices = vec![0; reader.buffer_size()];
+    reader.read_into_buffer(&mut indices).map_err(Error::corrupt)?;
+    let (width, height) = (usize::from(reader.width()), usize::from(reader.height()));
+    let (colours, _) = reader.palette().map_err(Error::corrupt)?.as_chunks::<3>();
+    let mut data = vec![0; width * height * 4];
+    let (pixels, _) = data.as_chunks_mut::<4>();
+    let screen = pixels.chunks_exact_mut(width.max(1)).skip(top);
+    for (row, line) in screen.zip(indices.chunks(across.max(1))) {
+        for (pixel, index) in row.iter_mut().skip(left).zip(line) {
+            // A colour that is not in the palette shows nothing.
+            if let Some([r, g, b]) = colours.get(usize::from(*index))
+                && transparent != Some(*index)
+            {
+                *pixel = [*r, *g, *b, 255];
+            }
+        }
+    }
+    let (width, height) = (reader.width().into(), reader.height().into());
+    Ok(Decoded { pixels: Pixels::new(width, height, Layout::Rgba, data)?, icc: None, exif: None })
 }
 
 /// Decodes every frame of an animation, one at a time, and keeps none: proof that the file is whole.
 pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> {
     guarded(|| match probe.format {
         Format::Gif => {
-            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
-            prove_frames(decoder, probe.frames)
+            let mut reader = gif_reader(bytes)?;
+            let (mut frames, mut indices) = (0, Vec::new());
+            while reader.next_frame_info().map_err(Error::corrupt)?.is_some() {
+                indices.resize(reader.buffer_size(), 0);
+                reader.read_into_buffer(&mut indices).map_err(Error::corrupt)?;
+                frames += 1;
+            }
+            check_frames(frames, probe.frames)
         }
         Format::Webp => {
             let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(Error::corrupt)?;
@@ -296,5 +321,9 @@ fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result
         frame.map_err(Error::corrupt)?;
         frames += 1;
     }
+    check_frames(frames, expected)
+}
+
+fn check_frames(frames: u32, expected: u32) -> Result<(), Error> {
     if frames == expected { Ok(()) } else { Err(Error::corrupt(format!("{frames} of {expected} frames decode"))) }
 }

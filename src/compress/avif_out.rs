@@ -117,8 +117,8 @@ impl Encoder for AvifEncoder {
         /// A megapixel.
         const SLOW: u64 = 1_000_000;
         match area(self.pixels.width, self.pixels.height) {
-            0..=SLOW => &encode::EVERY_QUALITY,
-            ..=LARGE => &EVERY_FIFTH,
+            area if area <= SLOW => &encode::EVERY_QUALITY,
+            area if area <= LARGE => &EVERY_FIFTH,
             _ => &encode::FEW,
         }
     }

@@ -83,8 +83,14 @@ fn rework(probe: &Probe, plan: &Plan) -> u64 {
         Format::Avif => avif(to, channels),
         _ => webp(to, channels),
     };
+    // Rows that are resized in one direction already.
+    let halfway = if plan.size == probe.displayed() {
+        0
+    } else {
+        u64::from(plan.size.0) * u64::from(probe.displayed().1) * u64::from(channels)
+    };
     // The source's pixels are gone when the encoder starts, unless nothing was resized.
-    decoding.max(encoding + to * 4)
+    (decoding + halfway).max(encoding + to * 4)
 }
 
 /// Decoded, as RGBA, indices, colours counted; then oxipng's source, filtered and compressed copies.

@@ -124,7 +124,7 @@ enum Form {
     /// The colours there are.
     Exact(Vec<[u8; 4]>),
     /// Colours that stand for those there are.
-    Chosen(Palette),
+    Chosen(Box<Palette>),
 }
 
 impl<'a> BandedPng<'a> {
@@ -172,15 +172,22 @@ impl<'a> BandedPng<'a> {
 
     /// A palette of the step's size, or of the next larger one that does not show.
     fn reduced(&mut self, step: usize) -> Result<Encoded, Error> {
-        let is_slow = self.needs.colours.is_none() && self.width as usize * self.height as usize > MOST_MAPPED;
-        if is_slow || !self.allows_palette {
+        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
+        if !self.allows_palette {
             self.least = COLOURS.len();
         }
         for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(self.least)) {
             let most = self.original.map_or(usize::MAX, <[u8]>::len);
             let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
-            let form =
-                if is_exact { self.exact(false) } else { Form::Chosen(Palette::choose(&self.needs.sample, colours)?) };
+            if is_slow && !is_exact {
+                self.least = step + 1;
+                continue;
+            }
+            let form = if is_exact {
+                self.exact(false)
+            } else {
+                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
+            };
             if let Form::Chosen(palette) = &form
                 && self.is_hopeless(palette)?
             {
@@ -191,7 +198,7 @@ impl<'a> BandedPng<'a> {
                 self.least = step + 1;
                 continue;
             };
-            if !(is_exact && !self.needs.depth)
+            if (!is_exact || self.needs.depth)
                 && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
             {
                 return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
@@ -199,7 +206,7 @@ impl<'a> BandedPng<'a> {
             return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
         }
         let mut encoded = self.unchanged()?;
-        if is_slow {
+        if is_slow && self.needs.colours.is_none() {
             let most = MOST_MAPPED / 1_000_000;
             encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
         }

@@ -11,10 +11,10 @@ use rav1e::prelude::{
     MatrixCoefficients, PixelRange, SceneDetectionSpeed, SpeedSettings, TransferCharacteristics, Tune,
 };
 
-use super::Error;
-use super::encode::{Encoded, Encoder};
+use super::encode::{self, Encoded, Encoder};
 use super::pixels::{Layout, Pixels};
 use super::yuv::{self, Colour, Plane};
+use super::{Error, Goal};
 
 /// rav1e's preset, 0–10, and what it aims at, for pictures that are not large: about a second a megapixel. The next two presets take
 /// half as long again for 5 % fewer bytes.
@@ -23,12 +23,28 @@ const FINE: (u8, Tune) = (9, Tune::Psychovisual);
 const QUICK: (u8, Tune) = (10, Tune::Psnr);
 /// More pixels than this are large.
 const LARGE: u64 = 2_500_000;
+/// More pixels than this are not written: a file takes half a second for each million, with transparency more.
+const MOST: u64 = 13_000_000;
+/// The same where several files are made to find the right one.
+const MOST_SEARCHED: u64 = 3_000_000;
 /// At this quality and above, colour keeps its full resolution.
 const FULL_COLOUR: u8 = 90;
 /// What AV1 can hold (frame sizes of 16 bits).
 const MAX_SIDE: u32 = 65_535;
 /// What a search tries where each encode takes a second.
 const EVERY_FIFTH: [u8; 19] = [10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100];
+
+/// Refuses pictures that would take too long.
+pub(super) fn check_size((width, height): (u32, u32), goal: Goal) -> Result<(), Error> {
+    let is_searched = matches!(goal, Goal::TargetRatio(_) | Goal::MaxBytes(_) | Goal::MinScore(_));
+    let most = if is_searched { MOST_SEARCHED } else { MOST };
+    if area(width, height) <= most {
+        return Ok(());
+    }
+    let most = most / 1_000_000;
+    let why = if is_searched { " to fit to a size or score" } else { "" };
+    Err(Error::failed(format!("an AVIF of more than {most} megapixels takes too long{why}; set maxWidth or maxHeight")))
+}
 
 /// One prepared picture.
 pub(super) struct AvifEncoder {
@@ -48,14 +64,13 @@ struct Picture {
 
 impl AvifEncoder {
     /// Over upright pixels in sRGB.
-    pub fn new(pixels: &Pixels, exif: Option<Vec<u8>>) -> Result<AvifEncoder, Error> {
+    pub fn new(pixels: Pixels, exif: Option<Vec<u8>>) -> Result<AvifEncoder, Error> {
         if pixels.width > MAX_SIDE || pixels.height > MAX_SIDE {
             return Err(Error::failed(format!(
                 "an AVIF has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight"
             )));
         }
-        let pixels = if pixels.is_translucent() { pixels.clone() } else { pixels.flatten([0; 3]) };
-        Ok(AvifEncoder { pixels, exif, made: BTreeMap::new(), shown: None })
+        Ok(AvifEncoder { pixels: pixels.into_opaque(), exif, made: BTreeMap::new(), shown: None })
     }
 
     fn write(&mut self, quality: u8) -> Result<Vec<u8>, Error> {
@@ -101,7 +116,11 @@ impl Encoder for AvifEncoder {
     fn qualities(&self) -> &'static [u8] {
         /// A megapixel.
         const SLOW: u64 = 1_000_000;
-        if area(self.pixels.width, self.pixels.height) > SLOW { &EVERY_FIFTH } else { &super::encode::EVERY_QUALITY }
+        match area(self.pixels.width, self.pixels.height) {
+            area if area <= SLOW => &encode::EVERY_QUALITY,
+            area if area <= LARGE => &EVERY_FIFTH,
+            _ => &encode::FEW,
+        }
     }
 
     fn own_quality(&self) -> u8 {

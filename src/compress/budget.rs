@@ -5,10 +5,13 @@
 use super::plan::Plan;
 use super::probe::{Probe, probe};
 use super::sniff::sniff;
-use super::{Format, Goal, Settings};
+use super::{Format, Goal, Settings, chunks, png_bands, webp_out};
 
 /// Small buffers, tables, stacks.
 const BASE: u64 = 4 << 20;
+
+/// Bands of rows, a sample of the pixels, a deflater; a large PNG needs no more.
+const BANDS: u64 = 48 << 20;
 
 /// Bytes of working memory [`compress`](super::compress) needs for this image at most, the source and the output included.
 ///
@@ -20,22 +23,22 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     };
     let plan = Plan::new(&probe, settings);
     let working = if probe.is_animated {
-        // One canvas, one frame, and the frame as RGBA.
-        probe.pixels() / u64::from(probe.frames) * 12
+        // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
+        probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
     } else if !plan.is_same {
         rework(&probe, &plan)
     } else {
-        same(&probe, settings, size)
+        same(&probe, settings, size, is_interlaced(bytes))
     };
     let judging = match settings.goal {
-        // Reference pixels, output pixels, and the metric's planes over the tiles.
-        Goal::MinScore(_) => probe.pixels() * 6 + (250 << 20),
+        // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles.
+        Goal::MinScore(_) => probe.pixels() * 6 + (120 << 20),
         _ => 0,
     };
     BASE + size * 2 + working + judging
 }
 
-fn same(probe: &Probe, settings: &Settings, size: u64) -> u64 {
+fn same(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
     let pixels = probe.pixels();
     let samples = pixels * u64::from(probe.pixel_bytes);
     // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
@@ -46,9 +49,16 @@ fn same(probe: &Probe, settings: &Settings, size: u64) -> u64 {
         // Tokens as read and as rounded, and planes to write them progressively.
         Format::Jpeg if settings.progressive => samples * 3 + tokens * 2,
         Format::Jpeg => tokens,
+        // Only an interlaced file is decoded as a whole; it may have to be turned.
+        Format::Png if png_bands::is_large(pixels, probe.pixel_bytes) => {
+            BANDS + size + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
+        }
         Format::Png => png(pixels, probe.pixel_bytes),
+        // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
+        Format::Webp if pixels > webp_out::LARGE => pixels * 7,
         Format::Webp => webp(pixels, probe.pixel_bytes),
-        _ => pixels * 8,
+        // Indices, to see that the file is whole.
+        _ => pixels * 2,
     }
 }
 
@@ -56,17 +66,31 @@ fn rework(probe: &Probe, plan: &Plan) -> u64 {
     let samples = probe.pixels() * u64::from(probe.pixel_bytes);
     // Never more than the source has.
     let to = (u64::from(plan.size.0) * u64::from(plan.size.1)).min(probe.pixels());
-    // The file's decoders hold coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
-    let decoding = samples * if probe.is_progressive { 6 } else { 3 };
     let channels = probe.pixel_bytes.min(4);
+    let decoding = match probe.format {
+        // Pixels, and pixels turned upright; libwebp has its own of a lossless file.
+        Format::Gif => probe.pixels() * 5,
+        Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS,
+        Format::Png | Format::Webp => probe.pixels() * 8 + BANDS,
+        // Coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
+        _ => samples * if probe.is_progressive { 6 } else { 3 },
+    };
     let encoding = match plan.format {
         Format::Jpeg => to * 16,
+        Format::Png if png_bands::is_large(to, channels) => to * u64::from(channels) * 2 + BANDS,
         Format::Png => png(to, channels),
+        Format::Webp if to > webp_out::HUGE => to * 4,
         Format::Avif => avif(to, channels),
         _ => webp(to, channels),
     };
+    // Rows that are resized in one direction already.
+    let halfway = if plan.size == probe.displayed() {
+        0
+    } else {
+        u64::from(plan.size.0) * u64::from(probe.displayed().1) * u64::from(channels)
+    };
     // The source's pixels are gone when the encoder starts, unless nothing was resized.
-    decoding.max(encoding + to * 4)
+    (decoding + halfway).max(encoding + to * 4)
 }
 
 /// Decoded, as RGBA, indices, colours counted; then oxipng's source, filtered and compressed copies.
@@ -84,8 +108,13 @@ fn avif(pixels: u64, pixel_bytes: u8) -> u64 {
     pixels * if pixel_bytes == 4 { 28 } else { 24 } + (24 << 20)
 }
 
+fn is_interlaced(bytes: &[u8]) -> bool {
+    chunks::chunks(bytes).and_then(|list| chunks::header(bytes, &list)).is_ok_and(|header| header.is_interlaced)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::pixels::{Layout, Pixels};
     use super::super::tests::pictures;
     use super::*;
 
@@ -101,9 +130,20 @@ mod tests {
         file[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
         let crc = crc32fast::hash(&file[12..29]);
         file[29..33].copy_from_slice(&crc.to_be_bytes());
-        for settings in [Settings::default(), Settings { format: Some(Format::Webp), ..Settings::default() }] {
-            assert!(memory_needed(&file, &settings) > 1 << 50);
-        }
+        let converted = Settings { format: Some(Format::Webp), ..Settings::default() };
+        assert!(memory_needed(&file, &converted) > 1 << 50);
+        // A PNG that stays one is not held in memory, however large.
+        assert!(memory_needed(&file, &Settings::default()) < 1 << 30);
+    }
+
+    #[test]
+    fn a_large_png_needs_no_more_than_its_bands() {
+        let pixels = |side: u32| Pixels::new(side, side, Layout::Grey, vec![9; (side * side) as usize]).unwrap();
+        let needed = |side: u32, settings: &Settings| memory_needed(&pictures::png(&pixels(side)), settings);
+        assert!(needed(3_600, &Settings::default()) < 64 << 20);
+        // Where pixels are wanted, it grows with them.
+        let smaller = Settings { max_width: Some(100), ..Settings::default() };
+        assert!(needed(3_600, &smaller) > 3_600 * 3_600);
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(super) struct Header {
     pub depth: u8,
     /// PNG's colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGBA.
     pub colour: u8,
+    /// Rows come in seven passes.
+    pub is_interlaced: bool,
     /// Frames of an APNG; 1 otherwise.
     pub frames: u32,
     pub is_animated: bool,
@@ -68,14 +70,18 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     let (words, rest) = bytes[ihdr.data.clone()].as_chunks::<4>();
     let [width, height] = [words[0], words[1]].map(u32::from_be_bytes);
     let [depth, colour] = [words[2][0], words[2][1]];
-    if width == 0 || height == 0 || rest.len() != 1 {
+    let [interlacing] = rest else {
+        return Err(damaged());
+    };
+    if width == 0 || height == 0 {
         return Err(damaged());
     }
     // Behind the image data it counts for nothing, and the picture is a still one.
     let before_image = chunks.iter().position(|chunk| &chunk.name == b"IDAT").unwrap_or(chunks.len());
     let animation = data(bytes, &chunks[..before_image], b"acTL");
     let frames = animation.and_then(<[u8]>::first_chunk).map_or(1, |count| u32::from_be_bytes(*count).max(1));
-    Ok(Header { width, height, depth, colour, frames, is_animated: animation.is_some() })
+    let (is_interlaced, is_animated) = (*interlacing != 0, animation.is_some());
+    Ok(Header { width, height, depth, colour, is_interlaced, frames, is_animated })
 }
 
 /// Whether decoders read an ancillary chunk: its checksum is right, and a colour profile in it unpacks to a sensible size.

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::codecs::gif::GifDecoder;
+use image::AnimationDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::{AnimationDecoder, ImageDecoder};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -30,16 +29,29 @@ pub(super) struct Decoded {
 
 /// Decodes a still image and turns it upright.
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
+    decode_for(bytes, probe, probe.displayed())
+}
+
+/// The same for a picture that will be resized to `size`: a huge one may be smaller than it is, though at least twice as large as that,
+/// where its decoder can do this row by row.
+pub(super) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Result<Decoded, Error> {
+    /// More pixels than this are huge.
+    const HUGE: u64 = 20_000_000;
+    let (width, height) = if probe.orientation >= 5 { (size.1, size.0) } else { size };
+    let (width, height) = (width.saturating_mul(2), height.saturating_mul(2));
+    let is_shrunk =
+        probe.format == Format::Webp && probe.pixels() > HUGE && width <= probe.width && height <= probe.height;
+    let (width, height) = if is_shrunk { (width, height) } else { (probe.width, probe.height) };
     guarded(|| {
         let decoded = match probe.format {
             Format::Jpeg => from_jpeg_file(bytes, probe),
             Format::Png => png(bytes),
-            Format::Webp => webp(bytes),
+            Format::Webp => webp(bytes, is_shrunk.then_some((width, height))),
             Format::Gif => gif(bytes),
             Format::Avif | Format::Tiff | Format::Bmp => Err(Error::unsupported(probe.format)),
         }?;
         let pixels = decoded.pixels;
-        if (pixels.width, pixels.height) != (probe.width, probe.height) {
+        if (pixels.width, pixels.height) != (width, height) {
             return Err(Error::corrupt("the image contradicts itself about its size"));
         }
         Ok(Decoded { pixels: orient::apply(pixels, probe.orientation), ..decoded })
@@ -183,29 +195,32 @@ fn rgb(pixel: [u8; 3]) -> [u8; 3] {
         .map(|sample| sample.round().clamp(0.0, 255.0) as u8)
 }
 
-fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+/// A PNG's rows, ready to be read.
+pub(super) fn png_reader(
+    bytes: &[u8],
+    transformations: png::Transformations,
+) -> Result<png::Reader<Cursor<&[u8]>>, Error> {
     let list = chunks::chunks(bytes)?;
     if chunks::data(bytes, &list, b"PLTE").is_some_and(|palette| palette.len() % 3 != 0) {
         return Err(Error::corrupt("the palette ends in the middle of a colour"));
     }
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_transformations(transformations);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(png_error)?;
+    decoder.read_info().map_err(png_error)
+}
+
+fn png(bytes: &[u8]) -> Result<Decoded, Error> {
+    let list = chunks::chunks(bytes)?;
+    let mut reader = png_reader(bytes, png::Transformations::normalize_to_color8())?;
     let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG has an impossible size"))?;
     let mut data = vec![0; size];
     let frame = reader.next_frame(&mut data).map_err(png_error)?;
     data.truncate(frame.buffer_size());
     let icc = png_profile(reader.info(), chunks::profile(bytes, &list));
     reader.finish().map_err(png_error)?;
-    let layout = match frame.color_type {
-        png::ColorType::Grayscale => Layout::Grey,
-        png::ColorType::GrayscaleAlpha => Layout::GreyAlpha,
-        png::ColorType::Rgb => Layout::Rgb,
-        png::ColorType::Rgba => Layout::Rgba,
-        png::ColorType::Indexed => return Err(Error::failed("a palette was not expanded")),
-    };
+    let layout = png_layout(frame.color_type)?;
     Ok(Decoded {
         pixels: Pixels::new(frame.width, frame.height, layout, data)?,
         icc,
@@ -214,7 +229,7 @@ fn png(bytes: &[u8]) -> Result<Decoded, Error> {
 }
 
 /// What is wrong, for those who do not know the format.
-fn png_error(error: png::DecodingError) -> Error {
+pub(super) fn png_error(error: png::DecodingError) -> Error {
     Error::corrupt(match error {
         png::DecodingError::IoError(_) => "the PNG ends early",
         png::DecodingError::Format(detail) if detail.to_string().starts_with("CRC error") => {
@@ -222,6 +237,17 @@ fn png_error(error: png::DecodingError) -> Error {
         }
         _ => "the PNG is not put together as it must be",
     })
+}
+
+/// The layout of expanded rows.
+pub(super) fn png_layout(colour: png::ColorType) -> Result<Layout, Error> {
+    match colour {
+        png::ColorType::Grayscale => Ok(Layout::Grey),
+        png::ColorType::GrayscaleAlpha => Ok(Layout::GreyAlpha),
+        png::ColorType::Rgb => Ok(Layout::Rgb),
+        png::ColorType::Rgba => Ok(Layout::Rgba),
+        png::ColorType::Indexed => Err(Error::failed("a palette was not expanded")),
+    }
 }
 
 /// The profile that the code points stand for, the embedded one, or one made of the gamma and primaries that stand in its place:
@@ -247,19 +273,64 @@ fn png_profile(info: &png::Info<'_>, embedded: Option<Vec<u8>>) -> Option<Vec<u8
     colour::profile_of(gamma, primaries)
 }
 
-fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
-    let list = riff::chunks(bytes)?;
-    // libwebp finds the picture in the container by itself.
+/// Brightness and two colour differences of half the size, as a lossy WebP holds them and a lossless one can be shown; upright.
+/// Transparency is decoded and dropped.
+pub(super) fn webp_planes(bytes: &[u8], probe: &Probe) -> Result<[jpeg::SamplePlane; 3], Error> {
+    guarded(|| {
+        let planes = webp_decoder(bytes)?.decode_yuv().map_err(damaged_webp)?;
+        let (width, height) = (planes.width, planes.height);
+        let half = (width.div_ceil(2), height.div_ceil(2));
+        let is_plain =
+            (planes.y_stride, planes.u_stride, planes.v_stride) == (width as usize, half.0 as usize, half.0 as usize);
+        if (width, height) != (probe.width, probe.height) || !is_plain {
+            return Err(Error::corrupt("the image contradicts itself about its size"));
+        }
+        let upright = |width, height, data| {
+            let plane = Pixels::new(width, height, Layout::Grey, data)?;
+            let Pixels { width, height, data, .. } = orient::apply(plane, probe.orientation);
+            Ok(jpeg::SamplePlane { width, height, data })
+        };
+        Ok([upright(width, height, planes.y)?, upright(half.0, half.1, planes.u)?, upright(half.0, half.1, planes.v)?])
+    })
+}
+
+/// libwebp finds the picture in the container by itself.
+fn webp_decoder(bytes: &[u8]) -> Result<webpx::Decoder<'_>, Error> {
     // The pixels have been judged on the header.
     let config = webpx::DecoderConfig::new().limits(webpx::Limits::none());
-    let damaged = |_| Error::corrupt("the picture in the WebP cannot be decoded");
-    let decoder = webpx::Decoder::new(bytes).map_err(damaged)?.config(config);
+    Ok(webpx::Decoder::new(bytes).map_err(damaged_webp)?.config(config))
+}
+
+fn damaged_webp(_: webpx::At<webpx::Error>) -> Error {
+    Error::corrupt("the picture in the WebP cannot be decoded")
+}
+
+fn webp(bytes: &[u8], scaled: Option<(u32, u32)>) -> Result<Decoded, Error> {
+    let list = riff::chunks(bytes)?;
+    let decoder = webp_decoder(bytes)?;
+    let (width, height) = (decoder.info().width, decoder.info().height);
     // An extended header that announces no alpha outweighs alpha data, as in browsers.
-    let is_transparent = riff::header(bytes, &list)?.has_alpha && decoder.info().has_alpha;
-    let (layout, (data, width, height)) = if is_transparent {
-        (Layout::Rgba, decoder.decode_rgba_raw().map_err(damaged)?)
-    } else {
-        (Layout::Rgb, decoder.decode_rgb_raw().map_err(damaged)?)
+    let has_alpha = riff::header(bytes, &list)?.has_alpha && decoder.info().has_alpha;
+    let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
+    let (width, height, data) = match scaled {
+        Some((width, height)) => {
+            let decoder = decoder.scale(width, height);
+            let decoded = if has_alpha { decoder.decode_rgba_raw() } else { decoder.decode_rgb_raw() };
+            let (data, width, height) = decoded.map_err(damaged_webp)?;
+            (width, height, data)
+        }
+        None => {
+            let row = width as usize * layout.channels();
+            let mut data = vec![0; row * height as usize];
+            // At most 16,384 pixels of four bytes.
+            let decoded = if has_alpha {
+                decoder.decode_rgba_into(&mut data, row as u32)
+            } else {
+                decoder.decode_rgb_into(&mut data, row as u32)
+            };
+            decoded.map_err(damaged_webp)?;
+            (width, height, data)
+        }
     };
     Ok(Decoded {
         pixels: Pixels::new(width, height, layout, data)?,
@@ -268,23 +339,43 @@ fn webp(bytes: &[u8]) -> Result<Decoded, Error> {
     })
 }
 
-fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
-    let plain = gif::plain(bytes)?;
-    let decoder = GifDecoder::new(Cursor::new(&*plain)).map_err(broken_frame)?;
-    let (width, height) = decoder.dimensions();
-    let frame = decoder
-        .into_frames()
-        .next()
-        .ok_or_else(|| Error::corrupt("the GIF holds no picture"))?
-        .map_err(broken_frame)?;
-    Ok(Decoded {
-        pixels: Pixels::new(width, height, Layout::Rgba, frame.into_buffer().into_raw())?,
-        icc: None,
-        exif: None,
-    })
+/// Frames as palette indices: a byte a pixel.
+fn gif_reader(bytes: &[u8]) -> Result<::gif::Decoder<Cursor<&[u8]>>, Error> {
+    let mut options = ::gif::DecodeOptions::new();
+    options.set_color_output(::gif::ColorOutput::Indexed);
+    options.read_info(Cursor::new(bytes)).map_err(broken_frame)
 }
 
-fn broken_frame(_: image::ImageError) -> Error {
+/// The first frame, where it lies on the transparent screen.
+fn gif(bytes: &[u8]) -> Result<Decoded, Error> {
+    let plain = gif::plain(bytes)?;
+    let mut reader = gif_reader(&plain)?;
+    let frame = reader.next_frame_info().map_err(broken_frame)?;
+    let frame = frame.ok_or_else(|| Error::corrupt("the GIF holds no picture"))?;
+    let [left, top, across] = [frame.left, frame.top, frame.width].map(usize::from);
+    let transparent = frame.transparent;
+    let mut indices = vec![0; reader.buffer_size()];
+    reader.read_into_buffer(&mut indices).map_err(broken_frame)?;
+    let (width, height) = (usize::from(reader.width()), usize::from(reader.height()));
+    let (colours, _) = reader.palette().map_err(broken_frame)?.as_chunks::<3>();
+    let mut data = vec![0; width * height * 4];
+    let (pixels, _) = data.as_chunks_mut::<4>();
+    let screen = pixels.chunks_exact_mut(width.max(1)).skip(top);
+    for (row, line) in screen.zip(indices.chunks(across.max(1))) {
+        for (pixel, index) in row.iter_mut().skip(left).zip(line) {
+            // A colour that is not in the palette shows nothing.
+            if let Some([r, g, b]) = colours.get(usize::from(*index))
+                && transparent != Some(*index)
+            {
+                *pixel = [*r, *g, *b, 255];
+            }
+        }
+    }
+    let (width, height) = (reader.width().into(), reader.height().into());
+    Ok(Decoded { pixels: Pixels::new(width, height, Layout::Rgba, data)?, icc: None, exif: None })
+}
+
+fn broken_frame(_: impl std::error::Error) -> Error {
     Error::corrupt("a frame cannot be decoded")
 }
 
@@ -293,8 +384,14 @@ pub(super) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
     guarded(|| match probe.format {
         Format::Gif => {
             let plain = gif::plain(bytes)?;
-            let decoder = GifDecoder::new(Cursor::new(&*plain)).map_err(broken_frame)?;
-            prove_frames(decoder, probe.frames)
+            let mut reader = gif_reader(&plain)?;
+            let (mut frames, mut indices) = (0, Vec::new());
+            while reader.next_frame_info().map_err(broken_frame)?.is_some() {
+                indices.resize(reader.buffer_size(), 0);
+                reader.read_into_buffer(&mut indices).map_err(broken_frame)?;
+                frames += 1;
+            }
+            check_frames(frames, probe.frames)
         }
         Format::Webp => {
             let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(broken_frame)?;
@@ -322,5 +419,9 @@ fn prove_frames<'a>(decoder: impl AnimationDecoder<'a>, expected: u32) -> Result
         frame.map_err(broken_frame)?;
         frames += 1;
     }
+    check_frames(frames, expected)
+}
+
+fn check_frames(frames: u32, expected: u32) -> Result<(), Error> {
     if frames == expected { Ok(()) } else { Err(Error::corrupt(format!("{frames} of {expected} frames decode"))) }
 }

@@ -39,6 +39,9 @@ pub(super) trait Encoder {
     }
 }
 
+/// What a search tries where each encode takes a second or more.
+pub(super) const FEW: [u8; 7] = [10, 25, 40, 50, 65, 80, 95];
+
 pub(super) const EVERY_QUALITY: [u8; 100] = {
     let mut all = [0; 100];
     let mut at = 0;

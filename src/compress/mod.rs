@@ -52,6 +52,7 @@ pub mod jpeg;
 mod jpeg_out;
 
 mod palette;
+mod png_bands;
 mod png_out;
 
 mod webp_out;

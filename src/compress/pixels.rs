@@ -64,16 +64,13 @@ impl Pixels {
     }
 
     /// Puts a colour under the transparency; the result has no alpha.
-    pub fn flatten(&self, background: [u8; 3]) -> Pixels {
+    pub fn flatten(self, background: [u8; 3]) -> Pixels {
         if !self.layout.has_alpha() {
-            return self.clone();
+            return self;
         }
-        if !self.is_translucent() {
-            let layout = match self.layout {
-                Layout::GreyAlpha => Layout::Grey,
-                _ => Layout::Rgb,
-            };
-            return self.to_layout(layout);
+        let Pixels { width, height, layout, mut data } = self.into_opaque();
+        if !layout.has_alpha() {
+            return Pixels { width, height, layout, data };
         }
         let over = |colour: [u8; 3], alpha: u8| {
             let mix = |at: usize| {
@@ -83,12 +80,45 @@ impl Pixels {
             };
             [mix(0), mix(1), mix(2), 255]
         };
-        let data = match self.layout {
-            Layout::GreyAlpha => expand(&self.data, Layout::Rgb, |&[v, a]| over([v; 3], a)),
-            _ => expand(&self.data, Layout::Rgb, |&[r, g, b, a]| over([r, g, b], a)),
-        };
-        Pixels { layout: Layout::Rgb, data, ..*self }
+        if layout == Layout::GreyAlpha {
+            data = expand(&data, Layout::Rgb, |&[v, a]| over([v; 3], a));
+        } else {
+            shrink(&mut data, |&[r, g, b, a]: &[u8; 4]| {
+                let [r, g, b, _] = over([r, g, b], a);
+                [r, g, b]
+            });
+        }
+        Pixels { width, height, layout: Layout::Rgb, data }
     }
+
+    /// Leaves alpha out if no pixel lets anything through. Needs no second buffer.
+    pub fn into_opaque(self) -> Pixels {
+        if !self.layout.has_alpha() || self.is_translucent() {
+            return self;
+        }
+        let Pixels { width, height, layout, mut data } = self;
+        let layout = if layout == Layout::GreyAlpha {
+            shrink(&mut data, |&[v, _]: &[u8; 2]| [v]);
+            Layout::Grey
+        } else {
+            shrink(&mut data, |&[r, g, b, _]: &[u8; 4]| [r, g, b]);
+            Layout::Rgb
+        };
+        Pixels { width, height, layout, data }
+    }
+}
+
+/// Maps every pixel of `N` samples to one of `M`, at most as many, in its own buffer.
+fn shrink<const N: usize, const M: usize>(data: &mut Vec<u8>, pixel: impl Fn(&[u8; N]) -> [u8; M]) {
+    let count = data.len() / N;
+    for at in 0..count {
+        if let Some(from) = data[at * N..].first_chunk::<N>() {
+            let to = pixel(from);
+            data[at * M..(at + 1) * M].copy_from_slice(&to);
+        }
+    }
+    data.truncate(count * M);
+    data.shrink_to_fit();
 }
 
 /// Maps every `N`-sample pixel to RGBA and writes the samples `to` asks for. Grey takes the green sample.
@@ -116,9 +146,12 @@ mod tests {
         let pixels = Pixels::new(2, 1, Layout::Rgba, vec![10, 20, 30, 255, 0, 0, 0, 0]).unwrap();
         assert!(pixels.is_translucent());
         assert_eq!(pixels.to_layout(Layout::Rgb).data, [10, 20, 30, 0, 0, 0]);
-        assert_eq!(pixels.flatten([1, 2, 3]).data, [10, 20, 30, 1, 2, 3]);
+        assert_eq!(pixels.clone().flatten([1, 2, 3]).data, [10, 20, 30, 1, 2, 3]);
         let grey = Pixels::new(2, 1, Layout::GreyAlpha, vec![7, 255, 8, 255]).unwrap();
-        assert_eq!(grey.flatten([0; 3]).data, [7, 8]);
+        assert_eq!(grey.clone().flatten([0; 3]).data, [7, 8]);
+        let veiled = Pixels::new(2, 1, Layout::GreyAlpha, vec![7, 255, 8, 0]).unwrap();
+        assert_eq!(veiled.clone().into_opaque(), veiled);
+        assert_eq!(veiled.flatten([1, 2, 3]).data, [7, 7, 7, 1, 2, 3]);
         assert_eq!(grey.to_layout(Layout::Rgba).data, [7, 7, 7, 255, 8, 8, 8, 255]);
         assert!(Pixels::new(2, 2, Layout::Grey, vec![0; 3]).is_err());
         assert!(Pixels::new(0, 2, Layout::Grey, vec![]).is_err());

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::decode::guarded;
 use super::probe::{Probe, check_limits, probe};
+use super::same::{Answer, Reason};
 use super::search::Choice;
 use super::sniff::sniff;
 use super::{
@@ -80,14 +81,23 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
         let made = rework::rework(bytes, probe, &plan, settings, limits)?;
         return Ok(replace(probe, plan.format, made));
     }
-    let made = same::same(bytes, probe, settings, limits)?;
+    let answer = same::same(bytes, probe, settings, limits)?;
     if let Goal::MaxBytes(limit) = settings.goal
         && bytes.len() as u64 <= limit
     {
         return Ok(keep(bytes, probe, settings, 0, "Kept: the source fits already.", vec![]));
     }
-    let Some(made) = made else {
-        return Ok(keep(bytes, probe, settings, 0, "Kept: its pixels cannot be packed better.", vec![]));
+    let made = match answer {
+        Answer::Made(made) => made,
+        Answer::Kept(Reason::Packed) => {
+            return Ok(keep(bytes, probe, settings, 0, "Kept: its pixels cannot be packed better.", vec![]));
+        }
+        Answer::Kept(Reason::TooLarge) => {
+            let warning =
+                "So large a picture is kept as it is; set maxWidth or maxHeight to have it smaller.".to_owned();
+            let decision = "Kept: compressing so large a picture would take too much memory.";
+            return Ok(keep(bytes, probe, settings, 0, decision, vec![warning]));
+        }
     };
     let most = bytes.len() as f64 * (1.0 - WORTHWHILE);
     if made.choice.encoded.bytes.len() as f64 > most {

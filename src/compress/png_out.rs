@@ -14,8 +14,8 @@ use super::pixels::{Layout, Pixels};
 use super::{Error, chunks};
 
 /// Quality 50 and up to the last step is a full palette; each step below halves the colours; 100 is lossless.
-const STEPS: [u8; 6] = [3, 6, 12, 25, 50, 100];
-const COLOURS: [usize; 5] = [16, 32, 64, 128, 256];
+pub(super) const STEPS: [u8; 6] = [3, 6, 12, 25, 50, 100];
+pub(super) const COLOURS: [usize; 5] = [16, 32, 64, 128, 256];
 
 /// oxipng's effort for lossy output, and the next one where lossless was asked for.
 const QUICK: u8 = 1;

@@ -3,7 +3,7 @@
 //! The shape is kept to the nearest pixel; a side never becomes zero.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::pixels::{Layout, Pixels};
 use super::{Error, jpeg, orient};
@@ -29,17 +29,27 @@ pub(super) fn fit((width, height): (u32, u32), max_width: Option<u32>, max_heigh
 }
 
 /// The same picture at `width` × `height`.
-pub(super) fn resize(pixels: &Pixels, (width, height): (u32, u32)) -> Result<Pixels, Error> {
+pub(super) fn resize(mut pixels: Pixels, (width, height): (u32, u32)) -> Result<Pixels, Error> {
     let kind = match pixels.layout {
         Layout::Grey => PixelType::U8,
         Layout::GreyAlpha => PixelType::U8x2,
         Layout::Rgb => PixelType::U8x3,
         Layout::Rgba => PixelType::U8x4,
     };
-    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(Error::failed)?;
+    // Transparency is weighed in the picture's own buffer; the resizer would make a copy.
+    let has_alpha = pixels.layout.has_alpha();
+    let (alpha, options) = (MulDiv::new(), lanczos().use_alpha(false));
     let mut target = Image::new(width, height, kind);
-    let options = lanczos().use_alpha(true);
+    if has_alpha {
+        let mut source =
+            Image::from_slice_u8(pixels.width, pixels.height, &mut pixels.data, kind).map_err(Error::failed)?;
+        alpha.multiply_alpha_inplace(&mut source).map_err(Error::failed)?;
+    }
+    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(Error::failed)?;
     Resizer::new().resize(&source, &mut target, &options).map_err(Error::failed)?;
+    if has_alpha {
+        alpha.divide_alpha_inplace(&mut target).map_err(Error::failed)?;
+    }
     Pixels::new(width, height, pixels.layout, target.into_vec())
 }
 
@@ -127,7 +137,7 @@ mod tests {
         // Left half opaque white, right half transparent black.
         let data: Vec<u8> = (0..64 * 64).flat_map(|at| if at % 64 < 32 { [255; 4] } else { [0; 4] }).collect();
         let pixels = Pixels::new(64, 64, Layout::Rgba, data).unwrap();
-        let small = resize(&pixels, (16, 16)).unwrap();
+        let small = resize(pixels, (16, 16)).unwrap();
         for pixel in small.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
             assert!(pixel[0] > 250, "{pixel:?}");
         }

@@ -2,15 +2,17 @@
 //!
 //! The result replaces the source even when it is larger: it was asked for.
 
-use super::avif_out::AvifEncoder;
+use super::avif_out::{self, AvifEncoder};
 use super::credits::{Credited, Credits};
 use super::encode::Encoder;
 use super::jpeg_out::PixelEncoder;
 use super::plan::{Made, Plan};
+use super::png_bands::{self, BandedPng, Rows};
 use super::png_out::PngEncoder;
 use super::probe::{Probe, from_jpeg};
+use super::score::Judge;
 use super::search::{QUALITY_FLOOR, reach};
-use super::webp_out::WebpEncoder;
+use super::webp_out::{self, WebpEncoder};
 use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, jpeg_planes, resize};
 
 /// Decodes, prepares and encodes.
@@ -21,12 +23,15 @@ pub(super) fn rework(
     settings: &Settings,
     limits: &Limits,
 ) -> Result<Made, Error> {
+    if plan.format == Format::Avif {
+        avif_out::check_size(plan.size, settings.goal)?;
+    }
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
     if let Some(made) = jpeg_planes::rework(bytes, probe, plan, settings, &credits, limits)? {
         return Ok(made);
     }
     let own_quality = decode::guarded(|| own_quality(bytes, probe, limits))?;
-    let decoded = decode::decode(bytes, probe)?;
+    let decoded = decode::decode_for(bytes, probe, plan.size)?;
     let mut warnings = Vec::new();
     let mut pixels = decoded.pixels;
     if let Some(icc) = &decoded.icc
@@ -35,7 +40,7 @@ pub(super) fn rework(
         warnings.push("The colour profile could not be read and was ignored.".to_owned());
     }
     if plan.size != (pixels.width, pixels.height) {
-        pixels = resize::resize(&pixels, plan.size)?;
+        pixels = resize::resize(pixels.into_opaque(), plan.size)?;
     }
     if plan.format == Format::Jpeg && pixels.layout.has_alpha() {
         pixels = pixels.flatten(settings.background);
@@ -50,9 +55,14 @@ pub(super) fn rework(
         other => other,
     };
     let source_bytes = bytes.len() as u64;
-    let finish = |encoder: &mut dyn Encoder| {
+    let size = (pixels.width, pixels.height);
+    if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MOST {
+        return Err(webp_out::too_large("without loss"));
+    }
+    let mut judge = Judge::before(goal, &pixels)?;
+    let mut finish = |encoder: &mut dyn Encoder| {
         let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
-        reach(&mut encoder, goal, source_bytes, &mut || Ok(pixels.clone()))
+        reach(&mut encoder, goal, source_bytes, &mut judge)
     };
     let mut choice = match plan.format {
         Format::Jpeg => {
@@ -66,21 +76,22 @@ pub(super) fn rework(
         }
         Format::Png => {
             let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
-            let mut encoder = PngEncoder::new(pixels.clone(), extra, None);
-            finish(&mut encoder)?
+            if png_bands::is_large(area(size), pixels.layout.channels() as u8) {
+                finish(&mut BandedPng::new(Rows::Pixels(pixels), size, extra, true, None)?)?
+            } else {
+                finish(&mut PngEncoder::new(pixels, extra, None))?
+            }
         }
-        Format::Webp => {
-            let mut encoder = WebpEncoder::new(&pixels, None, credit, 100)?;
-            finish(&mut encoder)?
-        }
-        Format::Avif => {
-            let mut encoder = AvifEncoder::new(&pixels, credit)?;
-            finish(&mut encoder)?
-        }
+        Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100)?)?,
+        Format::Avif => finish(&mut AvifEncoder::new(pixels, credit)?)?,
         other => return Err(Error::unsupported(other)),
     };
     choice.encoded.warnings.extend(warnings);
-    Ok(Made { choice, size: (pixels.width, pixels.height) })
+    Ok(Made { choice, size })
+}
+
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
 /// The source's own quality. For a JPEG this reads it to its end, which is what finds a truncated one.

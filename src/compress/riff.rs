@@ -164,30 +164,48 @@ pub(super) fn exif<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<&'a [u8]> {
     Some(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
 }
 
-/// A copy of `webp`, a bare still image, with a colour profile and EXIF around it.
-pub(super) fn wrap(webp: Vec<u8>, icc: Option<&[u8]>, exif: Option<&[u8]>) -> Result<Vec<u8>, Error> {
-    if icc.is_none() && exif.is_none() {
+/// The coded transparency beside a lossy picture, as decoders find it: extended files only, before the picture.
+pub(super) fn alpha<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<&'a [u8]> {
+    chunks.first().filter(|chunk| &chunk.name == b"VP8X")?;
+    let before = chunks.iter().take_while(|chunk| &chunk.name != b"VP8 ");
+    before.filter(|chunk| &chunk.name == b"ALPH").last().map(|chunk| &bytes[chunk.data.clone()])
+}
+
+/// A copy of `webp`, a bare still image, with a colour profile and EXIF around it, and with coded transparency if it has none.
+pub(super) fn wrap(
+    webp: Vec<u8>,
+    alpha: Option<&[u8]>,
+    icc: Option<&[u8]>,
+    exif: Option<&[u8]>,
+) -> Result<Vec<u8>, Error> {
+    if alpha.is_none() && icc.is_none() && exif.is_none() {
         return Ok(webp);
     }
-    wrap_all(&webp, &chunks(&webp)?, icc, exif, None)
+    wrap_all(&webp, &chunks(&webp)?, &Around { alpha, icc, exif, xmp: None })
 }
 
 /// A copy of `webp`, a still image, with this XMP beside the colour profile and EXIF it may have.
 pub(super) fn with_xmp(webp: &[u8], xmp: &[u8]) -> Result<Vec<u8>, Error> {
     let list = chunks(webp)?;
-    wrap_all(webp, &list, data(webp, &list, b"ICCP"), data(webp, &list, b"EXIF"), Some(xmp))
+    let around =
+        Around { alpha: None, icc: data(webp, &list, b"ICCP"), exif: data(webp, &list, b"EXIF"), xmp: Some(xmp) };
+    wrap_all(webp, &list, &around)
 }
 
-fn wrap_all(
-    webp: &[u8],
-    list: &[Chunk],
-    icc: Option<&[u8]>,
-    exif: Option<&[u8]>,
-    xmp: Option<&[u8]>,
-) -> Result<Vec<u8>, Error> {
+/// What is put around a picture beside the chunks it has already.
+struct Around<'a> {
+    alpha: Option<&'a [u8]>,
+    icc: Option<&'a [u8]>,
+    exif: Option<&'a [u8]>,
+    xmp: Option<&'a [u8]>,
+}
+
+fn wrap_all(webp: &[u8], list: &[Chunk], around: &Around<'_>) -> Result<Vec<u8>, Error> {
     let header = header(webp, list)?;
+    let Around { alpha, icc, exif, xmp } = *around;
     let mut flags = 0;
-    let parts = [(icc.is_some(), ICC), (exif.is_some(), EXIF), (xmp.is_some(), XMP), (header.has_alpha, ALPHA)];
+    let has_alpha = alpha.is_some() || header.has_alpha;
+    let parts = [(icc.is_some(), ICC), (exif.is_some(), EXIF), (xmp.is_some(), XMP), (has_alpha, ALPHA)];
     for (is_set, flag) in parts {
         if is_set {
             flags |= flag;
@@ -200,6 +218,9 @@ fn wrap_all(
     write(&mut body, b"VP8X", &extended);
     if let Some(icc) = icc {
         write(&mut body, b"ICCP", icc);
+    }
+    if let Some(alpha) = alpha {
+        write(&mut body, b"ALPH", alpha);
     }
     for chunk in list.iter().filter(|c| matches!(&c.name, b"ALPH" | b"VP8 " | b"VP8L")) {
         write(&mut body, &chunk.name, &webp[chunk.data.clone()]);

@@ -7,18 +7,38 @@ use super::credits::{Credited, Credits};
 use super::encode::Encoded;
 use super::jpeg_out::{JpegEncoder, PixelEncoder};
 use super::plan::Made;
+use super::png_bands::{self, BandedPng, Rows};
 use super::png_out::{COLOUR_CHUNKS, Original, PngEncoder};
 use super::probe::{Probe, from_jpeg};
+use super::score::Judge;
 use super::search::{Choice, reach};
-use super::webp_out::WebpEncoder;
+use super::webp_out::{self, WebpEncoder};
 use super::{Error, Format, Goal, Limits, Receipt, Settings, chunks, colour, decode, exif, jpeg, riff, vp8};
 
-/// `None`: there is nothing to gain, keep the source.
-pub(super) fn same(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Option<Made>, Error> {
+/// More pixels than this of sixteen bits are not put together from an interlaced PNG.
+const DEEP: u64 = 8_000_000;
+
+/// What came of it.
+pub(super) enum Answer {
+    Made(Made),
+    /// The source is whole and stays.
+    Kept(Reason),
+}
+
+/// Why a source is kept without a try.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reason {
+    /// There is nothing to gain.
+    Packed,
+    /// It would take too much memory.
+    TooLarge,
+}
+
+pub(super) fn same(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Answer, Error> {
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
     match probe.format {
-        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Some),
-        Format::Png => png(bytes, probe, settings, &credits).map(Some),
+        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Answer::Made),
+        Format::Png => png(bytes, probe, settings, &credits),
         Format::Webp => webp(bytes, probe, settings, &credits),
         other => Err(Error::unsupported(other)),
     }
@@ -68,7 +88,9 @@ fn in_the_dct_domain(
     }
     let mut encoder = JpegEncoder::over_source(bytes, options, &limits.for_jpeg())?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(decode::decode(bytes, probe)?.pixels)))
+    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
+        Judge::new(&decode::decode(bytes, probe)?.pixels)
+    }))
 }
 
 /// For kinds of JPEG the requantiser does not know but the pixel decoder does.
@@ -81,16 +103,23 @@ fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Cr
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
     let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Judge::new(&pixels))?;
     Ok(Made { choice, size: probe.displayed() })
 }
 
-fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Made, Error> {
+fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
     let list = chunks::chunks(bytes)?;
+    let header = chunks::header(bytes, &list)?;
+    if png_bands::is_large(probe.pixels(), probe.pixel_bytes) && !(header.is_interlaced && header.depth == 16) {
+        return large_png(bytes, probe, settings, credits);
+    }
+    if probe.pixels() > DEEP {
+        decode::decode(bytes, probe)?;
+        return Ok(Answer::Kept(Reason::TooLarge));
+    }
     let decoded = decode::decode(bytes, probe)?;
     let mut pixels = decoded.pixels;
-    let has_grey_profile =
-        matches!(chunks::header(bytes, &list)?.colour, 0 | 4) && chunks::data(bytes, &list, b"iCCP").is_some();
+    let has_grey_profile = matches!(header.colour, 0 | 4) && chunks::data(bytes, &list, b"iCCP").is_some();
     let mut extra: Vec<_> = match &decoded.icc {
         // A grey profile cannot describe a palette: its effect goes into the samples.
         Some(icc) if has_grey_profile && colour::to_srgb(&mut pixels, icc) => Vec::new(),
@@ -104,26 +133,76 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> R
     }
     let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
     let size = (pixels.width, pixels.height);
-    let mut encoder = PngEncoder::new(pixels.clone(), extra, Some(original));
+    let mut judge = Judge::before(settings.goal, &pixels)?;
+    let mut encoder = PngEncoder::new(pixels, extra, Some(original));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
     // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
     let is_upright = choice.encoded.quality.is_some();
-    Ok(Made { choice, size: if is_upright { size } else { (probe.width, probe.height) } })
+    Ok(Answer::Made(Made { choice, size: if is_upright { size } else { (probe.width, probe.height) } }))
 }
 
-fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Option<Made>, Error> {
+/// A large PNG is written from its rows. They stay as they are stored, with the orientation beside them, unless they had to be put
+/// together from an interlaced file.
+fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+    let list = chunks::chunks(bytes)?;
+    let header = chunks::header(bytes, &list)?;
+    let has_grey_profile = matches!(header.colour, 0 | 4) && chunks::data(bytes, &list, b"iCCP").is_some();
+    let mut extra: Vec<_> =
+        COLOUR_CHUNKS.iter().filter_map(|name| Some((*name, chunks::data(bytes, &list, name)?.to_vec()))).collect();
+    let (rows, size, orientation) = if header.is_interlaced {
+        (Rows::Pixels(decode::decode(bytes, probe)?.pixels), probe.displayed(), 1)
+    } else {
+        (Rows::File(bytes), (probe.width, probe.height), probe.orientation)
+    };
+    if let Some(exif) = exif::minimal(chunks::exif(bytes, &list).as_deref(), orientation, settings.keep_copyright) {
+        extra.push((*b"eXIf", exif));
+    }
+    let mut encoder = BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?;
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
+    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Answer::Made(Made { choice, size }))
+}
+
+fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
     let list = riff::chunks(bytes)?;
     let header = riff::header(bytes, &list)?;
-    let decoded = decode::decode(bytes, probe)?;
-    if settings.goal == Goal::Lossless && !header.is_lossless {
-        return Ok(None);
+    let is_large = probe.pixels() > webp_out::LARGE;
+    if settings.goal == Goal::Lossless && (!header.is_lossless || is_large) {
+        decode::webp_planes(bytes, probe)?;
+        return Ok(Answer::Kept(if header.is_lossless { Reason::TooLarge } else { Reason::Packed }));
     }
-    let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
-    let pixels = decoded.pixels;
+    let credit = exif::minimal(riff::exif(bytes, &list), 1, settings.keep_copyright);
+    let icc = riff::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec);
     let own_quality = riff::data(bytes, &list, b"VP8 ").and_then(vp8::quality).unwrap_or(100);
-    let mut encoder = WebpEncoder::new(&pixels, decoded.icc, credit, own_quality)?;
+    let alpha = riff::alpha(bytes, &list).filter(|_| header.has_alpha && !header.is_lossless);
+    let goes_by_planes = if header.is_lossless {
+        // The colours lose half their resolution in any case, here without libwebp's care; the memory decides.
+        is_large && !header.has_alpha
+    } else {
+        // Transparency is not turned, and not left unpacked if it can be packed.
+        let is_plain = probe.orientation == 1 && (is_large || alpha.is_none_or(is_packed));
+        // A turn keeps each colour sample amid its four pixels only if no row or column is left over.
+        is_plain || alpha.is_none() && (is_large || probe.width.is_multiple_of(2) && probe.height.is_multiple_of(2))
+    };
+    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    // What is shown has all four samples, beside the planes.
+    let is_too_much = header.has_alpha && probe.pixels() > webp_out::HUGE && matches!(settings.goal, Goal::MinScore(_));
+    let mut encoder = if goes_by_planes && !is_too_much {
+        WebpEncoder::over_source(decode::webp_planes(bytes, probe)?, alpha, icc, credit, own_quality)
+    } else if is_large {
+        decode::webp_planes(bytes, probe)?;
+        return Ok(Answer::Kept(Reason::TooLarge));
+    } else {
+        WebpEncoder::new(decode::decode(bytes, probe)?.pixels, icc, credit, own_quality)?
+    };
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Webp };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Ok(pixels.clone()))?;
-    Ok(Some(Made { choice, size: (pixels.width, pixels.height) }))
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Answer::Made(Made { choice, size: probe.displayed() }))
+}
+
+/// Whether coded transparency is packed (WebP container specification, "Alpha": the two lowest bits of its header).
+fn is_packed(alpha: &[u8]) -> bool {
+    alpha.first().is_some_and(|header| header & 3 != 0)
 }

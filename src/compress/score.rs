@@ -4,8 +4,8 @@
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Reference};
 
-use super::Error;
 use super::pixels::{Layout, Pixels};
+use super::{Error, Goal};
 
 /// Pictures up to this many pixels are judged whole.
 const WHOLE: u64 = 1_500_000;
@@ -35,11 +35,10 @@ struct Tile {
 
 impl Judge {
     pub fn new(reference: &Pixels) -> Result<Judge, Error> {
-        let opaque = opaque(reference);
         let tiles = tiles(reference.width, reference.height)
             .into_iter()
             .map(|tile| {
-                let data = cut(&opaque, tile);
+                let data = cut(reference, tile);
                 let reference = Ssimulacra2Reference::new(&slice(&data, tile)?).map_err(Error::failed)?;
                 Ok((tile, reference))
             })
@@ -47,15 +46,21 @@ impl Judge {
         Ok(Judge { width: reference.width, height: reference.height, tiles })
     }
 
+    /// The judge a goal will ask for, made before `reference` is given away.
+    pub fn before(goal: Goal, reference: &Pixels) -> Result<impl FnMut() -> Result<Judge, Error> + use<>, Error> {
+        let is_asked = matches!(goal, Goal::MinScore(_));
+        let mut judge = is_asked.then(|| Judge::new(reference)).transpose()?;
+        Ok(move || judge.take().ok_or_else(|| Error::failed("nothing to compare with")))
+    }
+
     /// The score of a picture, at most 100. Tiles count alike.
     pub fn score(&self, pixels: &Pixels) -> Result<f64, Error> {
         if (pixels.width, pixels.height) != (self.width, self.height) {
             return Err(Error::failed("the output has another size than its source"));
         }
-        let pixels = opaque(pixels);
         let mut sum = 0.0;
         for (tile, reference) in &self.tiles {
-            let data = cut(&pixels, *tile);
+            let data = cut(pixels, *tile);
             sum += reference.compare(&slice(&data, *tile)?).map_err(Error::failed)?;
         }
         Ok(sum / self.tiles.len() as f64)
@@ -80,23 +85,20 @@ fn tiles(width: u32, height: u32) -> Vec<Tile> {
         .collect()
 }
 
-fn opaque(pixels: &Pixels) -> Pixels {
-    pixels.flatten(UNDER).to_layout(Layout::Rgb)
-}
-
 /// The tile's RGB samples. Sides below the metric's bound are filled up by repeating the last row and column.
-fn cut(rgb: &Pixels, tile: Tile) -> Vec<u8> {
+fn cut(pixels: &Pixels, tile: Tile) -> Vec<u8> {
     let (width, height) = (tile.width.max(SMALLEST), tile.height.max(SMALLEST));
-    let mut out = Vec::with_capacity(width as usize * height as usize * 3);
+    let channels = pixels.layout.channels();
+    let mut data = Vec::with_capacity(width as usize * height as usize * channels);
     for y in 0..height {
         for x in 0..width {
             let from_x = (tile.left + x.min(tile.width - 1)) as usize;
             let from_y = (tile.top + y.min(tile.height - 1)) as usize;
-            let at = (from_y * rgb.width as usize + from_x) * 3;
-            out.extend(&rgb.data[at..at + 3]);
+            let at = (from_y * pixels.width as usize + from_x) * channels;
+            data.extend(&pixels.data[at..at + channels]);
         }
     }
-    out
+    Pixels { width, height, layout: pixels.layout, data }.flatten(UNDER).to_layout(Layout::Rgb).data
 }
 
 fn slice(data: &[u8], tile: Tile) -> Result<PixelSlice<'_>, Error> {

@@ -4,7 +4,6 @@
 //! reported to keep.
 
 use super::encode::{Encoded, Encoder};
-use super::pixels::Pixels;
 use super::score::Judge;
 use super::{Error, Goal, Receipt};
 
@@ -21,12 +20,12 @@ pub(super) struct Choice {
     pub receipt: Receipt,
 }
 
-/// Reaches `goal` with `encoder`. `source_bytes` is S; `reference` gives the pixels a score compares with.
+/// Reaches `goal` with `encoder`. `source_bytes` is S; `judge` knows the pixels a score compares with.
 pub(super) fn reach(
     encoder: &mut dyn Encoder,
     goal: Goal,
     source_bytes: u64,
-    reference: &mut dyn FnMut() -> Result<Pixels, Error>,
+    judge: &mut dyn FnMut() -> Result<Judge, Error>,
 ) -> Result<Choice, Error> {
     match goal {
         Goal::Quality(quality) => at_quality(encoder, quality, format!("Encoded at quality {quality}.")),
@@ -44,7 +43,7 @@ pub(super) fn reach(
             within(encoder, limit)
         }
         Goal::MaxBytes(limit) => within(encoder, limit),
-        Goal::MinScore(score) => looking_like(encoder, score, &reference()?),
+        Goal::MinScore(score) => looking_like(encoder, score, &judge()?),
         Goal::Lossless => lossless(encoder),
     }
 }
@@ -139,8 +138,7 @@ fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64)
 }
 
 /// The lowest quality whose file scores at least `target`.
-fn looking_like(encoder: &mut dyn Encoder, target: f64, reference: &Pixels) -> Result<Choice, Error> {
-    let judge = Judge::new(reference)?;
+fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<Choice, Error> {
     let steps = searched(encoder);
     let mut tried = 0;
     let (mut low, mut high) = (0, steps.len());

@@ -1,23 +1,36 @@
 //! Writes WebP with libwebp.
 //!
-//! Transparency is kept without loss; a colour profile and EXIF are put around the picture when they are given.
+//! Transparency is kept without loss, from WebP to WebP as it was coded; a colour profile and EXIF are put around the picture when
+//! they are given.
 
 use std::collections::BTreeMap;
 
 use webpx::{EncoderConfig, Unstoppable, YuvPlanesRef};
 
-use super::encode::{Encoded, Encoder};
+use super::encode::{self, Encoded, Encoder};
 use super::jpeg::SamplePlane;
 use super::pixels::{Layout, Pixels};
+use super::yuv::{self, Colour};
 use super::{Error, riff};
 
 /// libwebp's effort, 0–6. 2 is 1.9 times as fast as the default 4 for 3 % more bytes at the same score.
 const METHOD: u8 = 2;
+/// More pixels than this are not coded without loss, nor is their transparency, where the source can be kept: libwebp takes up to 28
+/// bytes for each.
+pub(super) const LARGE: u64 = 8_000_000;
+/// The same where there is nothing to keep: the photographs of most cameras are let through.
+pub(super) const MOST: u64 = 13_000_000;
+/// More pixels than this are given to libwebp as planes: from pixels it makes two copies of its own, seven bytes for each.
+pub(super) const HUGE: u64 = 20_000_000;
+/// Rows that become planes together; an even number.
+const BAND: usize = 64;
 /// What a WebP can hold (RFC 9649, 2.7.1.1).
 pub(super) const MAX_SIDE: u32 = 16_383;
 
 pub(super) struct WebpEncoder {
     picture: Picture,
+    /// Transparency of `picture` that is coded already.
+    alpha: Option<Vec<u8>>,
     icc: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
     own_quality: u8,
@@ -34,15 +47,37 @@ enum Picture {
 impl WebpEncoder {
     /// Over upright pixels. `own_quality` is the source's, 100 when that was lossless.
     pub fn new(
-        pixels: &Pixels,
+        pixels: Pixels,
         icc: Option<Vec<u8>>,
         exif: Option<Vec<u8>>,
         own_quality: u8,
     ) -> Result<WebpEncoder, Error> {
         check_side(pixels.width.max(pixels.height))?;
-        let layout = if pixels.is_translucent() { Layout::Rgba } else { Layout::Rgb };
-        let picture = Picture::Pixels(pixels.to_layout(layout));
-        Ok(WebpEncoder { picture, icc, exif, own_quality, made: BTreeMap::new() })
+        let pixels = pixels.into_opaque();
+        let area = u64::from(pixels.width) * u64::from(pixels.height);
+        if area > MOST && pixels.layout.has_alpha() {
+            return Err(too_large("with transparency"));
+        }
+        if area > HUGE {
+            return Ok(WebpEncoder { icc, ..WebpEncoder::over_planes(planes(pixels)?, exif)? });
+        }
+        let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
+        let pixels = if pixels.layout == layout { pixels } else { pixels.to_layout(layout) };
+        let picture = Picture::Pixels(pixels);
+        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, made: BTreeMap::new() })
+    }
+
+    /// Over the planes of a lossy WebP, with its transparency as it is coded there. Nothing is lost by colour conversion, and nothing
+    /// is gained by a lossless file.
+    pub fn over_source(
+        planes: [SamplePlane; 3],
+        alpha: Option<&[u8]>,
+        icc: Option<Vec<u8>>,
+        exif: Option<Vec<u8>>,
+        own_quality: u8,
+    ) -> WebpEncoder {
+        let alpha = alpha.map(<[u8]>::to_vec);
+        WebpEncoder { picture: Picture::Planes(planes), alpha, icc, exif, own_quality, made: BTreeMap::new() }
     }
 
     /// Over the components of a JPEG: brightness alone, or with two colour differences of half its size, rounded up. There is no
@@ -64,7 +99,7 @@ impl WebpEncoder {
         };
         let (blue, red) = (chroma(), chroma());
         let picture = Picture::Planes([luma, blue, red]);
-        Ok(WebpEncoder { picture, icc: None, exif, own_quality: 100, made: BTreeMap::new() })
+        Ok(WebpEncoder { picture, alpha: None, icc: None, exif, own_quality: 100, made: BTreeMap::new() })
     }
 
     fn write(&self, config: EncoderConfig) -> Result<Vec<u8>, Error> {
@@ -88,8 +123,36 @@ impl WebpEncoder {
         };
         let webp =
             encoder.config(config).encode(Unstoppable).map_err(|error| Error::failed(format!("libwebp: {error}")))?;
-        riff::wrap(webp, self.icc.as_deref(), self.exif.as_deref())
+        riff::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
     }
+}
+
+/// Brightness, and two colour differences of half the size unless the picture is grey.
+fn planes(pixels: Pixels) -> Result<Vec<SamplePlane>, Error> {
+    let (width, height) = (pixels.width as usize, pixels.height as usize);
+    let colour = if pixels.layout == Layout::Grey { Colour::None } else { Colour::Half };
+    let mut planes: Vec<SamplePlane> = yuv::sizes(pixels.width, pixels.height, colour)
+        .into_iter()
+        // A WebP's sides have 14 bits.
+        .map(|(w, h)| SamplePlane { width: w as u32, height: h as u32, data: Vec::with_capacity(w * h) })
+        .collect();
+    let row = width * pixels.layout.channels();
+    for rows in pixels.data.chunks(row * BAND) {
+        let band = Pixels::new(pixels.width, (rows.len() / row) as u32, pixels.layout, rows.to_vec())?;
+        for (plane, part) in planes.iter_mut().zip(yuv::planes(&band, colour)) {
+            plane.data.extend(part.samples);
+        }
+    }
+    if planes[0].data.len() != width * height {
+        return Err(Error::failed("rows were lost"));
+    }
+    Ok(planes)
+}
+
+/// For what libwebp would need too much memory for.
+pub(super) fn too_large(how: &str) -> Error {
+    let most = MOST / 1_000_000;
+    Error::failed(format!("a WebP of more than {most} megapixels is not written {how}; set maxWidth or maxHeight"))
 }
 
 fn check_side(side: u32) -> Result<(), Error> {
@@ -110,6 +173,13 @@ fn config() -> EncoderConfig {
 }
 
 impl Encoder for WebpEncoder {
+    fn qualities(&self) -> &'static [u8] {
+        match &self.picture {
+            Picture::Planes([luma, ..]) if luma.data.len() as u64 > HUGE => &encode::FEW,
+            _ => &encode::EVERY_QUALITY,
+        }
+    }
+
     fn own_quality(&self) -> u8 {
         self.own_quality
     }
@@ -137,5 +207,26 @@ impl Encoder for WebpEncoder {
         // Colour under full transparency counts as pixels too.
         let bytes = self.write(config().lossless(true).exact(true))?;
         Ok(Some(Encoded { bytes, quality: None, warnings: Vec::new() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::pictures::photo;
+    use super::*;
+
+    #[test]
+    fn planes_made_in_bands_are_those_of_the_whole_picture() {
+        for layout in [Layout::Rgb, Layout::Grey] {
+            let pixels = photo(33, 2 * BAND as u32 + 21, layout);
+            let colour = if layout == Layout::Grey { Colour::None } else { Colour::Half };
+            let whole = yuv::planes(&pixels, colour);
+            let banded = planes(pixels).unwrap();
+            assert_eq!(banded.len(), whole.len());
+            for (banded, whole) in banded.iter().zip(&whole) {
+                assert_eq!((banded.width as usize, banded.height as usize), (whole.width, whole.height));
+                assert_eq!(banded.data, whole.samples);
+            }
+        }
     }
 }

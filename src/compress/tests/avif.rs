@@ -41,7 +41,7 @@ fn better_qualities_are_larger_and_look_better() {
     for layout in [Layout::Rgb, Layout::Rgba, Layout::Grey] {
         let pixels = photo(48, 40, layout);
         let judge = Judge::new(&pixels).unwrap();
-        let mut encoder = AvifEncoder::new(&pixels, None).unwrap();
+        let mut encoder = AvifEncoder::new(pixels.clone(), None).unwrap();
         let mut last = (0, f64::MIN);
         for quality in [20, 100] {
             let encoded = encoder.encode(quality).unwrap();
@@ -56,7 +56,7 @@ fn better_qualities_are_larger_and_look_better() {
 #[test]
 fn what_is_shown_belongs_to_the_file_it_is_asked_for() {
     let pixels = photo(40, 40, Layout::Rgb);
-    let mut encoder = AvifEncoder::new(&pixels, None).unwrap();
+    let mut encoder = AvifEncoder::new(pixels.clone(), None).unwrap();
     let good = encoder.encode(90).unwrap();
     let shown = encoder.shown(&good).unwrap();
     encoder.encode(10).unwrap();
@@ -95,7 +95,7 @@ fn alpha_is_kept_where_there_is_some() {
     let solid = Pixels::new(8, 8, Layout::Rgba, [10, 20, 30, 255].repeat(64)).unwrap();
     assert!(!has_alpha(&run(&pictures::png(&solid), &to_avif(Goal::Quality(50))).bytes));
     let pixels = photo(32, 32, Layout::Rgba);
-    let mut encoder = AvifEncoder::new(&pixels, None).unwrap();
+    let mut encoder = AvifEncoder::new(pixels.clone(), None).unwrap();
     let encoded = encoder.encode(50).unwrap();
     let shown = encoder.shown(&encoded).unwrap();
     assert!(shown.data.iter().zip(&pixels.data).skip(3).step_by(4).all(|(a, b)| a.abs_diff(*b) < 24));
@@ -118,4 +118,16 @@ fn pictures_are_upright_and_credited() {
     assert_eq!(size(&output.bytes), (80, 120));
     assert!(memchr::memmem::find(&output.bytes, b"(c) Jane.").is_some());
     assert!(find_box(&output.bytes, b"irot").is_none());
+}
+
+#[test]
+fn what_would_take_too_long_is_refused_with_what_to_do() {
+    let png =
+        |side: u32| pictures::png(&Pixels::new(side, side, Layout::Grey, vec![9; (side * side) as usize]).unwrap());
+    let refused = |file: &[u8], goal| {
+        let settings = Settings { goal, format: Some(Format::Avif), ..Settings::default() };
+        compress(file, &settings, &Limits::default()).unwrap_err().to_string()
+    };
+    assert!(refused(&png(3_200), Goal::Quality(50)).contains("maxWidth"));
+    assert!(refused(&png(2_300), Goal::TargetRatio(0.5)).contains("maxWidth"));
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::pictures::{self, photo};
 use super::*;
-use crate::compress::pixels::Layout;
+use crate::compress::pixels::{Layout, Pixels};
 
 #[test]
 fn compressing_twice_never_grows_and_ends_in_the_original() {
@@ -58,7 +58,7 @@ fn a_png_palette_and_a_webp_are_turned_upright() {
     let png = pictures::png(&pixels);
     let list = chunks::chunks(&png).unwrap();
     let png = chunks::rewrite(&png, &list, |_| false, &[(*b"eXIf", exif.clone())]);
-    let webp = riff::wrap(pictures::webp(&pixels, 98.0), None, Some(&exif)).unwrap();
+    let webp = riff::wrap(pictures::webp(&pixels, 98.0), None, None, Some(&exif)).unwrap();
     for file in [png, webp] {
         let small = run(&file, &Settings::default());
         assert_eq!((small.output.width, small.output.height), (64, 96));
@@ -129,7 +129,7 @@ fn transparency_survives_in_png_and_webp() {
 fn profiles_travel_with_untouched_samples() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let pixels = photo(200, 150, Layout::Rgb);
-    let webp = riff::wrap(pictures::webp(&pixels, 95.0), Some(&p3), None).unwrap();
+    let webp = riff::wrap(pictures::webp(&pixels, 95.0), None, Some(&p3), None).unwrap();
     let small = run(&webp, &Settings::default());
     assert_eq!(small.outcome, Outcome::Compressed);
     let list = riff::chunks(&small.bytes).unwrap();
@@ -188,4 +188,35 @@ fn a_png_with_a_wrong_checksum_on_the_side_is_packed_without_that_part() {
         assert_eq!(output.outcome, Outcome::Compressed);
         assert!(memchr::memmem::find(&output.bytes, b"gAMA").is_none());
     }
+}
+
+#[test]
+fn transparency_of_a_lossy_webp_travels_as_it_is_coded() {
+    let file = pictures::webp(&photo(160, 120, Layout::Rgba), 95.0);
+    let out = run(&file, &with_goal(Goal::Quality(40)));
+    assert_eq!(out.outcome, Outcome::Compressed);
+    let [before, after] = [&file[..], &out.bytes].map(|bytes| {
+        let list = riff::chunks(bytes).unwrap();
+        riff::data(bytes, &list, b"ALPH").unwrap().to_vec()
+    });
+    assert_eq!(before, after);
+    let [before, after] = [&file[..], &out.bytes].map(|bytes| open(bytes).to_rgba8());
+    assert!(before.pixels().zip(after.pixels()).all(|(a, b)| a[3] == b[3]));
+}
+
+#[test]
+fn a_large_webp_that_would_take_too_much_memory_is_kept_and_says_so() {
+    let pixels = Pixels::new(3_000, 2_700, Layout::Rgba, [40, 80, 120, 128].repeat(3_000 * 2_700)).unwrap();
+    let encoder = webpx::Encoder::new_rgba(&pixels.data, pixels.width, pixels.height);
+    let file = encoder.lossless(true).method(0).encode(webpx::Unstoppable).unwrap();
+    for goal in [Goal::Quality(50), Goal::Lossless] {
+        let out = run(&file, &with_goal(goal));
+        assert_eq!((out.outcome, out.warnings.len()), (Outcome::KeptOriginal, 1));
+        assert!(out.receipt.decision.contains("too much memory"), "{}", out.receipt.decision);
+    }
+    // Where pixels can be made smaller, there is a way.
+    let smaller = Settings { max_width: Some(300), ..Settings::default() };
+    assert_eq!(run(&file, &smaller).output.height, 270);
+    let cut = &file[..file.len() - 4];
+    assert!(matches!(compress(cut, &Settings::default(), &Limits::default()), Err(Error::Corrupt(_))));
 }

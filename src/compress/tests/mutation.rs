@@ -23,7 +23,7 @@ fn damaged_files_are_answered_or_refused() {
         pictures::webp(&rgb, 80.0),
         pictures::webp(&photo(56, 40, Layout::Rgba), 80.0),
         pictures::webp_lossless(&rgb),
-        riff::wrap(pictures::webp(&rgb, 80.0), Some(b"icc"), Some(&exif)).unwrap(),
+        riff::wrap(pictures::webp(&rgb, 80.0), None, Some(b"icc"), Some(&exif)).unwrap(),
         pictures::webp_animation(),
         pictures::apng(),
         pictures::gif(3),

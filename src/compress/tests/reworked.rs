@@ -109,7 +109,7 @@ fn wide_gamut_pixels_become_srgb() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let flat = [200, 60, 50].repeat(64 * 64);
     let pixels = Pixels::new(64, 64, Layout::Rgb, flat).unwrap();
-    let webp = riff::wrap(pictures::webp_lossless(&pixels), Some(&p3), None).unwrap();
+    let webp = riff::wrap(pictures::webp_lossless(&pixels), None, Some(&p3), None).unwrap();
     let output = run(&webp, &to(Format::Png));
     let pixel = open(&output.bytes).to_rgb8().get_pixel(30, 30).0;
     let mut expected = pixels.clone();
@@ -191,7 +191,7 @@ fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
                     assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
                 }
                 let size = resize::fit(probe.displayed(), Some(max_width), None);
-                let expected = resize::resize(&upright, size).unwrap();
+                let expected = resize::resize(upright.clone(), size).unwrap();
                 let opened = open(&output.bytes);
                 assert_eq!((opened.width(), opened.height()), size);
                 let opened =
@@ -201,4 +201,20 @@ fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
             }
         }
     }
+}
+
+#[test]
+fn a_gif_becomes_what_its_first_frame_shows() {
+    // A frame smaller than its screen, with a transparent colour and one that the palette does not have.
+    let mut file = Vec::new();
+    let mut encoder = ::gif::Encoder::new(&mut file, 6, 5, &[9, 9, 9, 200, 30, 40, 10, 220, 50]).unwrap();
+    let frame = ::gif::Frame { left: 2, top: 1, width: 3, height: 3, transparent: Some(2), ..::gif::Frame::default() };
+    encoder.write_frame(&::gif::Frame { buffer: vec![0, 1, 2, 1, 2, 3, 2, 1, 0].into(), ..frame }).unwrap();
+    drop(encoder);
+    let settings = Settings { goal: Goal::Lossless, format: Some(Format::Png), ..Settings::default() };
+    let out = open(&run(&file, &settings).bytes).to_rgba8();
+    let expected = open(&file).to_rgba8();
+    assert_eq!((out.get_pixel(3, 1).0, out.get_pixel(0, 0).0[3]), ([200, 30, 40, 255], 0));
+    // What nothing is seen of may have any colour.
+    assert!(out.pixels().zip(expected.pixels()).all(|(a, b)| a == b || a[3] == 0 && b[3] == 0));
 }

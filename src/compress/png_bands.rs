@@ -1,0 +1,646 @@
+//! Writes a large PNG a band of rows at a time, so that memory does not grow with the picture.
+//!
+//! The source is read once to learn what it needs — transparency, colour, how many colours — and once more for each file made of it.
+//! A file that turns out larger than allowed is given up on the way.
+
+use std::io::{self, Write};
+
+use png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
+
+use super::encode::{Encoded, Encoder};
+use super::palette::{BLOCK, Likeness, Palette, SAMPLE};
+use super::pixels::{Layout, Pixels};
+use super::png_out::{COLOURS, STEPS};
+use super::{Error, chunks, decode};
+
+/// Rows that are dithered together; a multiple of [`BLOCK`].
+const BAND: usize = 16 * BLOCK;
+/// Parts of bands that tell beforehand whether a palette is worth trying, and their rows.
+const TRIALS: usize = 6;
+const TRIAL_ROWS: usize = 4 * BLOCK;
+/// Choosing among 256 colours for each of more pixels than this takes too long.
+const MOST_MAPPED: usize = 16_000_000;
+/// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `HEAVY`.
+const LEVEL_INDEXED: u8 = 6;
+const LEVEL_FULL: u8 = 5;
+const LEVEL_HEAVY: u8 = 2;
+const HEAVY: usize = 64_000_000;
+/// Where chunks can be put in: after the signature and IHDR.
+const AFTER_HEADER: usize = 33;
+
+/// Where the pixels come from.
+pub(super) enum Rows<'a> {
+    /// A PNG that is not interlaced.
+    File(&'a [u8]),
+    Pixels(Pixels),
+}
+
+impl Rows<'_> {
+    /// Hands out every row in `layout`, eight bits a sample. Returns whether that is all there is to the samples.
+    fn each(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<bool, Error> {
+        let file = match self {
+            Rows::File(file) => *file,
+            Rows::Pixels(pixels) => {
+                pixels.data.chunks_exact(pixels.width as usize * pixels.layout.channels()).try_for_each(take)?;
+                return Ok(true);
+            }
+        };
+        decode::guarded(|| {
+            let mut reader = decode::png_reader(file, Transformations::EXPAND)?;
+            let is_deep = reader.output_color_type().1 == BitDepth::Sixteen;
+            let mut is_exact = true;
+            let mut narrow = Vec::new();
+            while let Some(row) = reader.next_row().map_err(Error::corrupt)? {
+                let row = row.data();
+                if is_deep {
+                    let (samples, _) = row.as_chunks::<2>();
+                    is_exact = is_exact && samples.iter().all(|[high, low]| high == low);
+                    narrow.clear();
+                    narrow.extend(samples.iter().map(|[high, _]| *high));
+                    take(&narrow)?;
+                } else {
+                    take(row)?;
+                }
+            }
+            reader.finish().map_err(Error::corrupt)?;
+            Ok(is_exact)
+        })
+    }
+
+    fn layout(&self) -> Result<Layout, Error> {
+        match self {
+            Rows::File(file) => {
+                let reader = decode::guarded(|| decode::png_reader(file, Transformations::EXPAND))?;
+                decode::png_layout(reader.output_color_type().0)
+            }
+            Rows::Pixels(pixels) => Ok(pixels.layout),
+        }
+    }
+}
+
+/// Whether a PNG of so many pixels, and bytes in each, is to be written this way. The other way packs a little better.
+pub(super) fn is_large(pixels: u64, pixel_bytes: u8) -> bool {
+    pixels > 10_000_000 || pixels * u64::from(pixel_bytes) > 32_000_000
+}
+
+/// One large picture.
+pub(super) struct BandedPng<'a> {
+    rows: Rows<'a>,
+    width: u32,
+    height: u32,
+    layout: Layout,
+    needs: Needs,
+    /// Chunks that travel with the pixels.
+    extra: Vec<([u8; 4], Vec<u8>)>,
+    /// Whether a palette may stand for the colours: a profile of grey cannot describe one.
+    allows_palette: bool,
+    /// The source, where a file that is no smaller is of no use.
+    original: Option<&'a [u8]>,
+    /// The first step whose palette does not show, as far as is known.
+    least: usize,
+    /// Files made so far, by step: a search comes back to its best one.
+    made: Vec<(usize, Encoded)>,
+}
+
+/// What a picture needs to be shown.
+struct Needs {
+    alpha: bool,
+    colour: bool,
+    /// More than eight bits a sample.
+    depth: bool,
+    /// All colours, sorted, if they fit a palette.
+    colours: Option<Vec<[u8; 4]>>,
+    /// Pixels from all over it, as RGBA.
+    sample: Vec<u8>,
+    /// Bands from all over it, as RGBA.
+    bands: Vec<Pixels>,
+}
+
+/// How samples are written.
+enum Form {
+    /// As they are in the source.
+    Own,
+    Full(Layout),
+    /// The colours there are.
+    Exact(Vec<[u8; 4]>),
+    /// Colours that stand for those there are.
+    Chosen(Box<Palette>),
+}
+
+impl<'a> BandedPng<'a> {
+    pub fn new(
+        rows: Rows<'a>,
+        (width, height): (u32, u32),
+        extra: Vec<([u8; 4], Vec<u8>)>,
+        allows_palette: bool,
+        original: Option<&'a [u8]>,
+    ) -> Result<BandedPng<'a>, Error> {
+        let layout = rows.layout()?;
+        let needs = survey(&rows, (width, height), layout)?;
+        let (least, made) = (0, Vec::new());
+        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original, least, made })
+    }
+
+    /// The form in which nothing is lost, of pixels of eight bits or all there is.
+    fn exact(&self, is_deep: bool) -> Form {
+        let full = match (self.needs.colour, self.needs.alpha) {
+            (false, false) => Layout::Grey,
+            (false, true) => Layout::GreyAlpha,
+            (true, false) => Layout::Rgb,
+            (true, true) => Layout::Rgba,
+        };
+        match &self.needs.colours {
+            _ if is_deep => Form::Own,
+            // More shades than four bits can tell apart compress better as what they are.
+            Some(colours) if self.allows_palette && (full != Layout::Grey || colours.len() <= 16) => {
+                Form::Exact(colours.clone())
+            }
+            _ => Form::Full(full),
+        }
+    }
+
+    /// The source's pixels; the source itself where they cannot be written smaller.
+    fn unchanged(&self) -> Result<Encoded, Error> {
+        let most = self.original.map_or(usize::MAX, <[u8]>::len);
+        let bytes = match (self.write(&self.exact(self.needs.depth), most)?, self.original) {
+            (Some(bytes), _) => bytes,
+            (None, Some(original)) => original.to_vec(),
+            (None, None) => return Err(Error::failed("the PNG became too large")),
+        };
+        Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
+    }
+
+    /// A palette of the step's size, or of the next larger one that does not show.
+    fn reduced(&mut self, step: usize) -> Result<Encoded, Error> {
+        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
+        if !self.allows_palette {
+            self.least = COLOURS.len();
+        }
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(self.least)) {
+            let most = self.original.map_or(usize::MAX, <[u8]>::len);
+            let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
+            if is_slow && !is_exact {
+                self.least = step + 1;
+                continue;
+            }
+            let form = if is_exact {
+                self.exact(false)
+            } else {
+                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
+            };
+            if let Form::Chosen(palette) = &form
+                && self.is_hopeless(palette)?
+            {
+                self.least = step + 1;
+                continue;
+            }
+            let Some(lossy) = self.write(&form, most)? else {
+                self.least = step + 1;
+                continue;
+            };
+            if (!is_exact || self.needs.depth)
+                && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
+            {
+                return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
+            }
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+        }
+        let mut encoded = self.unchanged()?;
+        if is_slow && self.needs.colours.is_none() {
+            let most = MOST_MAPPED / 1_000_000;
+            encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
+        }
+        Ok(encoded)
+    }
+
+    fn is_hopeless(&self, palette: &Palette) -> Result<bool, Error> {
+        let mut likeness = Likeness::default();
+        for band in &self.needs.bands {
+            likeness.add(band, &palette.colours, &palette.map(band)?);
+        }
+        Ok(likeness.is_hopeless())
+    }
+
+    /// A file of at most `most` bytes. `None` if it would be longer, or if its palette would show.
+    fn write(&self, form: &Form, most: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut sink = Bounded { bytes: Vec::new(), most, is_exceeded: false };
+        let looks_right = match self.write_to(&mut sink, form) {
+            Err(_) if sink.is_exceeded => return Ok(None),
+            result => result?,
+        };
+        let mut bytes = sink.bytes;
+        let mut extra = Vec::new();
+        for (name, data) in &self.extra {
+            chunks::write(&mut extra, name, data);
+        }
+        bytes.splice(AFTER_HEADER..AFTER_HEADER, extra);
+        Ok(looks_right.then_some(bytes))
+    }
+
+    /// Returns whether the palette, if one was chosen, does not show.
+    fn write_to(&self, sink: &mut Bounded, form: &Form) -> Result<bool, Error> {
+        let mut encoder = png::Encoder::new(sink, self.width, self.height);
+        encoder.set_depth(BitDepth::Eight);
+        let row_bytes = self.width as usize * self.layout.channels() * if self.needs.depth { 2 } else { 1 };
+        let level = if row_bytes * self.height as usize > HEAVY { LEVEL_HEAVY } else { LEVEL_FULL };
+        encoder.set_deflate_compression(DeflateCompression::Level(level));
+        encoder.set_filter(Filter::Adaptive);
+        let palette = match form {
+            Form::Own => return self.copy_to(encoder),
+            Form::Full(layout) => {
+                encoder.set_color(colour_type(*layout));
+                &[][..]
+            }
+            Form::Exact(colours) => colours,
+            Form::Chosen(palette) => &palette.colours,
+        };
+        let bits = match palette.len() {
+            0 => 8,
+            1..=2 => 1,
+            3..=4 => 2,
+            5..=16 => 4,
+            _ => 8,
+        };
+        if !palette.is_empty() {
+            encoder.set_color(ColorType::Indexed);
+            encoder.set_depth(BitDepth::from_u8(bits).unwrap_or(BitDepth::Eight));
+            encoder.set_palette(palette.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect::<Vec<u8>>());
+            if palette.iter().any(|colour| colour[3] != 255) {
+                encoder.set_trns(palette.iter().map(|colour| colour[3]).collect::<Vec<u8>>());
+            }
+            encoder.set_deflate_compression(DeflateCompression::Level(LEVEL_INDEXED));
+            encoder.set_filter(Filter::NoFilter);
+        }
+        let mut writer = encoder.write_header().map_err(Error::failed)?;
+        let mut stream = writer.stream_writer().map_err(Error::failed)?;
+        let mut likeness = Likeness::default();
+        let mut lookup = Lookup::new(palette);
+        self.each_band(&mut |band| {
+            let row = band.width as usize;
+            let samples = match form {
+                Form::Own => return Ok(()),
+                Form::Full(layout) => return stream.write_all(&band.to_layout(*layout).data).map_err(Error::failed),
+                Form::Exact(_) => lookup.map(&band.to_layout(Layout::Rgba).data),
+                Form::Chosen(palette) => {
+                    let rgba = band.to_layout(Layout::Rgba);
+                    let indices = palette.map(&rgba)?;
+                    likeness.add(&rgba, &palette.colours, &indices);
+                    indices
+                }
+            };
+            samples.chunks_exact(row).try_for_each(|row| stream.write_all(&packed(row, bits)).map_err(Error::failed))
+        })?;
+        stream.finish().map_err(Error::failed)?;
+        writer.finish().map_err(Error::failed)?;
+        Ok(!matches!(form, Form::Chosen(_)) || likeness.is_enough())
+    }
+
+    /// Writes the samples of the file itself, whatever their depth and colour.
+    fn copy_to(&self, mut encoder: png::Encoder<'_, &mut Bounded>) -> Result<bool, Error> {
+        let Rows::File(file) = self.rows else {
+            return Err(Error::failed("there is no file"));
+        };
+        let mut reader = decode::guarded(|| decode::png_reader(file, Transformations::IDENTITY))?;
+        let info = reader.info();
+        encoder.set_color(info.color_type);
+        encoder.set_depth(info.bit_depth);
+        if let Some(trns) = &info.trns {
+            encoder.set_trns(trns.to_vec());
+        }
+        let mut writer = encoder.write_header().map_err(Error::failed)?;
+        let mut stream = writer.stream_writer().map_err(Error::failed)?;
+        while let Some(row) = reader.next_row().map_err(Error::corrupt)? {
+            stream.write_all(row.data()).map_err(Error::failed)?;
+        }
+        stream.finish().map_err(Error::failed)?;
+        writer.finish().map_err(Error::failed)?;
+        Ok(true)
+    }
+
+    fn each_band(&self, take: &mut dyn FnMut(&Pixels) -> Result<(), Error>) -> Result<(), Error> {
+        let mut band = Band::new(self.width, self.layout);
+        self.rows.each(&mut |row| match band.push(row) {
+            Some(full) => take(full),
+            None => Ok(()),
+        })?;
+        band.rest().map_or(Ok(()), take)
+    }
+}
+
+/// Gathers rows.
+struct Band {
+    pixels: Pixels,
+}
+
+impl Band {
+    fn new(width: u32, layout: Layout) -> Band {
+        Band { pixels: Pixels { width, height: 0, layout, data: Vec::new() } }
+    }
+
+    /// Adds a row; the band is handed out when it is full, and begun anew after that.
+    fn push(&mut self, row: &[u8]) -> Option<&Pixels> {
+        if self.pixels.height as usize == BAND {
+            self.pixels.height = 0;
+            self.pixels.data.clear();
+        }
+        self.pixels.data.extend_from_slice(row);
+        self.pixels.height += 1;
+        (self.pixels.height as usize == BAND).then_some(&self.pixels)
+    }
+
+    /// The last rows, if they were not handed out.
+    fn rest(&self) -> Option<&Pixels> {
+        (1..BAND).contains(&(self.pixels.height as usize)).then_some(&self.pixels)
+    }
+}
+
+/// Reads the picture to its end.
+fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layout) -> Result<Needs, Error> {
+    let mut needs =
+        Needs { alpha: false, colour: false, depth: false, colours: None, sample: Vec::new(), bands: Vec::new() };
+    let mut colours = Colours::default();
+    let area = width as usize * height as usize;
+    let (step, between) = (area.div_ceil(SAMPLE), (height as usize / BAND / TRIALS).max(1));
+    let mut band = Band::new(width, layout);
+    let (mut y, mut count) = (0, 0);
+    let mut look = |band: &Pixels| {
+        let rgba = band.to_layout(Layout::Rgba);
+        let (pixels, _) = rgba.data.as_chunks::<4>();
+        needs.alpha = needs.alpha || pixels.iter().any(|pixel| pixel[3] != 255);
+        needs.colour = needs.colour || pixels.iter().any(|[r, g, b, _]| r != g || g != b);
+        colours.add(pixels);
+        for row in pixels.chunks_exact(width as usize) {
+            needs.sample.extend(row.iter().skip(y % step).step_by(step).flatten());
+            y += 1;
+        }
+        if count % between == between / 2 {
+            let data = pixels.iter().take(TRIAL_ROWS * width as usize).flatten().copied().collect::<Vec<u8>>();
+            needs.bands.push(Pixels { height: rgba.height.min(TRIAL_ROWS as u32), data, ..rgba });
+        }
+        count += 1;
+    };
+    let is_exact = rows.each(&mut |row| {
+        if let Some(full) = band.push(row) {
+            look(full);
+        }
+        Ok(())
+    })?;
+    if let Some(rest) = band.rest() {
+        look(rest);
+    }
+    if y != height as usize {
+        return Err(Error::corrupt("the image contradicts itself about its size"));
+    }
+    needs.depth = !is_exact;
+    needs.colours = colours.all();
+    Ok(needs)
+}
+
+/// Remembers where colours were seen last, so that most pixels need no search.
+struct Recent<T>(Vec<Option<([u8; 4], T)>>);
+
+impl<T: Copy> Recent<T> {
+    const BITS: u32 = 12;
+
+    fn new() -> Recent<T> {
+        Recent(vec![None; 1 << Self::BITS])
+    }
+
+    fn slot(&mut self, colour: [u8; 4]) -> &mut Option<([u8; 4], T)> {
+        // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
+        let hash = u32::from_le_bytes(colour).wrapping_mul(0x9e37_79b9) >> (32 - Self::BITS);
+        &mut self.0[hash as usize]
+    }
+}
+
+/// The colours of a picture, as long as they fit a palette.
+struct Colours {
+    seen: std::collections::BTreeSet<[u8; 4]>,
+    recent: Recent<()>,
+}
+
+impl Default for Colours {
+    fn default() -> Colours {
+        Colours { seen: std::collections::BTreeSet::new(), recent: Recent::new() }
+    }
+}
+
+impl Colours {
+    fn add(&mut self, pixels: &[[u8; 4]]) {
+        for pixel in pixels {
+            if self.seen.len() > 256 {
+                return;
+            }
+            let slot = self.recent.slot(*pixel);
+            if slot.is_none_or(|(known, ())| known != *pixel) {
+                *slot = Some((*pixel, ()));
+                self.seen.insert(*pixel);
+            }
+        }
+    }
+
+    fn all(self) -> Option<Vec<[u8; 4]>> {
+        (self.seen.len() <= 256).then(|| self.seen.into_iter().collect())
+    }
+}
+
+/// From colours to their places in a sorted palette.
+struct Lookup<'a> {
+    palette: &'a [[u8; 4]],
+    recent: Recent<u8>,
+}
+
+impl Lookup<'_> {
+    fn new(palette: &[[u8; 4]]) -> Lookup<'_> {
+        Lookup { palette, recent: Recent::new() }
+    }
+
+    fn map(&mut self, rgba: &[u8]) -> Vec<u8> {
+        let (pixels, _) = rgba.as_chunks::<4>();
+        let index = |pixel: &[u8; 4]| {
+            let slot = self.recent.slot(*pixel);
+            match slot {
+                Some((known, index)) if known == pixel => *index,
+                _ => {
+                    // At most 256 colours, all of them there.
+                    let index = self.palette.binary_search(pixel).unwrap_or(0) as u8;
+                    *slot = Some((*pixel, index));
+                    index
+                }
+            }
+        };
+        pixels.iter().map(index).collect()
+    }
+}
+
+/// Indices of `bits` bits, the first one uppermost.
+fn packed(indices: &[u8], bits: u8) -> Vec<u8> {
+    if bits == 8 {
+        return indices.to_vec();
+    }
+    let byte = |group: &[u8]| {
+        group.iter().enumerate().fold(0, |byte, (at, index)| byte | index << (8 - bits - bits * at as u8))
+    };
+    indices.chunks(usize::from(8 / bits)).map(byte).collect()
+}
+
+fn colour_type(layout: Layout) -> ColorType {
+    match layout {
+        Layout::Grey => ColorType::Grayscale,
+        Layout::GreyAlpha => ColorType::GrayscaleAlpha,
+        Layout::Rgb => ColorType::Rgb,
+        Layout::Rgba => ColorType::Rgba,
+    }
+}
+
+/// Takes no more than so many bytes.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+    is_exceeded: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + data.len() > self.most {
+            self.is_exceeded = true;
+            return Err(io::Error::other("the file becomes too long"));
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Encoder for BandedPng<'_> {
+    fn qualities(&self) -> &'static [u8] {
+        &STEPS
+    }
+
+    fn own_quality(&self) -> u8 {
+        100
+    }
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
+        let asked = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
+        let step = asked.max(self.least);
+        let encoded = match self.made.iter().find(|(made, _)| *made == step) {
+            Some((_, encoded)) => encoded.clone(),
+            None => {
+                let encoded = if step < COLOURS.len() { self.reduced(step)? } else { self.unchanged()? };
+                // Steps found to show on the way stand for the one that was written.
+                self.made.push((step.max(self.least), encoded.clone()));
+                encoded
+            }
+        };
+        Ok(Encoded {
+            // Between two steps, the caller's own number stays.
+            quality: encoded.quality.map(|used| used.max(quality)),
+            ..encoded
+        })
+    }
+
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
+        Ok(self.encode(quality)?.bytes.len() as u64)
+    }
+
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
+        self.unchanged().map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::pictures::{self, photo};
+    use super::super::{Format, probe};
+    use super::*;
+
+    fn banded(pixels: Pixels) -> BandedPng<'static> {
+        let size = (pixels.width, pixels.height);
+        BandedPng::new(Rows::Pixels(pixels), size, Vec::new(), true, None).unwrap()
+    }
+
+    fn decoded(bytes: &[u8]) -> Pixels {
+        decode::decode(bytes, &probe::probe(bytes, Format::Png).unwrap()).unwrap().pixels
+    }
+
+    /// A picture of so many colours, the last one translucent.
+    fn coloured(colours: u32) -> Pixels {
+        let pixel = |at: u32| {
+            let colour = at * 7 % colours;
+            [colour as u8, 255 - colour as u8, 30, if colour + 1 == colours { 90 } else { 255 }]
+        };
+        let (width, height) = (37, BAND as u32 * 2 + 5);
+        Pixels::new(width, height, Layout::Rgba, (0..width * height).flat_map(pixel).collect()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_lost_in_any_layout_or_number_of_colours() {
+        for layout in [Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba] {
+            let pixels = photo(41, BAND as u32 + 3, layout);
+            let file = banded(pixels.clone()).lossless().unwrap().unwrap().bytes;
+            assert_eq!(decoded(&file).to_layout(Layout::Rgba), pixels.to_layout(Layout::Rgba), "{layout:?}");
+        }
+        for (colours, depth) in [(2, 1), (3, 2), (16, 4), (17, 8), (256, 8)] {
+            let pixels = coloured(colours);
+            let encoded = banded(pixels.clone()).encode(50).unwrap();
+            let list = chunks::chunks(&encoded.bytes).unwrap();
+            let header = chunks::header(&encoded.bytes, &list).unwrap();
+            assert_eq!((header.colour, header.depth), (3, depth), "{colours}");
+            assert_eq!(decoded(&encoded.bytes).to_layout(Layout::Rgba), pixels, "{colours}");
+        }
+        let opaque = Pixels::new(9, 9, Layout::Rgba, [3, 3, 3, 255].repeat(81)).unwrap();
+        let file = banded(opaque).lossless().unwrap().unwrap().bytes;
+        assert_eq!(decoded(&file).to_layout(Layout::Rgb).data, [3; 243]);
+    }
+
+    #[test]
+    fn sixteen_bits_stay_where_nothing_may_be_lost() {
+        let pixels = photo(40, 80, Layout::Rgb);
+        let deep: Vec<u8> = pixels.data.iter().flat_map(|sample| [*sample, 17]).collect();
+        let file = pictures::png_with(&Pixels { data: deep.clone(), ..pixels }, |encoder| {
+            encoder.set_depth(BitDepth::Sixteen);
+        });
+        let mut encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file)).unwrap();
+        let packed = encoder.lossless().unwrap().unwrap().bytes;
+        assert!(packed.len() < file.len());
+        let mut reader = decode::png_reader(&packed, Transformations::IDENTITY).unwrap();
+        let mut samples = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut samples).unwrap();
+        assert_eq!(samples, deep);
+    }
+
+    #[test]
+    fn a_palette_looks_like_its_picture_and_one_that_would_show_is_not_used() {
+        let smooth = photo(300, 200, Layout::Rgb);
+        let mut encoder = banded(smooth.clone());
+        let encoded = encoder.encode(50).unwrap();
+        assert_eq!(encoded.quality, Some(50));
+        let (shown, mut likeness) = (decoded(&encoded.bytes), Likeness::default());
+        assert_ne!(shown, smooth);
+        let indices = vec![0; 1];
+        for (a, b) in smooth.data.chunks_exact(3).zip(shown.data.chunks_exact(3)) {
+            let rgba = Pixels::new(1, 1, Layout::Rgba, vec![a[0], a[1], a[2], 255]).unwrap();
+            likeness.add(&rgba, &[[b[0], b[1], b[2], 255]], &indices);
+        }
+        // Not averaged over blocks, dithering shows: only a gross error would fall below this.
+        assert!(likeness.decibels() > 25.0, "{}", likeness.decibels());
+
+        let mut random = pictures::Random(7);
+        let noise = (0..200 * 200 * 4).map(|_| random.next() as u8).collect();
+        let noise = Pixels::new(200, 200, Layout::Rgba, noise).unwrap();
+        assert_eq!(banded(noise).encode(50).unwrap().quality, None);
+    }
+
+    #[test]
+    fn a_file_that_becomes_too_long_is_given_up() {
+        let encoder = banded(photo(60, 90, Layout::Rgb));
+        let form = encoder.exact(false);
+        let length = encoder.write(&form, usize::MAX).unwrap().unwrap().len();
+        assert!(encoder.write(&form, length).unwrap().is_some());
+        assert!(encoder.write(&form, length - 1).unwrap().is_none());
+    }
+}

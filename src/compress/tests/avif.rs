@@ -128,6 +128,6 @@ fn what_would_take_too_long_is_refused_with_what_to_do() {
         let settings = Settings { goal, format: Some(Format::Avif), ..Settings::default() };
         compress(file, &settings, &Limits::default()).unwrap_err().to_string()
     };
-    assert!(refused(&png(3_200), Goal::Quality(50)).contains("maxWidth"));
+    assert!(refused(&png(3_700), Goal::Quality(50)).contains("maxWidth"));
     assert!(refused(&png(2_300), Goal::TargetRatio(0.5)).contains("maxWidth"));
 }

@@ -34,6 +34,8 @@ pub(super) struct Columns {
     pub serial_number: Option<usize>,
     pub name: usize,
     pub urls: usize,
+    /// The outputs that an earlier result has; they are left behind.
+    pub outputs: Option<usize>,
     pub extras: Vec<usize>,
     /// Columns without a name before one that has one.
     pub unnamed: Vec<usize>,
@@ -69,7 +71,8 @@ impl Columns {
             });
             return None;
         }
-        Some(Columns { serial_number, name, urls, extras, unnamed, names })
+        let outputs = names.iter().position(|name| matches(name, OUTPUT_IMAGES));
+        Some(Columns { serial_number, name, urls, outputs, extras, unnamed, names })
     }
 
     /// How many unnamed columns directly follow the URL column: room that a spreadsheet made for spilled URLs.

@@ -36,6 +36,8 @@ const DETAIL_COLUMNS: [&str; 18] = [
 const BETWEEN_URLS: &str = ",";
 /// The same, where the next one does not start as a URL and would be read as the rest of the one before it.
 const BEFORE_OTHERS: &str = ",\n";
+/// The longer of the two.
+pub(super) const MAX_BETWEEN_URLS_BYTES: usize = BEFORE_OTHERS.len();
 
 /// Writes records in UTF-8, commas between cells, LF after lines.
 pub struct Writer<W: Write> {

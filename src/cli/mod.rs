@@ -24,6 +24,8 @@ use crate::{app::App, db, graphql, telemetry};
 
 /// Exit code for a command line or setting that makes no sense.
 const USAGE: u8 = 2;
+/// Exit code for a file that cannot be read or written at all.
+const NO_FILE: u8 = 2;
 /// Exit code when the user interrupts twice.
 const INTERRUPTED: i32 = 130;
 
@@ -155,6 +157,12 @@ async fn with_database<T>(
     let done = done?;
     stopped?;
     Ok(done)
+}
+
+/// Says that a file cannot be read.
+fn unreadable(path: &std::path::Path, error: &std::io::Error) -> ExitCode {
+    eprintln!("error: cannot read {}: {error}", path.display());
+    ExitCode::from(NO_FILE)
 }
 
 fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {

@@ -79,6 +79,34 @@ async fn run_does_the_whole_job_for_one_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_touches_nothing_where_a_file_cannot_be_read_or_written() {
+    let directory = tempfile::Builder::new().prefix("shop").tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (sheet, data_dir) = (csv(&[&["https://www.example.com/1.jpg"]]), path("data"));
+    std::fs::write(path("shop.csv"), &sheet).unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
+    std::os::unix::fs::symlink(path("shop.csv"), path("link.csv")).unwrap();
+    let (shop, link, roundabout) = (path("shop.csv"), path("link.csv"), path("folder/../shop.csv"));
+    let (nowhere, absent, folder) = (path("nowhere/out.csv"), path("absent.csv"), path("folder"));
+    for (arguments, expected) in [
+        (&[&shop, "-o", &shop][..], "is the CSV itself"),
+        (&[&shop, "-o", &roundabout], "is the CSV itself"),
+        (&[&shop, "-o", &link], "is the CSV itself"),
+        (&[&link, "-o", &shop], "is the CSV itself"),
+        (&[&shop, "-o", &nowhere], &format!("cannot write {nowhere}: ")),
+        (&[&absent], &format!("cannot read {absent}: ")),
+        (&[&folder], &format!("cannot read {folder}: ")),
+    ] {
+        let output = halftone(&[&["run", "--data-dir", &data_dir], arguments].concat()).await;
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected) && !said.contains(".tmp"), "{arguments:?}: {said}");
+    }
+    assert_eq!(std::fs::read_to_string(&shop).unwrap(), sheet);
+    assert!(!Path::new(&data_dir).exists(), "nothing is stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_says_what_is_wrong_without_a_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

@@ -1,7 +1,7 @@
 //! The command line: the whole job without a server, and what it says when something is wrong.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use tokio::process::Command;
 
@@ -159,6 +159,40 @@ async fn check_says_what_is_wrong_without_a_database() {
         assert!(text(&said.stderr).contains("cannot read"), "{}", text(&said.stderr));
     }
     assert!(!std::path::Path::new(&data_dir).exists(), "nothing is stored");
+
+    std::fs::write(path("one.csv"), "Name,Images\nMug,https://www.example.com/1.jpg\nJug,\n").unwrap();
+    let one = check("one.csv", &[]).await;
+    let said = text(&one.stdout);
+    assert!(said.contains("1 of 2 rows and 1 image URL can be used; 1 error, 0 warnings."), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_is_a_good_neighbour_in_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = directory.path().join("good.csv");
+    std::fs::write(&good, csv(&[&["https://www.example.com/1.jpg"]])).unwrap();
+    // More than a pipe holds.
+    let bad = directory.path().join("bad.csv");
+    std::fs::write(&bad, format!("Name,Images\n{}", "Mug,nonsense\n".repeat(20_000))).unwrap();
+    let check = |file: &Path, input: Stdio, output: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+        command.arg("check").arg(file).stdin(input).stdout(output).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().expect("run halftone")
+    };
+    let input = std::fs::File::open(&good).unwrap();
+    let output = check(Path::new("-"), input.into(), Stdio::piped()).wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("-: 1 of 1 row and 1 image URL can be used"), "{}", text(&output.stdout));
+
+    let mut left_alone = check(&bad, Stdio::null(), Stdio::piped());
+    drop(left_alone.stdout.take());
+    let output = left_alone.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), ""));
+
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = check(&good, Stdio::null(), full.into()).wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot print the report"), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -334,6 +334,20 @@ fn a_piece_is_joined_to_a_url_only_if_it_was_cut_off_it() {
             ],
         ),
         repaired(
+            "a comma in a later column does not turn words or formulas into a piece",
+            b"ID,Name,Images,Category,Desc\n1,A,https://a.com/x?id=6,Home/Kitchen,Nice, soft\n2,B,https://a.com/x?id=6,=A1*2,Nice, soft\n3,C,https://a.com/x?id=6,Salt&Pepper,Nice, soft\n",
+            &[
+                "1@2: 1/A [+https://a.com/x?id=6] {Home/Kitchen|Nice}",
+                "2@3: 2/B [+https://a.com/x?id=6] {=A1*2|Nice}",
+                "3@4: 3/C [+https://a.com/x?id=6] {Salt&Pepper|Nice}",
+            ],
+            &[
+                "warning UNEXPECTED_CELL @2 row 1 = soft",
+                "warning UNEXPECTED_CELL @3 row 2 = soft",
+                "warning UNEXPECTED_CELL @4 row 3 = soft",
+            ],
+        ),
+        repaired(
             "commas do not cut where semicolons separate",
             b"Name;Images\na;https://a.com/1;h_2/x\n",
             &["1@2: none/a [+https://a.com/1]"],

@@ -358,7 +358,10 @@ fn a_piece_is_joined_to_a_url_only_if_it_was_cut_off_it() {
 
 #[test]
 fn every_kind_of_space_is_one() {
-    for space in ["\u{A0}", "\u{3000}", "\u{2028}", "\u{200B}", "\u{2060}", "\u{FEFF}", "\u{2009}", "\u{B}", "\t"] {
+    for space in [
+        "\u{202A}", "\u{202E}", "\u{2066}", "\u{2069}", "\u{200F}", "\u{A0}", "\u{3000}", "\u{2028}", "\u{200B}",
+        "\u{2060}", "\u{FEFF}", "\u{2009}", "\u{B}", "\t",
+    ] {
         let file = format!(
             "Name,Images\n{space}a{space},\"{space}https://a.com/1,{space}https://a.com/2{space}https://a.com/3{space},\"\nb,{space}https://a.com/4,{space}\n{space}\n"
         );

@@ -189,6 +189,9 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
     }
     let authority = rest.strip_prefix("//").unwrap_or_default();
     let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    if authority.eq_ignore_ascii_case("http:") || authority.eq_ignore_ascii_case("https:") {
+        return Err(invalid("There is https:// or http:// twice at the beginning of this URL. Remove one."));
+    }
     if authority.is_empty() || authority.starts_with(':') {
         return Err(invalid("This URL has no host. Write it as https://host/path."));
     }

@@ -115,7 +115,7 @@ async fn process(
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) | Submitted::Replayed(request) => request,
-        Submitted::Rejected(report) => {
+        Submitted::Rejected(report) | Submitted::Unwanted(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }

@@ -35,7 +35,7 @@ pub struct UploadCsvInput {
     label: Option<String>,
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
-    /// The same key and input within 24 h returns the first request.
+    /// The same key and input within 24 h returns the first request. It must not be empty.
     idempotency_key: Option<String>,
 }
 
@@ -86,6 +86,10 @@ impl Mutation {
                 let message = format!("{name} can have at most {MAX_LABEL_CHARACTERS} characters, none of them NUL");
                 user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", name], message));
             }
+        }
+        if input.idempotency_key.as_deref() == Some("") {
+            let message = "idempotencyKey is empty; leave it out, or give each upload a key of its own";
+            user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", "idempotencyKey"], message));
         }
         if !user_errors.is_empty() {
             return Ok(UploadCsvPayload { processing_request: None, csv: None, replayed: false, user_errors });

@@ -196,6 +196,11 @@ async fn the_same_idempotency_key_makes_one_request_also_when_two_arrive_at_once
         tokio::join!(client.upload(sheet.as_str(), input.clone()), client.upload(sheet.as_str(), input.clone()));
     assert_eq!(one["processingRequest"]["id"], two["processingRequest"]["id"]);
     assert_ne!(one["replayed"], two["replayed"]);
+    let empty = client.upload(sheet.as_str(), json!({ "idempotencyKey": "" })).await;
+    assert_eq!(
+        (&empty["userErrors"][0]["code"], &empty["userErrors"][0]["field"]),
+        (&json!("INVALID_SETTINGS"), &json!(["input", "idempotencyKey"]))
+    );
     let third = client.upload(sheet.as_str(), input.clone()).await;
     assert_eq!(
         (&third["replayed"], &third["processingRequest"]["id"]),

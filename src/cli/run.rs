@@ -59,7 +59,7 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         eprintln!("error: {} is the CSV itself; give the output another name with --output", output.display());
         return Ok(ExitCode::from(USAGE));
     }
-    let whole = match beside(&output) {
+    let whole = match create(&output) {
         Ok(whole) => whole,
         Err(error) => {
             eprintln!("error: cannot write {}: {error}", output.display());
@@ -88,6 +88,14 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
         return Err(io::Error::other("it is not a file"));
     }
     Ok((file, look))
+}
+
+/// The output, as it grows. That it cannot take its place is known now, not when all is done.
+fn create(output: &Path) -> io::Result<NamedTempFile> {
+    if output.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    beside(output)
 }
 
 /// Beside a progress bar only trouble is worth a line.

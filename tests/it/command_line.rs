@@ -94,6 +94,7 @@ async fn run_touches_nothing_where_a_file_cannot_be_read_or_written() {
         (&[&shop, "-o", &link], "is the CSV itself"),
         (&[&link, "-o", &shop], "is the CSV itself"),
         (&[&shop, "-o", &nowhere], &format!("cannot write {nowhere}: ")),
+        (&[&shop, "-o", &folder], &format!("cannot write {folder}: ")),
         (&[&absent], &format!("cannot read {absent}: ")),
         (&[&folder], &format!("cannot read {folder}: ")),
     ] {

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{NO_FILE, USAGE, stop_signal, unreadable, with_database};
+use super::{NO_FILE, USAGE, counted, stop_signal, unreadable, with_database};
 use crate::app::App;
 use crate::compress::{Goal, Settings};
 use crate::config::Config;
@@ -221,9 +221,9 @@ fn permissions() -> std::fs::Permissions {
 async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> anyhow::Result<()> {
     let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
     println!(
-        "{} of {} images compressed{}; {} became {}: {} saved ({:.0} %)",
+        "{} of {} compressed{}; {} became {}: {} saved ({:.0} %)",
         request.succeeded - request.kept_original,
-        request.total,
+        counted(u64::from(request.total.unsigned_abs()), "image"),
         if request.kept_original > 0 {
             format!(", {} kept as they were", request.kept_original)
         } else {

@@ -69,7 +69,9 @@ async fn run_does_the_whole_job_for_one_file() {
         "--allow-net",
         "127.0.0.0/8",
     ];
-    assert_eq!(halftone(&run).await.status.code(), Some(0));
+    let good = halftone(&run).await;
+    assert_eq!(good.status.code(), Some(0));
+    assert!(text(&good.stdout).contains("1 of 1 image compressed"), "{}", text(&good.stdout));
     assert!(std::fs::read_to_string(output).unwrap().lines().count() == 2);
 
     std::fs::write(path("bad.csv"), "S. No,Product Name\n1,SKU1\n").unwrap();
@@ -318,6 +320,8 @@ async fn compress_gives_every_output_a_name_of_its_own() {
 async fn compress_reaches_goals_and_reports_them() {
     let directory = tempfile::tempdir().unwrap();
     let [photo, _, plan] = sources(directory.path());
+    let one = halftone(&["compress", &photo]).await;
+    assert!(text(&one.stdout).contains("1 of 1 file compressed"), "{}", text(&one.stdout));
     let size = std::fs::metadata(&photo).unwrap().len();
     let half = objects(&halftone(&["compress", "--json", "--target-ratio", "0.5", &photo]).await);
     assert_eq!(half[0]["receipt"]["targetMet"], true, "{half:?}");

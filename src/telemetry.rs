@@ -8,8 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Logs what `filter` lets through, as text or as a JSON object a line. The first call in a process decides.
 pub fn init(filter: &str, json: bool) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filtered(filter));
     let writer = std::io::stderr;
     // Only a second call fails: the first one's choice stands.
     let _ = if json {
@@ -24,4 +23,27 @@ pub fn init(filter: &str, json: bool) {
             )
             .try_init()
     };
+}
+
+/// The filter; oxipng, which has a line for every PNG, is silent unless it names it.
+fn filtered(filter: &str) -> EnvFilter {
+    EnvFilter::try_new(format!("oxipng=off,{filter}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oxipng_is_silent_unless_it_is_named() {
+        for (filter, ours, theirs) in
+            [("info", true, false), ("debug", true, false), ("error", false, false), ("warn,oxipng=info", false, true)]
+        {
+            let subscriber = tracing_subscriber::registry().with(filtered(filter));
+            tracing::subscriber::with_default(subscriber, || {
+                assert_eq!(tracing::enabled!(target: "halftone::compress", tracing::Level::INFO), ours, "{filter}");
+                assert_eq!(tracing::enabled!(target: "oxipng", tracing::Level::INFO), theirs, "{filter}");
+            });
+        }
+    }
 }

@@ -4,22 +4,19 @@
 //! report that follows says so: `rejected`, and no row accepted.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
+use super::{BROKEN_PIPE, NO_FILE, counted, unreadable};
 use crate::sheet::{Issue, Limits, Reader, Report, Row, Severity};
-
-/// Exit code for a file that cannot be read at all.
-const UNREADABLE: u8 = 2;
 
 /// Arguments of `halftone check`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The CSV: a product a row, with its image URLs
+    /// The CSV: a product a row, with its image URLs; `-` for the standard input
     file: PathBuf,
     /// Print JSON: the products with their URLs, and the report as the API's CsvReport has it
     #[arg(long)]
@@ -55,44 +52,53 @@ struct Summary<'a> {
     issues: &'a [Issue],
 }
 
-/// Exit code 0 when nothing is refused, 1 when the file, a row or a URL is, 2 when the file cannot be read.
-pub fn check(limits: &Limits, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut reader = match open(&arguments.file, limits) {
-        Ok(reader) => reader,
-        Err(error) => return Ok(unreadable(&arguments.file, &error)),
-    };
+/// Exit code 0 when nothing is refused, 1 when the file, a row or a URL is, 2 when the file cannot be read or the report
+/// not be printed.
+pub fn check(limits: &Limits, arguments: &Arguments) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut products = Products { out: &mut out, is_first: true };
-    if arguments.json {
-        products.begin().context(PRINT)?;
+    let done = read(limits, arguments, &mut out).and_then(|report| {
+        out.flush().map_err(Failure::Print)?;
+        Ok(report)
+    });
+    match done {
+        Ok(report) if report.error_count == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(Failure::Read(error)) => unreadable(&arguments.file, &error),
+        Err(Failure::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(BROKEN_PIPE),
+        Err(Failure::Print(error)) => {
+            eprintln!("error: cannot print the report: {error}");
+            ExitCode::from(NO_FILE)
+        }
     }
-    loop {
-        match reader.next_row() {
-            Ok(Some(row)) if arguments.json && row.accepted => products.write(&row).context(PRINT)?,
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(error) => return Ok(unreadable(&arguments.file, &error)),
+}
+
+enum Failure {
+    Read(io::Error),
+    Print(io::Error),
+}
+
+/// Reads the file and prints what is found.
+fn read(limits: &Limits, arguments: &Arguments, out: &mut impl Write) -> Result<Report, Failure> {
+    let mut reader = open(&arguments.file, limits).map_err(Failure::Read)?;
+    let mut products = Products { out, is_first: true };
+    if arguments.json {
+        products.begin().map_err(Failure::Print)?;
+    }
+    while let Some(row) = reader.next_row().map_err(Failure::Read)? {
+        if arguments.json && row.accepted {
+            products.write(&row).map_err(Failure::Print)?;
         }
     }
     let report = reader.into_report();
-    if arguments.json {
-        products.end(&report).context(PRINT)?;
-    } else {
-        print(&mut out, &arguments.file, &report).context(PRINT)?;
-    }
-    out.flush().context(PRINT)?;
-    Ok(if report.error_count == 0 && !report.rejected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let printed = if arguments.json { products.end(&report) } else { print(products.out, &arguments.file, &report) };
+    printed.map_err(Failure::Print)?;
+    Ok(report)
 }
 
-const PRINT: &str = "print the report";
-
-fn open(path: &Path, limits: &Limits) -> io::Result<Reader<File>> {
-    Reader::open(File::open(path)?, limits)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> ExitCode {
-    eprintln!("error: cannot read {}: {error}", path.display());
-    ExitCode::from(UNREADABLE)
+/// Opens the file, or the standard input for `-`.
+fn open(path: &Path, limits: &Limits) -> io::Result<Reader<Box<dyn Read>>> {
+    let input: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    Reader::open(input, limits)
 }
 
 /// One JSON object: first the products, as they come, then the report, which is known when all have come.
@@ -157,13 +163,13 @@ fn print(out: &mut impl Write, path: &Path, report: &Report) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{}: {} of {} rows and {} image URLs can be used; {} errors, {} warnings. Read as {}, separated by {delimiter}.",
+        "{}: {} of {} and {} can be used; {}, {}. Read as {}, separated by {delimiter}.",
         path.display(),
         report.accepted_row_count,
-        report.row_count,
-        report.image_count,
-        report.error_count,
-        report.issue_count - report.error_count,
+        counted(report.row_count, "row"),
+        counted(report.image_count, "image URL"),
+        counted(report.error_count, "error"),
+        counted(report.issue_count - report.error_count, "warning"),
         report.encoding,
     )?;
     if report.rejected {

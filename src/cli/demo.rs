@@ -115,7 +115,7 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,
-        Submitted::Rejected(report) => {
+        Submitted::Rejected(report) | Submitted::Unwanted(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }

@@ -24,6 +24,10 @@ use crate::{app::App, db, graphql, telemetry};
 
 /// Exit code for a command line or setting that makes no sense.
 const USAGE: u8 = 2;
+/// Exit code for a file that cannot be read or written at all.
+const NO_FILE: u8 = 2;
+/// Exit code when nobody reads the output to its end, as `head` does not: that of programs that such a signal ends.
+const BROKEN_PIPE: u8 = 128 + 13;
 /// Exit code when the user interrupts twice.
 const INTERRUPTED: i32 = 130;
 
@@ -110,7 +114,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Serve => serve::serve(config).await?,
         Command::Work => serve::work(config).await?,
         Command::Run(arguments) => return run::run(config, arguments).await,
-        Command::Check(arguments) => return check::check(&config.sheet, &arguments),
+        Command::Check(arguments) => return Ok(check::check(&config.sheet, &arguments)),
         Command::Compress(arguments) => return compress::compress(config, arguments).await,
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
         Command::Keys => keys(config).await?,
@@ -155,6 +159,17 @@ async fn with_database<T>(
     let done = done?;
     stopped?;
     Ok(done)
+}
+
+/// Says that a file cannot be read.
+fn unreadable(path: &std::path::Path, error: &std::io::Error) -> ExitCode {
+    eprintln!("error: cannot read {}: {error}", path.display());
+    ExitCode::from(NO_FILE)
+}
+
+/// A number of things: `1 error`, `2 errors`.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,8 @@
 //! `halftone run`: the whole job for one CSV, without a server.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{stop_signal, with_database};
+use super::{NO_FILE, USAGE, counted, stop_signal, unreadable, with_database};
 use crate::app::App;
 use crate::compress::{Goal, Settings};
 use crate::config::Config;
@@ -45,12 +47,25 @@ pub struct Arguments {
     quality: u8,
 }
 
-/// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected.
+/// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected, 2 when the CSV cannot be read or
+/// the output cannot be written where it should.
 pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let file = File::open(&arguments.file).with_context(|| format!("open {}", arguments.file.display()))?;
-    anyhow::ensure!(file.metadata()?.is_file(), "{} is not a file", arguments.file.display());
+    let (file, look) = match open(&arguments.file) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(unreadable(&arguments.file, &error)),
+    };
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
-    let whole = beside(&output).with_context(|| format!("cannot write {}", output.display()))?;
+    if std::fs::metadata(&output).is_ok_and(|there| (there.dev(), there.ino()) == (look.dev(), look.ino())) {
+        eprintln!("error: {} is the CSV itself; give the output another name with --output", output.display());
+        return Ok(ExitCode::from(USAGE));
+    }
+    let whole = match create(&output) {
+        Ok(whole) => whole,
+        Err(error) => {
+            eprintln!("error: cannot write {}: {error}", output.display());
+            return Ok(ExitCode::from(NO_FILE));
+        }
+    };
     let stop = stop_signal()?;
     let links = if config.public_url_given { Links::Served } else { Links::Files };
     with_database(quiet(config), async |config, database| {
@@ -61,6 +76,26 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         done
     })
     .await
+}
+
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let file = File::open(path)?;
+    let look = file.metadata()?;
+    if look.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !look.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    Ok((file, look))
+}
+
+/// The output, as it grows. That it cannot take its place is known now, not when all is done.
+fn create(output: &Path) -> io::Result<NamedTempFile> {
+    if output.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    beside(output)
 }
 
 /// Beside a progress bar only trouble is worth a line.
@@ -88,7 +123,7 @@ async fn process(
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) | Submitted::Replayed(request) => request,
-        Submitted::Rejected(report) => {
+        Submitted::Rejected(report) | Submitted::Unwanted(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
@@ -108,7 +143,7 @@ async fn process(
         return Ok(ExitCode::FAILURE);
     };
     let mut content = export::write(app, &request, ResultKind::OutputCsv, links, false).await?;
-    std::io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
+    io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
     whole.persist(output).with_context(|| format!("write {}", output.display()))?;
     summarise(app, &request, output).await?;
     Ok(if request.succeeded == request.total && request.csv_error_count == 0 {
@@ -170,10 +205,12 @@ fn default_output(file: &Path) -> PathBuf {
     file.with_file_name(format!("{stem}_output.csv"))
 }
 
-/// A file beside the output's place that will be renamed to it: an output that is there is whole.
-pub(super) fn beside(output: &Path) -> std::io::Result<NamedTempFile> {
+/// A file beside the output's place that will be renamed to it: an output that is there is whole. The error is without the
+/// file's own name, which nobody has asked for.
+pub(super) fn beside(output: &Path) -> io::Result<NamedTempFile> {
     let directory = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().permissions(permissions()).tempfile_in(directory)
+    let file = tempfile::Builder::new().permissions(permissions()).tempfile_in(directory);
+    file.map_err(|error| error.kind().into())
 }
 
 /// What a file created the usual way may be used for, before the umask has its say.
@@ -184,9 +221,9 @@ fn permissions() -> std::fs::Permissions {
 async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> anyhow::Result<()> {
     let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
     println!(
-        "{} of {} images compressed{}; {} became {}: {} saved ({:.0} %)",
+        "{} of {} compressed{}; {} became {}: {} saved ({:.0} %)",
         request.succeeded - request.kept_original,
-        request.total,
+        counted(u64::from(request.total.unsigned_abs()), "image"),
         if request.kept_original > 0 {
             format!(", {} kept as they were", request.kept_original)
         } else {

@@ -10,6 +10,7 @@ use super::settings::{self, CompressionInput, OutputInput};
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
 use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
+use crate::sheet::{Report, Severity};
 
 /// Longest label and idempotency key, in characters.
 const MAX_LABEL_CHARACTERS: usize = 200;
@@ -34,7 +35,7 @@ pub struct UploadCsvInput {
     label: Option<String>,
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
-    /// The same key and input within 24 h returns the first request.
+    /// The same key and input within 24 h returns the first request. It must not be empty.
     idempotency_key: Option<String>,
 }
 
@@ -86,6 +87,10 @@ impl Mutation {
                 user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", name], message));
             }
         }
+        if input.idempotency_key.as_deref() == Some("") {
+            let message = "idempotencyKey is empty; leave it out, or give each upload a key of its own";
+            user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", "idempotencyKey"], message));
+        }
         if !user_errors.is_empty() {
             return Ok(UploadCsvPayload { processing_request: None, csv: None, replayed: false, user_errors });
         }
@@ -118,11 +123,11 @@ impl Mutation {
                 ),
             ),
             Submitted::Rejected(report) => {
-                let message = match report.issues.iter().find(|issue| issue.severity == crate::sheet::Severity::Error) {
-                    Some(issue) if report.error_count == 1 => format!("The CSV was rejected. {}", issue.message),
-                    _ => format!("The CSV was rejected: {} errors were found in it.", report.error_count),
-                };
-                let error = UserError::new(UserErrorCode::CsvRejected, &["input", "file"], message);
+                let error = csv_rejected("The CSV was rejected", &report);
+                refused(Some(CsvReport::of_file(report)), error)
+            }
+            Submitted::Unwanted(report) => {
+                let error = csv_rejected("The CSV was rejected because `onInvalidRow` is REJECT_FILE", &report);
                 refused(Some(CsvReport::of_file(report)), error)
             }
         })
@@ -170,6 +175,17 @@ fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue> {
     let file =
         file.ok_or_else(|| bad_input("`file` is not a part of this request; send it as multipart/form-data."))?;
     file.try_clone().map_err(internal)
+}
+
+/// Says what was found in a CSV and where, or how much.
+fn csv_rejected(what: &str, report: &Report) -> UserError {
+    let errors = report.error_count;
+    let message = match report.issues.iter().find(|issue| issue.severity == Severity::Error) {
+        Some(issue) if errors == 1 => format!("{what}. Line {}: {}", issue.line, issue.message),
+        Some(issue) => format!("{what}: {errors} errors were found in it, the first in line {}.", issue.line),
+        None => format!("{what}: {errors} errors were found in it."),
+    };
+    UserError::new(UserErrorCode::CsvRejected, &["input", "file"], message)
 }
 
 /// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.

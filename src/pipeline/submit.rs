@@ -58,6 +58,8 @@ pub enum Submitted {
     KeyReused,
     /// The CSV cannot be processed, for the reasons in the report.
     Rejected(Report),
+    /// It could, but some of it is refused, and the caller wanted all or nothing.
+    Unwanted(Report),
 }
 
 /// A CSV that was read through once.
@@ -85,8 +87,13 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         spawn_blocking(move || check(file, &limits)).await.context("read the CSV")??
     };
     let report = &checked.report;
-    if report.rejected || (submission.reject_invalid_rows && report.error_count > 0) {
+    if report.rejected {
         return Ok(Submitted::Rejected(checked.report));
+    }
+    if submission.reject_invalid_rows && report.error_count > 0 {
+        let rejected_row_count = report.row_count;
+        let report = Report { accepted_row_count: 0, rejected_row_count, image_count: 0, ..checked.report };
+        return Ok(Submitted::Unwanted(report));
     }
 
     let id = Uuid::now_v7();

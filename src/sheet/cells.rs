@@ -2,6 +2,7 @@
 //!
 //! Blank lines are skipped. A cell or a record over its bound is refused when the bound is reached; so is a quote that
 //! never closes, or that closes lines later with text after it. Spaces before an opening quote do not make the quote part of the text.
+//! An apostrophe in front of a cell, which may be one that we wrote (see `defuse`), does not count.
 
 use std::io::Read;
 
@@ -15,8 +16,6 @@ use super::text::{Refill, Text};
 
 /// Most cells in a record: what Excel and LibreOffice allow in a row.
 const MAX_RECORD_CELLS: usize = 16_384;
-/// A record may be this many times as long as its longest cell may be.
-const MAX_RECORD_IN_CELLS: usize = 16;
 /// The output buffer grows by at least this many bytes.
 const GROWTH_BYTES: usize = 4 * 1024;
 
@@ -31,6 +30,9 @@ pub(super) struct Cells<R> {
     line: u64,
     after_cr: bool,
     max_cell_bytes: usize,
+    max_record_bytes: usize,
+    /// Columns whose cells may be as long as a record.
+    long: Vec<usize>,
     ended_by_line: bool,
     /// The current record: all cells one after the other in `bytes[..used]`, where each ends and on which line it began.
     bytes: Vec<u8>,
@@ -40,7 +42,7 @@ pub(super) struct Cells<R> {
 }
 
 impl<R: Read> Cells<R> {
-    pub fn new(text: Text<R>, max_cell_bytes: usize, delimiter: u8) -> Self {
+    pub fn new(text: Text<R>, max_cell_bytes: usize, max_record_bytes: usize, delimiter: u8) -> Self {
         Cells {
             text,
             buf: Vec::new(),
@@ -50,6 +52,8 @@ impl<R: Read> Cells<R> {
             line: 1,
             after_cr: false,
             max_cell_bytes,
+            max_record_bytes,
+            long: Vec::new(),
             ended_by_line: false,
             bytes: Vec::new(),
             used: 0,
@@ -60,6 +64,11 @@ impl<R: Read> Cells<R> {
 
     pub fn text(&self) -> &Text<R> {
         &self.text
+    }
+
+    /// From here on the cells of these columns may be as long as a record.
+    pub fn allow_long(&mut self, columns: Vec<usize>) {
+        self.long = columns;
     }
 
     /// The line reading has come to.
@@ -148,10 +157,8 @@ impl<R: Read> Cells<R> {
             let ended = self.read_cell(start, quoted)?;
             self.ends.push(self.used);
             self.lines.push(line);
-            let max_record_bytes = self.max_cell_bytes.saturating_mul(MAX_RECORD_IN_CELLS);
-            if self.used > max_record_bytes {
-                let has = format!("more than {max_record_bytes} bytes");
-                return Err(Refusal::row_too_long(self.record().line(), &has).into());
+            if self.used > self.max_record_bytes {
+                return Err(Refusal::row_over_bytes(self.record().line(), self.max_record_bytes).into());
             }
             if ended {
                 return Ok(());
@@ -174,7 +181,7 @@ impl<R: Read> Cells<R> {
             }
             self.reserve(1);
             // One byte past the bound, to tell a cell that just fits from one that does not.
-            let bound = self.bytes.len().min(start + self.max_cell_bytes + 1);
+            let bound = self.bytes.len().min(start + self.max_bytes(start) + 1);
             let (result, read, written) =
                 self.parser.read_field(&self.buf[self.at..], &mut self.bytes[self.used..bound]);
             let from = self.at;
@@ -191,7 +198,7 @@ impl<R: Read> Cells<R> {
             } else if ended == Some(true) {
                 self.count_buffered_lines(self.at - 1);
             }
-            if self.used - start > self.max_cell_bytes {
+            if self.used - start > self.max_bytes(start) {
                 return Err(self.cell_too_long(start, line, quoted).into());
             }
             if let Some(ended) = ended {
@@ -200,6 +207,12 @@ impl<R: Read> Cells<R> {
                 return Ok(ended);
             }
         }
+    }
+
+    /// How long the cell that begins at `start` may be.
+    fn max_bytes(&self, start: usize) -> usize {
+        let max = if self.long.contains(&self.ends.len()) { self.max_record_bytes } else { self.max_cell_bytes };
+        max + usize::from(self.bytes[start..self.used].starts_with(b"'"))
     }
 
     /// Appends a cell that needs no parser, which most are: whole in the buffer and with no quotes but those around it.
@@ -307,7 +320,7 @@ impl<R: Read> Cells<R> {
     }
 
     fn cell_too_long(&self, start: usize, line: u64, quoted: bool) -> Refusal {
-        let limit = self.max_cell_bytes;
+        let limit = self.max_bytes(start);
         let text = &self.bytes[start..self.used];
         if quoted && memchr::memchr2(b'\r', b'\n', text).is_some() {
             return self.quote_left_open(start, line, &format!("within {limit} bytes"));

@@ -81,7 +81,7 @@ fn declared(line: &[u8]) -> Option<u8> {
 /// Of a record that cannot be read to its end: the cells before that.
 fn first_record(head: &[u8], delimiter: u8, whole: bool) -> Option<Vec<String>> {
     let text = Text::new(head, head.len() as u64, BLOCK_BYTES);
-    let mut cells = Cells::new(text, head.len(), delimiter);
+    let mut cells = Cells::new(text, head.len(), head.len(), delimiter);
     loop {
         let ended = match cells.next_record() {
             Ok(true) => cells.ended_by_line(),

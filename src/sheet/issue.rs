@@ -143,7 +143,8 @@ impl Issues {
         let mut kept = self.errors;
         kept.truncate(room);
         kept.extend(self.warnings.into_iter().take(room - kept.len()));
-        kept.sort_by_key(|(order, _)| *order);
+        // What is said of a row is not always found in the order of its lines.
+        kept.sort_by_key(|(order, issue)| (issue.line, *order));
         kept.into_iter().map(|(_, issue)| issue).chain(self.refusal).collect()
     }
 }

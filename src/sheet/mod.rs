@@ -70,7 +70,8 @@ pub struct Limits {
     pub max_images: u64,
     /// Most image URLs in one row. Default 100.
     pub max_images_per_product: usize,
-    /// Largest cell, in bytes of UTF-8; a whole row may be sixteen times as long. Default 64 KiB.
+    /// Largest cell, in bytes of UTF-8. A whole row may be sixteen times as long, and its image URLs as long as that.
+    /// Default 64 KiB.
     pub max_cell_bytes: usize,
     /// Longest image URL, in bytes of UTF-8. Default 2,048.
     pub max_url_bytes: usize,
@@ -78,6 +79,20 @@ pub struct Limits {
     pub max_name_chars: usize,
     /// Most issues kept in a report; more are counted, not kept. Errors are kept before warnings. Default 1,000.
     pub max_issues: usize,
+}
+
+impl Limits {
+    /// Longest row or header, as it would be written again without anything of ours.
+    fn max_row_bytes(&self) -> usize {
+        self.max_cell_bytes.saturating_mul(16)
+    }
+
+    /// Longest record that is read: a row and what results add to it, a comma for each place and an output URL for each
+    /// accepted one, or a reason. So a row that was read can be read again once it was written.
+    fn max_record_bytes(&self) -> usize {
+        let outputs = self.max_images_per_product.saturating_mul(self.max_url_bytes);
+        self.max_row_bytes().saturating_mul(2).saturating_add(outputs)
+    }
 }
 
 impl Default for Limits {

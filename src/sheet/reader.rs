@@ -86,7 +86,7 @@ impl<R: Read> Reader<R> {
     pub(super) fn with_block_bytes(input: R, limits: &Limits, block_bytes: usize) -> io::Result<Self> {
         let text = Text::new(input, limits.max_bytes, block_bytes);
         let mut reader = Reader {
-            cells: Cells::new(text, limits.max_cell_bytes, b','),
+            cells: Cells::new(text, limits.max_cell_bytes, limits.max_record_bytes(), b','),
             delimiter: ',',
             header: Vec::new(),
             rows: None,
@@ -175,6 +175,10 @@ impl<R: Read> Reader<R> {
             return Ok(());
         };
         self.extra_columns = columns.extras.iter().map(|&column| columns.names[column].clone()).collect();
+        if self.extra_columns.iter().map(String::len).sum::<usize>() > limits.max_row_bytes() {
+            return Err(Refusal::row_over_bytes(self.cells.record().line(), limits.max_row_bytes()).into());
+        }
+        self.cells.allow_long([columns.urls].into_iter().chain(columns.outputs).collect());
         self.rows = Some(Rows {
             columns,
             limits: limits.clone(),
@@ -194,6 +198,10 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         let row = rows.assemble(self.cells.record(), self.row_count + 1);
+        let max_bytes = rows.limits.max_row_bytes();
+        if row.written_bytes() > max_bytes {
+            return Err(Refusal::row_over_bytes(row.line, max_bytes).into());
+        }
         let images = row.urls.iter().filter(|url| url.accepted).count() as u64;
         if self.image_count + images > rows.limits.max_images {
             let message = format!(

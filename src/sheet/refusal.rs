@@ -61,6 +61,10 @@ impl Refusal {
         Refusal::new(IssueCode::CellTooLong, line, message)
     }
 
+    pub fn row_over_bytes(line: u64, max_bytes: usize) -> Self {
+        Refusal::row_too_long(line, &format!("more than {max_bytes} bytes"))
+    }
+
     /// `by`: up to where no closing quote was found.
     pub fn quote_left_open(line: u64, by: &str) -> Self {
         let message = format!(

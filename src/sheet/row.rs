@@ -13,6 +13,7 @@ use super::record::Record;
 use super::serials::Serials;
 use super::spaces::trim;
 use super::urls::Checker;
+use super::write::MAX_BETWEEN_URLS_BYTES;
 
 /// One data row, accepted or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,15 @@ pub struct Row {
     pub extra: Vec<String>,
     /// Whether there is something to do: it has a name and at least one good URL, and is over no limit.
     pub accepted: bool,
+}
+
+impl Row {
+    /// At most how long the row is when it is written, without anything of ours but what stands between URLs.
+    pub(super) fn written_bytes(&self) -> usize {
+        let texts = self.serial_number.iter().chain([&self.name]).chain(&self.extra);
+        let urls = self.urls.iter().map(|url| url.text.len() + MAX_BETWEEN_URLS_BYTES);
+        texts.map(String::len).chain(urls).sum()
+    }
 }
 
 /// One place in a row's list of URLs.

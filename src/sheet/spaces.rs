@@ -1,7 +1,9 @@
-//! What counts as a space: every one of Unicode's, and the characters without a width that copying leaves behind.
+//! What counts as a space: every one of Unicode's, and the characters without a width that copying leaves behind, among
+//! them the marks that turn the direction of writing.
 
 pub(super) fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}')
+    c.is_whitespace()
+        || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// A text without the spaces around it.

@@ -67,15 +67,22 @@ pub(super) fn may_go_on(before: &str, rest: &str) -> bool {
     !ends_as_image(before) && !rest.is_empty() && !rest.contains(is_space) && !is_placeholder(rest)
 }
 
-/// Whether a text looks like the rest of a URL by itself, and so tells what the texts before it are: `h_300/1.jpg`.
+/// Whether a text looks like the rest of a URL by itself, and so tells what the texts before it are: `h_300/1.jpg`, but
+/// not words such as `Home/Kitchen`, nor a spreadsheet's formula.
 pub(super) fn goes_on_surely(rest: &str) -> bool {
-    rest.contains(['/', '=', '&']) || ends_as_image(rest)
+    let is_formula = rest.trim_start_matches('\'').starts_with('=');
+    let is_parts = rest.contains('=') || (rest.contains(['/', '&']) && has_digit_or_underscore(rest));
+    (is_parts && !is_formula) || ends_as_image(rest)
 }
 
 /// Whether a text may be the very end of a URL: a number or a setting, but not a word. `2`, `h_300`.
 pub(super) fn may_end(rest: &str) -> bool {
-    rest.contains(|c: char| c.is_ascii_digit() || c == '_')
+    has_digit_or_underscore(rest)
         && rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '+' | '~'))
+}
+
+fn has_digit_or_underscore(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit() || c == '_')
 }
 
 /// Whether a text stands for nothing, as `-` and `N/A` do.
@@ -182,6 +189,9 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
     }
     let authority = rest.strip_prefix("//").unwrap_or_default();
     let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    if authority.eq_ignore_ascii_case("http:") || authority.eq_ignore_ascii_case("https:") {
+        return Err(invalid("There is https:// or http:// twice at the beginning of this URL. Remove one."));
+    }
     if authority.is_empty() || authority.starts_with(':') {
         return Err(invalid("This URL has no host. Write it as https://host/path."));
     }

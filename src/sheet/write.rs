@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::defuse::defuse;
-use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, SERIAL_NUMBER};
+use super::header::{FAILED_REASON, INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, SERIAL_NUMBER};
 use super::urls::starts_as_url;
 
 /// The columns of the details, a line for each place of a URL. Bytes are those of the files; the score is SSIMULACRA2.
@@ -20,7 +20,7 @@ const DETAIL_COLUMNS: [&str; 18] = [
     "Status",
     "Outcome",
     "Code",
-    REASON,
+    "Reason",
     "HTTP Status",
     "Attempts",
     "Bytes Before",
@@ -36,6 +36,8 @@ const DETAIL_COLUMNS: [&str; 18] = [
 const BETWEEN_URLS: &str = ",";
 /// The same, where the next one does not start as a URL and would be read as the rest of the one before it.
 const BEFORE_OTHERS: &str = ",\n";
+/// The longer of the two.
+pub(super) const MAX_BETWEEN_URLS_BYTES: usize = BEFORE_OTHERS.len();
 
 /// Writes records in UTF-8, commas between cells, LF after lines.
 pub struct Writer<W: Write> {
@@ -113,7 +115,7 @@ impl<W: Write> Writer<W> {
     /// The header of the failed rows: the input's own, then the reason.
     pub fn failed_header(&mut self, extra_columns: &[String]) -> io::Result<()> {
         let ours = [SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS];
-        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)).chain([REASON]))
+        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)).chain([FAILED_REASON]))
     }
 
     /// One row that needs attention, and why.

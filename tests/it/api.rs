@@ -134,9 +134,24 @@ async fn a_rejected_file_stores_nothing_and_says_everything_that_is_wrong() {
         assert_eq!(payload["csv"]["issues"]["edges"][0]["node"]["code"], code, "{payload}");
         assert_eq!(payload["processingRequest"], json!(null));
     }
+    let message = async |csv: &str| {
+        let payload = client.upload(csv, json!({ "onInvalidRow": "REJECT_FILE" })).await;
+        payload["userErrors"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let begins = "The CSV was rejected. Line 1: No column is called";
+    assert!(message("S. No,Product Name\n1,SKU1\n").await.starts_with(begins));
+    let begins = "The CSV was rejected because `onInvalidRow` is REJECT_FILE. Line 3: This row has no product name.";
+    let one = "Name,Images\nSKU1,https://www.example.com/1.jpg\n,https://www.example.com/2.jpg\n";
+    assert!(message(one).await.starts_with(begins));
     let mixed = "S. No,Product Name,Input Image Urls,Colour\n1,SKU1,https://www.example.com/1.jpg,red\n2,,https://www.example.com/2.jpg,green\n3,SKU3,ftp://www.example.com/3.jpg,blue\n4,SKU4,\"https://www.example.com/4.jpg,https://\",=1+1\n";
     let payload = client.upload(mixed, json!({ "onInvalidRow": "REJECT_FILE" })).await;
     assert_eq!(payload["userErrors"][0]["code"], "CSV_REJECTED");
+    assert_eq!(
+        payload["userErrors"][0]["message"],
+        "The CSV was rejected because `onInvalidRow` is REJECT_FILE: 3 errors were found in it, the first in line 3."
+    );
+    let csv = &payload["csv"];
+    assert_eq!((&csv["acceptedRowCount"], &csv["rejectedRowCount"]), (&json!(0), &json!(4)), "as of any refused file");
     assert_eq!(
         client.query("{ processingRequests { edges { node { id } } } }", json!({})).await["processingRequests"]["edges"],
         json!([])
@@ -181,6 +196,11 @@ async fn the_same_idempotency_key_makes_one_request_also_when_two_arrive_at_once
         tokio::join!(client.upload(sheet.as_str(), input.clone()), client.upload(sheet.as_str(), input.clone()));
     assert_eq!(one["processingRequest"]["id"], two["processingRequest"]["id"]);
     assert_ne!(one["replayed"], two["replayed"]);
+    let empty = client.upload(sheet.as_str(), json!({ "idempotencyKey": "" })).await;
+    assert_eq!(
+        (&empty["userErrors"][0]["code"], &empty["userErrors"][0]["field"]),
+        (&json!("INVALID_SETTINGS"), &json!(["input", "idempotencyKey"]))
+    );
     let third = client.upload(sheet.as_str(), input.clone()).await;
     assert_eq!(
         (&third["replayed"], &third["processingRequest"]["id"]),

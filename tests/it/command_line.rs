@@ -1,7 +1,7 @@
 //! The command line: the whole job without a server, and what it says when something is wrong.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use tokio::process::Command;
 
@@ -69,13 +69,44 @@ async fn run_does_the_whole_job_for_one_file() {
         "--allow-net",
         "127.0.0.0/8",
     ];
-    assert_eq!(halftone(&run).await.status.code(), Some(0));
+    let good = halftone(&run).await;
+    assert_eq!(good.status.code(), Some(0));
+    assert!(text(&good.stdout).contains("1 of 1 image compressed"), "{}", text(&good.stdout));
     assert!(std::fs::read_to_string(output).unwrap().lines().count() == 2);
 
     std::fs::write(path("bad.csv"), "S. No,Product Name\n1,SKU1\n").unwrap();
     let rejected = halftone(&["run", &path("bad.csv"), "--database-url", &database_url, "--data-dir", &data_dir]).await;
     assert_eq!(rejected.status.code(), Some(1));
     assert!(text(&rejected.stderr).contains("line 1"), "{}", text(&rejected.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_touches_nothing_where_a_file_cannot_be_read_or_written() {
+    let directory = tempfile::Builder::new().prefix("shop").tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (sheet, data_dir) = (csv(&[&["https://www.example.com/1.jpg"]]), path("data"));
+    std::fs::write(path("shop.csv"), &sheet).unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
+    std::os::unix::fs::symlink(path("shop.csv"), path("link.csv")).unwrap();
+    let (shop, link, roundabout) = (path("shop.csv"), path("link.csv"), path("folder/../shop.csv"));
+    let (nowhere, absent, folder) = (path("nowhere/out.csv"), path("absent.csv"), path("folder"));
+    for (arguments, expected) in [
+        (&[&shop, "-o", &shop][..], "is the CSV itself"),
+        (&[&shop, "-o", &roundabout], "is the CSV itself"),
+        (&[&shop, "-o", &link], "is the CSV itself"),
+        (&[&link, "-o", &shop], "is the CSV itself"),
+        (&[&shop, "-o", &nowhere], &format!("cannot write {nowhere}: ")),
+        (&[&shop, "-o", &folder], &format!("cannot write {folder}: ")),
+        (&[&absent], &format!("cannot read {absent}: ")),
+        (&[&folder], &format!("cannot read {folder}: ")),
+    ] {
+        let output = halftone(&[&["run", "--data-dir", &data_dir], arguments].concat()).await;
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected) && !said.contains(".tmp"), "{arguments:?}: {said}");
+    }
+    assert_eq!(std::fs::read_to_string(&shop).unwrap(), sheet);
+    assert!(!Path::new(&data_dir).exists(), "nothing is stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +162,40 @@ async fn check_says_what_is_wrong_without_a_database() {
         assert!(text(&said.stderr).contains("cannot read"), "{}", text(&said.stderr));
     }
     assert!(!std::path::Path::new(&data_dir).exists(), "nothing is stored");
+
+    std::fs::write(path("one.csv"), "Name,Images\nMug,https://www.example.com/1.jpg\nJug,\n").unwrap();
+    let one = check("one.csv", &[]).await;
+    let said = text(&one.stdout);
+    assert!(said.contains("1 of 2 rows and 1 image URL can be used; 1 error, 0 warnings."), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_is_a_good_neighbour_in_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = directory.path().join("good.csv");
+    std::fs::write(&good, csv(&[&["https://www.example.com/1.jpg"]])).unwrap();
+    // More than a pipe holds.
+    let bad = directory.path().join("bad.csv");
+    std::fs::write(&bad, format!("Name,Images\n{}", "Mug,nonsense\n".repeat(20_000))).unwrap();
+    let check = |file: &Path, input: Stdio, output: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+        command.arg("check").arg(file).stdin(input).stdout(output).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().expect("run halftone")
+    };
+    let input = std::fs::File::open(&good).unwrap();
+    let output = check(Path::new("-"), input.into(), Stdio::piped()).wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("-: 1 of 1 row and 1 image URL can be used"), "{}", text(&output.stdout));
+
+    let mut left_alone = check(&bad, Stdio::null(), Stdio::piped());
+    drop(left_alone.stdout.take());
+    let output = left_alone.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), ""));
+
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = check(&good, Stdio::null(), full.into()).wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot print the report"), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,6 +320,8 @@ async fn compress_gives_every_output_a_name_of_its_own() {
 async fn compress_reaches_goals_and_reports_them() {
     let directory = tempfile::tempdir().unwrap();
     let [photo, _, plan] = sources(directory.path());
+    let one = halftone(&["compress", &photo]).await;
+    assert!(text(&one.stdout).contains("1 of 1 file compressed"), "{}", text(&one.stdout));
     let size = std::fs::metadata(&photo).unwrap().len();
     let half = objects(&halftone(&["compress", "--json", "--target-ratio", "0.5", &photo]).await);
     assert_eq!(half[0]["receipt"]["targetMet"], true, "{half:?}");

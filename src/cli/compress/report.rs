@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Failure, Output};
+use crate::cli::counted;
 use crate::compress::Outcome;
 
 /// A file that came to its end.
@@ -92,7 +93,7 @@ impl Report {
 
     fn total(&self) -> String {
         let compressed = self.next - self.failed - self.kept;
-        let mut text = format!("{compressed} of {} files compressed", self.count);
+        let mut text = format!("{compressed} of {} compressed", counted(self.count as u64, "file"));
         if self.kept > 0 {
             text.push_str(&format!(", {} kept as they were", self.kept));
         }

@@ -50,12 +50,18 @@ fn an_endless_file_is_refused_at_the_bound() {
 #[test]
 fn an_endless_line_is_refused_at_the_bound() {
     let limits = Limits { max_cell_bytes: 10_000, ..Limits::default() };
+    // Sixteen cells, as much again for what results add, and their output URLs.
+    let most_in_a_row = 320_000 + 100 * 2_048 + 20_000;
     for (beginning, again, code, most) in [
-        ("Name,Images\na,", "x", IssueCode::CellTooLong, 12_000),
-        ("Name,Images\na,\"", "x", IssueCode::CellTooLong, 12_000),
-        ("Name,Images\na,\"", "x\n", IssueCode::UnterminatedQuote, 12_000),
+        ("Name,Images\n", "x", IssueCode::CellTooLong, 12_000),
+        ("Name,Images\n\"", "x", IssueCode::CellTooLong, 12_000),
+        ("Name,Images\n\"", "x\n", IssueCode::UnterminatedQuote, 12_000),
         ("Name,Images\na,", " ", IssueCode::CellTooLong, 12_000),
-        ("Name,Images\na,", "https://a.com/1,", IssueCode::CellTooLong, 200_000),
+        ("Name,Images\na,", "https://a.com/1,", IssueCode::CellTooLong, most_in_a_row),
+        // The cell of URLs may be as long as a row.
+        ("Name,Images\na,", "x", IssueCode::CellTooLong, most_in_a_row),
+        ("Name,Images\na,\"", "x", IssueCode::CellTooLong, most_in_a_row),
+        ("Name,Images\na,\"", "x\n", IssueCode::UnterminatedQuote, most_in_a_row),
         ("Name,Images\na", ",", IssueCode::CellTooLong, 20_000),
         ("", "x", IssueCode::CellTooLong, 30_000),
         ("", "Name,", IssueCode::CellTooLong, 200_000),
@@ -78,6 +84,31 @@ fn a_cell_may_be_as_long_as_its_limit() {
             assert_eq!((rows.len() == 1, report.rejected), (accepted, !accepted), "{length} {quote}");
         }
     }
+    for (length, accepted) in [(100, true), (101, false)] {
+        let formula = format!("'={}", "x".repeat(length - 1));
+        let (rows, report) = read_all(format!("Name,Images,X\na,https://a.com/1,{formula}\n").as_bytes(), &limits, 64);
+        assert_eq!(
+            (rows.len() == 1, report.rejected),
+            (accepted, !accepted),
+            "the apostrophe does not count: {length}"
+        );
+    }
+}
+
+#[test]
+fn a_row_may_be_as_long_as_its_limit_however_it_is_written() {
+    let limits = Limits { max_cell_bytes: 100, max_images_per_product: 30, ..Limits::default() };
+    for (end, accepted) in [("", true), ("/", false)] {
+        // The name, and 22 URLs of 70 bytes and one of 13, with room for a comma and a line break after each: 1,600.
+        let url = format!("https://a.com/{}", "x".repeat(56));
+        let last = format!("https://a.com{end}");
+        let urls = [vec![url.as_str(); 22], vec![last.as_str()]].concat();
+        for cells in [urls.join(","), format!("\"{}\"", urls.join("\n"))] {
+            let file = format!("Name,Images\na,{cells}\n");
+            let (rows, report) = read_all(file.as_bytes(), &limits, 64);
+            assert_eq!((rows.len() == 1, report.rejected), (accepted, !accepted), "{file}");
+        }
+    }
 }
 
 #[test]
@@ -85,7 +116,7 @@ fn a_header_may_have_a_thousand_columns_beside_our_own() {
     for (begin, end, row) in [
         ("Name,Images", "", "a,https://a.com/1"),
         ("S. No,Product Name,Input Image Urls,Output Image Urls", "", "1,a,https://a.com/1"),
-        ("S. No,Product Name,Input Image Urls", ",Reason", "1,a,https://a.com/1"),
+        ("S. No,Product Name,Input Image Urls", ",Halftone Reason", "1,a,https://a.com/1"),
     ] {
         for (others, accepted) in [(1_000, true), (1_001, false)] {
             let file = format!("{begin}{}{end}\n{row}\n", ",x".repeat(others));

@@ -230,6 +230,23 @@ fn issues_are_counted_beyond_those_kept_and_errors_are_kept_first() {
 }
 
 #[test]
+fn issues_are_in_the_order_of_the_lines_also_within_a_row() {
+    let file = b"Images,ID,Name,\n\"ftp://a\nftp://b\",1,a,x\n\"ftp://a\nhttps://a.com/1\",1,\"b\n\",x\nhttps://a.com/1,1,c,\n";
+    let (_, report) = read_all(file.as_slice(), &small_limits(), 64);
+    assert_eq!(
+        report.issues.iter().map(show_issue).collect::<Vec<_>>(),
+        [
+            "error UNSUPPORTED_SCHEME @2 row 1 [Images] = ftp://a",
+            "warning UNEXPECTED_CELL @3 row 1 = x",
+            "error UNSUPPORTED_SCHEME @3 row 1 [Images] = ftp://b",
+            "error UNSUPPORTED_SCHEME @4 row 2 [Images] = ftp://a",
+            "warning UNEXPECTED_CELL @6 row 2 = x",
+            "warning DUPLICATE_SERIAL_NUMBER @7 row 3 [ID] = 1",
+        ]
+    );
+}
+
+#[test]
 fn the_refusal_is_kept_whatever_the_cap() {
     let file = format!("Name,Images\n{}", ",https://a.com/1\n".repeat(9));
     let limits = Limits { max_issues: 2, ..Limits::default() };

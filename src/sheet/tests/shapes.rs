@@ -152,13 +152,13 @@ fn headers_are_found_by_alias_in_any_order() {
         ),
         good(
             "earlier failed rows, whose reason is not carried through",
-            b"S. No,Product Name,Input Image Urls,Color,Reason\n1,a,https://a.com/1,red,Not found\n",
+            b"S. No,Product Name,Input Image Urls,Color,Halftone Reason\n1,a,https://a.com/1,red,Not found\n",
             &["1@2: 1/a [+https://a.com/1] {red}"],
         ),
         good(
             "somebody's own reason is carried through",
-            b"Reason,Product Name,Input Image Urls\nNew,a,https://a.com/1\n",
-            &["1@2: none/a [+https://a.com/1] {New}"],
+            b"S. No,Product Name,Input Image Urls,Reason\n1,a,https://a.com/1,New\n",
+            &["1@2: 1/a [+https://a.com/1] {New}"],
         ),
         repaired(
             "a serial number twice",
@@ -334,6 +334,20 @@ fn a_piece_is_joined_to_a_url_only_if_it_was_cut_off_it() {
             ],
         ),
         repaired(
+            "a comma in a later column does not turn words or formulas into a piece",
+            b"ID,Name,Images,Category,Desc\n1,A,https://a.com/x?id=6,Home/Kitchen,Nice, soft\n2,B,https://a.com/x?id=6,=A1*2,Nice, soft\n3,C,https://a.com/x?id=6,Salt&Pepper,Nice, soft\n",
+            &[
+                "1@2: 1/A [+https://a.com/x?id=6] {Home/Kitchen|Nice}",
+                "2@3: 2/B [+https://a.com/x?id=6] {=A1*2|Nice}",
+                "3@4: 3/C [+https://a.com/x?id=6] {Salt&Pepper|Nice}",
+            ],
+            &[
+                "warning UNEXPECTED_CELL @2 row 1 = soft",
+                "warning UNEXPECTED_CELL @3 row 2 = soft",
+                "warning UNEXPECTED_CELL @4 row 3 = soft",
+            ],
+        ),
+        repaired(
             "commas do not cut where semicolons separate",
             b"Name;Images\na;https://a.com/1;h_2/x\n",
             &["1@2: none/a [+https://a.com/1]"],
@@ -344,7 +358,10 @@ fn a_piece_is_joined_to_a_url_only_if_it_was_cut_off_it() {
 
 #[test]
 fn every_kind_of_space_is_one() {
-    for space in ["\u{A0}", "\u{3000}", "\u{2028}", "\u{200B}", "\u{2060}", "\u{FEFF}", "\u{2009}", "\u{B}", "\t"] {
+    for space in [
+        "\u{202A}", "\u{202E}", "\u{2066}", "\u{2069}", "\u{200F}", "\u{A0}", "\u{3000}", "\u{2028}", "\u{200B}",
+        "\u{2060}", "\u{FEFF}", "\u{2009}", "\u{B}", "\t",
+    ] {
         let file = format!(
             "Name,Images\n{space}a{space},\"{space}https://a.com/1,{space}https://a.com/2{space}https://a.com/3{space},\"\nb,{space}https://a.com/4,{space}\n{space}\n"
         );

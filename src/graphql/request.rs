@@ -283,7 +283,7 @@ pub enum ResultKind {
     OutputCsv,
     /// A line for each image URL of each row: status, outcome, code, reason, HTTP status, bytes, score, URLs.
     DetailCsv,
-    /// Only the rows that need attention, in the input's shape plus `Halftone Reason`: correct them and upload the file again.
+    /// Only the rows that need attention, in the input's shape plus Reason: correct them and upload the file again.
     FailedRowsCsv,
 }
 

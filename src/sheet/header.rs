@@ -1,7 +1,7 @@
 //! Which column is what: names matched by alias, ignoring case, spaces and punctuation.
 //!
 //! A column nobody knows but that has a name is carried through. Columns that earlier results added (`Output Image
-//! Urls`, `Halftone Reason`) are known and left behind, so results can be uploaded again as they are.
+//! Urls`; `Reason` in a failed-rows file) are known and left behind, so results can be uploaded again as they are.
 
 use super::defuse::undo;
 use super::issue::{IssueCode, Issues, Place, clip};
@@ -14,8 +14,7 @@ pub(super) const SERIAL_NUMBER: &str = "S. No";
 pub(super) const PRODUCT_NAME: &str = "Product Name";
 pub(super) const INPUT_IMAGE_URLS: &str = "Input Image Urls";
 pub(super) const OUTPUT_IMAGE_URLS: &str = "Output Image Urls";
-/// Of failed rows. No name that somebody's own column would have, since it is left behind when they are uploaded again.
-pub(super) const FAILED_REASON: &str = "Halftone Reason";
+pub(super) const REASON: &str = "Reason";
 
 /// Most columns beside our own. Every row answers every column, so that a header of thousands would make a small file big;
 /// our own are not counted, so that results, which have more of them, can be read again.
@@ -26,7 +25,6 @@ const SERIAL_NUMBERS: &[&str] = &["sno", "serialnumber", "serialno", "srno", "sl
 const PRODUCT_NAMES: &[&str] = &["productname", "product", "name", "sku"];
 const INPUT_IMAGES: &[&str] = &["inputimageurls", "inputimageurl", "imageurls", "imageurl", "images", "image"];
 const OUTPUT_IMAGES: &[&str] = &["outputimageurls"];
-const FAILED_REASONS: &[&str] = &["halftonereason"];
 
 /// Where each column is. Indices are 0-based cells of a record.
 #[derive(Debug)]
@@ -57,7 +55,9 @@ impl Columns {
         let (false, Some(name), Some(urls)) = (finder.failed, name, urls) else {
             return None;
         };
-        let ours = |index: usize| [OUTPUT_IMAGES, FAILED_REASONS].iter().any(|aliases| matches(&names[index], aliases));
+        let ours = |index: usize| {
+            matches(&names[index], OUTPUT_IMAGES) || (index + 1 == names.len() && is_failed_rows(&names)) // its Reason
+        };
         let known = |index: usize| index == name || index == urls || Some(index) == serial_number;
         let (unnamed, named): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|&index| names[index].is_empty());
         let extras: Vec<usize> = named.into_iter().filter(|&index| !known(index) && !ours(index)).collect();
@@ -91,6 +91,17 @@ pub(super) fn names(header: Record<'_>) -> Vec<String> {
 /// Whether a name is one of the columns we look for.
 pub(super) fn is_known(name: &str) -> bool {
     [SERIAL_NUMBERS, PRODUCT_NAMES, INPUT_IMAGES, OUTPUT_IMAGES].iter().any(|aliases| matches(name, aliases))
+}
+
+/// Whether this is the header that failed rows are written under: exactly our names first, `Reason` last. An output begins
+/// the same way, but has its outputs too: a `Reason` at its end is a column of the uploader's.
+fn is_failed_rows(names: &[String]) -> bool {
+    let begins_as_ours =
+        names.iter().zip([SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS]).all(|(name, ours)| name == ours);
+    begins_as_ours
+        && names.len() > 3
+        && names.last().is_some_and(|name| name == REASON)
+        && !names.iter().any(|name| matches(name, OUTPUT_IMAGES))
 }
 
 fn matches(name: &str, aliases: &[&str]) -> bool {

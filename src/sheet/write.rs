@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::defuse::defuse;
-use super::header::{FAILED_REASON, INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, SERIAL_NUMBER};
+use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, SERIAL_NUMBER};
 use super::urls::starts_as_url;
 
 /// The columns of the details, a line for each place of a URL. Bytes are those of the files; the score is SSIMULACRA2.
@@ -20,7 +20,7 @@ const DETAIL_COLUMNS: [&str; 18] = [
     "Status",
     "Outcome",
     "Code",
-    "Reason",
+    REASON,
     "HTTP Status",
     "Attempts",
     "Bytes Before",
@@ -115,7 +115,7 @@ impl<W: Write> Writer<W> {
     /// The header of the failed rows: the input's own, then the reason.
     pub fn failed_header(&mut self, extra_columns: &[String]) -> io::Result<()> {
         let ours = [SERIAL_NUMBER, PRODUCT_NAME, INPUT_IMAGE_URLS];
-        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)).chain([FAILED_REASON]))
+        self.record(ours.into_iter().chain(extra_columns.iter().map(String::as_str)).chain([REASON]))
     }
 
     /// One row that needs attention, and why.

@@ -110,9 +110,9 @@ async fn every_kind_of_result_says_what_became_of_every_row_and_failed_rows_are_
     assert_eq!(details.rows[3][4..], details.rows[4][4..], "the same image at two places");
 
     let mut failed = table(client, &id, "FAILED_ROWS_CSV").await;
-    assert_eq!(failed.header, ["S. No", "Product Name", "Input Image Urls", "Colour", "Halftone Reason"]);
+    assert_eq!(failed.header, ["S. No", "Product Name", "Input Image Urls", "Colour", "Reason"]);
     assert_eq!(failed.column("S. No"), ["7", "8", "10", "11"]);
-    let reasons = failed.column("Halftone Reason");
+    let reasons = failed.column("Reason");
     assert_eq!(reasons[0], format!("{missing}: {}", missing_image["error"]["message"].as_str().unwrap()));
     assert!(reasons[2].starts_with("ftp://127.0.0.1/vase.jpg: "), "{}", reasons[2]);
 
@@ -156,7 +156,7 @@ async fn results_are_snapshots_while_a_request_runs_and_say_what_was_canceled() 
     assert_eq!(table(client, &id, "DETAIL_CSV").await.column("Status"), ["CANCELED", "REJECTED"]);
     let failed = table(client, &id, "FAILED_ROWS_CSV").await;
     assert_eq!(failed.column("S. No"), ["1", "2"]);
-    assert!(failed.column("Halftone Reason")[0].contains("canceled"), "{:?}", failed.rows);
+    assert!(failed.column("Reason")[0].contains("canceled"), "{:?}", failed.rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn more_problems_than_are_kept_leave_no_row_without_a_reason() {
     }
     let id = client.accepted(&sheet, json!({})).await;
     let failed = table(client, &id, "FAILED_ROWS_CSV").await;
-    let reasons = failed.column("Halftone Reason");
+    let reasons = failed.column("Reason");
     assert_eq!(reasons.len(), 600);
     assert!((0..3).all(|row| reasons[row].starts_with(&format!("nonsense{row}: "))), "{:?}", &reasons[..4]);
     assert!(reasons[3..].iter().all(|reason| reason.contains("more problems than are kept")), "{}", reasons[3]);

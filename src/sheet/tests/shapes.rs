@@ -152,13 +152,13 @@ fn headers_are_found_by_alias_in_any_order() {
         ),
         good(
             "earlier failed rows, whose reason is not carried through",
-            b"S. No,Product Name,Input Image Urls,Color,Halftone Reason\n1,a,https://a.com/1,red,Not found\n",
+            b"S. No,Product Name,Input Image Urls,Color,Reason\n1,a,https://a.com/1,red,Not found\n",
             &["1@2: 1/a [+https://a.com/1] {red}"],
         ),
         good(
             "somebody's own reason is carried through",
-            b"S. No,Product Name,Input Image Urls,Reason\n1,a,https://a.com/1,New\n",
-            &["1@2: 1/a [+https://a.com/1] {New}"],
+            b"Reason,Product Name,Input Image Urls\nNew,a,https://a.com/1\n",
+            &["1@2: none/a [+https://a.com/1] {New}"],
         ),
         repaired(
             "a serial number twice",

@@ -105,6 +105,27 @@ pub(super) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     Ok(header)
 }
 
+/// The frames of an animation, each as a still WebP of its own.
+pub(super) fn frames(bytes: &[u8], chunks: &[Chunk]) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>>, Error> {
+    let canvas = header(bytes, chunks)?;
+    data(bytes, chunks, b"ANIM").ok_or_else(|| Error::corrupt("the animation does not say how it is shown"))?;
+    let frames = chunks.iter().filter(|chunk| &chunk.name == b"ANMF");
+    Ok(frames.map(move |frame| {
+        let place =
+            bytes[frame.data.clone()].first_chunk::<16>().ok_or_else(|| Error::corrupt("a frame is cut short"))?;
+        let [left, top, width, height] =
+            [2 * u24(place), 2 * u24(&place[3..]), u24(&place[6..]) + 1, u24(&place[9..]) + 1];
+        let parts = inside(bytes, frame.data.start + 16..frame.data.end)?;
+        let file = wrap_all(bytes, &parts, &Around::default())?;
+        let image = header(bytes, &parts)?;
+        let fits = left + width <= canvas.width && top + height <= canvas.height;
+        if !fits || (image.width, image.height) != (width, height) {
+            return Err(Error::corrupt("a frame does not fit its place"));
+        }
+        Ok(file)
+    }))
+}
+
 /// The still image among `chunks`, if any.
 fn still(bytes: &[u8], chunks: &[Chunk]) -> Result<Option<Header>, Error> {
     let Some(image) = chunks.iter().find(|chunk| matches!(&chunk.name, b"VP8 " | b"VP8L")) else {
@@ -193,6 +214,7 @@ pub(super) fn with_xmp(webp: &[u8], xmp: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// What is put around a picture beside the chunks it has already.
+#[derive(Default)]
 struct Around<'a> {
     alpha: Option<&'a [u8]>,
     icc: Option<&'a [u8]>,

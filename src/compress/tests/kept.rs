@@ -172,6 +172,14 @@ fn an_animation_of_one_frame_is_still_an_animation() {
     let kept = run(&file, &Settings::default());
     assert_eq!(kept.outcome, Outcome::KeptOriginal);
     assert_eq!(kept.bytes, file);
+    // Two pixels to the right, which is outside; and a picture of another height than its frame.
+    let place = memchr::memmem::find(&file, b"ANMF").unwrap() + 8;
+    for (at, value) in [(place, 1), (place + 32, 0xff)] {
+        let mut broken = file.clone();
+        broken[at] = value;
+        let error = compress(&broken, &Settings::default(), &Limits::default()).unwrap_err();
+        assert!(matches!(error, Error::Corrupt(_)), "{at}: {error}");
+    }
 }
 
 #[test]

@@ -198,6 +198,12 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         let row = rows.assemble(self.cells.record(), self.row_count + 1);
+        // All URLs together may be longer than a cell, but no piece of text.
+        let max_cell_bytes = rows.limits.max_cell_bytes;
+        if let Some(url) = row.urls.iter().find(|url| url.text.len() > max_cell_bytes) {
+            let refusal = Refusal::cell_too_long(row.line, max_cell_bytes);
+            return Err(refusal.about(rows.columns.urls, url.text.as_bytes()).into());
+        }
         let max_bytes = rows.limits.max_row_bytes();
         if row.written_bytes() > max_bytes {
             return Err(Refusal::row_over_bytes(row.line, max_bytes).into());

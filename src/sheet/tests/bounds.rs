@@ -84,6 +84,16 @@ fn a_cell_may_be_as_long_as_its_limit() {
             assert_eq!((rows.len() == 1, report.rejected), (accepted, !accepted), "{length} {quote}");
         }
     }
+    for (length, refused) in [(100, false), (101, true)] {
+        let file = format!("Name,Images\na,\"https://a.com/1, https://{}\"\n", "x".repeat(length - 8));
+        let (_, report) = read_all(file.as_bytes(), &limits, 64);
+        let code = report.issues.first().map(|issue| issue.code);
+        assert_eq!(
+            (report.rejected, code),
+            (refused, refused.then_some(IssueCode::CellTooLong)),
+            "one piece: {length}"
+        );
+    }
     for (length, accepted) in [(100, true), (101, false)] {
         let formula = format!("'={}", "x".repeat(length - 1));
         let (rows, report) = read_all(format!("Name,Images,X\na,https://a.com/1,{formula}\n").as_bytes(), &limits, 64);

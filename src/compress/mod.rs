@@ -5,7 +5,7 @@
 //!
 //! In the order of the flow: `sniff` tells the format, `probe` reads the headers, `plan` decides, `same`, `rework` and
 //! `jpeg_planes` carry it out, `decode` makes pixels where they are needed, `search` finds the quality a goal asks for, and
-//! `jpeg_out`, `png_out`, `webp_out` and `avif_out` write the file.
+//! `jpeg_out`, `png_out` (for large ones `png_bands`), `webp_out` and `avif_out` write the file.
 
 mod error;
 mod format;
@@ -51,6 +51,7 @@ mod score;
 pub mod jpeg;
 mod jpeg_out;
 
+mod exact_palette;
 mod palette;
 mod png_bands;
 mod png_out;

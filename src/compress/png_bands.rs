@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
 
 use super::encode::{Encoded, Encoder};
+use super::exact_palette::{Colours, Lookup};
 use super::palette::{BLOCK, Likeness, Palette, SAMPLE};
 use super::pixels::{Layout, Pixels};
 use super::png_out::{COLOURS, STEPS};
@@ -50,7 +51,7 @@ impl Rows<'_> {
             let is_deep = reader.output_color_type().1 == BitDepth::Sixteen;
             let mut is_exact = true;
             let mut narrow = Vec::new();
-            while let Some(row) = reader.next_row().map_err(Error::corrupt)? {
+            while let Some(row) = reader.next_row().map_err(decode::png_error)? {
                 let row = row.data();
                 if is_deep {
                     let (samples, _) = row.as_chunks::<2>();
@@ -62,7 +63,7 @@ impl Rows<'_> {
                     take(row)?;
                 }
             }
-            reader.finish().map_err(Error::corrupt)?;
+            reader.finish().map_err(decode::png_error)?;
             Ok(is_exact)
         })
     }
@@ -309,7 +310,7 @@ impl<'a> BandedPng<'a> {
         }
         let mut writer = encoder.write_header().map_err(Error::failed)?;
         let mut stream = writer.stream_writer().map_err(Error::failed)?;
-        while let Some(row) = reader.next_row().map_err(Error::corrupt)? {
+        while let Some(row) = reader.next_row().map_err(decode::png_error)? {
             stream.write_all(row.data()).map_err(Error::failed)?;
         }
         stream.finish().map_err(Error::failed)?;
@@ -394,83 +395,6 @@ fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layout) -> Resul
     needs.depth = !is_exact;
     needs.colours = colours.all();
     Ok(needs)
-}
-
-/// Remembers where colours were seen last, so that most pixels need no search.
-struct Recent<T>(Vec<Option<([u8; 4], T)>>);
-
-impl<T: Copy> Recent<T> {
-    const BITS: u32 = 12;
-
-    fn new() -> Recent<T> {
-        Recent(vec![None; 1 << Self::BITS])
-    }
-
-    fn slot(&mut self, colour: [u8; 4]) -> &mut Option<([u8; 4], T)> {
-        // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
-        let hash = u32::from_le_bytes(colour).wrapping_mul(0x9e37_79b9) >> (32 - Self::BITS);
-        &mut self.0[hash as usize]
-    }
-}
-
-/// The colours of a picture, as long as they fit a palette.
-struct Colours {
-    seen: std::collections::BTreeSet<[u8; 4]>,
-    recent: Recent<()>,
-}
-
-impl Default for Colours {
-    fn default() -> Colours {
-        Colours { seen: std::collections::BTreeSet::new(), recent: Recent::new() }
-    }
-}
-
-impl Colours {
-    fn add(&mut self, pixels: &[[u8; 4]]) {
-        for pixel in pixels {
-            if self.seen.len() > 256 {
-                return;
-            }
-            let slot = self.recent.slot(*pixel);
-            if slot.is_none_or(|(known, ())| known != *pixel) {
-                *slot = Some((*pixel, ()));
-                self.seen.insert(*pixel);
-            }
-        }
-    }
-
-    fn all(self) -> Option<Vec<[u8; 4]>> {
-        (self.seen.len() <= 256).then(|| self.seen.into_iter().collect())
-    }
-}
-
-/// From colours to their places in a sorted palette.
-struct Lookup<'a> {
-    palette: &'a [[u8; 4]],
-    recent: Recent<u8>,
-}
-
-impl Lookup<'_> {
-    fn new(palette: &[[u8; 4]]) -> Lookup<'_> {
-        Lookup { palette, recent: Recent::new() }
-    }
-
-    fn map(&mut self, rgba: &[u8]) -> Vec<u8> {
-        let (pixels, _) = rgba.as_chunks::<4>();
-        let index = |pixel: &[u8; 4]| {
-            let slot = self.recent.slot(*pixel);
-            match slot {
-                Some((known, index)) if known == pixel => *index,
-                _ => {
-                    // At most 256 colours, all of them there.
-                    let index = self.palette.binary_search(pixel).unwrap_or(0) as u8;
-                    *slot = Some((*pixel, index));
-                    index
-                }
-            }
-        };
-        pixels.iter().map(index).collect()
-    }
 }
 
 /// Indices of `bits` bits, the first one uppermost.

@@ -55,6 +55,7 @@ mod exact_palette;
 mod palette;
 mod png_bands;
 mod png_out;
+mod png_steps;
 
 mod webp_out;
 

@@ -7,11 +7,11 @@ use std::io::{self, Write};
 
 use png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
 
-use super::encode::{Encoded, Encoder};
+use super::encode::Encoded;
 use super::exact_palette::{Colours, Lookup};
 use super::palette::{BLOCK, Likeness, Palette, SAMPLE};
 use super::pixels::{Layout, Pixels};
-use super::png_out::{COLOURS, STEPS};
+use super::png_steps::{COLOURS, Reducible, STEPS};
 use super::{Error, chunks, decode};
 
 /// Rows that are dithered together; a multiple of [`BLOCK`].
@@ -97,10 +97,6 @@ pub(super) struct BandedPng<'a> {
     allows_palette: bool,
     /// The source, where a file that is no smaller is of no use.
     original: Option<&'a [u8]>,
-    /// The first step whose palette does not show, as far as is known.
-    least: usize,
-    /// Files made so far, by step: a search comes back to its best one.
-    made: Vec<(usize, Encoded)>,
 }
 
 /// What a picture needs to be shown.
@@ -138,8 +134,7 @@ impl<'a> BandedPng<'a> {
     ) -> Result<BandedPng<'a>, Error> {
         let layout = rows.layout()?;
         let needs = survey(&rows, (width, height), layout)?;
-        let (least, made) = (0, Vec::new());
-        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original, least, made })
+        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original })
     }
 
     /// The form in which nothing is lost, of pixels of eight bits or all there is.
@@ -158,60 +153,6 @@ impl<'a> BandedPng<'a> {
             }
             _ => Form::Full(full),
         }
-    }
-
-    /// The source's pixels; the source itself where they cannot be written smaller.
-    fn unchanged(&self) -> Result<Encoded, Error> {
-        let most = self.original.map_or(usize::MAX, <[u8]>::len);
-        let bytes = match (self.write(&self.exact(self.needs.depth), most)?, self.original) {
-            (Some(bytes), _) => bytes,
-            (None, Some(original)) => original.to_vec(),
-            (None, None) => return Err(Error::failed("the PNG became too large")),
-        };
-        Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
-    }
-
-    /// A palette of the step's size, or of the next larger one that does not show.
-    fn reduced(&mut self, step: usize) -> Result<Encoded, Error> {
-        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
-        if !self.allows_palette {
-            self.least = COLOURS.len();
-        }
-        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(self.least)) {
-            let most = self.original.map_or(usize::MAX, <[u8]>::len);
-            let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
-            if is_slow && !is_exact {
-                self.least = step + 1;
-                continue;
-            }
-            let form = if is_exact {
-                self.exact(false)
-            } else {
-                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
-            };
-            if let Form::Chosen(palette) = &form
-                && self.is_hopeless(palette)?
-            {
-                self.least = step + 1;
-                continue;
-            }
-            let Some(lossy) = self.write(&form, most)? else {
-                self.least = step + 1;
-                continue;
-            };
-            if (!is_exact || self.needs.depth)
-                && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
-            {
-                return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
-            }
-            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
-        }
-        let mut encoded = self.unchanged()?;
-        if is_slow && self.needs.colours.is_none() {
-            let most = MOST_MAPPED / 1_000_000;
-            encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
-        }
-        Ok(encoded)
     }
 
     fn is_hopeless(&self, palette: &Palette) -> Result<bool, Error> {
@@ -439,45 +380,69 @@ impl Write for Bounded {
     }
 }
 
-impl Encoder for BandedPng<'_> {
-    fn qualities(&self) -> &'static [u8] {
-        &STEPS
-    }
-
-    fn own_quality(&self) -> u8 {
-        100
-    }
-
-    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let asked = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
-        let step = asked.max(self.least);
-        let encoded = match self.made.iter().find(|(made, _)| *made == step) {
-            Some((_, encoded)) => encoded.clone(),
-            None => {
-                let encoded = if step < COLOURS.len() { self.reduced(step)? } else { self.unchanged()? };
-                // Steps found to show on the way stand for the one that was written.
-                self.made.push((step.max(self.least), encoded.clone()));
-                encoded
+impl Reducible for BandedPng<'_> {
+    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
+        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
+        if !self.allows_palette {
+            *least = COLOURS.len();
+        }
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(*least)) {
+            let most = self.original.map_or(usize::MAX, <[u8]>::len);
+            let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
+            if is_slow && !is_exact {
+                *least = step + 1;
+                continue;
             }
+            let form = if is_exact {
+                self.exact(false)
+            } else {
+                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
+            };
+            if let Form::Chosen(palette) = &form
+                && self.is_hopeless(palette)?
+            {
+                *least = step + 1;
+                continue;
+            }
+            let Some(lossy) = self.write(&form, most)? else {
+                *least = step + 1;
+                continue;
+            };
+            if (!is_exact || self.needs.depth)
+                && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
+            {
+                return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
+            }
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+        }
+        let mut encoded = self.unchanged()?;
+        if is_slow && self.needs.colours.is_none() {
+            let most = MOST_MAPPED / 1_000_000;
+            encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
+        }
+        Ok(encoded)
+    }
+
+    /// The source's pixels; the source itself where they cannot be written smaller.
+    fn unchanged(&self) -> Result<Encoded, Error> {
+        let most = self.original.map_or(usize::MAX, <[u8]>::len);
+        let bytes = match (self.write(&self.exact(self.needs.depth), most)?, self.original) {
+            (Some(bytes), _) => bytes,
+            (None, Some(original)) => original.to_vec(),
+            (None, None) => return Err(Error::failed("the PNG became too large")),
         };
-        Ok(Encoded {
-            // Between two steps, the caller's own number stays.
-            quality: encoded.quality.map(|used| used.max(quality)),
-            ..encoded
-        })
+        Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
-    }
-
-    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
-        self.unchanged().map(Some)
+    fn lossless(&self) -> Result<Encoded, Error> {
+        self.unchanged()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::encode::Encoder;
+    use super::super::png_steps::PngEncoder;
     use super::super::tests::pictures::{self, photo};
     use super::super::{Format, probe};
     use super::*;
@@ -505,19 +470,19 @@ mod tests {
     fn nothing_is_lost_in_any_layout_or_number_of_colours() {
         for layout in [Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba] {
             let pixels = photo(41, BAND as u32 + 3, layout);
-            let file = banded(pixels.clone()).lossless().unwrap().unwrap().bytes;
+            let file = banded(pixels.clone()).lossless().unwrap().bytes;
             assert_eq!(decoded(&file).to_layout(Layout::Rgba), pixels.to_layout(Layout::Rgba), "{layout:?}");
         }
         for (colours, depth) in [(2, 1), (3, 2), (16, 4), (17, 8), (256, 8)] {
             let pixels = coloured(colours);
-            let encoded = banded(pixels.clone()).encode(50).unwrap();
+            let encoded = PngEncoder::over(banded(pixels.clone())).encode(50).unwrap();
             let list = chunks::chunks(&encoded.bytes).unwrap();
             let header = chunks::header(&encoded.bytes, &list).unwrap();
             assert_eq!((header.colour, header.depth), (3, depth), "{colours}");
             assert_eq!(decoded(&encoded.bytes).to_layout(Layout::Rgba), pixels, "{colours}");
         }
         let opaque = Pixels::new(9, 9, Layout::Rgba, [3, 3, 3, 255].repeat(81)).unwrap();
-        let file = banded(opaque).lossless().unwrap().unwrap().bytes;
+        let file = banded(opaque).lossless().unwrap().bytes;
         assert_eq!(decoded(&file).to_layout(Layout::Rgb).data, [3; 243]);
     }
 
@@ -528,8 +493,8 @@ mod tests {
         let file = pictures::png_with(&Pixels { data: deep.clone(), ..pixels }, |encoder| {
             encoder.set_depth(BitDepth::Sixteen);
         });
-        let mut encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file)).unwrap();
-        let packed = encoder.lossless().unwrap().unwrap().bytes;
+        let encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file)).unwrap();
+        let packed = encoder.lossless().unwrap().bytes;
         assert!(packed.len() < file.len());
         let mut reader = decode::png_reader(&packed, Transformations::IDENTITY).unwrap();
         let mut samples = vec![0; reader.output_buffer_size().unwrap()];
@@ -540,7 +505,7 @@ mod tests {
     #[test]
     fn a_palette_looks_like_its_picture_and_one_that_would_show_is_not_used() {
         let smooth = photo(300, 200, Layout::Rgb);
-        let mut encoder = banded(smooth.clone());
+        let mut encoder = PngEncoder::over(banded(smooth.clone()));
         let encoded = encoder.encode(50).unwrap();
         assert_eq!(encoded.quality, Some(50));
         let (shown, mut likeness) = (decoded(&encoded.bytes), Likeness::default());
@@ -556,7 +521,7 @@ mod tests {
         let mut random = pictures::Random(7);
         let noise = (0..200 * 200 * 4).map(|_| random.next() as u8).collect();
         let noise = Pixels::new(200, 200, Layout::Rgba, noise).unwrap();
-        assert_eq!(banded(noise).encode(50).unwrap().quality, None);
+        assert_eq!(PngEncoder::over(banded(noise)).encode(50).unwrap().quality, None);
     }
 
     #[test]

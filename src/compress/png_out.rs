@@ -8,14 +8,11 @@ use oxipng::{
     BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
 };
 
-use super::encode::{Encoded, Encoder};
+use super::encode::Encoded;
 use super::palette::{self, Indexed};
 use super::pixels::{Layout, Pixels};
+use super::png_steps::{COLOURS, Reducible, STEPS};
 use super::{Error, chunks};
-
-/// Quality 50 and up to the last step is a full palette; each step below halves the colours; 100 is lossless.
-pub(super) const STEPS: [u8; 6] = [3, 6, 12, 25, 50, 100];
-pub(super) const COLOURS: [usize; 5] = [16, 32, 64, 128, 256];
 
 /// oxipng's effort for lossy output, and the next one where lossless was asked for.
 const QUICK: u8 = 1;
@@ -31,16 +28,12 @@ const MANY_LEVEL: u8 = 7;
 pub(super) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
 
 /// One prepared picture.
-pub(super) struct PngEncoder<'a> {
+pub(super) struct PackedPng<'a> {
     pixels: Pixels,
     /// Chunks that travel with the pixels.
     extra: Vec<([u8; 4], Vec<u8>)>,
     /// The source, when its samples are still the ones wanted: it may hold 16 bits, which `pixels` does not.
     original: Option<Original<'a>>,
-    /// The first step whose palette does not show, as far as is known.
-    least: usize,
-    /// Files made so far, by step: a search comes back to its best one.
-    made: Vec<(usize, Encoded)>,
 }
 
 /// A PNG whose pixels may be kept untouched.
@@ -50,9 +43,9 @@ pub(super) struct Original<'a> {
     pub exif: Option<Vec<u8>>,
 }
 
-impl<'a> PngEncoder<'a> {
-    pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PngEncoder<'a> {
-        PngEncoder { pixels, extra, original, least: 0, made: Vec::new() }
+impl<'a> PackedPng<'a> {
+    pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PackedPng<'a> {
+        PackedPng { pixels, extra, original }
     }
 
     /// The same eight-bit pixels, packed.
@@ -131,31 +124,8 @@ impl<'a> PngEncoder<'a> {
         }
     }
 
-    fn unchanged(&self, effort: u8) -> Result<Encoded, Error> {
+    fn unchanged_at(&self, effort: u8) -> Result<Encoded, Error> {
         Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
-    }
-
-    /// A palette of the step's size, or of the next larger one that does not show.
-    fn reduced(&mut self, step: usize) -> Result<Encoded, Error> {
-        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step) {
-            let lossy = match palette::quantise(&self.pixels, colours)? {
-                palette::Outcome::Poor => {
-                    self.least = step + 1;
-                    continue;
-                }
-                palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
-                // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
-                palette::Outcome::Exact => self.packed(QUICK)?,
-            };
-            if self.is_lossless_rival(lossy.len())? {
-                let unchanged = self.unchanged(QUICK)?;
-                if unchanged.bytes.len() <= lossy.len() {
-                    return Ok(unchanged);
-                }
-            }
-            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
-        }
-        self.unchanged(QUICK)
     }
 
     /// Whether the untouched pixels might be smaller than a palette's `bytes`, by a quick look: smooth computed pictures are.
@@ -206,39 +176,34 @@ fn decoded_anew(original: &Original<'_>, list: &[chunks::Chunk], options: &Optio
     image.create_optimized_png(options).map_err(Error::failed)
 }
 
-impl Encoder for PngEncoder<'_> {
-    fn qualities(&self) -> &'static [u8] {
-        &STEPS
-    }
-
-    fn own_quality(&self) -> u8 {
-        100
-    }
-
-    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let asked = STEPS.iter().rposition(|step| *step <= quality).unwrap_or(0);
-        let step = asked.max(self.least);
-        let encoded = match self.made.iter().find(|(made, _)| *made == step) {
-            Some((_, encoded)) => encoded.clone(),
-            None => {
-                let encoded = if step < COLOURS.len() { self.reduced(step)? } else { self.unchanged(QUICK)? };
-                // Steps found to show on the way stand for the one that was written.
-                self.made.push((step.max(self.least), encoded.clone()));
-                encoded
+impl Reducible for PackedPng<'_> {
+    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step) {
+            let lossy = match palette::quantise(&self.pixels, colours)? {
+                palette::Outcome::Poor => {
+                    *least = step + 1;
+                    continue;
+                }
+                palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
+                // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
+                palette::Outcome::Exact => self.packed(QUICK)?,
+            };
+            if self.is_lossless_rival(lossy.len())? {
+                let unchanged = self.unchanged()?;
+                if unchanged.bytes.len() <= lossy.len() {
+                    return Ok(unchanged);
+                }
             }
-        };
-        Ok(Encoded {
-            // Between two steps, the caller's own number stays.
-            quality: encoded.quality.map(|used| used.max(quality)),
-            ..encoded
-        })
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+        }
+        self.unchanged()
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
+    fn unchanged(&self) -> Result<Encoded, Error> {
+        self.unchanged_at(QUICK)
     }
 
-    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
-        self.unchanged(THOROUGH).map(Some)
+    fn lossless(&self) -> Result<Encoded, Error> {
+        self.unchanged_at(THOROUGH)
     }
 }

@@ -8,7 +8,8 @@ use super::encode::Encoder;
 use super::jpeg_out::PixelEncoder;
 use super::plan::{Made, Plan};
 use super::png_bands::{self, BandedPng, Rows};
-use super::png_out::PngEncoder;
+use super::png_out::PackedPng;
+use super::png_steps::PngEncoder;
 use super::probe::{Probe, from_jpeg};
 use super::score::Judge;
 use super::search::{QUALITY_FLOOR, reach};
@@ -77,9 +78,9 @@ pub(super) fn rework(
         Format::Png => {
             let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
             if png_bands::is_large(area(size), pixels.layout.channels() as u8) {
-                finish(&mut BandedPng::new(Rows::Pixels(pixels), size, extra, true, None)?)?
+                finish(&mut PngEncoder::over(BandedPng::new(Rows::Pixels(pixels), size, extra, true, None)?))?
             } else {
-                finish(&mut PngEncoder::new(pixels, extra, None))?
+                finish(&mut PngEncoder::over(PackedPng::new(pixels, extra, None)))?
             }
         }
         Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100)?)?,

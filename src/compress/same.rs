@@ -8,7 +8,8 @@ use super::encode::Encoded;
 use super::jpeg_out::{JpegEncoder, PixelEncoder};
 use super::plan::Made;
 use super::png_bands::{self, BandedPng, Rows};
-use super::png_out::{COLOUR_CHUNKS, Original, PngEncoder};
+use super::png_out::{COLOUR_CHUNKS, Original, PackedPng};
+use super::png_steps::PngEncoder;
 use super::probe::{Probe, from_jpeg};
 use super::score::Judge;
 use super::search::{Choice, reach};
@@ -134,7 +135,7 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> R
     let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
     let size = (pixels.width, pixels.height);
     let mut judge = Judge::before(settings.goal, &pixels)?;
-    let mut encoder = PngEncoder::new(pixels, extra, Some(original));
+    let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
     // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
@@ -158,7 +159,7 @@ fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits
     if let Some(exif) = exif::minimal(chunks::exif(bytes, &list).as_deref(), orientation, settings.keep_copyright) {
         extra.push((*b"eXIf", exif));
     }
-    let mut encoder = BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?;
+    let mut encoder = PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?);
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
     let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;

@@ -14,6 +14,8 @@ const EXTENSION: u8 = 0x21;
 const TRAILER: u8 = 0x3b;
 /// The extension that says how long a frame is shown and which colour is transparent.
 const CONTROL: u8 = 0xf9;
+/// How an application extension with XMP begins (XMP specification part 3, 1.1.2).
+const XMP: &[u8] = b"\x21\xff\x0bXMP DataXMP";
 /// Plain text, control, comment, application.
 const KNOWN_EXTENSIONS: [u8; 4] = [0x01, CONTROL, 0xfe, 0xff];
 
@@ -32,7 +34,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Error> {
 
 /// The same pictures as a file without peculiarities, which every decoder reads. Borrowed where there are none.
 pub(super) fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
-    let Blocks { header, pictures, is_plain } = blocks(bytes)?;
+    let Blocks { header, pictures, is_plain, .. } = blocks(bytes)?;
     if is_plain {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -57,10 +59,17 @@ pub(super) fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     Ok(Cow::Owned(out))
 }
 
+/// Where the extensions with XMP are.
+pub(super) fn xmp(bytes: &[u8]) -> Vec<Range<usize>> {
+    blocks(bytes).map_or_else(|_| Vec::new(), |blocks| blocks.xmp)
+}
+
 struct Blocks {
     header: Header,
     /// Frames and their control extensions.
     pictures: Vec<Range<usize>>,
+    /// Extensions with XMP.
+    xmp: Vec<Range<usize>>,
     is_plain: bool,
 }
 
@@ -74,7 +83,7 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
     let (mut width, mut height) = (side(6)?, side(8)?);
     let flags = *bytes.get(10)?;
     let mut is_plain = palette(flags) > 0;
-    let mut pictures = Vec::new();
+    let (mut pictures, mut xmp) = (Vec::new(), Vec::new());
     let mut frames = 0;
     // A control extension has come, and the frame it is for has not.
     let mut awaits_frame = false;
@@ -104,6 +113,9 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
                     awaits_frame = true;
                     pictures.push(start..at);
                 }
+                if bytes[start..].starts_with(XMP) {
+                    xmp.push(start..at);
+                }
             }
             Some(&TRAILER) => break,
             Some(0) => {
@@ -121,7 +133,7 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
     if width == 0 || height == 0 || frames == 0 {
         return Some(Err(Error::corrupt("the GIF holds no picture")));
     }
-    Some(Ok(Blocks { header: Header { width, height, frames }, pictures, is_plain }))
+    Some(Ok(Blocks { header: Header { width, height, frames }, pictures, xmp, is_plain }))
 }
 
 /// Bytes of the colour table these flags announce.

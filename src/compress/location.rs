@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Format, chunks, exif, raw_profile, riff, segments};
+use super::{Format, chunks, exif, gif, raw_profile, riff, segments};
 
 const JPEG_EXIF: &[u8] = b"Exif\0\0";
 /// EXIF and XMP as ImageMagick stores them in text chunks.
@@ -55,21 +55,21 @@ fn from_webp(bytes: &[u8]) -> Cow<'_, [u8]> {
     out
 }
 
-/// XMP stands in a GIF as plain text, with an end that brings those who take it for sub-blocks back on track (Adobe's "XMP
-/// Specification, Part 3", 1.1.2).
+/// XMP with a location is left out whole: its text counts as lengths of blocks too, so that nothing in it can be changed safely.
 fn from_gif(bytes: &[u8]) -> Cow<'_, [u8]> {
-    const START: &[u8] = b"\x21\xff\x0bXMP DataXMP";
-    const END: &[u8] = b"\x01\xff\xfe\xfd";
-    let mut out = Cow::Borrowed(bytes);
-    let mut at = 0;
-    while let Some(found) = memchr::memmem::find(&bytes[at..], START) {
-        let start = at + found + START.len();
-        // Each byte is looked at once, however many beginnings there are.
-        let Some(length) = memchr::memmem::find(&bytes[start..], END) else { break };
-        blank_xmp(&mut out, start..start + length);
-        at = start + length;
+    let mut located = gif::xmp(bytes);
+    located.retain(|extension| mentions_gps(&bytes[extension.clone()]));
+    if located.is_empty() {
+        return Cow::Borrowed(bytes);
     }
-    out
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for extension in located {
+        out.extend(&bytes[at..extension.start]);
+        at = extension.end;
+    }
+    out.extend(&bytes[at..]);
+    Cow::Owned(out)
 }
 
 /// EXIF without the name that some writers put in front of it, as in a JPEG.
@@ -226,10 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_gif_loses_its_location_and_no_length() {
-        let gif = b"GIF89a..\x21\xff\x0bXMP DataXMP<x drone-dji:GpsLatitude='5'/>\x01\xff\xfe\xfd..\x00\x3b";
-        let clean = remove(gif, Format::Gif);
-        assert_eq!((clean.len(), mentions_gps(&clean)), (gif.len(), false));
+    fn a_gif_loses_xmp_with_a_location_and_nothing_else() {
+        let xmp = |text: &[u8]| {
+            let magic: Vec<u8> = [1].into_iter().chain((0..=255).rev()).chain([0]).collect();
+            [b"\x21\xff\x0bXMP DataXMP", text, &magic].concat()
+        };
+        let start = b"GIF89a\x02\0\x01\0\x80\0\0\0\0\0\xff\xff\xff";
+        let end = b"\x2c\0\0\0\0\x02\0\x01\0\0\x02\x02\x44\x0a\0;";
+        let harmless = xmp(b"<x title='5'/>");
+        let located = xmp(b"<x drone-dji:GpsLatitude='5'/>");
+        let gif = [start, &located[..], &harmless, &located, end].concat();
+        assert_eq!(*remove(&gif, Format::Gif), [start, &harmless[..], end].concat());
+        let clean = remove(&gif, Format::Gif);
         assert!(matches!(remove(&clean, Format::Gif), Cow::Borrowed(_)));
     }
 

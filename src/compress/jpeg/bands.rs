@@ -8,7 +8,7 @@ use super::emit::{BitWriter, scan_header, table};
 use super::frame::Frame;
 use super::marker::DHT;
 use super::metadata::segment;
-use super::planes::{Plane, for_each_block, sequential_scans};
+use super::planes::{Block, Plane, for_each_block, sequential_scans};
 use super::tokens::{ZRL, size_of};
 
 /// A scan of AC coefficients: component, first and last coefficient, bit position before (0: none) and after.
@@ -220,12 +220,12 @@ impl Pending {
 
 /// G.1.2.2: what of a block's coefficients is visible above the bits held back.
 #[inline(always)]
-fn first_bits(block: &[i16; 64], mut mask: u64, band: &Band, pending: &mut Pending, sink: &mut impl Sink) {
+fn first_bits(block: Block, mut mask: u64, band: &Band, pending: &mut Pending, sink: &mut impl Sink) {
     let mut next = u32::from(band.first);
     while mask != 0 {
         let k = mask.trailing_zeros();
         mask &= mask - 1;
-        let value = i32::from(block[k as usize & 63]);
+        let value = i32::from(block.get(k));
         let magnitude = value.unsigned_abs() >> band.low;
         if magnitude == 0 {
             continue;
@@ -249,8 +249,8 @@ fn first_bits(block: &[i16; 64], mut mask: u64, band: &Band, pending: &mut Pendi
 /// G.1.2.3: one more bit. Coefficients that become visible are symbols; those that were are corrected, each by a bit that
 /// follows the next symbol.
 #[inline(always)]
-fn next_bit(block: &[i16; 64], mask: u64, band: &Band, pending: &mut Pending, sink: &mut impl Sink) {
-    let magnitude = |k: u32| i32::from(block[k as usize & 63]).unsigned_abs() >> band.low;
+fn next_bit(block: Block, mask: u64, band: &Band, pending: &mut Pending, sink: &mut impl Sink) {
+    let magnitude = |k: u32| i32::from(block.get(k)).unsigned_abs() >> band.low;
     // The last coefficient that becomes visible: behind it, zeros need no symbol.
     let mut last_new = 0;
     let mut rest = mask;
@@ -287,7 +287,7 @@ fn next_bit(block: &[i16; 64], mask: u64, band: &Band, pending: &mut Pending, si
             waiting += 1;
         } else {
             pending.flush(sink);
-            sink.symbol(0, zeros << 4 | 1, u32::from(block[k as usize & 63] > 0), 1);
+            sink.symbol(0, zeros << 4 | 1, u32::from(block.get(k) > 0), 1);
             release(&mut corrections, &mut waiting, sink);
             zeros = 0;
         }

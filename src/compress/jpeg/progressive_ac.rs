@@ -9,7 +9,7 @@ use super::bits::{Bits, Feed, Window};
 use super::error::{Error, corrupt};
 use super::frame::ScanHeader;
 use super::lookup::{Entry, Lookup, no_code};
-use super::planes::{Block, Plane};
+use super::planes::{BlockMut, Plane};
 use super::progressive::signed;
 
 /// The blocks of an AC scan: those of one component that hold samples, row by row.
@@ -83,7 +83,7 @@ pub(super) fn first_bits(
             feed.top_up();
             let at = cursor.at(n);
             let (mut bits, window) = (feed.bits, &*feed.window);
-            let (block, known) = plane.block_mut(at);
+            let (mut block, known) = plane.block_mut(at);
             let mut mask = 0_u64;
             // Blocks that this one settles: itself, or as many as the end-of-band run says.
             let mut settled = 1;
@@ -105,9 +105,11 @@ pub(super) fn first_bits(
                 if k > last || entry.size() + low > 15 {
                     return Err(corrupt("a coefficient lies outside its band or range"));
                 }
-                // Sixteen zeros store a zero, where there is one already.
-                block[(k & 63) as usize] = signed(magnitude << low, negative) as i16;
-                mask |= u64::from(magnitude >= least[(k & 63) as usize]) << (k & 63);
+                // Sixteen zeros come as a zero.
+                if magnitude >= least[(k & 63) as usize] {
+                    *block.at(k) = signed(magnitude << low, negative) as i16;
+                    mask |= 1 << (k & 63);
+                }
             }
             *known |= mask;
             feed.bits = bits;
@@ -141,7 +143,7 @@ pub(super) fn next_bit(
         // Blocks that still only receive correction bits.
         let mut run = 0;
         for n in blocks {
-            let (block, mask) = plane.block_mut(cursor.at(n));
+            let (mut block, mask) = plane.block_mut(cursor.at(n));
             let known = *mask & band;
             if run > 0 {
                 run -= 1;
@@ -150,7 +152,7 @@ pub(super) fn next_bit(
                     feed.bits.refill(&feed.window);
                     let count = known.count_ones();
                     let corrections = gather(&mut feed.bits, &feed.window, count);
-                    correct(block, known, corrections, count, bit);
+                    correct(&mut block, known, corrections, count, bit);
                     feed.check()?;
                 }
                 continue;
@@ -194,14 +196,14 @@ pub(super) fn next_bit(
                 }
                 corrections = corrections << passed | gather(&mut bits, window, passed);
                 corrected += passed;
-                if entry.size() == 1 {
-                    block[(k & 63) as usize] = if positive == 1 { bit } else { -bit };
+                if entry.size() == 1 && counts >> (k & 63) & 1 == 1 {
+                    *block.at(k) = if positive == 1 { bit } else { -bit };
                     added |= 1 << (k & 63);
                 }
                 next = k + 1;
             }
-            correct(block, known, corrections, corrected, bit);
-            *mask |= added & counts;
+            correct(&mut block, known, corrections, corrected, bit);
+            *mask |= added;
             feed.bits = bits;
             feed.check()?;
         }
@@ -223,10 +225,10 @@ fn gather(bits: &mut Bits, window: &Window, count: u32) -> u64 {
 /// Moves the coefficients in `mask`, `left` many, away from zero by `bit` where their correction says so. The first one's
 /// correction is the highest bit.
 #[inline(always)]
-fn correct(block: &mut Block, mut mask: u64, corrections: u64, mut left: u32, bit: i16) {
+fn correct(block: &mut BlockMut, mut mask: u64, corrections: u64, mut left: u32, bit: i16) {
     while mask != 0 {
         left -= 1;
-        let value = &mut block[mask.trailing_zeros() as usize & 63];
+        let value = block.at(mask.trailing_zeros());
         mask &= mask - 1;
         let away = (bit ^ (*value >> 15)) - (*value >> 15);
         *value = value.wrapping_add(away & ((corrections >> left & 1) as i16).wrapping_neg());

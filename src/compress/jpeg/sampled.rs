@@ -39,7 +39,7 @@ fn from_coefficients(source: &planes::Plane, component: &Component, steps: &Step
         while mask != 0 {
             let k = mask.trailing_zeros() & 63;
             mask &= mask - 1;
-            plane.coefficient(k, block[k as usize].into());
+            plane.coefficient(k, block.get(k).into());
         }
         plane.finish_block();
     }

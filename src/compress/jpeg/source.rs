@@ -74,8 +74,8 @@ impl Header {
 
 /// A decoded JPEG: its quantised coefficients, ready to be encoded at any quality, any number of times.
 ///
-/// Sequential files are held as tokens, 2 bytes for each non-zero coefficient; progressive ones as planes, 138 bytes for
-/// each block of 64. Borrows the file for the metadata.
+/// Sequential files are held as tokens, 2 bytes for each non-zero coefficient; progressive ones as planes, at most
+/// 138 bytes for each block of 64. Borrows the file for the metadata.
 pub struct Source<'a> {
     header: Header,
     pub(super) picture: Picture<'a>,

@@ -31,6 +31,13 @@ const BROKEN_PIPE: u8 = 128 + 13;
 /// Exit code when the user interrupts twice.
 const INTERRUPTED: i32 = 130;
 
+/// The settings that matter to commands without a database and a network; their help lists no others.
+const FEW_SETTINGS: [(&str, &[&str]); 3] = [
+    ("check", &["max_csv_bytes", "max_images", "max_images_per_product", "max_csv_issues"]),
+    ("compress", &["workers", "decode_memory", "max_image_bytes", "max_pixels", "max_side"]),
+    ("schema", &[]),
+];
+
 /// Bulk image compression with a live GraphQL API.
 ///
 /// Upload a CSV of products and image URLs; Halftone downloads every image, compresses it, stores it, shows the progress
@@ -101,10 +108,20 @@ pub fn main() -> ExitCode {
 
 /// The command line and the environment. A variable that is set to nothing counts as not set.
 fn parse() -> Cli {
-    let command = Cli::command().mut_args(|argument| match argument.get_env().map(std::env::var_os) {
+    let mut command = Cli::command().mut_args(|argument| match argument.get_env().map(std::env::var_os) {
         Some(Some(value)) if value.is_empty() => argument.env(Resettable::Reset),
         _ => argument,
     });
+    // Which hands the settings down to the commands.
+    command.build();
+    for (name, settings) in FEW_SETTINGS {
+        command = command.mut_subcommand(name, |command| {
+            command.mut_args(|argument| {
+                let unused = argument.is_global_set() && !settings.contains(&argument.get_id().as_str());
+                argument.hide(unused)
+            })
+        });
+    }
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 

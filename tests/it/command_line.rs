@@ -227,6 +227,33 @@ async fn all_bad_settings_are_reported_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn help_lists_the_settings_that_a_command_reads() {
+    for (command, read, unread) in [
+        ("serve", "--database-url --listen --max-csv-bytes --max-pixels", "--json"),
+        (
+            "check",
+            "--json --max-csv-bytes --max-images --max-images-per-product --max-csv-issues",
+            "--data-dir --max-pixels",
+        ),
+        (
+            "compress",
+            "--quality --workers --decode-memory --max-image-bytes --max-pixels --max-side",
+            "--database-url --max-csv-bytes",
+        ),
+        ("schema", "--help", "--data-dir --log"),
+    ] {
+        let output = halftone(&[command, "--help"]).await;
+        assert_eq!(output.status.code(), Some(0));
+        let listed: Vec<&str> = text(&output.stdout).split_whitespace().collect();
+        assert!(read.split(' ').all(|flag| listed.contains(&flag)), "{command}: {listed:?}");
+        assert!(!unread.split(' ').any(|flag| listed.contains(&flag)), "{command}: {listed:?}");
+    }
+    // What is not listed is still taken: one environment file can serve all commands.
+    let output = halftone(&["schema", "--data-dir", "elsewhere"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demo_brings_its_catalogue_to_its_end() {
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
 //! `halftone check`: reads a CSV and says everything that is wrong with it. Stores and fetches nothing, needs no database.
 //!
-//! Memory stays flat: products are written as they are read, also those of a file that is refused further down. The
-//! report that follows says so: `rejected`, and no row accepted.
+//! Memory stays flat: with `--json` the file is read once for the report and, where it would be accepted, once more for
+//! the products.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -79,69 +79,77 @@ enum Failure {
 
 /// Reads the file and prints what is found.
 fn read(limits: &Limits, arguments: &Arguments, out: &mut impl Write) -> Result<Report, Failure> {
-    let mut reader = open(&arguments.file, limits).map_err(Failure::Read)?;
-    let mut products = Products { out, is_first: true };
-    if arguments.json {
-        products.begin().map_err(Failure::Print)?;
+    let mut file = open(&arguments.file, limits).map_err(Failure::Read)?;
+    let mut reader = Reader::open(&file, limits).map_err(Failure::Read)?;
+    while reader.next_row().map_err(Failure::Read)?.is_some() {}
+    let report = reader.into_report();
+    if !arguments.json {
+        print(out, &arguments.file, &report).map_err(Failure::Print)?;
+        return Ok(report);
     }
-    while let Some(row) = reader.next_row().map_err(Failure::Read)? {
-        if arguments.json && row.accepted {
-            products.write(&row).map_err(Failure::Print)?;
+    begin(out, &report).map_err(Failure::Print)?;
+    if !report.rejected {
+        file.rewind().map_err(Failure::Read)?;
+        let mut reader = Reader::open(&file, limits).map_err(Failure::Read)?;
+        let mut is_first = true;
+        while let Some(row) = reader.next_row().map_err(Failure::Read)? {
+            if row.accepted {
+                product(out, &row, is_first).map_err(Failure::Print)?;
+                is_first = false;
+            }
         }
     }
-    let report = reader.into_report();
-    let printed = if arguments.json { products.end(&report) } else { print(products.out, &arguments.file, &report) };
-    printed.map_err(Failure::Print)?;
+    writeln!(out, "\n]}}").map_err(Failure::Print)?;
     Ok(report)
 }
 
-/// Opens the file, or the standard input for `-`.
-fn open(path: &Path, limits: &Limits) -> io::Result<Reader<Box<dyn Read>>> {
-    let input: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    Reader::open(input, limits)
+/// Opens the file, or the standard input for `-`. What cannot be read twice is copied to a temporary file: no more of it than
+/// a CSV may have, and the byte that shows that it has more.
+fn open(path: &Path, limits: &Limits) -> io::Result<File> {
+    let stream: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        let file = File::open(path)?;
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        Box::new(file)
+    };
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut stream.take(limits.max_bytes.saturating_add(1)), &mut copy)?;
+    copy.rewind()?;
+    Ok(copy)
 }
 
-/// One JSON object: first the products, as they come, then the report, which is known when all have come.
-struct Products<W> {
-    out: W,
-    is_first: bool,
+/// Begins a JSON object with the report and opens its list of products.
+fn begin(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let summary = Summary {
+        rejected: report.rejected,
+        byte_size: report.byte_size,
+        encoding: &report.encoding,
+        delimiter: report.delimiter,
+        row_count: report.row_count,
+        accepted_row_count: report.accepted_row_count,
+        rejected_row_count: report.rejected_row_count,
+        image_count: report.image_count,
+        issue_count: report.issue_count,
+        error_count: report.error_count,
+        issues: &report.issues,
+    };
+    let summary = serde_json::to_string(&summary)?;
+    write!(out, "{},\n\"products\":[", summary.trim_end_matches('}'))
 }
 
-impl<W: Write> Products<W> {
-    fn begin(&mut self) -> io::Result<()> {
-        self.out.write_all(b"{\"products\":[")
-    }
-
-    fn write(&mut self, row: &Row) -> io::Result<()> {
-        let between: &[u8] = if std::mem::take(&mut self.is_first) { b"\n" } else { b",\n" };
-        self.out.write_all(between)?;
-        let product = Product {
-            row_number: row.row_number,
-            line: row.line,
-            serial_number: row.serial_number.as_deref(),
-            name: &row.name,
-            image_urls: row.urls.iter().filter(|url| url.accepted).map(|url| url.text.as_str()).collect(),
-        };
-        Ok(serde_json::to_writer(&mut self.out, &product)?)
-    }
-
-    fn end(&mut self, report: &Report) -> io::Result<()> {
-        let summary = Summary {
-            rejected: report.rejected,
-            byte_size: report.byte_size,
-            encoding: &report.encoding,
-            delimiter: report.delimiter,
-            row_count: report.row_count,
-            accepted_row_count: report.accepted_row_count,
-            rejected_row_count: report.rejected_row_count,
-            image_count: report.image_count,
-            issue_count: report.issue_count,
-            error_count: report.error_count,
-            issues: &report.issues,
-        };
-        let summary = serde_json::to_string(&summary)?;
-        writeln!(self.out, "\n],\n{}", summary.trim_start_matches('{'))
-    }
+fn product(out: &mut impl Write, row: &Row, is_first: bool) -> io::Result<()> {
+    let product = Product {
+        row_number: row.row_number,
+        line: row.line,
+        serial_number: row.serial_number.as_deref(),
+        name: &row.name,
+        image_urls: row.urls.iter().filter(|url| url.accepted).map(|url| url.text.as_str()).collect(),
+    };
+    out.write_all(if is_first { b"\n" } else { b",\n" })?;
+    Ok(serde_json::to_writer(out, &product)?)
 }
 
 fn print(out: &mut impl Write, path: &Path, report: &Report) -> io::Result<()> {

@@ -37,6 +37,9 @@ pub(super) struct Columns {
     /// The outputs that an earlier result has; they are left behind.
     pub outputs: Option<usize>,
     pub extras: Vec<usize>,
+    /// A carried-through column directly behind the URLs, unless it has links to pages by its name: a URL there is likely one
+    /// that spilled.
+    pub behind_urls: Option<usize>,
     /// Columns without a name before one that has one.
     pub unnamed: Vec<usize>,
 }
@@ -72,7 +75,8 @@ impl Columns {
             return None;
         }
         let outputs = names.iter().position(|name| matches(name, OUTPUT_IMAGES));
-        Some(Columns { serial_number, name, urls, outputs, extras, unnamed, names })
+        let behind_urls = Some(urls + 1).filter(|behind| extras.contains(behind) && !is_page_link(&names[*behind]));
+        Some(Columns { serial_number, name, urls, outputs, extras, behind_urls, unnamed, names })
     }
 
     /// How many unnamed columns directly follow the URL column: room that a spreadsheet made for spilled URLs.
@@ -102,6 +106,13 @@ fn is_failed_rows(names: &[String]) -> bool {
         && names.len() > 3
         && names.last().is_some_and(|name| name == REASON)
         && !names.iter().any(|name| matches(name, OUTPUT_IMAGES))
+}
+
+/// Whether a column has links by its name: to pages, not to images.
+fn is_page_link(name: &str) -> bool {
+    let name = normal(name);
+    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    says(&["url", "link", "href", "page", "site", "video"]) && !says(&["image", "img", "photo", "pic"])
 }
 
 fn matches(name: &str, aliases: &[&str]) -> bool {

@@ -12,7 +12,7 @@ use super::layout::{Layout, Piece};
 use super::record::Record;
 use super::serials::Serials;
 use super::spaces::trim;
-use super::urls::Checker;
+use super::urls::{self, Checker};
 use super::write::MAX_BETWEEN_URLS_BYTES;
 
 /// One data row, accepted or not.
@@ -166,6 +166,12 @@ fn read_name(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut R
         report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Write one.".to_owned());
     }
     report.check_length(name, place, limits.max_name_chars);
+    if urls::holds_url(name) {
+        report.issues.warning(IssueCode::UnexpectedCell, place, || {
+            "This product name holds a URL. If it should not, a cell or a quote (\") is missing in this row or too much."
+                .to_owned()
+        });
+    }
     name.to_owned()
 }
 
@@ -187,6 +193,17 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
                  sure, put them in one cell in quotes (\")."
             )
         });
+    }
+    if let Some(behind) = columns.behind_urls {
+        let place = report.cell(layout.cell_of(behind), Some(&columns.names[behind]));
+        if place.value.is_some_and(urls::starts_as_url) {
+            report.issues.warning(IssueCode::UnexpectedCell, place, || {
+                format!(
+                    "This URL is not under \"{column}\": it is carried through, and no image is fetched from it. Put all \
+                     image URLs of a row in one cell in quotes (\"), separated by commas."
+                )
+            });
+        }
     }
     for &cell in &layout.unexpected {
         let place = report.cell(cell, None);

@@ -1,7 +1,8 @@
 //! A cell → its image URLs, and whether each could be fetched as far as its text tells.
 //!
 //! A comma separates only where the next piece starts as a URL; any other belongs to the URL it stands in. The same
-//! goes for spaces, semicolons and bars, which people put between URLs too. A line break always separates.
+//! goes for spaces, semicolons and bars, which people put between URLs too. A line break always separates, and so does a
+//! space or a bar behind the name of an image file.
 
 use super::issue::IssueCode;
 use super::spaces::is_space;
@@ -11,6 +12,8 @@ const MAX_SCHEME_BYTES: usize = 16;
 
 /// Endings of the names of image files.
 const IMAGE_ENDINGS: [&str; 11] = ["jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff", "svg", "heic"];
+/// The longest of them, and its dot.
+const MAX_ENDING_BYTES: usize = 5;
 
 /// Gives each URL in a cell, in order, trimmed, with its byte offset.
 pub(super) fn split<'a>(cell: &'a str, mut each: impl FnMut(usize, &'a str)) {
@@ -27,15 +30,21 @@ fn split_line<'a>(cell: &'a str, mut start: usize, end: usize, each: &mut impl F
     let from = start;
     // Every beginning has one of these characters in it, and little else has: fewer to look at than separators.
     for at in memchr::memchr3_iter(b':', b'w', b'W', &bytes[from..]) {
-        let Some(next) = beginning(bytes, from + at) else {
-            continue;
-        };
-        if next > start && cell[..next].ends_with(is_separator) {
+        let at = from + at;
+        let separated = beginning(bytes, at).filter(|next| cell[..*next].ends_with(is_separator));
+        let next = separated.or_else(|| glued(&cell[start.min(at)..at]).map(|length| at - length));
+        if let Some(next) = next.filter(|next| *next > start) {
             give(cell, start, next, each);
             start = next;
         }
     }
     give(cell, start, end, each);
+}
+
+/// The length of a scheme that directly follows the name of an image file: nobody means that.
+fn glued(before_colon: &str) -> Option<usize> {
+    let scheme = ["https", "http"].into_iter().find(|scheme| before_colon.ends_with(scheme))?;
+    ends_as_image(&before_colon[..before_colon.len() - scheme.len()]).then_some(scheme.len())
 }
 
 /// Where the URL begins that has its `://`, or its `www.`, at `at`; none if there is none.
@@ -52,13 +61,36 @@ fn beginning(bytes: &[u8], at: usize) -> Option<usize> {
 fn give<'a>(cell: &'a str, start: usize, end: usize, each: &mut impl FnMut(usize, &'a str)) {
     let piece = cell[start..end].trim_end_matches(is_separator);
     let text = piece.trim_start_matches(is_separator);
-    if !text.is_empty() {
-        each(start + piece.len() - text.len(), text);
+    if text.is_empty() {
+        return;
+    }
+    let at = start + piece.len() - text.len();
+    let (url, rest) = cut_behind_image(text);
+    each(at, url);
+    if !rest.is_empty() {
+        each(at + text.len() - rest.len(), rest);
     }
 }
 
+/// A URL and what follows it, where a space or a bar stands behind the name of an image file: words, or another file's name
+/// behind a comma. The name of a file may have spaces in it.
+fn cut_behind_image(text: &str) -> (&str, &str) {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr3(b' ', b'\t', b'|', &text.as_bytes()[from..]) {
+        let (before, after) = text.split_at(from + at);
+        let (url, rest) = (before.trim_end_matches(is_separator), after.trim_start_matches(is_separator));
+        let between = &text[url.len()..text.len() - rest.len()];
+        let is_name = between.chars().all(is_space) && ends_as_image(rest);
+        if ends_as_image(url) && !is_name && starts_as_url(url) {
+            return (url, rest);
+        }
+        from = text.len() - rest.len();
+    }
+    (text, "")
+}
+
 fn is_separator(c: char) -> bool {
-    matches!(c, ',' | ';' | '|') || is_space(c)
+    matches!(c, ',' | ';' | '|' | '，' | '、' | '；') || is_space(c)
 }
 
 /// Whether a text that was cut off at a comma may be the rest of what stands before the comma, which is a URL or such a
@@ -85,18 +117,19 @@ fn has_digit_or_underscore(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_digit() || c == '_')
 }
 
-/// Whether a text stands for nothing, as `-` and `N/A` do.
+/// Whether a text stands for nothing, as `-`, `N/A` and `no image yet` do.
 pub(super) fn is_placeholder(text: &str) -> bool {
-    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
-    let words = ["", "n/a", "n.a", "na", "none", "null", "nil", "nan", "tbd"];
-    words.iter().any(|placeholder| word.eq_ignore_ascii_case(placeholder))
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+    let words = ["", "n/a", "n.a", "na", "none", "null", "nil", "nan", "tba", "tbd", "missing", "pending", "invalid"];
+    words.contains(&word.as_str()) || ["url", "image", "photo", "picture"].iter().any(|said| word.contains(said))
 }
 
 fn ends_as_image(text: &str) -> bool {
-    let Some((_, ending)) = text.rsplit_once('.') else {
+    let end = &text.as_bytes()[text.len().saturating_sub(MAX_ENDING_BYTES)..];
+    let Some(dot) = memchr::memrchr(b'.', end) else {
         return false;
     };
-    IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    IMAGE_ENDINGS.iter().any(|known| end[dot + 1..].eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Whether a text begins as a URL does: with a scheme and `://`, or with `www.`.
@@ -104,6 +137,11 @@ pub(super) fn starts_as_url(text: &str) -> bool {
     let bytes = text.as_bytes();
     let scheme = bytes.iter().take(MAX_SCHEME_BYTES).take_while(|byte| is_scheme_byte(byte)).count();
     beginning(bytes, scheme.min(bytes.len())) == Some(0) || is_www(bytes)
+}
+
+/// Whether there is a URL anywhere in a text.
+pub(super) fn holds_url(text: &str) -> bool {
+    text.contains("http://") || text.contains("https://")
 }
 
 fn is_www(bytes: &[u8]) -> bool {
@@ -154,7 +192,8 @@ impl Checker {
 }
 
 /// Whether a URL is of the usual plain kind, which needs no parser to be told valid: `https://`, a lower-case host of
-/// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII.
+/// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII without quotes and brackets that may
+/// stand around a URL.
 pub(super) fn is_plain(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return false;
@@ -176,7 +215,10 @@ pub(super) fn is_plain(url: &str) -> bool {
         && host.len() <= 253
         && last_label.iter().all(u8::is_ascii_lowercase)
         && rest.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
-        && rest.iter().fold(true, |all, byte| all & byte.is_ascii_graphic())
+        && rest
+            .iter()
+            .fold(true, |all, byte| all & byte.is_ascii_graphic() & !matches!(byte, b'"' | b'<' | b'>' | b'`'))
+        && !matches!(rest.last(), Some(b')' | b']' | b'}' | b'\''))
 }
 
 /// Checks what needs no parser; returns scheme and authority.
@@ -198,10 +240,38 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
     if url.chars().any(char::is_control) {
         return Err(invalid("There is a line break or another control character in this URL. Remove it."));
     }
+    if let Some(c) = url.chars().find(|c| matches!(c, '"' | '<' | '>' | '`')) {
+        return Err(invalid(format!(
+            "There is a {c} in this URL. Remove it, or write it as %{:02X} if it belongs to the address.",
+            u32::from(c)
+        )));
+    }
+    if let Some(c) = stray_end(url) {
+        return Err(invalid(format!(
+            "This URL ends with a {c} that nothing in it opens. Remove what stands around it."
+        )));
+    }
     if authority.contains('@') {
         return Err(invalid("This URL has a user name or a password in it. Use an address that needs neither."));
     }
     Ok(&url[..scheme.len() + "://".len() + authority.len()])
+}
+
+/// A bracket or quote at the end that belongs to something around the URL.
+fn stray_end(url: &str) -> Option<char> {
+    let last = url.chars().next_back()?;
+    let count = |c: char| url.matches(c).count();
+    let is_stray = match last {
+        ')' => count(')') > count('('),
+        ']' => count(']') > count('['),
+        '}' => count('}') > count('{'),
+        '”' => count('”') > count('“'),
+        '’' => count('’') > count('‘'),
+        '»' => count('»') > count('«'),
+        '\'' => count('\'') % 2 == 1,
+        _ => false,
+    };
+    is_stray.then_some(last)
 }
 
 /// Another scheme than http and https, or what looks like one.

@@ -151,11 +151,15 @@ async fn check_says_what_is_wrong_without_a_database() {
         json["issues"].as_array().unwrap().iter().map(|issue| (&issue["code"], &issue["line"])).collect();
     assert_eq!(issues, [(&"INVALID_URL".into(), &2.into()), (&"EMPTY_PRODUCT_NAME".into(), &3.into())]);
 
-    std::fs::write(path("refused.csv"), "S. No,Product Name\n1,Mug\n").unwrap();
-    let refused = check("refused.csv", &["--json"]).await;
-    assert_eq!(refused.status.code(), Some(1));
-    let json: serde_json::Value = serde_json::from_slice(&refused.stdout).expect("JSON");
-    assert_eq!((&json["products"], &json["rejected"]), (&serde_json::json!([]), &true.into()));
+    let early = "S. No,Product Name\n1,Mug\n".to_owned();
+    let late = csv(&[&urls, &urls[..1]]) + "3,\"Mug,https://www.example.com/3.jpg\n";
+    for refused in [early, late] {
+        std::fs::write(path("refused.csv"), &refused).unwrap();
+        let said = check("refused.csv", &["--json"]).await;
+        assert_eq!(said.status.code(), Some(1), "{refused}");
+        let json: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
+        assert_eq!((&json["products"], &json["rejected"]), (&serde_json::json!([]), &true.into()), "{refused}");
+    }
     for unreadable in ["absent.csv", "."] {
         let said = check(unreadable, &[]).await;
         assert_eq!(said.status.code(), Some(2), "{unreadable}");

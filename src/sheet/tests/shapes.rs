@@ -63,6 +63,26 @@ fn both_shapes_of_a_list_of_urls_are_read() {
             &["1@2: none/a [+https://a.com/1 +https://a.com/2 +https://a.com/3 +HTTP://a.com/4]"],
         ),
         good(
+            "urls that touch",
+            b"Name,Images\na,https://a.com/photo.jpghttps://a.com/2.jpeghttp://a.com/www.3.png\n",
+            &["1@2: none/a [+https://a.com/photo.jpg +https://a.com/2.jpeg +http://a.com/www.3.png]"],
+        ),
+        good(
+            "commas of other scripts",
+            "Name,Images\na,https://a.com/1，https://a.com/2、https://a.com/3；\n".as_bytes(),
+            &["1@2: none/a [+https://a.com/1 +https://a.com/2 +https://a.com/3]"],
+        ),
+        good(
+            "names of files with spaces",
+            b"Name,Images\na,\"https://a.com/my photo.jpg, https://a.com/a.png copy.png\"\n",
+            &["1@2: none/a [+https://a.com/my photo.jpg +https://a.com/a.png copy.png]"],
+        ),
+        good(
+            "commas and spaces in what is no file's name",
+            b"Name,Images\na,\"https://a.com/w_1, h_2/x, https://a.com/?of=Mug, red\"\n",
+            &["1@2: none/a [+https://a.com/w_1, h_2/x +https://a.com/?of=Mug, red]"],
+        ),
+        good(
             "commas too many",
             b"Name,Images\na,\",https://a.com/1,,https://a.com/2, \"\n",
             &["1@2: none/a [+https://a.com/1 +https://a.com/2]"],

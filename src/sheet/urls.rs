@@ -141,7 +141,7 @@ pub(super) fn starts_as_url(text: &str) -> bool {
 
 /// Whether there is a URL anywhere in a text.
 pub(super) fn holds_url(text: &str) -> bool {
-    text.contains("http://") || text.contains("https://")
+    memchr::memchr(b':', text.as_bytes()).is_some() && (text.contains("http://") || text.contains("https://"))
 }
 
 fn is_www(bytes: &[u8]) -> bool {

@@ -5,7 +5,7 @@
 use super::plan::Plan;
 use super::probe::{Probe, probe};
 use super::sniff::sniff;
-use super::{Format, Goal, Settings, chunks, png_bands, webp_out};
+use super::{Format, Goal, Settings, chunks, png_bands, score, webp_out};
 
 /// Small buffers, tables, stacks.
 const BASE: u64 = 4 << 20;
@@ -31,8 +31,8 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
         same(&probe, settings, size, is_interlaced(bytes))
     };
     let judging = match settings.goal {
-        // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles.
-        Goal::MinScore(_) => probe.pixels() * 6 + (120 << 20),
+        // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
+        Goal::MinScore(_) => probe.pixels() * 6 + probe.pixels().min(score::WHOLE) * 40 + (120 << 20),
         _ => 0,
     };
     BASE + size * 2 + working + judging

@@ -3,6 +3,8 @@
 //! The search assumes that size and score grow with quality; where they do not quite, the file returned still keeps the promise it is
 //! reported to keep.
 
+use std::collections::BTreeMap;
+
 use super::encode::{Encoded, Encoder};
 use super::score::Judge;
 use super::{Error, Goal, Receipt};
@@ -13,6 +15,8 @@ pub(super) const QUALITY_FLOOR: u8 = 10;
 const GROWTH: f64 = 0.022;
 /// Guesses by interpolation before plain halving.
 const GUESSES: u32 = 4;
+/// Scores of a large picture before the best so far is good enough.
+const MAX_SCORES: u32 = 4;
 
 /// The file for a goal, with its receipt.
 pub(super) struct Choice {
@@ -138,16 +142,25 @@ fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64)
 }
 
 /// The lowest quality whose file scores at least `target`.
+///
+/// Guesses lead the way, scores decide: after each score the search goes on for the guess that should come with the target.
 fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<Choice, Error> {
     let steps = searched(encoder);
-    let mut tried = 0;
-    let (mut low, mut high) = (0, steps.len());
+    let count = steps.len();
+    let mut look = Look { encoder, judge, steps, guesses: BTreeMap::new(), latest: None, tried: 0 };
+    let (mut low, mut high) = (0, count);
+    let mut aim = target;
     let mut best: Option<(Encoded, f64)> = None;
-    while low < high {
-        let at = low + (high - low) / 2;
-        let encoded = encoder.encode(steps[at])?;
-        tried += 1;
-        let score = judge.score(&encoder.shown(&encoded)?)?;
+    let mut scores = 0;
+    while low < high && (best.is_none() || scores < MAX_SCORES) {
+        let at = look.first(aim, low, high)?;
+        if at == high {
+            break;
+        }
+        let (encoded, guess) = look.at(at)?;
+        let score = if judge.guesses_are_scores() { guess } else { judge.score(&look.encoder.shown(&encoded)?)? };
+        scores += 1;
+        aim = target + guess - score;
         if score >= target {
             high = at;
             best = Some((encoded, score));
@@ -155,6 +168,7 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result
             low = at + 1;
         }
     }
+    let Look { encoder, mut tried, .. } = look;
     let (encoded, score) = match best {
         Some(best) => best,
         None => {
@@ -178,6 +192,65 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result
         format!("{quality} scores {score:.1}; {target} is out of reach in this format.")
     };
     Ok(choice(encoded, Some(score), is_met, tried, decision))
+}
+
+/// A search by guesses.
+struct Look<'a> {
+    encoder: &'a mut dyn Encoder,
+    judge: &'a Judge,
+    steps: Vec<u8>,
+    /// Of the steps that were tried.
+    guesses: BTreeMap<usize, f64>,
+    /// The latest file that was guessed to be good enough.
+    latest: Option<(usize, Encoded)>,
+    tried: u32,
+}
+
+impl Look<'_> {
+    /// The first step of a range whose guess is at least `aim`; the range's end if there is none.
+    fn first(&mut self, aim: f64, mut low: usize, mut high: usize) -> Result<usize, Error> {
+        for (&at, &guess) in self.guesses.range(low..high) {
+            if guess < aim {
+                low = at + 1;
+            } else {
+                high = high.min(at);
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (encoded, guess) = self.guess(middle)?;
+            if guess >= aim {
+                high = middle;
+                self.latest = Some((middle, encoded));
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
+    fn guess(&mut self, at: usize) -> Result<(Encoded, f64), Error> {
+        let encoded = self.encode(at)?;
+        let guess = self.judge.guess(&self.encoder.shown(&encoded)?)?;
+        self.guesses.insert(at, guess);
+        Ok((encoded, guess))
+    }
+
+    /// The file of a step, and the guess.
+    fn at(&mut self, at: usize) -> Result<(Encoded, f64), Error> {
+        let Some(&guess) = self.guesses.get(&at) else {
+            return self.guess(at);
+        };
+        match self.latest.take() {
+            Some((latest, encoded)) if latest == at => Ok((encoded, guess)),
+            _ => Ok((self.encode(at)?, guess)),
+        }
+    }
+
+    fn encode(&mut self, at: usize) -> Result<Encoded, Error> {
+        self.tried += 1;
+        self.encoder.encode(self.steps[at])
+    }
 }
 
 /// The encoder's qualities from the floor up; at least one.

@@ -2,7 +2,7 @@
 
 use super::pictures::{self, photo};
 use super::*;
-use crate::compress::pixels::Layout;
+use crate::compress::pixels::{Layout, Pixels};
 use crate::compress::score::Judge;
 
 fn sources() -> [Vec<u8>; 3] {
@@ -115,4 +115,23 @@ fn a_minimal_score_is_reached_with_little_to_spare() {
         let better = run(&file, &with_goal(Goal::MinScore(85.0)));
         assert!(better.bytes.len() >= output.bytes.len());
     }
+}
+
+#[test]
+fn a_large_picture_is_judged_whole() {
+    let pixels = photo(1600, 1000, Layout::Rgb);
+    let file = pictures::png(&pixels);
+    let settings = Settings { format: Some(Format::Jpeg), ..with_goal(Goal::MinScore(60.0)) };
+    let output = run(&file, &settings);
+    let probe = probe::probe(&output.bytes, Format::Jpeg).unwrap();
+    let shown = decode::decode(&output.bytes, &probe).unwrap().pixels;
+    let slice = |pixels: &'_ Pixels| {
+        let rgb = fast_ssim2::PixelDescriptor::RGB8_SRGB;
+        fast_ssim2::PixelBuffer::from_vec(pixels.data.clone(), pixels.width, pixels.height, rgb).unwrap()
+    };
+    let whole = fast_ssim2::compute_ssimulacra2(&slice(&pixels).as_slice(), &slice(&shown).as_slice()).unwrap();
+    let score = output.receipt.score.unwrap();
+    assert!(output.receipt.target_met && score >= 60.0);
+    assert!((whole - score).abs() < 1.0, "{whole} {score}");
+    assert!(whole < 66.0, "not far more than asked: {whole}");
 }

@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Format, chunks, exif, gif, raw_profile, riff, segments};
+use super::credits::properties;
+use super::{Format, chunks, exif, gif, photoshop, raw_profile, riff, segments};
 
 const JPEG_EXIF: &[u8] = b"Exif\0\0";
 /// EXIF and XMP as ImageMagick stores them in text chunks.
@@ -34,6 +35,17 @@ fn from_jpeg(bytes: &[u8]) -> Cow<'_, [u8]> {
             let end = at - 2 + usize::from(u16::from_be_bytes([high, low]));
             let start = at + JPEG_EXIF.len();
             clean_exif(&mut out, start..end.clamp(start, bytes.len()));
+        }
+    }
+    for segment in segments::segments(bytes).filter(|segment| segment.marker == 0xed) {
+        let start = segment.payload.start;
+        for (number, data) in photoshop::resources(&bytes[segment.payload]) {
+            let data = start + data.start..start + data.end;
+            match number {
+                photoshop::EXIF => clean_exif(&mut out, data),
+                photoshop::XMP => blank_xmp(&mut out, data),
+                _ => {}
+            }
         }
     }
     for segment in segments::segments(bytes).filter(|segment| segments::is_xmp(bytes, segment)) {
@@ -150,10 +162,23 @@ fn clean_exif(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
     }
 }
 
-/// XMP that mentions GPS becomes blank: a packet of spaces is read as an empty one.
+/// The properties of a location become blank; all of what cannot be read, or still has some: a packet of spaces is read as an
+/// empty one.
 fn blank_xmp(out: &mut Cow<'_, [u8]>, range: Range<usize>) {
-    if mentions_gps(&out[range.clone()]) {
-        out.to_mut()[range].fill(b' ');
+    let packet = &out[range.clone()];
+    if !mentions_gps(packet) {
+        return;
+    }
+    let mut clean = packet.to_vec();
+    match properties(packet, |name| mentions_gps(name.as_bytes())) {
+        Some(located) => located.into_iter().for_each(|property| clean[property].fill(b' ')),
+        None => clean.fill(b' '),
+    }
+    if has_fields(&clean) {
+        clean.fill(b' ');
+    }
+    if clean != *packet {
+        out.to_mut()[range].copy_from_slice(&clean);
     }
 }
 
@@ -169,15 +194,20 @@ fn is_free_of_location(profile: Option<Vec<u8>>) -> bool {
 fn locates(data: &[u8]) -> bool {
     let keyword = &data[..memchr::memchr(0, data).unwrap_or(data.len())];
     let is_xmp = data.starts_with(PNG_XMP);
-    let mut text = data.to_ascii_lowercase();
-    text.retain(|byte| *byte != b' ');
-    mentions_gps(keyword)
-        || is_xmp && mentions_gps(data)
-        || FIELDS.iter().any(|field| memchr::memmem::find(&text, field).is_some())
+    mentions_gps(keyword) || is_xmp && mentions_gps(data) || has_fields(data)
 }
 
+/// Also where spaces stand in the names of the fields, or NULs between letters of two bytes.
+fn has_fields(text: &[u8]) -> bool {
+    let mut text = text.to_ascii_lowercase();
+    text.retain(|byte| !matches!(*byte, b' ' | 0));
+    FIELDS.iter().any(|field| memchr::memmem::find(&text, field).is_some())
+}
+
+/// Also in UTF-16.
 fn mentions_gps(text: &[u8]) -> bool {
-    text.windows(3).any(|word| word.eq_ignore_ascii_case(b"GPS"))
+    let letters = || text.iter().filter(|byte| **byte != 0).map(u8::to_ascii_uppercase);
+    letters().zip(letters().skip(1)).zip(letters().skip(2)).any(|((g, p), s)| [g, p, s] == *b"GPS")
 }
 
 #[cfg(test)]
@@ -206,6 +236,56 @@ mod tests {
         assert!(memchr::memmem::find(&clean, b"GPS").is_none());
         let tiff = &clean[segments::exif(&clean).unwrap()];
         assert_eq!(exif::orientation(tiff), 6);
+        assert!(matches!(remove(&clean, Format::Jpeg), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn xmp_loses_its_location_and_keeps_the_rest() {
+        let name = b"http://ns.adobe.com/xap/1.0/\0";
+        let packet = |of_place: [&str; 2], title: &str| {
+            format!(
+                "<?xpacket begin='\u{feff}'?><r:RDF xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#' \
+                 xmlns:exif='http://ns.adobe.com/exif/1.0/' xmlns:dc='http://purl.org/dc/elements/1.1/'>\
+                 <r:Description {} dc:rights='me'>{}<dc:title>{title}</dc:title></r:Description></r:RDF><?xpacket end='w'?>",
+                of_place[0], of_place[1]
+            )
+        };
+        let place = ["exif:GPSLatitude='52,31N'", "<exif:GPSLongitude>13,24E</exif:GPSLongitude>"];
+        let blank = place.map(|property| " ".repeat(property.len()));
+        let blank = [blank[0].as_str(), blank[1].as_str()];
+        for (before, after) in [
+            (packet(place, "a GPS watch"), packet(blank, "a GPS watch")),
+            (packet(blank, "a GPS watch"), packet(blank, "a GPS watch")),
+            // What is no property, or no XML, cannot be cut out.
+            (packet(blank, "&lt;GPSLatitude&gt;"), " ".repeat(packet(blank, "&lt;GPSLatitude&gt;").len())),
+            (packet(place, "<"), " ".repeat(packet(place, "<").len())),
+        ] {
+            let jpeg = jpeg_with(&[&[name, before.as_bytes()].concat()]);
+            assert_eq!(*remove(&jpeg, Format::Jpeg), jpeg_with(&[&[name, after.as_bytes()].concat()]), "{before}");
+        }
+        let wide: Vec<u8> = packet(place, "a").encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let jpeg = jpeg_with(&[&[&name[..], &wide].concat()]);
+        assert_eq!(*remove(&jpeg, Format::Jpeg), jpeg_with(&[&[&name[..], &vec![b' '; wide.len()]].concat()]));
+    }
+
+    #[test]
+    fn photoshops_copies_lose_their_location_too() {
+        let resource = |number: u8, data: &[u8]| {
+            let padding = vec![0; data.len() % 2];
+            [b"8BIM\x04", &[number, 0, 0][..], &(data.len() as u32).to_be_bytes(), data, &padding].concat()
+        };
+        let irb =
+            [b"Photoshop 3.0\0", &resource(0x04, b"abc")[..], &resource(0x22, &located()), &resource(0x24, b"<GPSx/>")];
+        let mut jpeg = jpeg_with(&[&irb.concat()]);
+        jpeg[3] = 0xed;
+        let clean = remove(&jpeg, Format::Jpeg);
+        assert_eq!(clean.len(), jpeg.len());
+        let payload = &clean[6..];
+        let found: Vec<_> = photoshop::resources(payload).map(|(number, data)| (number, &payload[data])).collect();
+        assert_eq!(found[0], (photoshop::IPTC, &b"abc"[..]));
+        assert_eq!((found[1].0, exif::orientation(found[1].1)), (photoshop::EXIF, 6));
+        assert!(!exif::remove_location(&mut found[1].1.to_vec()));
+        assert_eq!(found[2], (photoshop::XMP, &[b' '; 7][..]));
         assert!(matches!(remove(&clean, Format::Jpeg), Cow::Borrowed(_)));
     }
 

@@ -63,6 +63,7 @@ mod avif_out;
 mod yuv;
 
 mod location;
+mod photoshop;
 
 pub use budget::memory_needed;
 pub use error::Error;

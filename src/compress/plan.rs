@@ -11,7 +11,8 @@ use super::same::{Answer, Reason};
 use super::search::Choice;
 use super::sniff::sniff;
 use super::{
-    Compressed, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings, decode, location, resize, rework, same,
+    Compressed, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings, decode, jpeg, location, resize, rework,
+    same,
 };
 
 /// An output must be at least this much smaller to be worth replacing the source, as a share of it.
@@ -78,7 +79,10 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
         return Ok(keep(bytes, probe, settings, 0, "Kept: nothing makes a GIF smaller without harm.", warnings));
     }
     if !plan.is_same {
-        let made = rework::rework(bytes, probe, &plan, settings, limits)?;
+        let mut made = rework::rework(bytes, probe, &plan, settings, limits)?;
+        if probe.format == Format::Jpeg {
+            made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
+        }
         return Ok(replace(probe, plan.format, made));
     }
     let answer = same::same(bytes, probe, settings, limits)?;

@@ -14,7 +14,7 @@ use super::probe::{Probe, from_jpeg};
 use super::score::Judge;
 use super::search::{QUALITY_FLOOR, reach};
 use super::webp_out::{self, WebpEncoder};
-use super::{Error, Format, Goal, Limits, Settings, colour, decode, exif, jpeg, jpeg_planes, resize};
+use super::{Error, Format, Goal, Limits, Settings, chunks, colour, decode, exif, jpeg, jpeg_planes, resize};
 
 /// Decodes, prepares and encodes.
 pub(super) fn rework(
@@ -88,7 +88,17 @@ pub(super) fn rework(
         other => return Err(Error::unsupported(other)),
     };
     choice.encoded.warnings.extend(warnings);
+    if goal == Goal::Lossless && is_deep(bytes, probe) {
+        choice.receipt.target_met = false;
+        choice.receipt.decision = "Encoded without further loss: the 16 bits of a sample became 8.".to_owned();
+    }
     Ok(Made { choice, size })
+}
+
+/// Whether the source's samples have more bits than those that are worked on.
+fn is_deep(bytes: &[u8], probe: &Probe) -> bool {
+    probe.format == Format::Png
+        && chunks::chunks(bytes).and_then(|list| chunks::header(bytes, &list)).is_ok_and(|header| header.depth == 16)
 }
 
 fn area((width, height): (u32, u32)) -> u64 {

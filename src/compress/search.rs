@@ -124,7 +124,7 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
     let decision = if is_met {
         format!("{size} bytes at {quality}, the best that fits {limit} bytes.")
     } else {
-        format!("{size} bytes at {quality}; reaching {limit} bytes would take the quality below {QUALITY_FLOOR}.")
+        format!("{size} bytes at {quality}, the least that is tried; {limit} bytes are out of reach.")
     };
     Ok(choice(encoded, None, is_met, tried, decision))
 }

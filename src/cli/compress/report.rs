@@ -101,6 +101,9 @@ impl Report {
             text.push_str(&format!(", {} failed", self.failed));
         }
         let (before, after) = (self.source_bytes, self.output_bytes);
+        if before == 0 {
+            return text;
+        }
         format!("{text}; {} became {} ({:.0} % saved)", ByteSize(before), ByteSize(after), saved(before, after))
     }
 }

@@ -1,34 +1,17 @@
 //! The credits of an IPTC-IIM record inside Photoshop's JPEG segment.
 //!
-//! Walks blocks and data sets by their lengths; the first that does not fit ends the walk.
+//! Walks data sets by their lengths; the first that does not fit ends the walk.
 
+use super::super::photoshop::{IPTC, resources};
 use super::{Credits, MAX_CREATORS, text};
 
-const PREFIX: &[u8] = b"Photoshop 3.0\0";
-/// Photoshop's image resource that holds IPTC-IIM (Adobe Photoshop File Formats Specification).
-const IPTC: u16 = 0x0404;
 /// Data set 1:90 with this value: the texts are UTF-8 (IIM 4.2, appendix C).
 const UTF8: &[u8] = b"\x1b%G";
 
 /// From the payload of an APP13 segment.
 pub(super) fn read(payload: &[u8]) -> Credits {
-    payload.strip_prefix(PREFIX).and_then(record).map(data_sets).unwrap_or_default()
-}
-
-/// The resource with the record: signature, number, a name padded to even length, a length, data padded to even length.
-fn record(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (header, after) = rest.strip_prefix(b"8BIM")?.split_first_chunk::<3>()?;
-        let name = usize::from(header[2]);
-        let after = after.get(name + (name + 1) % 2..)?;
-        let (length, after) = after.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let data = after.get(..length)?;
-        if u16::from_be_bytes([header[0], header[1]]) == IPTC {
-            return Some(data);
-        }
-        rest = after.get(length.checked_add(length % 2)?..)?;
-    }
+    let record = resources(payload).find(|(number, _)| *number == IPTC);
+    record.map(|(_, data)| data_sets(&payload[data])).unwrap_or_default()
 }
 
 /// Data sets: a tag marker, record and number, a length of two bytes, data (IIM 4.2, 1.5).
@@ -77,7 +60,7 @@ pub(super) mod tests {
             data_set(116, b"\xa9 Ada"),
         ]
         .concat();
-        let mut out = PREFIX.to_vec();
+        let mut out = b"Photoshop 3.0\0".to_vec();
         out.extend(b"8BIM\x03\xed\0\0\0\0\0\x03abc\0");
         out.extend(b"8BIM\x04\x04\0\0");
         out.extend((record.len() as u32).to_be_bytes());

@@ -9,6 +9,8 @@ use super::{Error, Format, chunks, riff, segments};
 mod iptc;
 mod xmp;
 
+pub(super) use xmp::properties;
+
 /// Longer packets are not looked at; the XMP of one JPEG segment always fits.
 const MAX_PACKET: usize = 256 << 10;
 /// A longer text is not kept.

@@ -2,6 +2,8 @@
 //!
 //! Packets come from strangers: no document types, a bounded number of nodes, bounded texts.
 
+use std::ops::Range;
+
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::{Credits, MAX_CREATORS, MAX_PACKET, text};
@@ -13,16 +15,35 @@ const RIGHTS: &str = "http://ns.adobe.com/xap/1.0/rights/";
 /// A packet with a long edit history has some thousands.
 const MAX_NODES: u32 = 50_000;
 
+/// What a packet may have around it.
+const AROUND: [char; 2] = ['\0', '\u{feff}'];
+
+fn parse(packet: &str) -> Option<Document<'_>> {
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    Document::parse_with_options(packet, options).ok()
+}
+
+/// Where the properties stand whose name is one of those asked for; none if the packet cannot be read.
+pub(in super::super) fn properties(packet: &[u8], is_asked: impl Fn(&str) -> bool) -> Option<Vec<Range<usize>>> {
+    let text = std::str::from_utf8(packet).ok()?;
+    let document = text.trim_start_matches(AROUND);
+    let start = text.len() - document.len();
+    let document = parse(document.trim_end_matches(AROUND))?;
+    let elements = document.descendants().filter(Node::is_element);
+    let ranges = elements.flat_map(|element| {
+        let own = is_asked(element.tag_name().name()).then(|| element.range());
+        let attributes = element.attributes().filter(|attribute| is_asked(attribute.name()));
+        own.into_iter().chain(attributes.map(|attribute| attribute.range())).collect::<Vec<_>>()
+    });
+    Some(ranges.map(|range| start + range.start..start + range.end).collect())
+}
+
 /// From a whole packet; nothing from what is no XML.
 pub(super) fn read(packet: &[u8]) -> Credits {
     if packet.len() > MAX_PACKET {
         return Credits::default();
     }
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let Some(document) = std::str::from_utf8(packet)
-        .ok()
-        .and_then(|packet| Document::parse_with_options(packet.trim_matches(['\0', '\u{feff}']), options).ok())
-    else {
+    let Some(document) = std::str::from_utf8(packet).ok().and_then(|packet| parse(packet.trim_matches(AROUND))) else {
         return Credits::default();
     };
     // The picture's own descriptions only: those of ingredients lie deeper.

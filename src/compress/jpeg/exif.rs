@@ -11,6 +11,7 @@ const ARTIST: u16 = 0x013B;
 const COPYRIGHT: u16 = 0x8298;
 const ASCII: u16 = 2;
 const SHORT: u16 = 3;
+const LONG: u16 = 4;
 
 /// The longest text that is kept, in bytes.
 const MAX_TEXT: usize = 4096;
@@ -112,8 +113,10 @@ pub(super) fn read(tiff: &[u8]) -> Exif<'_> {
             break;
         };
         match (tag, kind) {
-            (ORIENTATION, SHORT) => {
-                exif.orientation = u16_at(entry + 8).and_then(|o| u8::try_from(o).ok()).filter(|o| (2..=8).contains(o));
+            // LONG is against the standard, and read by every viewer.
+            (ORIENTATION, SHORT | LONG) => {
+                let value = if kind == SHORT { u16_at(entry + 8).map(usize::from) } else { u32_at(entry + 8) };
+                exif.orientation = value.and_then(|o| u8::try_from(o).ok()).filter(|o| (2..=8).contains(o));
             }
             (ARTIST, ASCII) => exif.artist = text(entry),
             (COPYRIGHT, ASCII) => exif.copyright = text(entry),
@@ -137,6 +140,17 @@ mod tests {
         assert_eq!(again.copyright, Some(&b"me\0"[..]));
         assert_eq!(again.write(true), bytes);
         assert_eq!(read(&exif.write(false)).artist, None);
+    }
+
+    #[test]
+    fn an_orientation_of_four_bytes_is_one() {
+        for (tiff, orientation) in [
+            (&b"II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0\0\0\0\0"[..], 6),
+            (b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\0\0\x03\0\0\0\0", 3),
+            (b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\x03\0\0\0\0\0\0", 1),
+        ] {
+            assert_eq!(read(tiff).orientation(), orientation);
+        }
     }
 
     #[test]

@@ -87,9 +87,9 @@ impl<'a> Metadata<'a> {
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.gain_map {
-            warnings.push("the HDR gain map was dropped; the standard-range picture is kept".to_owned());
+            warnings.push("The HDR gain map was dropped; the standard-range picture is kept.".to_owned());
         } else if self.several_pictures {
-            warnings.push("the file holds further pictures (MPF); only the first is kept".to_owned());
+            warnings.push("The file holds further pictures (MPF); only the first is kept.".to_owned());
         }
         warnings
     }

@@ -59,7 +59,7 @@ pub use pixels::from_pixels;
 pub use sample_planes::{SamplePlane, from_planes};
 pub use sampled::samples;
 pub use samples::PixelRows;
-pub use source::{Source, decode, estimated_quality, header, requantise};
+pub use source::{Source, decode, estimated_quality, header, requantise, warnings};
 
 /// What a JPEG may cost. Checked on headers, before memory or time is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,11 @@ pub fn estimated_quality(bytes: &[u8]) -> Option<u8> {
     tables.quantisation[frame.components.first()?.table].as_ref().map(quality::estimate)
 }
 
+/// What a viewer may miss in a picture made of this one, by the headers alone.
+pub fn warnings(bytes: &[u8]) -> Vec<String> {
+    headers(bytes).map(|(_, metadata, _)| metadata.warnings()).unwrap_or_default()
+}
+
 fn headers(bytes: &[u8]) -> Result<(Frame, Metadata<'_>, Tables), Error> {
     let mut reader = Reader::new(bytes)?;
     let mut metadata = Metadata::default();

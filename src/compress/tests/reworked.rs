@@ -1,5 +1,7 @@
 //! Resizing and converting: dimensions, orientation, colour, transparency.
 
+use std::io::Cursor;
+
 use super::pictures::{self, photo};
 use super::*;
 use crate::compress::encode::Encoder as _;
@@ -217,4 +219,24 @@ fn a_gif_becomes_what_its_first_frame_shows() {
     assert_eq!((out.get_pixel(3, 1).0, out.get_pixel(0, 0).0[3]), ([200, 30, 40, 255], 0));
     // What nothing is seen of may have any colour.
     assert!(out.pixels().zip(expected.pixels()).all(|(a, b)| a == b || a[3] == 0 && b[3] == 0));
+}
+
+#[test]
+fn what_a_new_format_cannot_hold_is_said() {
+    let deep =
+        image::ImageBuffer::<image::Rgb<u16>, _>::from_fn(30, 20, |x, y| image::Rgb([x as u16 * 999, 7, y as u16]));
+    let mut file = Cursor::new(Vec::new());
+    deep.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    let settings = Settings { goal: Goal::Lossless, ..to(Format::Webp) };
+    let receipt = run(file.get_ref(), &settings).receipt;
+    assert!(!receipt.target_met && receipt.decision.contains("16 bits"), "{receipt:?}");
+
+    let mut hdr = pictures::jpeg(64, 48);
+    let name = b"urn:iso:std:iso:ts:21496:-1\0";
+    let segment = [&[0xff, 0xe2, 0, name.len() as u8 + 2], &name[..]].concat();
+    hdr.splice(2..2, segment);
+    for settings in [Settings::default(), to(Format::Webp), Settings { max_width: Some(20), ..Settings::default() }] {
+        let warnings = run(&hdr, &settings).warnings;
+        assert!(warnings.iter().any(|warning| warning.contains("gain map")), "{settings:?}: {warnings:?}");
+    }
 }

@@ -11,9 +11,9 @@ pub(super) const IPTC: u16 = 0x0404;
 pub(super) const EXIF: u16 = 0x0422;
 pub(super) const XMP: u16 = 0x0424;
 
-/// The number of each resource in the payload of an APP13 segment, and where its data lies in it.
+/// The number of each resource in the payload of an APP13 segment, or in a bare list of resources, and where its data lies in it.
 pub(super) fn resources(payload: &[u8]) -> impl Iterator<Item = (u16, Range<usize>)> {
-    let mut at = if payload.starts_with(PREFIX) { PREFIX.len() } else { payload.len() };
+    let mut at = if payload.starts_with(PREFIX) { PREFIX.len() } else { 0 };
     std::iter::from_fn(move || {
         // Signature, number, a name padded to even length, a length, data padded to even length.
         let header = payload.get(at..)?.strip_prefix(SIGNATURE)?;

@@ -7,6 +7,7 @@ use super::pixels::Pixels;
 use super::{Error, Format, chunks, riff, segments};
 
 mod iptc;
+mod png;
 mod xmp;
 
 pub(super) use xmp::properties;
@@ -48,14 +49,11 @@ impl Credits {
                 }
             }
             Format::Png => {
-                for chunk in chunks::chunks(bytes).unwrap_or_default() {
-                    // Not compressed (two zero flags), without language and translated keyword: as XMP Part 3, 1.1.5 wants it.
-                    if &chunk.name == b"iTXt"
-                        && let Some(packet) = bytes[chunk.data].strip_prefix(PNG_XMP)
-                    {
-                        credits = credits.or(xmp::read(packet));
-                    }
-                }
+                let list = chunks::chunks(bytes).unwrap_or_default();
+                let mut found: Vec<_> =
+                    list.iter().filter_map(|chunk| png::read(&chunk.name, &bytes[chunk.data.clone()])).collect();
+                found.sort_by_key(|(rank, _)| *rank);
+                credits = found.into_iter().fold(credits, |credits, (_, other)| credits.or(other));
             }
             Format::Webp => {
                 let list = riff::chunks(bytes).unwrap_or_default();

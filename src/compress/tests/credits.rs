@@ -58,3 +58,33 @@ fn iptc_credits_become_xmp() {
     assert!(!contains(&output.bytes, "Berlin"));
     assert!(!contains(&run(&file, &Settings::default()).bytes, "Ada"));
 }
+
+#[test]
+fn credits_are_found_in_every_text_of_a_png() {
+    let png = pictures::png(&photo(120, 90, Layout::Rgb));
+    let list = chunks::chunks(&png).unwrap();
+    let packed = |text: &[u8]| {
+        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, text).unwrap();
+        packer.finish().unwrap()
+    };
+    let raw = |kind: &str, profile: &[u8]| {
+        let text = format!("\n{kind}\n{:8}\n{}\n", profile.len(), hex::encode(profile));
+        [format!("Raw profile type {kind}\0\0").as_bytes(), &packed(text.as_bytes())].concat()
+    };
+    let resources = iptc_payload()[b"Photoshop 3.0\0".len()..].to_vec();
+    for (name, data, credit) in [
+        (b"iTXt", [b"XML:com.adobe.xmp\0\x01\0\0\0", &packed(packet())[..]].concat(), "Agency &amp; Sons"),
+        (b"zTXt", raw("xmp", packet()), "Agency &amp; Sons"),
+        (b"zTXt", raw("iptc", &resources), "<rdf:li>Ada L.</rdf:li>"),
+        (b"tEXt", b"Author\0Zo\xeb".to_vec(), "<rdf:li>Zo\u{eb}</rdf:li>"),
+        (b"zTXt", [b"Copyright\0\0", &packed(b"(c) me")[..]].concat(), "(c) me"),
+        (b"iTXt", "Copyright\0\0\0en\0\0© me".as_bytes().to_vec(), "© me"),
+    ] {
+        let file = chunks::rewrite(&png, &list, |_| false, &[(*name, data)]);
+        for format in [Format::Png, Format::Jpeg] {
+            let settings = Settings { format: Some(format), keep_copyright: true, ..Settings::default() };
+            assert!(contains(&run(&file, &settings).bytes, credit), "{credit} in {format}");
+        }
+    }
+}

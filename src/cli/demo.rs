@@ -66,7 +66,7 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
     let photo_routes = Router::new().route("/photos/{name}", get(photo));
     photo_server.spawn(async move { axum::serve(photos, photo_routes).await });
 
-    println!("Starting Halftone with its database in {} …", config.data_dir.display());
+    say!("Starting Halftone with its database in {} …", config.data_dir.display());
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.serve(listener)?;
@@ -76,7 +76,7 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
             service.stop().await?;
             return shown;
         }
-        println!("\nServing on; Ctrl-C ends it.");
+        say!("\nServing on; Ctrl-C ends it.");
         run_until(stop, service).await?;
         shown
     })
@@ -123,9 +123,11 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
             anyhow::bail!("no idempotency key was given, yet one is in use")
         }
     };
-    println!(
+    say!(
         "Uploaded catalogue.csv: {} products, {} images. Request {}\n",
-        request.csv_row_count, request.total, request.id
+        request.csv_row_count,
+        request.total,
+        request.id
     );
     let Some(request) = watch(app, request.id, stop).await? else {
         return Ok(ExitCode::FAILURE);
@@ -134,26 +136,26 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     let mut conn = db::connect(&app.pool).await?;
     let images = Image::page(&mut conn, request.id, &ImageFilter::default(), &Page::first(100)).await?;
     drop(conn);
-    println!();
+    say!("");
     for state in images {
         let name = state.image.input_url.rsplit('/').next().unwrap_or_default().to_owned();
         match (state.status, state.image.source_bytes, state.image.output_bytes) {
             (ImageStatus::Succeeded, Some(before), Some(after)) => {
                 let saved = 100.0 * (1.0 - after as f64 / before.max(1) as f64);
                 let size = |bytes: i64| ByteSize(bytes.unsigned_abs()).to_string();
-                println!("  {name:<28} {:>10} → {:>10}   {saved:>3.0} % saved", size(before), size(after));
+                say!("  {name:<28} {:>10} → {:>10}   {saved:>3.0} % saved", size(before), size(after));
             }
-            (status, ..) => println!("  {name:<28} {status}: {}", state.image.error_message.unwrap_or_default()),
+            (status, ..) => say!("  {name:<28} {status}: {}", state.image.error_message.unwrap_or_default()),
         }
     }
-    println!("\n{} after {:.1} s. The output CSV:\n", request.status, seconds(&request));
+    say!("\n{} after {:.1} s. The output CSV:\n", request.status, seconds(&request));
     let mut content = String::new();
     export::write(app, &request, ResultKind::OutputCsv, Links::Served, false).await?.read_to_string(&mut content)?;
-    println!("{content}");
+    say!("{content}");
     let (csv_url, _) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
-    println!("Open the output CSV:  {csv_url}");
-    println!("GraphQL:              {}/graphql", app.config.public_url);
-    println!("The schema:           {}/schema.graphql", app.config.public_url);
+    say!("Open the output CSV:  {csv_url}");
+    say!("GraphQL:              {}/graphql", app.config.public_url);
+    say!("The schema:           {}/schema.graphql", app.config.public_url);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,12 @@
 //! The command line: serve | work | run | check | compress | demo | schema | keys | migrate.
 
+/// Prints a line as `println!` does. Where nobody reads it the work goes on all the same.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::cli::print_line(format_args!($($line)*))
+    };
+}
+
 mod check;
 
 mod demo;
@@ -10,6 +17,7 @@ mod compress;
 
 mod serve;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -127,7 +135,7 @@ fn parse() -> Cli {
 
 async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Schema => print!("{}", graphql::sdl()),
+        Command::Schema => say!("{}", graphql::sdl().trim_end()),
         Command::Serve => serve::serve(config).await?,
         Command::Work => serve::work(config).await?,
         Command::Run(arguments) => return run::run(config, arguments).await,
@@ -144,7 +152,7 @@ async fn keys(config: Config) -> anyhow::Result<()> {
     with_database(config, async |config, database| {
         db::migrate(database.url()).await?;
         let app = App::open(config, database.url().to_owned()).await?;
-        println!("HALFTONE_WEBHOOK_SECRET={}", app.webhook_secret.reveal());
+        say!("HALFTONE_WEBHOOK_SECRET={}", app.webhook_secret.reveal());
         Ok(())
     })
     .await
@@ -154,8 +162,8 @@ async fn migrate(config: Config) -> anyhow::Result<()> {
     with_database(config, async |_, database| {
         let applied = db::migrate(database.url()).await?;
         match applied.as_slice() {
-            [] => println!("The database is up to date."),
-            applied => println!("Applied {}.", applied.join(", ")),
+            [] => say!("The database is up to date."),
+            applied => say!("Applied {}.", applied.join(", ")),
         }
         Ok(())
     })
@@ -176,6 +184,14 @@ async fn with_database<T>(
     let done = done?;
     stopped?;
     Ok(done)
+}
+
+fn print_line(line: std::fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: cannot print: {error}");
+    }
 }
 
 /// Says that a file cannot be read.

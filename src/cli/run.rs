@@ -169,7 +169,7 @@ pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Res
         bar.set_message(message(&request, &progress));
         if bar.is_hidden() && (request.status.is_final() || last_line.elapsed() >= LINE_INTERVAL) {
             last_line = Instant::now();
-            println!("{}/{} images, {}", progress.ended(), progress.total, message(&request, &progress));
+            say!("{}/{} images, {}", progress.ended(), progress.total, message(&request, &progress));
         }
         if request.status.is_final() {
             bar.finish();
@@ -220,7 +220,7 @@ fn permissions() -> std::fs::Permissions {
 
 async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> anyhow::Result<()> {
     let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
-    println!(
+    say!(
         "{} of {} compressed{}; {} became {}: {} saved ({:.0} %)",
         request.succeeded - request.kept_original,
         counted(u64::from(request.total.unsigned_abs()), "image"),
@@ -240,15 +240,10 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
             let example = Image::load(&mut conn, &[group.example_id]).await?.pop();
             let example = example.map(|state| (state.image.input_url, state.image.error_message.unwrap_or_default()));
             let (url, reason) = example.unwrap_or_default();
-            println!(
-                "{} × {} ({}): {reason} For example {url}",
-                group.count,
-                group.code,
-                group.host.unwrap_or_default()
-            );
+            say!("{} × {} ({}): {reason} For example {url}", group.count, group.code, group.host.unwrap_or_default());
         }
     }
-    println!("Output CSV: {}", output.display());
+    say!("Output CSV: {}", output.display());
     Ok(())
 }
 

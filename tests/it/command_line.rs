@@ -319,6 +319,21 @@ async fn compress_writes_beside_the_sources_and_leaves_them_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn compress_goes_on_when_nobody_reads_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let sources = sources(directory.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+    let outputs = directory.path().join("outputs");
+    command.arg("compress").args(&sources).arg("-o").arg(&outputs);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut left_alone = command.spawn().expect("run halftone");
+    drop(left_alone.stdout.take());
+    let output = left_alone.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(std::fs::read_dir(outputs).unwrap().count(), sources.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn compress_gives_every_output_a_name_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let [first, second, plan] = sources(directory.path());

@@ -72,7 +72,7 @@ impl Report {
             Err(_) => self.failed += 1,
         }
         let line = if self.json { object(done).to_string() } else { line(done) };
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| say!("{line}"));
     }
 
     /// The total and the exit code. Files that were not begun when the process was told to stop have no line.
@@ -83,7 +83,7 @@ impl Report {
         }
         self.bar.finish_and_clear();
         if !self.json {
-            println!("{}", self.total());
+            say!("{}", self.total());
         }
         if is_stopped && self.next < self.count {
             eprintln!("Stopped; {} of {} files were not begun.", self.count - self.next, self.count);

@@ -152,6 +152,9 @@ fn is_piece_of_name(record: Record<'_>, cell: usize) -> bool {
     if cell == 0 || text.is_empty() || text.contains('/') || is_url(record, cell) || urls::is_placeholder(text) {
         return false;
     }
+    if urls::says_that_none_is_there(text) {
+        return false;
+    }
     let is_words = text.contains(is_space) || text.chars().all(char::is_alphabetic);
     is_words || (record.cell(cell).starts_with(' ') && !record.cell(cell - 1).starts_with(' '))
 }

@@ -32,7 +32,7 @@ fn split_line<'a>(cell: &'a str, mut start: usize, end: usize, each: &mut impl F
     for at in memchr::memchr3_iter(b':', b'w', b'W', &bytes[from..]) {
         let at = from + at;
         let separated = beginning(bytes, at).filter(|next| cell[..*next].ends_with(is_separator));
-        let next = separated.or_else(|| glued(&cell[start.min(at)..at]).map(|length| at - length));
+        let next = separated.or_else(|| glued(&cell[start..end], at.checked_sub(start)?).map(|at| start + at));
         if let Some(next) = next.filter(|next| *next > start) {
             give(cell, start, next, each);
             start = next;
@@ -41,10 +41,12 @@ fn split_line<'a>(cell: &'a str, mut start: usize, end: usize, each: &mut impl F
     give(cell, start, end, each);
 }
 
-/// The length of a scheme that directly follows the name of an image file: nobody means that.
-fn glued(before_colon: &str) -> Option<usize> {
-    let scheme = ["https", "http"].into_iter().find(|scheme| before_colon.ends_with(scheme))?;
-    ends_as_image(&before_colon[..before_colon.len() - scheme.len()]).then_some(scheme.len())
+/// Where the URL begins that has its `://` at `at` and directly follows the name of an image file: nobody means that.
+fn glued(text: &str, at: usize) -> Option<usize> {
+    let (before, after) = text.split_at(at);
+    let scheme = ["https", "http"].into_iter().find(|scheme| before.ends_with(scheme))?;
+    let name = &before[..at - scheme.len()];
+    (after.starts_with("://") && ends_as_image(name)).then_some(name.len())
 }
 
 /// Where the URL begins that has its `://`, or its `www.`, at `at`; none if there is none.
@@ -117,11 +119,17 @@ fn has_digit_or_underscore(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_digit() || c == '_')
 }
 
-/// Whether a text stands for nothing, as `-`, `N/A` and `no image yet` do.
+/// Whether a text stands for nothing, as `-` and `N/A` do.
 pub(super) fn is_placeholder(text: &str) -> bool {
-    let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
     let words = ["", "n/a", "n.a", "na", "none", "null", "nil", "nan", "tba", "tbd", "missing", "pending", "invalid"];
-    words.contains(&word.as_str()) || ["url", "image", "photo", "picture"].iter().any(|said| word.contains(said))
+    words.iter().any(|placeholder| word.eq_ignore_ascii_case(placeholder))
+}
+
+/// Whether words say that there is no URL, as `no image yet` and `not a URL` do.
+pub(super) fn says_that_none_is_there(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    words.starts_with("no ") || words.starts_with("not ") || words.contains("url")
 }
 
 fn ends_as_image(text: &str) -> bool {

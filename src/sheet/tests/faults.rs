@@ -462,6 +462,15 @@ fn urls_where_no_image_is_fetched_from_them_are_told() {
             ],
         ),
         bad_rows(
+            "words that say that there is none",
+            b"Name,Images\na,not a url,https://a.com/1\n",
+            &["1@2: none/a [-not a url +https://a.com/1]"],
+            &[
+                "warning SPILLED_URLS @2 row 1 [Images] = https://a.com/1",
+                "error INVALID_URL @2 row 1 [Images] = not a url",
+            ],
+        ),
+        bad_rows(
             "a column of links",
             b"Name,Images,Product Link\na,https://a.com/1,https://a.com/2\n",
             &["1@2: none/a [+https://a.com/1] {https://a.com/2}"],

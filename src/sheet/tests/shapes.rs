@@ -52,6 +52,12 @@ fn both_shapes_of_a_list_of_urls_are_read() {
             &["1@2: none/a [+https://a.com/w_1,h_2/x +https://a.com/2]"],
             &["warning SPILLED_URLS @2 row 1 [Images] = h_2/x"],
         ),
+        repaired(
+            "a comma inside an unquoted url, before words that could tell of an image",
+            b"Name,Images\na,https://a.com/image/w_1,h_2/photo.jpg,https://a.com/c_1,image_url=2\n",
+            &["1@2: none/a [+https://a.com/image/w_1,h_2/photo.jpg +https://a.com/c_1,image_url=2]"],
+            &["warning SPILLED_URLS @2 row 1 [Images] = h_2/photo.jpg"],
+        ),
         good(
             "a url inside a url",
             b"Name,Images\na,https://a.com/fetch/https://b.com/1?u=https://c.com\n",
@@ -64,8 +70,8 @@ fn both_shapes_of_a_list_of_urls_are_read() {
         ),
         good(
             "urls that touch",
-            b"Name,Images\na,https://a.com/photo.jpghttps://a.com/2.jpeghttp://a.com/www.3.png\n",
-            &["1@2: none/a [+https://a.com/photo.jpg +https://a.com/2.jpeg +http://a.com/www.3.png]"],
+            b"Name,Images\na,https://a.com/photo.jpghttps://a.com/2.jpeghttp://a.com/3.pnghttpw:4\n",
+            &["1@2: none/a [+https://a.com/photo.jpg +https://a.com/2.jpeg +http://a.com/3.pnghttpw:4]"],
         ),
         good(
             "commas of other scripts",

@@ -20,6 +20,7 @@ mod serve;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::builder::Resettable;
@@ -106,6 +107,7 @@ pub fn main() -> ExitCode {
     // A compression that is still running would hold the process up; its job was given back.
     runtime.shutdown_background();
     match done {
+        Ok(_) if IS_UNPRINTED.load(Ordering::Relaxed) => ExitCode::from(NO_FILE),
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -186,9 +188,13 @@ async fn with_database<T>(
     Ok(done)
 }
 
+/// Whether something could not be printed, as on a full disk; then the exit code says so.
+static IS_UNPRINTED: AtomicBool = AtomicBool::new(false);
+
 fn print_line(line: std::fmt::Arguments<'_>) {
     if let Err(error) = writeln!(io::stdout().lock(), "{line}")
         && error.kind() != io::ErrorKind::BrokenPipe
+        && !IS_UNPRINTED.swap(true, Ordering::Relaxed)
     {
         eprintln!("error: cannot print: {error}");
     }

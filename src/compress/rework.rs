@@ -88,7 +88,7 @@ pub(super) fn rework(
         other => return Err(Error::unsupported(other)),
     };
     choice.encoded.warnings.extend(warnings);
-    if goal == Goal::Lossless && is_deep(bytes, probe) {
+    if goal == Goal::Lossless && choice.receipt.target_met && is_deep(bytes, probe) {
         choice.receipt.target_met = false;
         choice.receipt.decision = "Encoded without further loss: the 16 bits of a sample became 8.".to_owned();
     }

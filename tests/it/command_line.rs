@@ -330,7 +330,14 @@ async fn compress_goes_on_when_nobody_reads_what_it_says() {
     drop(left_alone.stdout.take());
     let output = left_alone.wait_with_output().await.unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-    assert_eq!(std::fs::read_dir(outputs).unwrap().count(), sources.len());
+    assert_eq!(std::fs::read_dir(&outputs).unwrap().count(), sources.len());
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+    command.args(["compress", "--json"]).args(&sources).arg("-o").arg(&outputs).kill_on_drop(true);
+    command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+    let output = command.spawn().expect("run halftone").wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr).matches("error: cannot print").count(), 1, "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,8 @@ pub(super) use xmp::properties;
 const MAX_PACKET: usize = 256 << 10;
 /// A longer text is not kept.
 const MAX_TEXT: usize = 4096;
+/// More texts of one file are not read: each may take some work.
+const MAX_TEXTS: usize = 16;
 /// More creators are not kept.
 const MAX_CREATORS: usize = 16;
 
@@ -50,8 +52,8 @@ impl Credits {
             }
             Format::Png => {
                 let list = chunks::chunks(bytes).unwrap_or_default();
-                let mut found: Vec<_> =
-                    list.iter().filter_map(|chunk| png::read(&chunk.name, &bytes[chunk.data.clone()])).collect();
+                let texts = list.iter().filter_map(|chunk| png::read(&chunk.name, &bytes[chunk.data.clone()]));
+                let mut found: Vec<_> = texts.take(MAX_TEXTS).collect();
                 found.sort_by_key(|(rank, _)| *rank);
                 credits = found.into_iter().fold(credits, |credits, (_, other)| credits.or(other));
             }

@@ -12,9 +12,9 @@ pub(super) enum Rank {
     Keyword,
 }
 
-/// Those of one chunk.
+/// Those of one chunk. Longer ones are not looked at.
 pub(super) fn read(chunk: &[u8; 4], data: &[u8]) -> Option<(Rank, Credits)> {
-    if !matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt") {
+    if !matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt") || data.len() > 2 * MAX_PACKET {
         return None;
     }
     let (keyword, value) = data.split_at(memchr::memchr(0, data)?);
@@ -22,7 +22,7 @@ pub(super) fn read(chunk: &[u8; 4], data: &[u8]) -> Option<(Rank, Credits)> {
     let words = || text(&value()?);
     let profile = || raw_profile::bytes(chunk, data);
     match keyword {
-        b"XML:com.adobe.xmp" => Some((Rank::Xmp, xmp::read(value()?.as_bytes()))),
+        b"XML:com.adobe.xmp" if chunk == b"iTXt" => Some((Rank::Xmp, xmp::read(value()?.as_bytes()))),
         b"Raw profile type xmp" => Some((Rank::Xmp, xmp::read(&profile()?))),
         b"Raw profile type APP1" => Some((Rank::Xmp, xmp::read(profile()?.strip_prefix(JPEG_XMP)?))),
         b"Raw profile type iptc" => Some((Rank::Iptc, iptc::read(&profile()?))),

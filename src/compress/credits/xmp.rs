@@ -23,8 +23,11 @@ fn parse(packet: &str) -> Option<Document<'_>> {
     Document::parse_with_options(packet, options).ok()
 }
 
-/// Where the properties stand whose name is one of those asked for; none if the packet cannot be read.
+/// Where the properties stand whose name is one of those asked for; none if the packet is too long or cannot be read.
 pub(in super::super) fn properties(packet: &[u8], is_asked: impl Fn(&str) -> bool) -> Option<Vec<Range<usize>>> {
+    if packet.len() > MAX_PACKET {
+        return None;
+    }
     let text = std::str::from_utf8(packet).ok()?;
     let document = text.trim_start_matches(AROUND);
     let start = text.len() - document.len();

@@ -230,6 +230,8 @@ fn what_a_new_format_cannot_hold_is_said() {
     let settings = Settings { goal: Goal::Lossless, ..to(Format::Webp) };
     let receipt = run(file.get_ref(), &settings).receipt;
     assert!(!receipt.target_met && receipt.decision.contains("16 bits"), "{receipt:?}");
+    let receipt = run(file.get_ref(), &Settings { goal: Goal::Lossless, ..to(Format::Jpeg) }).receipt;
+    assert!(!receipt.target_met && receipt.decision.contains("quality 100"), "{receipt:?}");
 
     let mut hdr = pictures::jpeg(64, 48);
     let name = b"urn:iso:std:iso:ts:21496:-1\0";

@@ -6,6 +6,7 @@ mod faults;
 mod judging;
 mod properties;
 mod shapes;
+mod urls;
 mod writing;
 
 use std::io::Read;

@@ -10,7 +10,10 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::{compress, fetch, sheet};
+use halftone_compress as compress;
+use halftone_sheet as sheet;
+
+use crate::fetch;
 
 /// The settings as they are written on the command line or in the environment.
 #[derive(Debug, Clone, clap::Args)]

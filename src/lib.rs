@@ -15,11 +15,7 @@ pub mod pipeline;
 
 pub mod app;
 
-pub mod sheet;
-
 pub mod fetch;
-
-pub mod compress;
 
 pub mod store;
 

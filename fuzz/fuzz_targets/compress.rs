@@ -6,7 +6,7 @@
 
 use std::sync::Once;
 
-use halftone::compress::{Format, Goal, Limits, Outcome, Settings, compress, memory_needed, sniff};
+use halftone_compress::{Format, Goal, Limits, Outcome, Settings, compress, memory_needed, sniff};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { max_pixels: 100_000, max_side: 2_000 };

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use halftone::sheet::{Limits, OutputRow, Report, Row, Writer, read};
+use halftone_sheet::{Limits, OutputRow, Report, Row, Writer, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &[u8]| {

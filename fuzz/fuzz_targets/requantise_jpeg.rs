@@ -4,7 +4,7 @@
 //! `cargo fuzz run requantise_jpeg fuzz/corpus/requantise_jpeg SEEDS`, with a folder of small JPEGs for SEEDS.
 #![no_main]
 
-use halftone::compress::jpeg::{Limits, Options, decode, header, requantise, samples};
+use halftone_compress::jpeg::{Limits, Options, decode, header, requantise, samples};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { max_pixels: 250_000, max_side: 4_000, max_scans: 40 };

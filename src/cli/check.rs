@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{BROKEN_PIPE, NO_FILE, counted, unreadable};
-use crate::sheet::{Issue, Limits, Reader, Report, Row, Severity};
+use halftone_sheet::{Issue, Limits, Reader, Report, Row, Severity};
 
 /// Arguments of `halftone check`.
 #[derive(clap::Args)]

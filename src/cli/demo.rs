@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::run::{print_report, watch};
 use super::serve::{listen, run_until};
 use super::{stop_signal, with_database};
-use crate::compress::Settings;
 use crate::config::Config;
 use crate::db;
 use crate::db::image::{Image, ImageFilter, ImageStatus};
@@ -27,6 +26,7 @@ use crate::db::page::Page;
 use crate::pipeline::export::{self, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
+use halftone_compress::Settings;
 
 /// The catalogue and its photos; `demo/README.md` says where they come from.
 static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/demo");

@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use super::{NO_FILE, USAGE, counted, stop_signal, unreadable, with_database};
 use crate::app::App;
-use crate::compress::{Goal, Settings};
 use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
@@ -24,7 +23,8 @@ use crate::db::request::{ProcessingRequest, Progress};
 use crate::pipeline::export::{self, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
-use crate::sheet::{Issue, Report, Severity};
+use halftone_compress::{Goal, Settings};
+use halftone_sheet::{Issue, Report, Severity};
 
 /// How often progress is read although nothing said that it changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -5,8 +5,6 @@
 
 mod schema;
 
-pub mod local;
-
 pub mod csv_issue;
 pub mod idempotency;
 pub mod image;

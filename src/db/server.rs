@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
-use super::local::{Durability, LocalPostgres};
+use local_postgres::{Durability, LocalPostgres};
 
 /// The database of the managed server.
 const DATABASE: &str = "halftone";

@@ -7,9 +7,10 @@ use super::error::internal;
 use super::paging::{Args, Paged, page_cost, paginate};
 use super::scalars::UnsignedInt53;
 use crate::app::App;
+use crate::db;
 use crate::db::csv_issue::CsvIssue as IssueRow;
 use crate::db::request::ProcessingRequest;
-use crate::{db, sheet};
+use halftone_sheet as sheet;
 
 /// What a problem means for the place it was found in.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::product::Product;
 use super::request::ProcessingRequest;
 use super::scalars::{UnsignedInt53, Url};
 use crate::app::App;
-use crate::compress;
 use crate::db::image::{self, ImageState};
 use crate::db::{self, product};
+use halftone_compress as compress;
 
 /// Where an image is in its life. The last three are final.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::settings::{self, CompressionInput, OutputInput};
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
 use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
-use crate::sheet::{Report, Severity};
+use halftone_sheet::{Report, Severity};
 
 /// Longest label and idempotency key, in characters.
 const MAX_LABEL_CHARACTERS: usize = 200;

@@ -5,7 +5,7 @@ use async_graphql::{InputObject, OneofObject, Result, SimpleObject};
 use super::error::internal;
 use super::image::ImageFormat;
 use super::scalars::UnsignedInt53;
-use crate::compress::{Goal, Settings};
+use halftone_compress::{Goal, Settings};
 
 /// What 'compress' means: choose exactly one. Absent: `quality: 50`.
 #[derive(OneofObject)]

@@ -16,12 +16,12 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::compress::Format;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
 use crate::links::Signature;
 use crate::pipeline::export::{self, Links, ResultKind};
+use halftone_compress::Format;
 
 /// An output never changes: its address names the image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

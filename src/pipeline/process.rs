@@ -13,13 +13,13 @@ use tracing::{debug, warn};
 
 use super::settle::{Ending, Settler};
 use crate::app::App;
-use crate::compress::{self, Compressed, Format, Outcome, Settings};
 use crate::db;
 use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
 use crate::db::request::{self, ProcessingRequest};
 use crate::db::settle::{Error, Output};
 use crate::fetch;
 use crate::queue::{Claim, Job, jobs};
+use halftone_compress::{self as compress, Compressed, Format, Outcome, Settings};
 
 /// An image during which a process died this often is not tried again: it may be what kills them.
 const MAX_CRASHES: i32 = 3;

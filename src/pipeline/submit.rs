@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use super::process::ProcessImage;
 use crate::app::App;
-use crate::compress::Settings;
 use crate::db::csv_issue::CsvIssue;
 use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
@@ -25,7 +24,8 @@ use crate::db::product::{NewProduct, Product};
 use crate::db::request::{self, NewProcessingRequest, ProcessingRequest};
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
-use crate::sheet::{self, Report, Row};
+use halftone_compress::Settings;
+use halftone_sheet::{self as sheet, Report, Row};
 
 /// Rows stored by one statement.
 const ROWS_PER_BATCH: usize = 1_000;

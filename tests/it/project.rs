@@ -79,17 +79,15 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 18] = [
-    ("cli", &["service", "graphql", "pipeline", "app", "sheet", "compress", "db", "config", "telemetry"]),
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("cli", &["service", "graphql", "pipeline", "app", "db", "config", "telemetry"]),
     ("service", &["http", "graphql", "pipeline", "app", "queue", "db", "config"]),
-    ("http", &["graphql", "pipeline", "app", "compress", "links", "db"]),
-    ("graphql", &["pipeline", "app", "sheet", "compress", "db"]),
-    ("pipeline", &["app", "sheet", "fetch", "compress", "webhook", "queue", "db"]),
+    ("http", &["graphql", "pipeline", "app", "links", "db"]),
+    ("graphql", &["pipeline", "app", "db"]),
+    ("pipeline", &["app", "fetch", "webhook", "queue", "db"]),
     ("app", &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"]),
-    ("config", &["sheet", "fetch", "compress", "webhook"]),
-    ("sheet", &[]),
+    ("config", &["fetch", "webhook"]),
     ("fetch", &["guard", "retry_after"]),
-    ("compress", &[]),
     ("store", &[]),
     ("webhook", &["guard", "retry_after"]),
     ("links", &[]),

@@ -22,10 +22,10 @@ pub use self::options::Arguments;
 use self::report::{Done, Report};
 use super::run::beside;
 use super::{USAGE, stop_signal};
-use crate::compress::{self, Limits, Settings};
 use crate::config::Config;
 use crate::db::image::ImageErrorCode;
 use crate::pipeline::process::error_code;
+use halftone_compress::{self as compress, Limits, Settings};
 
 /// Exit code 0 when every file has its output, 1 when any has none, 2 when the settings make no sense.
 pub async fn compress(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::compress::{Format, output_name, sniff};
+use halftone_compress::{Format, output_name, sniff};
 
 /// Bytes of a file that tell its format.
 const HEAD: u64 = 4096;

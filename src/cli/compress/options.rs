@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::compress::{Format, Goal, Settings};
+use halftone_compress::{Format, Goal, Settings};
 
 /// Arguments of `halftone compress`.
 #[derive(Args)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Output};
 use crate::cli::counted;
-use crate::compress::Outcome;
+use halftone_compress::Outcome;
 
 /// A file that came to its end.
 pub struct Done {
@@ -147,7 +147,7 @@ fn object(done: &Done) -> Value {
         }
     };
     let compressed = &output.compressed;
-    let side = |facts: &crate::compress::Facts, bytes: u64| {
+    let side = |facts: &halftone_compress::Facts, bytes: u64| {
         json!({
             "format": facts.format.name(), "byteSize": bytes, "width": facts.width, "height": facts.height,
         })

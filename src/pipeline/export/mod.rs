@@ -21,7 +21,7 @@ use crate::db::image::{Image, ImageState};
 use crate::db::product::{Product, ProductResult};
 use crate::db::request::ProcessingRequest;
 use crate::db::{self, Connection};
-use crate::sheet;
+use halftone_sheet as sheet;
 use places::Examined;
 use refusals::Refusals;
 

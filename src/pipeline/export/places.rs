@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::db::csv_issue::CsvIssue;
 use crate::db::image::{ImageState, ImageStatus};
 use crate::db::product::ProductResult;
-use crate::sheet::{Detail, OutputRow, Writer};
+use halftone_sheet::{Detail, OutputRow, Writer};
 
 /// What a place is whose URL or row was refused: it never had an image.
 const REJECTED: &str = "REJECTED";

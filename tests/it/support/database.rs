@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use halftone::db::local::LocalPostgres;
+use local_postgres::LocalPostgres;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 

@@ -248,6 +248,16 @@ pub struct Options {
         help_heading = "Limits"
     )]
     max_csv_bytes: String,
+    /// Most rows in a CSV
+    #[arg(
+        long,
+        env = "HALFTONE_MAX_ROWS",
+        value_name = "N",
+        default_value = "1000000",
+        global = true,
+        help_heading = "Limits"
+    )]
+    max_rows: String,
     /// Most image URLs in a CSV
     #[arg(
         long,
@@ -464,6 +474,7 @@ impl Options {
             retry_delay: p.duration("--retry-delay", &self.retry_delay, "0s", "1h"),
             sheet: sheet::Limits {
                 max_bytes: p.bytes("--max-csv-bytes", &self.max_csv_bytes, 1),
+                max_rows: p.number("--max-rows", &self.max_rows, 1, 100_000_000),
                 max_images: p.number("--max-images", &self.max_images, 1, 100_000_000),
                 max_images_per_product: p.number("--max-images-per-product", &self.max_images_per_product, 1, 10_000),
                 max_issues: p.number("--max-csv-issues", &self.max_csv_issues, 1, 100_000),

@@ -42,7 +42,7 @@ const INTERRUPTED: i32 = 130;
 
 /// The settings that matter to commands without a database and a network; their help lists no others.
 const FEW_SETTINGS: [(&str, &[&str]); 3] = [
-    ("check", &["max_csv_bytes", "max_images", "max_images_per_product", "max_csv_issues"]),
+    ("check", &["max_csv_bytes", "max_rows", "max_images", "max_images_per_product", "max_csv_issues"]),
     ("compress", &["workers", "decode_memory", "max_image_bytes", "max_pixels", "max_side"]),
     ("schema", &[]),
 ];

@@ -45,6 +45,7 @@ pub enum CsvIssueCode {
     CellTooLong,
     UrlTooLong,
     TooManyUrlsInRow,
+    TooManyRows,
     TooManyImages,
     FileTooLarge,
 }

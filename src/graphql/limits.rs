@@ -20,6 +20,8 @@ pub struct Limits {
 #[derive(SimpleObject)]
 struct CsvLimits {
     max_bytes: UnsignedInt53,
+    /// Data rows, accepted or not.
+    max_rows: UnsignedInt53,
     max_images: UnsignedInt53,
     max_images_per_product: UnsignedInt53,
     max_cell_bytes: UnsignedInt53,
@@ -75,6 +77,7 @@ impl Limits {
         Self {
             csv: CsvLimits {
                 max_bytes: UnsignedInt53(config.sheet.max_bytes),
+                max_rows: UnsignedInt53(config.sheet.max_rows),
                 max_images: UnsignedInt53(config.sheet.max_images),
                 max_images_per_product: size(config.sheet.max_images_per_product),
                 max_cell_bytes: size(config.sheet.max_cell_bytes),

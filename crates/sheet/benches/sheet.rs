@@ -54,7 +54,8 @@ fn read_8_mib(bencher: divan::Bencher, shape: &str) {
 }
 
 fn check(input: impl Read) -> Report {
-    let limits = Limits { max_bytes: u64::MAX / 2, max_images: u64::MAX / 2, ..Limits::default() };
+    let limits =
+        Limits { max_bytes: u64::MAX / 2, max_rows: u64::MAX / 2, max_images: u64::MAX / 2, ..Limits::default() };
     let report = read(input, &limits, |row| {
         divan::black_box(row);
         ControlFlow::Continue(())

@@ -57,6 +57,8 @@ pub enum IssueCode {
     UrlTooLong,
     /// More image URLs than one row may have.
     TooManyUrlsInRow,
+    /// More data rows than one file may have.
+    TooManyRows,
     /// More image URLs than one file may have.
     TooManyImages,
     /// More bytes than a file may have.

@@ -66,6 +66,8 @@ pub use write::{Detail, OutputRow, Writer};
 pub struct Limits {
     /// Largest file, in bytes as uploaded. Default 50 MiB.
     pub max_bytes: u64,
+    /// Most data rows in one file, accepted or not. Default 1,000,000.
+    pub max_rows: u64,
     /// Most image URLs accepted in one file, counting each place. Default 1,000,000.
     pub max_images: u64,
     /// Most image URLs in one row. Default 100.
@@ -99,6 +101,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_bytes: 50 * 1024 * 1024,
+            max_rows: 1_000_000,
             max_images: 1_000_000,
             max_images_per_product: 100,
             max_cell_bytes: 64 * 1024,

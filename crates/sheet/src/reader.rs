@@ -197,6 +197,11 @@ impl<R: Read> Reader<R> {
         if !self.cells.next_record()? {
             return Ok(None);
         }
+        if self.row_count == rows.limits.max_rows {
+            let message =
+                format!("There are more than {} rows in this file. Split it into smaller files.", rows.limits.max_rows);
+            return Err(Refusal::new(IssueCode::TooManyRows, self.cells.record().line(), message).into());
+        }
         let row = rows.assemble(self.cells.record(), self.row_count + 1);
         // All URLs together may be longer than a cell, but no piece of text.
         let max_cell_bytes = rows.limits.max_cell_bytes;
@@ -242,8 +247,10 @@ impl<R: Read> Reader<R> {
     fn refuse(&mut self, refusal: Refusal) {
         self.rejected = true;
         self.ended = true;
-        let in_row =
-            matches!(refusal.code, IssueCode::CellTooLong | IssueCode::UnterminatedQuote | IssueCode::TooManyImages);
+        let in_row = matches!(
+            refusal.code,
+            IssueCode::CellTooLong | IssueCode::UnterminatedQuote | IssueCode::TooManyRows | IssueCode::TooManyImages
+        );
         let place = Place {
             line: refusal.line,
             row: Some(self.row_count + 1).filter(|_| in_row && self.rows.is_some()),

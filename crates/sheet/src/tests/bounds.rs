@@ -155,6 +155,17 @@ fn the_image_after_the_last_allowed_one_refuses_the_file() {
 }
 
 #[test]
+fn the_row_after_the_last_allowed_one_refuses_the_file() {
+    let file = format!("Name,Images\na,https://a.com/1\n{}", ",x\n".repeat(7));
+    for (max_rows, refused) in [(8, false), (7, true)] {
+        let (rows, report) = read_all(file.as_bytes(), &Limits { max_rows, ..small_limits() }, 64);
+        assert_eq!((rows.len() as u64, report.row_count, report.rejected), (max_rows, max_rows, refused));
+        let last = report.issues.last().map(show_issue);
+        assert_eq!(last.as_deref() == Some("error TOO_MANY_ROWS @9 row 8"), refused, "{last:?}");
+    }
+}
+
+#[test]
 fn the_callers_own_break_and_the_inputs_own_errors_end_the_reading() {
     let file = "Name,Images\n".to_owned() + &"a,https://a.com/1\n".repeat(100);
     let mut seen = 0;

@@ -91,6 +91,7 @@ fn show_report(report: &Report) -> String {
 fn small_limits() -> Limits {
     Limits {
         max_bytes: 1_000,
+        max_rows: 100,
         max_images: 12,
         max_images_per_product: 4,
         max_cell_bytes: 600,

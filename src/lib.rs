@@ -25,8 +25,6 @@ pub mod links;
 
 pub mod guard;
 
-mod retry_after;
-
 pub mod queue;
 
 pub mod events;
@@ -38,4 +36,4 @@ pub mod config;
 pub mod telemetry;
 
 #[cfg(test)]
-mod scripted;
+mod testing;

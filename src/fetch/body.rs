@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_ENCODING;
 use tokio::time::Instant;
 
 use super::budget::{Budget, Reservation};
-use super::clock::Clock;
+use super::time_budget::TimeBudget;
 use super::{Error, Limits, Stage};
 
 /// Smallest first allocation when the length is unknown.
@@ -18,12 +18,13 @@ const FIRST_CAPACITY: usize = 64 * 1024;
 const DRAIN_BYTES: u64 = 16 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads the body. The budget is asked first, once, and off the clock: while we wait for it the host is not late.
+/// Reads the body. The budget is asked first, once, outside the time budget: that wait is not
+/// the host's.
 pub(super) async fn read(
     mut response: Response,
     limits: &Limits,
     budget: &Budget,
-    clock: &mut Clock,
+    time: &mut TimeBudget,
 ) -> Result<(Vec<u8>, Reservation), Error> {
     check_encoding(&response)?;
     let too_many = || Error::TooManyBytes { limit: limits.max_bytes };
@@ -42,7 +43,7 @@ pub(super) async fn read(
         // The moment the average rate falls below the minimum if nothing more arrives.
         let allowed = limits.rate_grace.saturating_add(earned(bytes.len(), limits.min_bytes_per_second));
         let patience = allowed.saturating_sub(started.elapsed());
-        let chunk = clock.run(Stage::Body, patience, response.chunk()).await;
+        let chunk = time.run(Stage::Body, patience, response.chunk()).await;
         let chunk = match chunk {
             Ok(Ok(Some(chunk))) => chunk,
             Ok(Ok(None)) => break,
@@ -73,11 +74,11 @@ pub(super) async fn read(
 }
 
 /// Reads a small body nobody wants; gives up on anything else, which closes the connection.
-pub(super) async fn drain(mut response: Response, clock: &mut Clock) {
+pub(super) async fn drain(mut response: Response, time: &mut TimeBudget) {
     if response.content_length().is_some_and(|length| length <= DRAIN_BYTES) {
         let drained = async { while let Ok(Some(_)) = response.chunk().await {} };
-        // Late or not, the answer is already known.
-        let _ = clock.run(Stage::Body, DRAIN_TIMEOUT, drained).await;
+        // The result is known already; a late body only costs the connection.
+        let _ = time.run(Stage::Body, DRAIN_TIMEOUT, drained).await;
     }
 }
 

@@ -1,5 +1,4 @@
-//! Why an image could not be downloaded, in a sentence a catalogue editor can act on.
-//! Says for each failure whether trying again can help, and when.
+//! Why an image could not be downloaded, in sentences a catalogue editor can act on, and whether trying again can help.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,41 +10,41 @@ use crate::guard::{Blocked, Failure};
 /// The cause underneath, for the log.
 type Cause = Box<dyn StdError + Send + Sync>;
 
-/// Why a fetch failed. The message is for whoever supplied the URL; `source()` is for the log.
+/// Why a fetch failed. The message is for the person who supplied the URL; `source()` is for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("This URL cannot be used: {reason}.")]
     InvalidUrl { reason: String, source: Option<Cause> },
     #[error("The image may not be downloaded from {host}: {source}.")]
     BlockedAddress { host: String, source: Blocked },
-    #[error("The host {host} could not be found. Check the spelling of its name.")]
+    #[error("The host {host} was not found. Check the spelling of its name.")]
     DnsFailure { host: String, source: Cause },
-    #[error("No connection to {host} could be made.")]
+    #[error("Could not connect to {host}.")]
     ConnectFailure { host: String, source: Cause },
-    #[error("No secure connection to {host} could be made: its certificate is missing, expired or not trusted.")]
+    #[error("Could not connect securely to {host}: its certificate is missing, expired or not trusted.")]
     TlsFailure { host: String, source: Cause },
     #[error("The download took too long: {}.", during.sentence(.after))]
     Timeout { during: Stage, after: Duration },
-    #[error("The host broke off before the image was complete.")]
+    #[error("The connection was lost before the image was complete.")]
     ConnectionLost { source: Option<Cause> },
-    #[error("The URL redirects more than {limit} times. Use the address it ends at, if there is one.")]
+    #[error("The URL redirects more than {limit} times. Use the final address instead, if there is one.")]
     TooManyRedirects { limit: usize },
-    #[error("The host answered {}.", status_sentence(.status))]
+    #[error("The host returned {}", status_sentence(*.status))]
     Http { status: u16, retry_after: Option<Duration> },
-    #[error("The file is larger than the limit of {}. Supply a smaller image.", size(.limit))]
+    #[error("The file is larger than the limit of {}. Provide a smaller image.", size(.limit))]
     TooManyBytes { limit: u64 },
     #[error(
         "The host sent the image in the encoding {encoding:?}, which was not asked for; it must send it unencoded."
     )]
     ContentEncoding { encoding: String },
-    /// Not tried: the host let the requests before this one go unanswered.
-    #[error("The host {host} does not answer at the moment.")]
+    /// Not tried: the host did not answer the requests before this one.
+    #[error("The host {host} is not responding at the moment.")]
     HostDown { host: String, retry_after: Duration },
-    /// Not tried: no slot of the host came free in time, because it is slow or because we are.
-    #[error("The download did not get its turn: too many others from {host} were still under way.")]
+    /// Not tried: no slot of the host became free in time, because the host is slow or because we are.
+    #[error("The download could not start: too many others from {host} were still in progress.")]
     HostBusy { host: String },
-    /// Not tried: the host had answered others with this status and asked to be left alone for longer than we wait.
-    #[error("The host {host} asked to be left alone for a while.")]
+    /// Not tried: the host had returned this status to other requests and asked for a longer pause than we wait.
+    #[error("The host {host} asked not to be contacted for a while.")]
     HostPaused { host: String, status: u16, retry_after: Duration },
 }
 
@@ -66,11 +65,9 @@ impl Stage {
     fn sentence(self, after: &Duration) -> String {
         let seconds = (after.as_secs_f64() * 10.0).round() / 10.0;
         match self {
-            Stage::Connect => format!("there was no connection after {seconds} s"),
-            Stage::FirstByte => format!("there was no answer after {seconds} s"),
-            Stage::Body => {
-                format!("the image arrived too slowly, after {seconds} s it was given up")
-            }
+            Stage::Connect => format!("no connection was made within {seconds} s"),
+            Stage::FirstByte => format!("the host did not respond within {seconds} s"),
+            Stage::Body => format!("the image arrived too slowly and was abandoned after {seconds} s"),
             Stage::Total => format!("it was not complete after {seconds} s"),
         }
     }
@@ -98,7 +95,7 @@ impl Error {
         }
     }
 
-    /// How long the host asked to be left alone, at most an hour, or is left alone because it is down.
+    /// How long the host asked not to be contacted, at most an hour, or is not contacted because it is down.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Http { retry_after, .. } => *retry_after,
@@ -107,7 +104,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status the host answered, where that is why the fetch failed.
+    /// The HTTP status the host returned, where that is why the fetch failed.
     pub fn http_status(&self) -> Option<u16> {
         match self {
             Error::Http { status, .. } | Error::HostPaused { status, .. } => Some(*status),
@@ -162,16 +159,21 @@ impl Error {
     }
 }
 
-fn status_sentence(status: &u16) -> String {
+/// The status and what it means for this URL, to the end of the sentence.
+fn status_sentence(status: u16) -> String {
     let meaning = match status {
-        401 | 402 | 403 | 407 => "that the image is not public; it must be readable without signing in",
-        404 | 410 => "that there is no image at this URL",
-        408 | 425 | 429 => "that it is asked too often just now",
-        500..=599 => "that it has a problem of its own",
-        300..=399 => "with a redirect that leads nowhere",
-        _ => "that it does not give out this URL",
+        401 | 402 | 407 => "the image is not public. It must be accessible without signing in.",
+        403 => {
+            "access is forbidden. The image may not be public, or the host may refuse programs. \
+             It must be accessible without signing in."
+        }
+        404 | 410 => "there is no image at this URL.",
+        408 | 425 | 429 => "it is receiving too many requests at the moment.",
+        500..=599 => "a problem on its side.",
+        300..=399 => "a redirect without a target.",
+        _ => "it does not provide this URL.",
     };
-    format!("{status}, {meaning}")
+    format!("{status}: {meaning}")
 }
 
 fn size(bytes: &u64) -> impl fmt::Display {
@@ -193,19 +195,24 @@ mod tests {
         let http = |status| Error::Http { status, retry_after: None };
         let after = Duration::from_millis(10_040);
         for (error, expected) in [
-            (http(404), "The host answered 404, that there is no image at this URL."),
-            (http(403), "The host answered 403, that the image is not public; it must be readable without signing in."),
-            (http(429), "The host answered 429, that it is asked too often just now."),
-            (http(502), "The host answered 502, that it has a problem of its own."),
-            (http(300), "The host answered 300, with a redirect that leads nowhere."),
-            (http(418), "The host answered 418, that it does not give out this URL."),
+            (http(404), "The host returned 404: there is no image at this URL."),
+            (http(401), "The host returned 401: the image is not public. It must be accessible without signing in."),
+            (
+                http(403),
+                "The host returned 403: access is forbidden. The image may not be public, or the host may refuse \
+                 programs. It must be accessible without signing in.",
+            ),
+            (http(429), "The host returned 429: it is receiving too many requests at the moment."),
+            (http(502), "The host returned 502: a problem on its side."),
+            (http(300), "The host returned 300: a redirect without a target."),
+            (http(418), "The host returned 418: it does not provide this URL."),
             (
                 Error::Timeout { during: Stage::FirstByte, after },
-                "The download took too long: there was no answer after 10 s.",
+                "The download took too long: the host did not respond within 10 s.",
             ),
             (
                 Error::TooManyBytes { limit: 25 * 1024 * 1024 },
-                "The file is larger than the limit of 25 MiB. Supply a smaller image.",
+                "The file is larger than the limit of 25 MiB. Provide a smaller image.",
             ),
             (
                 Error::BlockedAddress { host: host(), source: reason },
@@ -214,7 +221,7 @@ mod tests {
             ),
             (
                 Error::from_blocked(Blocked::Credentials, "images.example"),
-                "This URL cannot be used: it carries a user name or password; remove it.",
+                "This URL cannot be used: it contains a user name or password; remove it.",
             ),
         ] {
             assert_eq!(error.to_string(), expected);

@@ -1,16 +1,16 @@
-//! URL → bytes, within limits of address, size, time, redirects, memory and the host's patience.
-//! Every fetch ends within its total timeout once it is let in, and holds at most `max_bytes`, reserved before they arrive.
+//! URL → bytes, within limits on address, size, time, redirects, memory and requests per host.
+//! Once admitted, every fetch ends within its total timeout and holds at most `max_bytes`, reserved before they arrive.
 //!
-//! Two waits are ours and count against no timeout: for a slot at the host's gate, and for room in the memory
-//! budget. They cannot block each other: a fetch that waits for memory needs nothing else but memory, and a
-//! [`Fetched`] that holds memory waits for nothing. A caller must not wait for one fetch while it keeps the result of
-//! another that it would have to drop first.
+//! Two waits are our own and count against no timeout: for a slot at the host's gate, and for room in the memory
+//! budget. They cannot deadlock: a fetch that waits for memory needs nothing but memory, and a [`Fetched`] that holds
+//! memory never waits for another fetch. A caller must not wait for one fetch while it keeps the result of another that
+//! it would have to drop first.
 
 mod body;
 mod budget;
-mod clock;
 mod error;
 mod gate;
+mod time_budget;
 
 #[cfg(test)]
 mod tests;
@@ -24,18 +24,17 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderVa
 use reqwest::{Method, Request, Response};
 use url::Url;
 
-use crate::guard::{Client, Guard, Options};
-use crate::retry_after;
+use crate::guard::{Client, Guard, Options, retry_after};
 use budget::{Budget, Reservation};
-use clock::Clock;
 use gate::{Gates, Slot};
+use time_budget::TimeBudget;
 
 pub use error::{Error, Stage};
 
 /// The memory for downloads that are under way or wait for the CPU, unless configured otherwise: 256 MiB.
 pub const DEFAULT_BUDGET_BYTES: u64 = 256 * 1024 * 1024;
 
-/// `Retry-After` above this is taken as this.
+/// A longer `Retry-After` is cut to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What one fetch may take.
@@ -133,14 +132,14 @@ impl Fetcher {
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
         let Inner { client, limits, gates, .. } = &*self.inner;
         let mut url = Url::parse(url.trim()).map_err(|error| invalid(error, "it is not a web address"))?;
-        let mut clock = Clock::new(limits.total_timeout);
+        let mut time = TimeBudget::new(limits.total_timeout);
         for _ in 0..=limits.max_redirects {
-            // Before the queue: nobody waits to learn that the URL is refused.
+            // Checked before queueing: a refused URL does not wait.
             client.guard().check_url(&url).map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
             let slot = gates.enter(&url.origin().ascii_serialization()).await;
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
-            let hop = self.hop(&url, &mut clock).await;
-            settle(slot, hop.as_ref().err());
+            let hop = self.hop(&url, &mut time).await;
+            report_to_gate(slot, hop.as_ref().err());
             match hop? {
                 Hop::Redirect(next) => url = next,
                 Hop::Done(fetched) => return Ok(fetched),
@@ -149,10 +148,10 @@ impl Fetcher {
         Err(Error::TooManyRedirects { limit: limits.max_redirects })
     }
 
-    async fn hop(&self, url: &Url, clock: &mut Clock) -> Result<Hop, Error> {
+    async fn hop(&self, url: &Url, time: &mut TimeBudget) -> Result<Hop, Error> {
         let Inner { client, limits, budget, .. } = &*self.inner;
         let sent = client.execute(request(url.clone()));
-        let response = clock
+        let response = time
             .run(Stage::FirstByte, limits.first_byte_timeout, sent)
             .await?
             .map_err(|failure| Error::from_failure(failure, &host(url), limits.connect_timeout))?;
@@ -162,22 +161,22 @@ impl Fetcher {
             && let Some(location) = response.headers().get(LOCATION)
         {
             let next = redirect_target(url, location)?;
-            body::drain(response, clock).await;
+            body::drain(response, time).await;
             return Ok(Hop::Redirect(next));
         }
         if !status.is_success() {
             let retry_after = retry_after::parse(response.headers(), SystemTime::now(), MAX_RETRY_AFTER);
-            body::drain(response, clock).await;
+            body::drain(response, time).await;
             return Err(Error::Http { status: status.as_u16(), retry_after });
         }
         let content_type = content_type(&response);
-        let (bytes, memory) = body::read(response, limits, budget, clock).await?;
+        let (bytes, memory) = body::read(response, limits, budget, time).await?;
         Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, _memory: memory }))
     }
 }
 
 /// Tells the gate how the host coped.
-fn settle(slot: Slot, error: Option<&Error>) {
+fn report_to_gate(slot: Slot, error: Option<&Error>) {
     match error {
         Some(Error::Http { status: status @ (429 | 503), retry_after }) => {
             if let Some(wait) = retry_after {
@@ -221,8 +220,8 @@ fn request(url: Url) -> Request {
 fn redirect_target(from: &Url, location: &HeaderValue) -> Result<Url, Error> {
     // Locations are ASCII by the standard and UTF-8 in practice.
     let location = std::str::from_utf8(location.as_bytes());
-    let location = location.map_err(|error| invalid(error, "it redirects to an address that cannot be read"))?;
-    from.join(location).map_err(|error| invalid(error, "it redirects to an address that cannot be read"))
+    let location = location.map_err(|error| invalid(error, "it redirects to an address that is not valid"))?;
+    from.join(location).map_err(|error| invalid(error, "it redirects to an address that is not valid"))
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static, reason: &str) -> Error {

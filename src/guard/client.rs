@@ -1,4 +1,4 @@
-//! The HTTP client for hosts somebody else named: the only way out, and the guard stands in it.
+//! The HTTP client for hosts that users name: every outgoing request goes through it, and so through the guard.
 //! Checks every URL, resolves through the guard, follows no redirect, uses no proxy, decodes nothing.
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use reqwest::{Request, Response};
 use super::resolve::PORT;
 use super::{Blocked, Guard};
 
-/// Idle connections are kept this long: the next image of the same catalogue comes sooner, and a host that is done is let go.
+/// Idle connections are kept this long, so that the next image of the same catalogue needs no new one.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an HTTP/2 host may send ahead of being read, in bytes: per answer, and per connection. Bytes here are in no
@@ -41,7 +41,7 @@ impl Client {
     /// Builds the client; TLS trusts the certificate authorities of the system. Where none are installed the client still works
     /// for http, and every https host fails as untrusted.
     pub fn new(guard: Guard, options: &Options) -> anyhow::Result<Client> {
-        // Only the first provider of a process can be installed; that one is then used, whoever chose it.
+        // Only the first provider of a process can be installed; if one is there already, it is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             reqwest::Client::builder()
@@ -73,8 +73,8 @@ impl Client {
         &self.guard
     }
 
-    /// Sends a request and returns when the answer's head is in. Says [`Failure::Blocked`] whether the URL itself was refused
-    /// or every address its name resolved to.
+    /// Sends a request and returns when the answer's head is in. [`Failure::Blocked`] means that the URL itself was
+    /// refused, or every address its name resolved to.
     pub async fn execute(&self, request: Request) -> Result<Response, Failure> {
         self.guard.check_url(request.url())?;
         let port = request.url().port_or_known_default().ok_or(Blocked::NoHost)?;

@@ -13,6 +13,7 @@
 mod address;
 mod client;
 mod resolve;
+pub mod retry_after;
 
 #[cfg(test)]
 mod tests;
@@ -41,21 +42,21 @@ struct Rules {
     own: Vec<SocketAddr>,
 }
 
-/// Why a host or a URL is refused. The sentence does not name a resolved address: it is shown to whoever supplied the URL,
-/// and what a name means inside the operator's network is not theirs to learn.
+/// Why a host or a URL is refused. The sentence does not name a resolved address: it is shown to the person who supplied
+/// the URL, who must not learn what a name means inside the operator's network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     #[error("only http and https URLs can be used, not {0:?}")]
     Scheme(String),
-    #[error("it carries a user name or password; remove it")]
+    #[error("it contains a user name or password; remove it")]
     Credentials,
-    #[error("it names no host")]
+    #[error("it has no host name")]
     NoHost,
     #[error("port {0} is not one of the ports that may be contacted")]
     Port(u16),
     #[error("the host does not have a public address ({reason})")]
     Address { address: IpAddr, reason: &'static str },
-    #[error("it leads back to this service")]
+    #[error("it points to this service itself")]
     Own(SocketAddr),
 }
 
@@ -68,7 +69,7 @@ impl Guard {
     }
 
     /// The same rules, and the addresses this process itself listens on are refused even inside an allowed network.
-    /// A wildcard listener (`0.0.0.0`, `::`) stands for every address of this machine.
+    /// A wildcard listener (`0.0.0.0`, `::`) means every address of this machine.
     pub fn refusing(&self, own: Vec<SocketAddr>) -> Guard {
         let Rules { allow, ports, .. } = &*self.rules;
         Guard { rules: Arc::new(Rules { allow: allow.clone(), ports: ports.clone(), own }) }

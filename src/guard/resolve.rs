@@ -1,5 +1,5 @@
 //! Names to vetted addresses, for the HTTP client.
-//! Returns only addresses that may be contacted on the port at hand; with none left the error says [`Blocked`], not "DNS".
+//! Returns only addresses that may be contacted on the request's port; if none is left, the error is [`Blocked`], not "DNS".
 
 use std::error::Error;
 use std::io;

@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 use uuid::Uuid;
 
+use crate::guard::retry_after;
 use crate::guard::{Client, Failure};
-use crate::retry_after;
 
 pub use schedule::{DEFAULT_SCHEDULE, retry_delay};
 pub use signature::{InvalidSecret, Secret, sign};

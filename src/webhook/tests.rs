@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::guard::{DEFAULT_PORTS, Guard, Options};
-use crate::scripted::{self, Exchange, Server};
+use crate::testing::scripted_server::{self as scripted, Exchange, Server};
 
 const MS: Duration = Duration::from_millis(1);
 

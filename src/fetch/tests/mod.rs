@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::guard::DEFAULT_PORTS;
-use crate::scripted::{self, Exchange, Server};
+use crate::testing::scripted_server::{self as scripted, Exchange, Server};
 
 use super::*;
 

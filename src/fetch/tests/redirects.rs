@@ -54,7 +54,7 @@ async fn a_redirect_to_a_refused_address_is_refused_even_from_an_allowed_one() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_name_is_judged_by_the_address_behind_it() {
+async fn a_redirect_to_a_name_is_judged_by_the_address_it_resolves_to() {
     let refused = scripted::serve(|exchange| exchange.answer("200 OK", "", b"private")).await;
     let location = format!("http://localhost:{}/", refused.address.port());
     let server = redirecting_to("302 Found", &location).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, Request};
 
 use super::*;
-use crate::scripted;
+use crate::testing::scripted_server as scripted;
 
 fn client(guard: Guard) -> Client {
     let options = Options { connect_timeout: Duration::from_secs(5), max_idle_per_host: 1 };

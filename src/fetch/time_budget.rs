@@ -1,5 +1,5 @@
-//! The time a host takes, as opposed to the time we keep it waiting.
-//! Runs only inside [`Clock::run`], so waiting for our own gate or budget never times a fetch out.
+//! The time a host may take, as opposed to the time we keep it waiting.
+//! It is spent only inside [`TimeBudget::run`], so waiting for our own gate or memory never times a fetch out.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::{Instant, timeout};
 
 use super::{Error, Stage};
 
-/// Time spent on one fetch, all its hops together.
-pub(super) struct Clock {
+/// The time of one fetch, all its hops together.
+pub(super) struct TimeBudget {
     total: Duration,
     spent: Duration,
 }
 
-impl Clock {
-    pub(super) fn new(total: Duration) -> Clock {
-        Clock { total, spent: Duration::ZERO }
+impl TimeBudget {
+    pub(super) fn new(total: Duration) -> TimeBudget {
+        TimeBudget { total, spent: Duration::ZERO }
     }
 
     /// Runs `work` for at most `limit`, and for no longer than is left of the total.

@@ -1,5 +1,5 @@
-//! `Retry-After`: how long a host asks to be left alone.
-//! Reads both forms of RFC 9110 §10.2.3, seconds and HTTP-date, and never answers more than the caller's cap.
+//! `Retry-After`: how long a host asks not to be contacted.
+//! Reads both forms of RFC 9110 §10.2.3, seconds and HTTP-date, and never returns more than the caller's cap.
 
 use std::time::{Duration, SystemTime};
 

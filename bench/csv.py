@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures a built Halftone on CSVs of its own making:  bench/csv.py [target/release/halftone]
+"""Measures a built Halftone on CSVs of its own making:  bench/csv.py [target/dist/halftone]
 
 Checks a million rows, uploads 100,000 rows with 200,000 URLs three times, and downloads the results of the last one
 with every image given an output. Times are wall-clock; CPU is the user and system time of the Halftone process, beside
@@ -135,7 +135,7 @@ def serve(halftone, directory):
 
 
 def main():
-    halftone = sys.argv[1] if len(sys.argv) == 2 else ROOT / "target/release/halftone"
+    halftone = sys.argv[1] if len(sys.argv) == 2 else ROOT / "target/dist/halftone"
     directory = pathlib.Path(tempfile.mkdtemp(prefix="halftone-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")))
     directory.chmod(0o755)  # Started as root, Halftone runs its database as another user.
     try:

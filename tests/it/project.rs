@@ -1,6 +1,6 @@
 //! The project keeps its own rules: what is written down is what is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
@@ -98,6 +98,26 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("telemetry", &[]),
 ];
 
+/// Packages with their features, as `cargo tree` prints them.
+fn features(edges: &str) -> BTreeMap<String, String> {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["tree", "--workspace", "--prefix=none", "--format={p}\t{f}", "--edges", edges]).current_dir(root(""));
+    let output = cargo.output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    let packages = lines.lines().filter_map(|line| line.trim_end_matches(" (*)").split_once('\t'));
+    packages.map(|(package, features)| (package.to_owned(), features.to_owned())).collect()
+}
+
+/// Otherwise `cargo run` and `cargo test` would each compile those packages, and everything above them, again.
+#[test]
+fn the_tests_enable_no_feature_of_a_dependency_that_the_program_does_not() {
+    let with_tests = features("normal,build,dev");
+    for (package, features) in features("normal,build") {
+        assert_eq!(with_tests.get(&package), Some(&features), "{package} is compiled twice");
+    }
+}
+
 fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -113,7 +133,7 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
 fn arrows_between_modules_only_point_down() {
     let mut files = Vec::new();
     sources(&root("src"), &mut files);
-    let allowed: std::collections::BTreeMap<&str, BTreeSet<&str>> =
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
         ARROWS.iter().map(|(module, uses)| (*module, uses.iter().copied().collect())).collect();
     for file in files {
         let path = file.strip_prefix(root("src")).unwrap();

@@ -50,6 +50,9 @@ pub struct Options {
     /// Serve other machines without any authentication
     #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), global = true, help_heading = "Server")]
     insecure_no_auth: bool,
+    /// Serve only the API: no console at / and no playground
+    #[arg(long, env = "HALFTONE_NO_CONSOLE", value_parser = clap::builder::BoolishValueParser::new(), global = true, help_heading = "Server")]
+    no_console: bool,
     /// A web origin whose pages may call the API (repeatable; comma-separated in the environment)
     #[arg(
         long,
@@ -348,6 +351,8 @@ pub struct Config {
     /// Whether `public_url` was chosen rather than derived from the listener.
     pub public_url_given: bool,
     pub insecure_no_auth: bool,
+    /// Whether the console and the playground are served.
+    pub console: bool,
     pub cors_origins: Vec<String>,
     pub link_lifetime: Duration,
     /// Images compressed at once.
@@ -446,6 +451,7 @@ impl Options {
             public_url,
             public_url_given,
             insecure_no_auth: self.insecure_no_auth,
+            console: !self.no_console,
             cors_origins: self.cors_origin.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect(),
             link_lifetime: p.duration("--link-lifetime", &self.link_lifetime, "1s", "3650d"),
             workers: self.workers.as_deref().map_or(cores, |text| p.number("--workers", text, 0, 1_024)),

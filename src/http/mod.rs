@@ -1,8 +1,10 @@
-//! The door: GraphQL, image files, result files, and whether all is well.
+//! The door: GraphQL, the console, image files, result files, and whether all is well.
 
 pub mod site;
 
 pub mod graphql;
+
+mod console;
 
 mod files;
 
@@ -10,6 +12,7 @@ mod health;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::CompressionLevel;
@@ -23,8 +26,12 @@ use graphql::Door;
 
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, door: Door) -> Router {
-    let files = Router::new()
-        .route("/", get(welcome))
+    let (front, graphql) = if app.config.console {
+        (console::routes(), graphql::routes(schema, door).layer(middleware::from_fn(console::show_playground)))
+    } else {
+        (Router::new().route("/", get(welcome)), graphql::routes(schema, door))
+    };
+    let files = front
         .route("/schema.graphql", get(schema_sdl))
         .route("/images/{id}/{name}", get(files::image))
         .route("/results/{id}/{file}", get(files::result).layer(gzip()))
@@ -33,7 +40,7 @@ pub fn router(app: App, schema: Schema, door: Door) -> Router {
         .fallback(not_found)
         .with_state(app);
     files
-        .merge(graphql::routes(schema, door))
+        .merge(graphql)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -46,7 +53,7 @@ fn gzip() -> CompressionLayer {
     CompressionLayer::new().quality(CompressionLevel::Fastest)
 }
 
-/// What someone sees who opens the address in a browser.
+/// What someone sees who opens the address of a server without the console.
 async fn welcome() -> impl IntoResponse {
     let text = "Halftone: bulk image compression with a live GraphQL API.\n\n\
                 POST /graphql          queries and mutations; uploads as multipart/form-data\n\

@@ -16,6 +16,8 @@ mod crashes;
 
 mod api;
 
+mod console;
+
 mod command_line;
 
 mod project;

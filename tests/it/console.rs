@@ -1,0 +1,92 @@
+//! The pages for people: that they are there, complete, and load nothing from elsewhere. `web/tests` uses them.
+
+use std::collections::BTreeSet;
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use reqwest::{Response, StatusCode};
+
+use crate::support::halftone::{Client, Halftone};
+
+async fn get(client: &Client, path: &str) -> Response {
+    client.http.get(format!("{}{path}", client.url)).send().await.expect("an answer")
+}
+
+/// What a page loads, as it names it.
+fn loaded(html: &str) -> BTreeSet<String> {
+    let attributes = html.split_whitespace().filter_map(|part| part.split_once("=\""));
+    let links = attributes.filter(|(name, _)| matches!(*name, "src" | "href"));
+    links.filter_map(|(_, value)| value.split_once('"')).map(|(address, _)| address.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_complete_and_load_nothing_foreign() {
+    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let client = &halftone.client;
+    for path in ["/", "/new", "/requests", "/requests/1", "/images/1", "/system", "/playground"] {
+        let page = get(client, path).await;
+        assert_eq!(page.status(), StatusCode::OK, "{path}");
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8", "{path}");
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        let loaded = loaded(&page.text().await.expect("text"));
+        assert!(loaded.iter().any(|address| address.ends_with(".js")), "{path}: {loaded:?}");
+        for address in loaded {
+            assert!(address.starts_with('/') && !address.starts_with("//"), "{path} loads {address}");
+            let asset = get(client, &address).await;
+            assert_eq!(asset.status(), StatusCode::OK, "{path} loads {address}");
+        }
+    }
+    for path in ["/assets/nothing.js", "/assets/..%2Findex.html", "/elsewhere"] {
+        assert_eq!(get(client, path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_come_compressed_to_those_who_can_read_that() {
+    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let client = &halftone.client;
+    let plain = get(client, "/playground").await;
+    assert_eq!(plain.headers().get(CONTENT_ENCODING), None);
+    let plain = plain.bytes().await.expect("a page");
+    for (accepted, compressed) in
+        [("gzip, deflate, br", true), ("br;q=1.0, gzip;q=0.8", true), ("gzip;q=0", false), ("identity", false)]
+    {
+        let request = client.http.get(format!("{}/playground", client.url)).header(ACCEPT_ENCODING, accepted);
+        let page = request.send().await.expect("an answer");
+        assert_eq!(page.headers().get(CONTENT_ENCODING).is_some(), compressed, "{accepted}");
+        let mut body = page.bytes().await.expect("a page").to_vec();
+        if compressed {
+            let mut unpacked = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&body[..]), &mut unpacked).expect("gzip");
+            body = unpacked;
+        }
+        assert!(body == plain, "{accepted}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_at_the_endpoint_gets_the_playground_and_nobody_else() {
+    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let Client { url, http } = &halftone.client;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let opened = http.get(format!("{url}/graphql")).header(ACCEPT, browser).send().await.expect("an answer");
+    assert_eq!(opened.url().path(), "/playground");
+    for query in [format!("{url}/graphql"), format!("{url}/graphql?query=%7B__typename%7D")] {
+        let answer = http.get(&query).header(ACCEPT, "application/json").send().await.expect("an answer");
+        assert_eq!(answer.url().path(), "/graphql", "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_console_only_the_api_is_served() {
+    let halftone = Halftone::start(&["--workers", "0", "--no-console"]).await;
+    let client = &halftone.client;
+    let welcome = get(client, "/").await;
+    assert_eq!(welcome.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
+    for path in ["/playground", "/requests", "/icon.svg"] {
+        assert_eq!(get(client, path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    let request = client.http.get(format!("{}/graphql", client.url)).header(ACCEPT, "text/html");
+    assert_eq!(request.send().await.expect("an answer").url().path(), "/graphql");
+}

@@ -1,0 +1,28 @@
+/** The API as the console calls it: queries and mutations over HTTP; `live.ts` has the subscriptions. */
+
+import { cacheExchange, createClient, fetchExchange } from 'urql';
+
+export const client = createClient({
+  url: '/graphql',
+  exchanges: [cacheExchange, fetchExchange],
+  requestPolicy: 'cache-and-network',
+  preferGetMethod: false,
+  // Uploads are refused without it: no form of another site can send this header.
+  fetchOptions: { headers: { 'graphql-preflight': '1' } },
+});
+
+/** A file that we serve, at this server, whatever name the API is reached by. */
+export function here(address: string): string {
+  const url = new URL(address, location.href);
+  return url.pathname + url.search;
+}
+
+/** What a person reads when a request to the API failed. */
+export function sentence(error: {
+  message: string;
+  networkError?: Error;
+  graphQLErrors?: { message: string }[];
+}): string {
+  if (error.networkError) return 'Halftone does not answer. Is it running?';
+  return error.graphQLErrors?.[0]?.message ?? error.message;
+}

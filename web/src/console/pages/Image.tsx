@@ -1,0 +1,142 @@
+/** One image: before and after, what was decided, and where it stands. */
+
+import { useEffect } from 'react';
+import { useQuery } from 'urql';
+import { ImageDocument, type ImageQuery } from '../../gql/graphql';
+import { here, sentence } from '../api';
+import { Compare } from '../Compare';
+import { bytes, count, dateTime, fileName, number, percent } from '../format';
+import { Link, navigate } from '../router';
+import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton } from '../ui';
+
+type Image = NonNullable<ImageQuery['image']>;
+
+const RELOAD_MS = 2_000;
+
+export function Image({ id }: { id: string }) {
+  const [{ data, error, fetching }, again] = useQuery({ query: ImageDocument, variables: { id } });
+  const image = data?.image;
+  const open = image && ['PENDING', 'PROCESSING', 'RETRYING'].includes(image.status);
+  useEffect(() => {
+    if (!open) return;
+    const timer = setInterval(() => again({ requestPolicy: 'network-only' }), RELOAD_MS);
+    return () => clearInterval(timer);
+  }, [open, again]);
+  useEffect(() => {
+    if (!image) return;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === 'Escape') navigate(`/requests/${image.request.id}`);
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [image]);
+
+  if (!image) {
+    if (fetching) return <Skeleton rows={2} height={240} />;
+    if (error) {
+      return (
+        <Fault
+          title={sentence(error)}
+          action={
+            <button type="button" onClick={() => again({ requestPolicy: 'network-only' })}>
+              Try again
+            </button>
+          }
+        />
+      );
+    }
+    return (
+      <Empty title="There is no image at this address">
+        <Link href="/requests">All requests</Link>
+      </Empty>
+    );
+  }
+  const kept = image.outcome === 'KEPT_ORIGINAL';
+  return (
+    <>
+      <p className="crumbs">
+        <Link href={`/requests/${image.request.id}`}>{image.request.filename ?? 'The request'}</Link>
+      </p>
+      <div className="heading">
+        <h1>{fileName(image.inputUrl)}</h1>
+        <span className="status" data-status={image.status}>
+          <Mark kind={kept ? 'KEPT' : image.status} />
+          {kept ? 'Kept as it was' : IMAGE_STATUS[image.status]}
+        </span>
+      </div>
+      {image.error && (
+        <Fault title={image.error.message}>
+          {image.error.retryable
+            ? 'Trying again later, with nothing changed, may help.'
+            : 'Trying again with nothing changed will not help.'}
+        </Fault>
+      )}
+      {image.output?.url && (
+        <Compare
+          after={here(image.output.url)}
+          width={image.output.width}
+          height={image.output.height}
+          name={fileName(image.inputUrl)}
+        />
+      )}
+      <Facts image={image} />
+    </>
+  );
+}
+
+function scoreInWords(score: number): string {
+  if (score >= 90) return 'not to be told apart';
+  if (score >= 70) return 'high';
+  return score >= 50 ? 'medium' : 'low';
+}
+
+function Facts({ image }: { image: Image }) {
+  const { source, output, receipt } = image;
+  const rows: [string, React.ReactNode][] = [];
+  if (source) {
+    rows.push([
+      'Before',
+      `${bytes(source.byteSize)} · ${source.format} · ${count(source.width)} × ${count(source.height)}`,
+    ]);
+  }
+  if (output) {
+    rows.push([
+      'After',
+      `${bytes(output.byteSize)} · ${output.format} · ${count(output.width)} × ${count(output.height)}`,
+    ]);
+  }
+  if (source && output) {
+    const saved = source.byteSize - output.byteSize;
+    rows.push(['Saved', `${bytes(saved)} (${percent(saved / source.byteSize)})`]);
+  }
+  if (receipt) {
+    rows.push(['Decision', receipt.decision]);
+    if (receipt.quality != null) rows.push(['Quality', count(receipt.quality)]);
+    if (receipt.score != null)
+      rows.push(['Score', `${number(receipt.score)}, ${scoreInWords(receipt.score)}`]);
+    if (!receipt.targetMet) rows.push(['Target', 'Missed; this is the best that could be done.']);
+    rows.push(['Files tried', count(receipt.encodesTried)]);
+  }
+  for (const warning of image.warnings) rows.push(['Warning', warning]);
+  rows.push([
+    'Source',
+    <a href={image.inputUrl} rel="noreferrer" target="_blank" className="url">
+      {image.inputUrl}
+    </a>,
+  ]);
+  rows.push(['Attempts', count(image.attemptCount)]);
+  if (image.nextAttemptAt) rows.push(['Next attempt', dateTime(image.nextAttemptAt)]);
+  if (image.finishedAt) rows.push(['Ended', dateTime(image.finishedAt)]);
+  const rowsOfSheet = image.products.edges.map(({ node }) => `${node.name} (row ${count(node.rowNumber)})`);
+  rows.push(['In the sheet', rowsOfSheet.join(', ') + (image.products.pageInfo.hasNextPage ? ', …' : '')]);
+  return (
+    <dl className="facts">
+      {rows.map(([term, value], index) => (
+        <div key={`${term} ${index}`}>
+          <dt>{term}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,197 @@
+/** One request, as it goes on: is it going well, what is broken, what can be done, where is the result. */
+
+import { type ReactNode, useCallback, useState } from 'react';
+import { useMutation, useQuery } from 'urql';
+import {
+  CancelDocument,
+  type FailuresFragment,
+  RequestDocument,
+  type RequestQuery,
+  RequestUpdatedDocument,
+  type SummaryFragment,
+} from '../../gql/graphql';
+import { sentence } from '../api';
+import { bytes, dateTime, duration, many, number, percent } from '../format';
+import { Failures } from '../Failures';
+import { ImageGrid } from '../ImageGrid';
+import { useWatch } from '../live';
+import { Problems } from '../Problems';
+import { Results } from '../Results';
+import { Link, useParameter } from '../router';
+import { Settings } from '../Settings';
+import { Bar, Empty, Fault, Figure, Skeleton, Status, isFinal } from '../ui';
+import { Webhook } from '../Webhook';
+
+type Details = NonNullable<RequestQuery['processingRequest']>;
+type Live = SummaryFragment & FailuresFragment;
+
+export function Request({ id }: { id: string }) {
+  const [{ data, error, fetching }, again] = useQuery({ query: RequestDocument, variables: { id } });
+  const [live, setLive] = useState<Live>();
+  const details = data?.processingRequest ?? undefined;
+  const reload = useCallback(() => again({ requestPolicy: 'network-only' }), [again]);
+
+  // An answer and a snapshot may overtake each other: the later revision is the truth.
+  const current: Live | undefined =
+    live && live.id === id && (!details || live.progress.revision >= details.progress.revision)
+      ? live
+      : details;
+  const watched = current !== undefined && !isFinal(current.status);
+  useWatch(
+    id,
+    watched
+      ? {
+          document: RequestUpdatedDocument,
+          variables: () => ({ id }),
+          onData: ({ requestUpdated }) => setLive(requestUpdated),
+          onEnd: reload,
+        }
+      : undefined,
+  );
+
+  if (!details || !current) {
+    if (fetching) return <Skeleton rows={4} height={72} />;
+    if (error) {
+      return (
+        <Fault
+          title={sentence(error)}
+          action={
+            <button type="button" onClick={reload}>
+              Try again
+            </button>
+          }
+        />
+      );
+    }
+    return (
+      <Empty title="There is no request at this address">
+        <Link href="/requests">All requests</Link>
+      </Empty>
+    );
+  }
+  return <Shown key={id} details={details} current={current} reload={reload} />;
+}
+
+function Shown({ details, current, reload }: { details: Details; current: Live; reload: () => void }) {
+  const ended = isFinal(current.status);
+  const tabs: [string, string, () => ReactNode][] = [
+    [
+      '',
+      'Images',
+      () => (
+        <ImageGrid
+          requestId={details.id}
+          revision={details.progress.revision}
+          isFinal={ended}
+          total={current.progress.total}
+        />
+      ),
+    ],
+    ['problems', `Problems (${number(details.csv.issueCount)})`, () => <Problems report={details.csv} />],
+    ['webhook', 'Webhook', () => <Webhook details={details} reload={reload} />],
+    ['settings', 'Settings', () => <Settings settings={details.settings} />],
+  ];
+  const [tab, setTab] = useParameter('tab');
+  const shown = tabs.find(([key]) => key === tab) ?? tabs[0]!;
+  return (
+    <>
+      <Heading details={details} current={current} />
+      <Overview current={current} />
+      <Failures current={current} />
+      {ended && <Results requestId={details.id} failedRows={hasFailedRows(details, current)} />}
+      <section>
+        <nav className="tabs" aria-label="Parts of the request">
+          {tabs.map(([key, title]) => (
+            <button
+              key={key}
+              type="button"
+              aria-current={key === shown[0] ? 'page' : undefined}
+              onClick={() => setTab(key)}
+            >
+              {title}
+            </button>
+          ))}
+        </nav>
+        {shown[2]()}
+      </section>
+    </>
+  );
+}
+
+function hasFailedRows(details: Details, current: Live) {
+  return (
+    current.progress.failed + current.progress.canceled + details.csv.rejectedRowCount > 0 ||
+    details.csv.issueCount > 0
+  );
+}
+
+function Heading({ details, current }: { details: Details; current: Live }) {
+  const [canceled, cancel] = useMutation(CancelDocument);
+  const refusal = canceled.data?.cancelProcessingRequest.userErrors[0]?.message;
+  const asked = canceled.data !== undefined && !refusal;
+  return (
+    <>
+      <div className="heading">
+        <h1>{details.filename ?? 'CSV'}</h1>
+        {details.label && <span className="label">{details.label}</span>}
+        <Status status={current.status} />
+        {!isFinal(current.status) && (
+          <button
+            type="button"
+            className="danger"
+            disabled={canceled.fetching || asked}
+            onClick={() => {
+              if (confirm('Cancel this request? Finished images are kept.')) void cancel({ id: details.id });
+            }}
+          >
+            {asked ? 'Canceling…' : 'Cancel'}
+          </button>
+        )}
+      </div>
+      {(canceled.error || refusal) && <Fault title={refusal ?? sentence(canceled.error!)} />}
+    </>
+  );
+}
+
+function Overview({ current }: { current: Live }) {
+  const { progress, savings } = current;
+  const ended = isFinal(current.status);
+  const end = current.finishedAt ? new Date(current.finishedAt).getTime() : Date.now();
+  const elapsed = current.startedAt ? (end - new Date(current.startedAt).getTime()) / 1000 : undefined;
+  return (
+    <section className="overview">
+      <dl className="figures">
+        <Figure
+          label="Saved"
+          note={
+            savings.inputBytes > 0 &&
+            `${percent(savings.savedRatio)} · ${bytes(savings.inputBytes)} became ${bytes(savings.outputBytes)}`
+          }
+        >
+          <span className="large">{bytes(savings.inputBytes - savings.outputBytes)}</span>
+        </Figure>
+        <Figure label="Done" note={`of ${many(progress.total, 'image')}`}>
+          <span className="large">{percent(progress.percent / 100)}</span>
+        </Figure>
+        {!ended && (
+          <Figure label="Rate" note="images a second">
+            {progress.imagesPerSecond == null ? '–' : number(progress.imagesPerSecond)}
+          </Figure>
+        )}
+        {!ended && (
+          <Figure label="Time left">
+            {progress.estimatedSecondsRemaining == null ? '–' : duration(progress.estimatedSecondsRemaining)}
+          </Figure>
+        )}
+        {elapsed !== undefined && <Figure label={ended ? 'Took' : 'Elapsed'}>{duration(elapsed)}</Figure>}
+        <Figure label="Uploaded">
+          <time dateTime={current.createdAt}>{dateTime(current.createdAt)}</time>
+        </Figure>
+      </dl>
+      <Bar request={current} legend />
+      <p className="hidden" role="status">
+        {ended ? 'The request has ended.' : `${Math.floor(progress.percent / 10) * 10} % done.`}
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,175 @@
+//! What must hold at the end of every run, whatever happened in it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::database;
+use crate::support::halftone::Client;
+use crate::world::World;
+
+/// Notes every change that must never be made, in a table beside the others.
+const AUDIT: &str = "
+    CREATE TABLE audit (what text NOT NULL);
+    CREATE FUNCTION audit_image() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF OLD.finished_at IS NOT NULL AND NEW IS DISTINCT FROM OLD THEN
+            INSERT INTO audit VALUES (format('image %s was %s and became %s', OLD.id, OLD.status, NEW.status));
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER audit BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION audit_image();
+    CREATE FUNCTION audit_request() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.revision < OLD.revision OR (OLD.finished_at IS NOT NULL AND NEW.status <> OLD.status) THEN
+            INSERT INTO audit VALUES (format('request %s was %s at revision %s and became %s at %s',
+                OLD.id, OLD.status, OLD.revision, NEW.status, NEW.revision));
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER audit BEFORE UPDATE ON processing_requests FOR EACH ROW EXECUTE FUNCTION audit_request();";
+
+/// Has the database note what must never happen.
+pub async fn audit(database_url: &str) {
+    database::execute(database_url, AUDIT).await;
+}
+
+/// Statements that count what must not be.
+const NEVER: [(&str, &str); 8] = [
+    ("changes that must never be made", "SELECT count(*) FROM audit"),
+    ("requests that have not ended", "SELECT count(*) FROM processing_requests WHERE finished_at IS NULL"),
+    ("images of ended requests that have not", "SELECT count(*) FROM images WHERE finished_at IS NULL"),
+    (
+        "requests whose counts do not add up",
+        "SELECT count(*) FROM processing_requests request JOIN LATERAL (
+             SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
+                    count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                    count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+                    coalesce(sum(source_bytes) FILTER (WHERE status = 'SUCCEEDED'), 0) AS input_bytes,
+                    coalesce(sum(output_bytes) FILTER (WHERE status = 'SUCCEEDED'), 0) AS output_bytes
+               FROM images WHERE request_id = request.id) counted ON true
+          WHERE (request.total, request.succeeded, request.failed, request.canceled, request.input_bytes,
+                 request.output_bytes)
+             <> (counted.total, counted.succeeded, counted.failed, counted.canceled, counted.input_bytes,
+                 counted.output_bytes)",
+    ),
+    (
+        "images that share a place in the change log, or have none",
+        "SELECT count(*) - count(DISTINCT (request_id, revision)) FILTER (WHERE revision > 0) FROM images",
+    ),
+    (
+        "ended requests without the webhook they asked for",
+        "SELECT count(*) FROM processing_requests request WHERE webhook_url IS NOT NULL
+            AND (SELECT count(*) FROM webhook_deliveries WHERE request_id = request.id) <> 1",
+    ),
+    (
+        "deliveries without a job",
+        "SELECT count(*) FROM webhook_deliveries delivery WHERE status IN ('PENDING', 'RETRYING')
+            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = delivery.id)",
+    ),
+    ("jobs of images", "SELECT count(*) FROM jobs WHERE kind = 'process_image'"),
+];
+
+/// Waits until everything has ended, then checks it. The scenario's processes may be gone, so it has one of its own.
+pub async fn check(world: &mut World) {
+    let _server = world.serve(&[]).await;
+    world.until("SELECT (NOT EXISTS (SELECT FROM processing_requests WHERE finished_at IS NULL))::int::bigint").await;
+    let spared: Vec<String> = world.without_webhook.iter().map(|id| format!("'{id}'")).collect();
+    let spared = if spared.is_empty() { "''".to_owned() } else { spared.join(",") };
+    world
+        .until(&format!(
+            "SELECT (NOT EXISTS (SELECT FROM webhook_deliveries WHERE status <> 'DELIVERED'
+                 AND request_id::text NOT IN ({spared})))::int::bigint"
+        ))
+        .await;
+    for (what, sql) in NEVER {
+        assert_eq!(database::number(&world.database_url, sql).await, 0, "{what}");
+    }
+    webhooks(world, &spared).await;
+    let client = world.client().clone();
+    for id in requests(&client).await {
+        objects(&client, &id).await;
+    }
+    let left = unfinished_files(world.data_dir.path());
+    assert!(left.is_empty(), "temporary files are left: {left:?}");
+}
+
+/// Each request that wanted one was sent one webhook: perhaps more than once, always the same.
+async fn webhooks(world: &World, spared: &str) {
+    let wanted = format!("SELECT count(*) FROM webhook_deliveries WHERE request_id::text NOT IN ({spared})");
+    let wanted = usize::try_from(database::number(&world.database_url, &wanted).await).expect("a count");
+    let received = world.sink.received(wanted).await;
+    let mut bodies: HashMap<String, Value> = HashMap::new();
+    for webhook in &received {
+        let id = webhook.header("webhook-id").to_owned();
+        let first = bodies.entry(id).or_insert_with(|| webhook.body.clone());
+        assert_eq!(*first, webhook.body, "a delivery that is sent again says the same");
+    }
+    let mut about: Vec<&Value> = bodies.values().map(|body| &body["data"]["id"]).collect();
+    about.sort_by_key(|id| id.to_string());
+    about.dedup();
+    assert_eq!((bodies.len(), about.len()), (wanted, wanted), "one webhook for each request");
+}
+
+async fn requests(client: &Client) -> Vec<String> {
+    let query = "query ($after: String) { processingRequests(first: 50, after: $after) {
+        edges { node { id } } pageInfo { hasNextPage endCursor } } }";
+    let mut ids = Vec::new();
+    let mut after = Value::Null;
+    loop {
+        let data = client.query(query, json!({ "after": after })).await;
+        let page = &data["processingRequests"];
+        let edges = page["edges"].as_array().expect("edges");
+        ids.extend(edges.iter().map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()));
+        if page["pageInfo"]["hasNextPage"] != true {
+            return ids;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}
+
+/// Every output is served, matches what is recorded of it, and is an image.
+async fn objects(client: &Client, id: &str) {
+    let query = "query ($id: ID!, $after: String) { processingRequest(id: $id) { images(first: 100, after: $after) {
+        edges { node { status output { url byteSize sha256 } } } pageInfo { hasNextPage endCursor } } } }";
+    let mut after = Value::Null;
+    loop {
+        let data = client.query(query, json!({ "id": id, "after": after })).await;
+        let page = &data["processingRequest"]["images"];
+        for edge in page["edges"].as_array().expect("edges") {
+            let output = &edge["node"]["output"];
+            if edge["node"]["status"] != "SUCCEEDED" {
+                assert_eq!(*output, Value::Null, "{edge}");
+                continue;
+            }
+            let path = output["url"].as_str().and_then(|url| url.splitn(4, '/').nth(3)).expect("an address");
+            let bytes = client.download(&format!("{}/{path}", client.url)).await;
+            assert_eq!(output["byteSize"], bytes.len(), "{edge}");
+            assert_eq!(output["sha256"], hex::encode(Sha256::digest(&bytes)), "{edge}");
+            image::load_from_memory(&bytes).unwrap_or_else(|error| panic!("{edge}: {error}"));
+        }
+        if page["pageInfo"]["hasNextPage"] != true {
+            return;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}
+
+/// Files that were begun and not finished: the store writes beside the place, with a `#`, and renames; everything else
+/// is in `tmp`.
+fn unfinished_files(data_dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut left = Vec::new();
+    let mut directories = vec![data_dir.join("outputs"), data_dir.join("tmp")];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for entry in entries {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if directory.ends_with("tmp") || path.to_string_lossy().contains('#') {
+                left.push(path);
+            }
+        }
+    }
+    left
+}

@@ -1,0 +1,73 @@
+//! A store that takes nothing, a full disk, too few descriptors.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::support::database;
+use crate::support::origin::Answer;
+use crate::world::{Program, World};
+
+/// For some seconds nothing can be stored: where the directory was there is a file.
+pub async fn store_fails_for_a_while(world: &mut World) {
+    let _server = world.serve(&[]).await;
+    let id = world.upload(100, |bytes| Answer::Slow(Duration::from_millis(200), bytes)).await;
+    world.ended(10).await;
+    let (outputs, aside) = (world.data_dir.path().join("outputs"), world.data_dir.path().join("aside"));
+    std::fs::rename(&outputs, &aside).expect("move it away");
+    std::fs::write(&outputs, b"").expect("put a file in its place");
+    sleep(Duration::from_secs(5)).await;
+    std::fs::remove_file(&outputs).expect("take the file away");
+    std::fs::rename(&aside, &outputs).expect("move it back");
+    assert_it_recovers(world, &id).await;
+}
+
+/// The outputs' disk is full for half a minute. Needs root, for a file system of its own.
+pub async fn disk_is_full_for_a_while(world: &mut World) {
+    let outputs = world.data_dir.path().join("outputs");
+    std::fs::create_dir(&outputs).expect("a directory");
+    let mount = |options: &str| {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&outputs).status().is_ok_and(|done| done.success())
+    };
+    if !mount("size=64k") {
+        world.note("not run: only root can mount a small disk");
+        return;
+    }
+    let _unmount = Unmount(outputs.clone());
+    let server = world.serve(&[]).await;
+    let id = world.upload(300, Answer::Image).await;
+    sleep(Duration::from_secs(30)).await;
+    assert!(mount("remount,size=256m"), "make the disk larger");
+    assert_it_recovers(world, &id).await;
+    drop(server);
+    crate::checker::check(world).await;
+}
+
+struct Unmount(std::path::PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A worker that may open few files, for a host that would bear more.
+pub async fn descriptors_run_out(world: &mut World) {
+    let _api = world.serve(&["--workers", "0"]).await;
+    let url = world.database_url.clone();
+    let few = Program::start_with_descriptors(world.data_dir.path(), 48, &["work", "--database-url", &url]);
+    few.logged("\"working\"").await;
+    let id = world.upload(300, |bytes| Answer::Slow(Duration::from_millis(300), bytes)).await;
+    assert_it_recovers(world, &id).await;
+}
+
+/// The fault was our own: every image succeeds, at its first attempt.
+async fn assert_it_recovers(world: &mut World, id: &str) {
+    let over = Instant::now();
+    world.succeeded(id).await;
+    world.note(format!("ended {:.1} s after the fault", over.elapsed().as_secs_f64()));
+    let again = "SELECT count(*) FROM images WHERE attempt_count > 1";
+    assert_eq!(database::number(&world.database_url, again).await, 0, "images that used up another attempt");
+}

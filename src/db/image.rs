@@ -66,6 +66,20 @@ text_enum! {
     }
 }
 
+impl From<halftone_compress::ErrorCode> for ImageErrorCode {
+    fn from(code: halftone_compress::ErrorCode) -> Self {
+        use halftone_compress::ErrorCode;
+        match code {
+            ErrorCode::HtmlPage => Self::HtmlPage,
+            ErrorCode::NotAnImage => Self::NotAnImage,
+            ErrorCode::UnsupportedFormat => Self::UnsupportedFormat,
+            ErrorCode::TooManyPixels => Self::TooManyPixels,
+            ErrorCode::CorruptImage => Self::CorruptImage,
+            ErrorCode::CompressionFailure => Self::CompressionFailure,
+        }
+    }
+}
+
 impl ImageErrorCode {
     /// Trying again later, with nothing changed, may help.
     pub fn is_retryable(self) -> bool {

@@ -253,19 +253,7 @@ fn fetch_failure(error: &fetch::Error) -> Failure {
 }
 
 fn compress_failure(error: &compress::Error) -> Failure {
-    Failure::new(error_code(error), error.to_string())
-}
-
-/// The word in the API for why an image cannot be compressed.
-pub fn error_code(error: &compress::Error) -> ImageErrorCode {
-    match error {
-        compress::Error::HtmlPage => ImageErrorCode::HtmlPage,
-        compress::Error::NotAnImage => ImageErrorCode::NotAnImage,
-        compress::Error::UnsupportedFormat { .. } => ImageErrorCode::UnsupportedFormat,
-        compress::Error::TooManyPixels { .. } => ImageErrorCode::TooManyPixels,
-        compress::Error::Corrupt(_) => ImageErrorCode::CorruptImage,
-        compress::Error::Failed(_) => ImageErrorCode::CompressionFailure,
-    }
+    Failure::new(error.code().into(), error.to_string())
 }
 
 fn internal(image_id: uuid::Uuid, error: &anyhow::Error) -> Failure {

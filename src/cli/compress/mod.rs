@@ -24,7 +24,6 @@ use super::run::beside;
 use super::{USAGE, stop_signal};
 use crate::config::Config;
 use crate::db::image::ImageErrorCode;
-use crate::pipeline::process::error_code;
 use halftone_compress::{self as compress, Limits, Settings};
 
 /// Exit code 0 when every file has its output, 1 when any has none, 2 when the settings make no sense.
@@ -109,7 +108,7 @@ impl Failure {
             compress::Error::NotAnImage => "It is not an image.".to_owned(),
             other => other.to_string(),
         };
-        Self { code: error_code(error), message }
+        Self { code: error.code().into(), message }
     }
 }
 

@@ -20,12 +20,12 @@ pub enum Error {
         width: u32,
         /// Rows announced by the frame header.
         height: u32,
-        /// [`Limits::max_pixels`](super::Limits::max_pixels) at the time.
+        /// [`Limits::max_pixels`](crate::jpeg::Limits::max_pixels) at the time.
         max_pixels: u64,
-        /// [`Limits::max_side`](super::Limits::max_side) at the time.
+        /// [`Limits::max_side`](crate::jpeg::Limits::max_side) at the time.
         max_side: u32,
     },
-    /// More scans than [`Limits::max_scans`](super::Limits::max_scans): each costs a walk over the whole image.
+    /// More scans than [`Limits::max_scans`](crate::jpeg::Limits::max_scans): each costs a walk over the whole image.
     #[error("more than {limit} scans")]
     TooManyScans {
         /// The limit that was exceeded.
@@ -36,6 +36,6 @@ pub enum Error {
 /// Shorthand for a damaged file. Out of line, so that hot loops stay small.
 #[cold]
 #[inline(never)]
-pub(super) fn corrupt(reason: &str) -> Error {
+pub(crate) fn corrupt(reason: &str) -> Error {
     Error::Corrupt(reason.to_owned())
 }

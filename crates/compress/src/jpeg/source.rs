@@ -1,15 +1,18 @@
 //! The front door: reads headers, decodes files, and encodes them again.
 
-use super::error::{Error, corrupt};
-use super::frame::Frame;
-use super::image::{Body, Picture, classes, role, target};
-use super::marker::{DQT, EOI, Reader, SOS};
-use super::metadata::Metadata;
-use super::planes::{self, Plane};
-use super::rounded::read;
-use super::tables::{Steps, Tables};
-use super::tokens::{self, TokenScan};
-use super::{Encoded, Header, Limits, Options, bands, emit, quality};
+use crate::jpeg::error::{Error, corrupt};
+use crate::jpeg::headers::colour_model::classes;
+use crate::jpeg::headers::frame::Frame;
+use crate::jpeg::headers::marker::{DQT, EOI, Reader, SOS};
+use crate::jpeg::headers::metadata::Metadata;
+use crate::jpeg::headers::tables::{Steps, Tables};
+use crate::jpeg::hold::picture::{Body, Picture, role, target};
+use crate::jpeg::hold::planes::{self, Plane};
+use crate::jpeg::hold::quality;
+use crate::jpeg::hold::tokens::{self, TokenScan};
+use crate::jpeg::read::rounded::read;
+use crate::jpeg::types::{Encoded, Header, Limits, Options};
+use crate::jpeg::write::{bands, emit};
 
 /// Reads the headers only, up to the first scan.
 ///
@@ -83,7 +86,7 @@ impl Header {
 /// 138 bytes for each block of 64. Borrows the file for the metadata.
 pub struct Source<'a> {
     header: Header,
-    pub(super) picture: Picture<'a>,
+    pub(crate) picture: Picture<'a>,
 }
 
 impl<'a> From<Picture<'a>> for Source<'a> {

@@ -1,11 +1,13 @@
 //! AVIF output: every goal, alpha, grey, odd sizes. What decoders make of the files is known from the encoder's own reconstruction.
 
-use super::pictures::{self, photo};
-use super::*;
-use crate::avif_out::AvifEncoder;
+use crate::decide::score::Judge;
 use crate::encode::Encoder;
-use crate::pixels::{Layout, Pixels};
-use crate::score::Judge;
+use crate::encode::avif_out::AvifEncoder;
+use crate::header::sniff;
+use crate::metadata::exif;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 fn to_avif(goal: Goal) -> Settings {
     Settings { goal, format: Some(Format::Avif), ..Settings::default() }

@@ -1,9 +1,10 @@
 //! Credits in XMP and IPTC survive on request, in every container with a place for them, and nothing beside them does.
 
-use super::pictures::{self, photo};
-use super::*;
-use crate::credits::tests::{iptc_payload, packet};
-use crate::pixels::Layout;
+use crate::container::{png, webp};
+use crate::metadata::credits::tests::{iptc_payload, packet};
+use crate::picture::pixels::Layout;
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 /// The file with a segment behind its first marker.
 fn with_segment(jpeg: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
@@ -16,10 +17,10 @@ fn sources() -> [Vec<u8>; 3] {
     let xmp = packet();
     let jpeg = with_segment(&pictures::jpeg(120, 90), 0xe1, &[b"http://ns.adobe.com/xap/1.0/\0", xmp].concat());
     let png = pictures::png(&pixels);
-    let list = chunks::chunks(&png).unwrap();
+    let list = png::chunks(&png).unwrap();
     let text = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], xmp].concat();
-    let png = chunks::rewrite(&png, &list, |_| false, &[(*b"iTXt", text)]);
-    [jpeg, png, riff::with_xmp(&pictures::webp(&pixels, 95.0), xmp).unwrap()]
+    let png = png::rewrite(&png, &list, |_| false, &[(*b"iTXt", text)]);
+    [jpeg, png, webp::with_xmp(&pictures::webp(&pixels, 95.0), xmp).unwrap()]
 }
 
 fn contains(file: &[u8], words: &str) -> bool {
@@ -62,7 +63,7 @@ fn iptc_credits_become_xmp() {
 #[test]
 fn credits_are_found_in_every_text_of_a_png() {
     let png = pictures::png(&photo(120, 90, Layout::Rgb));
-    let list = chunks::chunks(&png).unwrap();
+    let list = png::chunks(&png).unwrap();
     let packed = |text: &[u8]| {
         let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut packer, text).unwrap();
@@ -81,7 +82,7 @@ fn credits_are_found_in_every_text_of_a_png() {
         (b"zTXt", [b"Copyright\0\0", &packed(b"(c) me")[..]].concat(), "(c) me"),
         (b"iTXt", "Copyright\0\0\0en\0\0© me".as_bytes().to_vec(), "© me"),
     ] {
-        let file = chunks::rewrite(&png, &list, |_| false, &[(*name, data)]);
+        let file = png::rewrite(&png, &list, |_| false, &[(*name, data)]);
         for format in [Format::Png, Format::Jpeg] {
             let settings = Settings { format: Some(format), keep_copyright: true, ..Settings::default() };
             assert!(contains(&run(&file, &settings).bytes, credit), "{credit} in {format}");

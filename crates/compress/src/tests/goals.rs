@@ -1,9 +1,11 @@
 //! Each goal keeps its promise, or says that it could not.
 
-use super::pictures::{self, photo};
-use super::*;
-use crate::pixels::{Layout, Pixels};
-use crate::score::Judge;
+use crate::decide::score::Judge;
+use crate::header::probe;
+use crate::picture::decode;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 fn sources() -> [Vec<u8>; 3] {
     let pixels = photo(240, 180, Layout::Rgb);

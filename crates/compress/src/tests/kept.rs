@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::pictures::{self, photo};
-use super::*;
-use crate::pixels::{Layout, Pixels};
+use crate::container::{jpeg_segments, png, webp};
+use crate::metadata::exif;
+use crate::picture::orient;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 #[test]
 fn compressing_twice_never_grows_and_ends_in_the_original() {
@@ -37,7 +40,7 @@ fn a_kept_original_loses_only_its_location() {
     assert!(kept.receipt.decision.contains("location"));
     assert_eq!(kept.bytes.len(), file.len());
     assert_eq!(open(&kept.bytes), open(&file));
-    let tiff = &kept.bytes[segments::exif(&kept.bytes).unwrap()];
+    let tiff = &kept.bytes[jpeg_segments::exif(&kept.bytes).unwrap()];
     assert_eq!(exif::orientation(tiff), 6);
     assert!(!exif::remove_location(&mut tiff.to_vec()));
 }
@@ -56,9 +59,9 @@ fn a_png_palette_and_a_webp_are_turned_upright() {
     let exif = exif::minimal(None, 6, false).unwrap();
     let pixels = photo(96, 64, Layout::Rgb);
     let png = pictures::png(&pixels);
-    let list = chunks::chunks(&png).unwrap();
-    let png = chunks::rewrite(&png, &list, |_| false, &[(*b"eXIf", exif.clone())]);
-    let webp = riff::wrap(pictures::webp(&pixels, 98.0), None, None, Some(&exif)).unwrap();
+    let list = png::chunks(&png).unwrap();
+    let png = png::rewrite(&png, &list, |_| false, &[(*b"eXIf", exif.clone())]);
+    let webp = webp::wrap(pictures::webp(&pixels, 98.0), None, None, Some(&exif)).unwrap();
     for file in [png, webp] {
         let small = run(&file, &Settings::default());
         assert_eq!((small.output.width, small.output.height), (64, 96));
@@ -75,24 +78,24 @@ fn a_lossless_png_keeps_pixels_orientation_and_depth() {
     let mut random = pictures::Random(7);
     let samples: Vec<u8> = (0..40 * 30 * 3 * 2).map(|_| random.next() as u8).collect();
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, 40, 30);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Sixteen);
-    encoder.set_compression(png::Compression::NoCompression);
-    encoder.set_filter(png::Filter::Paeth);
+    let mut encoder = ::png::Encoder::new(&mut file, 40, 30);
+    encoder.set_color(::png::ColorType::Rgb);
+    encoder.set_depth(::png::BitDepth::Sixteen);
+    encoder.set_compression(::png::Compression::NoCompression);
+    encoder.set_filter(::png::Filter::Paeth);
     encoder.write_header().unwrap().write_image_data(&samples).unwrap();
-    let list = chunks::chunks(&file).unwrap();
+    let list = png::chunks(&file).unwrap();
     let exif = exif::minimal(None, 8, false).unwrap();
     let title = (*b"tEXt", vec![b'x'; 9000]);
-    let file = chunks::rewrite(&file, &list, |_| false, &[(*b"eXIf", exif), title]);
+    let file = png::rewrite(&file, &list, |_| false, &[(*b"eXIf", exif), title]);
     let packed = run(&file, &with_goal(Goal::Lossless));
     assert_eq!(packed.outcome, Outcome::Compressed);
     assert_eq!(open(&packed.bytes), open(&file));
     assert_eq!((packed.output.width, packed.output.height), (40, 30));
-    let list = chunks::chunks(&packed.bytes).unwrap();
-    let exif = chunks::data(&packed.bytes, &list, b"eXIf").unwrap();
+    let list = png::chunks(&packed.bytes).unwrap();
+    let exif = png::data(&packed.bytes, &list, b"eXIf").unwrap();
     assert_eq!(exif::orientation(exif), 8);
-    assert_eq!(chunks::data(&packed.bytes, &list, b"tEXt"), None);
+    assert_eq!(png::data(&packed.bytes, &list, b"tEXt"), None);
 }
 
 #[test]
@@ -129,22 +132,22 @@ fn transparency_survives_in_png_and_webp() {
 fn profiles_travel_with_untouched_samples() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let pixels = photo(200, 150, Layout::Rgb);
-    let webp = riff::wrap(pictures::webp(&pixels, 95.0), None, Some(&p3), None).unwrap();
+    let webp = webp::wrap(pictures::webp(&pixels, 95.0), None, Some(&p3), None).unwrap();
     let small = run(&webp, &Settings::default());
     assert_eq!(small.outcome, Outcome::Compressed);
-    let list = riff::chunks(&small.bytes).unwrap();
-    assert_eq!(riff::data(&small.bytes, &list, b"ICCP").unwrap(), p3);
+    let list = webp::chunks(&small.bytes).unwrap();
+    assert_eq!(webp::data(&small.bytes, &list, b"ICCP").unwrap(), p3);
 
-    let mut with_profile = png::Info::with_size(200, 150);
-    with_profile.color_type = png::ColorType::Rgb;
-    with_profile.bit_depth = png::BitDepth::Eight;
+    let mut with_profile = ::png::Info::with_size(200, 150);
+    with_profile.color_type = ::png::ColorType::Rgb;
+    with_profile.bit_depth = ::png::BitDepth::Eight;
     with_profile.icc_profile = Some(Cow::Borrowed(&p3));
     let mut file = Vec::new();
-    let mut writer = png::Encoder::with_info(&mut file, with_profile).unwrap().write_header().unwrap();
+    let mut writer = ::png::Encoder::with_info(&mut file, with_profile).unwrap().write_header().unwrap();
     writer.write_image_data(&pixels.data).unwrap();
     writer.finish().unwrap();
     let small = run(&file, &Settings::default());
-    let reader = png::Decoder::new(std::io::Cursor::new(&small.bytes[..])).read_info().unwrap();
+    let reader = ::png::Decoder::new(std::io::Cursor::new(&small.bytes[..])).read_info().unwrap();
     assert_eq!(reader.info().icc_profile.as_deref(), Some(&p3[..]));
 }
 
@@ -152,9 +155,9 @@ fn profiles_travel_with_untouched_samples() {
 fn an_animation_of_one_frame_is_still_an_animation() {
     let frame = photo(32, 32, Layout::Rgb);
     let still = pictures::webp(&frame, 80.0);
-    let list = riff::chunks(&still).unwrap();
+    let list = webp::chunks(&still).unwrap();
     // libwebp would write a single frame as a still picture: the animation is put around it by hand.
-    let image = riff::data(&still, &list, b"VP8 ").unwrap();
+    let image = webp::data(&still, &list, b"VP8 ").unwrap();
     let chunk = |name: &[u8], data: &[u8]| {
         let mut bytes = name.to_vec();
         bytes.extend((data.len() as u32).to_le_bytes());
@@ -186,9 +189,9 @@ fn an_animation_of_one_frame_is_still_an_animation() {
 fn a_png_with_a_wrong_checksum_on_the_side_is_packed_without_that_part() {
     let pixels = photo(64, 48, Layout::Rgb);
     let png = pictures::png(&pixels);
-    let list = chunks::chunks(&png).unwrap();
+    let list = png::chunks(&png).unwrap();
     let gamma = (*b"gAMA", 45_455u32.to_be_bytes().to_vec());
-    let mut file = chunks::rewrite(&png, &list, |_| false, &[gamma]);
+    let mut file = png::rewrite(&png, &list, |_| false, &[gamma]);
     let at = memchr::memmem::find(&file, b"gAMA").unwrap();
     file[at + 8] ^= 1;
     for goal in [Goal::Lossless, Goal::Quality(50)] {
@@ -204,8 +207,8 @@ fn transparency_of_a_lossy_webp_travels_as_it_is_coded() {
     let out = run(&file, &with_goal(Goal::Quality(40)));
     assert_eq!(out.outcome, Outcome::Compressed);
     let [before, after] = [&file[..], &out.bytes].map(|bytes| {
-        let list = riff::chunks(bytes).unwrap();
-        riff::data(bytes, &list, b"ALPH").unwrap().to_vec()
+        let list = webp::chunks(bytes).unwrap();
+        webp::data(bytes, &list, b"ALPH").unwrap().to_vec()
     });
     assert_eq!(before, after);
     let [before, after] = [&file[..], &out.bytes].map(|bytes| open(bytes).to_rgba8());

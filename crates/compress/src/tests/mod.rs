@@ -4,13 +4,14 @@
 
 use super::*;
 
+#[cfg(feature = "avif")]
 mod avif;
 mod credits;
 mod goals;
 mod kept;
 mod mutation;
 mod odd;
-pub(super) mod pictures;
+pub(crate) mod pictures;
 mod refused;
 mod reworked;
 mod samples;

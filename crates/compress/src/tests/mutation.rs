@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::pictures::{self, Random, photo};
-use super::*;
-use crate::pixels::Layout;
+use crate::container::webp;
+use crate::metadata::exif;
+use crate::picture::pixels::Layout;
+use crate::tests::pictures::{self, Random, photo};
+use crate::tests::*;
 
 /// Far above what a picture of a few thousand pixels takes, also unoptimised on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +25,7 @@ fn damaged_files_are_answered_or_refused() {
         pictures::webp(&rgb, 80.0),
         pictures::webp(&photo(56, 40, Layout::Rgba), 80.0),
         pictures::webp_lossless(&rgb),
-        riff::wrap(pictures::webp(&rgb, 80.0), None, Some(b"icc"), Some(&exif)).unwrap(),
+        webp::wrap(pictures::webp(&rgb, 80.0), None, Some(b"icc"), Some(&exif)).unwrap(),
         pictures::webp_animation(),
         pictures::apng(),
         pictures::gif(3),

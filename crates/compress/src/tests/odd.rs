@@ -1,8 +1,10 @@
 //! Files that break a rule and are shown by everybody all the same: accepted, whatever is asked for, and shown as they are there.
 
-use super::pictures::{self, photo};
-use super::*;
-use crate::pixels::{Layout, Pixels};
+use crate::container::{png, raw_profile};
+use crate::metadata::exif;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 /// Every way through the module that a still picture can take.
 fn all_ways() -> Vec<Settings> {
@@ -24,10 +26,10 @@ fn converted(file: &[u8], format: Format) -> image::DynamicImage {
 
 /// A PNG of these samples, packed as given.
 fn png_of(width: u8, height: u8, depth: u8, colour: u8, idat: &[u8]) -> Vec<u8> {
-    let mut file = chunks::SIGNATURE.to_vec();
-    chunks::write(&mut file, b"IHDR", &[0, 0, 0, width, 0, 0, 0, height, depth, colour, 0, 0, 0]);
-    chunks::write(&mut file, b"IDAT", idat);
-    chunks::write(&mut file, b"IEND", b"");
+    let mut file = png::SIGNATURE.to_vec();
+    png::write(&mut file, b"IHDR", &[0, 0, 0, width, 0, 0, 0, height, depth, colour, 0, 0, 0]);
+    png::write(&mut file, b"IDAT", idat);
+    png::write(&mut file, b"IEND", b"");
     file
 }
 
@@ -63,15 +65,11 @@ fn a_png_is_read_to_its_last_pixel_whatever_comes_behind() {
 fn frames_behind_the_image_of_a_png_are_no_animation() {
     let pixels = photo(40, 30, Layout::Rgb);
     let png = pictures::png(&pixels);
-    let list = chunks::chunks(&png).unwrap();
+    let list = png::chunks(&png).unwrap();
     let end = list.last().unwrap().whole.start;
     let mut late = png[..end].to_vec();
-    chunks::write(&mut late, b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]);
-    chunks::write(
-        &mut late,
-        b"fcTL",
-        &[0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 10, 0, 0],
-    );
+    png::write(&mut late, b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]);
+    png::write(&mut late, b"fcTL", &[0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 10, 0, 0]);
     late.extend(&png[end..]);
     for settings in all_ways() {
         assert_eq!(run(&late, &settings).outcome, Outcome::Compressed, "{settings:?}");
@@ -90,12 +88,12 @@ fn an_orientation_in_any_place_of_a_png_turns_it() {
         (*b"tEXt", raw_profile::tests::text("APP1", &prefixed)),
     ] {
         let png = pictures::png(&pixels);
-        let png = chunks::rewrite(&png, &chunks::chunks(&png).unwrap(), |_| false, &[extra]);
+        let png = png::rewrite(&png, &png::chunks(&png).unwrap(), |_| false, &[extra]);
         let turned = converted(&png, Format::Webp);
         assert_eq!((turned.width(), turned.height()), (30, 40));
         let packed = run(&png, &with_goal(Goal::Lossless));
-        let list = chunks::chunks(&packed.bytes).unwrap();
-        assert_eq!(exif::orientation(&chunks::exif(&packed.bytes, &list).unwrap()), 6);
+        let list = png::chunks(&packed.bytes).unwrap();
+        assert_eq!(exif::orientation(&png::exif(&packed.bytes, &list).unwrap()), 6);
     }
 }
 
@@ -104,7 +102,7 @@ fn code_points_decide_how_a_png_looks() {
     let pixels = Pixels::new(40, 30, Layout::Rgb, [200, 60, 50].repeat(40 * 30)).unwrap();
     let with = |code: [u8; 4]| {
         let png = pictures::png(&pixels);
-        chunks::rewrite(&png, &chunks::chunks(&png).unwrap(), |_| false, &[(*b"cICP", code.to_vec())])
+        png::rewrite(&png, &png::chunks(&png).unwrap(), |_| false, &[(*b"cICP", code.to_vec())])
     };
     let webp = Settings { format: Some(Format::Webp), goal: Goal::Lossless, ..Settings::default() };
     let red = |code| open(&run(&with(code), &webp).bytes).to_rgb8().get_pixel(9, 9)[0];

@@ -1,6 +1,6 @@
 //! Pictures to test with, made on the spot: photo-like noise, flat graphics, transparency.
 
-use crate::pixels::{Layout, Pixels};
+use crate::picture::pixels::{Layout, Pixels};
 
 /// A small deterministic generator (xorshift), so that tests need no dependency for it.
 pub struct Random(pub u64);

@@ -1,8 +1,9 @@
 //! What is no image, not ours, too large or damaged is refused, each by its own error.
 
-use super::pictures;
-use super::*;
-use crate::pixels::Layout;
+use crate::container::png;
+use crate::picture::pixels::Layout;
+use crate::tests::pictures;
+use crate::tests::*;
 
 fn refusal(bytes: &[u8]) -> Error {
     compress(bytes, &Settings::default(), &Limits::default()).unwrap_err()
@@ -29,9 +30,9 @@ fn each_kind_of_wrong_file_has_its_own_error() {
 
 #[test]
 fn a_palette_that_ends_in_the_middle_of_a_colour_is_corrupt() {
-    let mut file = chunks::SIGNATURE.to_vec();
-    chunks::write(&mut file, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0]);
-    chunks::write(&mut file, b"PLTE", &[0; 100]);
+    let mut file = png::SIGNATURE.to_vec();
+    png::write(&mut file, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0]);
+    png::write(&mut file, b"PLTE", &[0; 100]);
     assert!(matches!(refusal(&file), Error::Corrupt(_)));
 }
 
@@ -72,9 +73,9 @@ fn limits_hold_before_anything_is_decoded() {
         assert!(matches!(result, Err(Error::TooManyPixels { .. })), "{result:?}");
     }
     // A header that promises 16,000 × 16,000 pixels in a hundred bytes.
-    let mut bomb = chunks::SIGNATURE.to_vec();
-    chunks::write(&mut bomb, b"IHDR", &[0, 0, 0x3e, 0x80, 0, 0, 0x3e, 0x80, 8, 6, 0, 0, 0]);
-    chunks::write(&mut bomb, b"IEND", b"");
+    let mut bomb = png::SIGNATURE.to_vec();
+    png::write(&mut bomb, b"IHDR", &[0, 0, 0x3e, 0x80, 0, 0, 0x3e, 0x80, 8, 6, 0, 0, 0]);
+    png::write(&mut bomb, b"IEND", b"");
     assert!(matches!(refusal(&bomb), Error::TooManyPixels { .. }));
 }
 

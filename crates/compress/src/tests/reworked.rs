@@ -2,10 +2,15 @@
 
 use std::io::Cursor;
 
-use super::pictures::{self, photo};
-use super::*;
+use crate::container::{jpeg_segments, webp};
 use crate::encode::Encoder as _;
-use crate::pixels::{Layout, Pixels};
+use crate::encode::jpeg_out::PixelEncoder;
+use crate::header::{probe, sniff};
+use crate::metadata::exif;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::picture::{colour, decode, resize};
+use crate::tests::pictures::{self, photo};
+use crate::tests::*;
 
 fn to(format: Format) -> Settings {
     Settings { format: Some(format), ..Settings::default() }
@@ -55,7 +60,7 @@ fn the_box_is_meant_for_the_displayed_picture() {
     // Stored 120 × 80, shown 80 × 120.
     assert_eq!((output.output.width, output.output.height), (40, 60));
     assert_eq!(jpeg::header(&output.bytes).unwrap().orientation, 1);
-    assert!(segments::exif(&output.bytes).is_none());
+    assert!(jpeg_segments::exif(&output.bytes).is_none());
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn wide_gamut_pixels_become_srgb() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let flat = [200, 60, 50].repeat(64 * 64);
     let pixels = Pixels::new(64, 64, Layout::Rgb, flat).unwrap();
-    let webp = riff::wrap(pictures::webp_lossless(&pixels), None, Some(&p3), None).unwrap();
+    let webp = webp::wrap(pictures::webp_lossless(&pixels), None, Some(&p3), None).unwrap();
     let output = run(&webp, &to(Format::Png));
     let pixel = open(&output.bytes).to_rgb8().get_pixel(30, 30).0;
     let mut expected = pixels.clone();
@@ -135,11 +140,11 @@ fn a_jpeg_with_stray_bytes_between_its_segments_is_read_for_every_purpose() {
 fn sixteen_bits_with_a_transparent_colour_keep_it() {
     let samples: Vec<u8> = (0..32 * 32_u16).flat_map(|at| [(at % 32) as u8; 2]).collect();
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, 32, 32);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Sixteen);
+    let mut encoder = ::png::Encoder::new(&mut file, 32, 32);
+    encoder.set_color(::png::ColorType::Grayscale);
+    encoder.set_depth(::png::BitDepth::Sixteen);
     encoder.set_trns(vec![30, 30]);
-    encoder.set_compression(png::Compression::NoCompression);
+    encoder.set_compression(::png::Compression::NoCompression);
     encoder.write_header().unwrap().write_image_data(&samples).unwrap();
     let output = run(&file, &with_goal(Goal::Lossless));
     assert_eq!(output.outcome, Outcome::Compressed);
@@ -178,7 +183,7 @@ fn a_jpeg_reworked_in_its_own_colours_is_the_picture_reworked_as_pixels() {
         for (orientation, subsampled) in (1..=8).flat_map(|orientation| [(orientation, true), (orientation, false)]) {
             let tag = exif::minimal(None, orientation, false);
             let lowest = if subsampled { 50 } else { 95 };
-            let mut encoder = jpeg_out::PixelEncoder::new(&picture, lowest, tag.as_deref(), false).unwrap();
+            let mut encoder = PixelEncoder::new(&picture, lowest, tag.as_deref(), false).unwrap();
             let file = encoder.encode(95).unwrap().bytes;
             let probe = probe::probe(&file, Format::Jpeg).unwrap();
             let upright = decode::decode(&file, &probe).unwrap().pixels;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::*;
+use crate::tests::*;
 
 /// Name and contents of every sample; empty when the folder is missing.
 fn samples() -> Vec<(String, Vec<u8>)> {

@@ -3,23 +3,23 @@
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 /// A random number generator that always gives the same numbers (Marsaglia's xorshift64, "Xorshift RNGs", 2003).
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 }
 
 /// Slopes, a hard edge, and noise in one corner: something for every coefficient.
-pub(super) fn pixels(width: usize, height: usize, channels: usize) -> Vec<u8> {
+pub(crate) fn pixels(width: usize, height: usize, channels: usize) -> Vec<u8> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut out = Vec::with_capacity(width * height * channels);
     for y in 0..height {
@@ -36,14 +36,14 @@ pub(super) fn pixels(width: usize, height: usize, channels: usize) -> Vec<u8> {
 }
 
 /// How a fixture is made.
-pub(super) struct Recipe {
-    pub(super) name: &'static str,
-    pub(super) colour: ColorType,
-    pub(super) sampling: SamplingFactor,
-    pub(super) progressive: bool,
-    pub(super) restart: u16,
-    pub(super) size: (u16, u16),
-    pub(super) quality: u8,
+pub(crate) struct Recipe {
+    pub(crate) name: &'static str,
+    pub(crate) colour: ColorType,
+    pub(crate) sampling: SamplingFactor,
+    pub(crate) progressive: bool,
+    pub(crate) restart: u16,
+    pub(crate) size: (u16, u16),
+    pub(crate) quality: u8,
 }
 
 const PLAIN: Recipe = Recipe {
@@ -57,7 +57,7 @@ const PLAIN: Recipe = Recipe {
 };
 
 impl Recipe {
-    pub(super) fn make(&self) -> Vec<u8> {
+    pub(crate) fn make(&self) -> Vec<u8> {
         let (width, height) = self.size;
         let channels = match self.colour {
             ColorType::Luma => 1,
@@ -78,7 +78,7 @@ impl Recipe {
 }
 
 /// One of each kind.
-pub(super) fn recipes() -> Vec<Recipe> {
+pub(crate) fn recipes() -> Vec<Recipe> {
     let mut recipes = vec![
         Recipe { name: "one pixel", size: (1, 1), ..PLAIN },
         Recipe { name: "one column", size: (1, 70), ..PLAIN },
@@ -108,7 +108,7 @@ pub(super) fn recipes() -> Vec<Recipe> {
 }
 
 /// The photos that sit beside the repository, when they do: name and bytes.
-pub(super) fn photos() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn photos() -> Vec<(String, Vec<u8>)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(PHOTOS);
     let Ok(entries) = std::fs::read_dir(&folder) else {
         eprintln!("skipped: no photos in {}", folder.display());
@@ -130,13 +130,13 @@ pub(super) fn photos() -> Vec<(String, Vec<u8>)> {
 const PHOTOS: &str = "../shared/data/images";
 
 /// The one photo among them that was cut off.
-pub(super) const TRUNCATED: &str = "truncated_real_8mp.jpg";
+pub(crate) const TRUNCATED: &str = "truncated_real_8mp.jpg";
 
 /// Puts segments behind the start-of-image marker: `(marker, body)`.
-pub(super) fn with_segments(jpeg: &[u8], segments: &[(u8, &[u8])]) -> Vec<u8> {
+pub(crate) fn with_segments(jpeg: &[u8], segments: &[(u8, &[u8])]) -> Vec<u8> {
     let mut out = jpeg[..2].to_vec();
     for (marker, body) in segments {
-        crate::jpeg::metadata::segment(&mut out, *marker, &[body]);
+        crate::jpeg::headers::marker::segment(&mut out, *marker, &[body]);
     }
     out.extend_from_slice(&jpeg[2..]);
     out

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{Error, Limits, Options, decode, header, requantise};
-use super::BOTH;
-use super::fixtures::{Random, Recipe, recipes};
+use crate::jpeg::tests::BOTH;
+use crate::jpeg::tests::fixtures::{Random, Recipe, recipes};
+use crate::jpeg::types::{Limits, Options};
+use crate::jpeg::{Error, decode, header, requantise};
 
 const LIMITS: Limits = Limits { max_pixels: 1_000_000, max_side: 10_000, max_scans: 50 };
 

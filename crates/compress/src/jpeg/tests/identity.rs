@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::super::{Limits, Options, decode, requantise};
-use super::BOTH;
-use super::fixtures::{TRUNCATED, photos, recipes};
+use crate::jpeg::tests::BOTH;
+use crate::jpeg::tests::fixtures::{TRUNCATED, photos, recipes};
+use crate::jpeg::types::{Limits, Options};
+use crate::jpeg::{decode, requantise};
 
 /// Names of what the `image` crate upsamples in different ways, depending on how the same coefficients were delivered.
 const IMAGE_IS_UNSURE_OF: [&str; 2] = ["rare sampling", "non_interleaved"];
@@ -76,7 +77,7 @@ fn at_quality_100_every_photo_keeps_its_pixels() {
     let mut decoded = [0; 2];
     for (name, jpeg) in photos() {
         if name == TRUNCATED {
-            assert!(matches!(decode(&jpeg, &Limits::default()), Err(super::super::Error::Corrupt(_))));
+            assert!(matches!(decode(&jpeg, &Limits::default()), Err(crate::jpeg::Error::Corrupt(_))));
         } else {
             assert_identity(&name, &jpeg, &mut decoded);
         }

@@ -1,8 +1,9 @@
 //! Metadata: what is kept, what is dropped, and what is said about it.
 
-use super::super::{Colour, Limits, Options, header, requantise as requantise_with};
-use super::fixtures::{recipes, with_segments};
-use super::requantise;
+use crate::jpeg::tests::fixtures::{recipes, with_segments};
+use crate::jpeg::tests::requantise;
+use crate::jpeg::types::{Colour, Limits, Options};
+use crate::jpeg::{header, requantise as requantise_with};
 
 const EXIF_6_WITH_GPS_AND_ARTIST: &[u8] = b"Exif\0\0II\x2A\0\x08\0\0\0\x03\0\
     \x12\x01\x03\0\x01\0\0\0\x06\0\0\0\

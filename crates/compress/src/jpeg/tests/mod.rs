@@ -8,7 +8,7 @@ mod identity;
 mod metadata;
 mod rounding;
 
-use super::{Encoded, Limits, Options};
+use crate::jpeg::types::{Encoded, Limits, Options};
 
 /// A progressive and a sequential way to write.
 const BOTH: [Options; 2] =

@@ -1,8 +1,9 @@
 //! Quality: what gets smaller, by how much, and that sizes can be told without writing.
 
-use super::super::{Limits, Options, decode};
-use super::fixtures::{Random, photos, recipes};
-use super::requantise;
+use crate::jpeg::decode;
+use crate::jpeg::tests::fixtures::{Random, photos, recipes};
+use crate::jpeg::tests::requantise;
+use crate::jpeg::types::{Limits, Options};
 
 #[test]
 fn a_lower_quality_is_never_larger() {
@@ -42,7 +43,7 @@ fn the_quality_a_file_was_saved_with_is_recognised() {
 
 #[test]
 fn no_photo_grows_at_quality_50() {
-    for (name, jpeg) in photos().into_iter().filter(|(name, _)| name != super::fixtures::TRUNCATED) {
+    for (name, jpeg) in photos().into_iter().filter(|(name, _)| name != crate::jpeg::tests::fixtures::TRUNCATED) {
         let len = requantise(&jpeg, 50).bytes.len();
         assert!(len < jpeg.len(), "{name}: {} to {len}", jpeg.len());
     }

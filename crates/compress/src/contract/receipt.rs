@@ -1,0 +1,54 @@
+//! What came out: the bytes, the facts about both files, and a receipt that says what was tried and decided.
+//!
+//! Only data; no decision is taken here.
+
+use std::borrow::Cow;
+
+use crate::contract::Format;
+
+/// The result for one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compressed<'a> {
+    /// The file to store. Borrowed when it is the source itself.
+    pub bytes: Cow<'a, [u8]>,
+    pub source: Facts,
+    pub output: Facts,
+    pub outcome: Outcome,
+    pub receipt: Receipt,
+    /// Sentences about what the caller may not expect, such as an animation that was left alone.
+    pub warnings: Vec<String>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    pub format: Format,
+    /// Pixels as stored in the file, before any orientation tag is applied.
+    pub width: u32,
+    /// Pixels as stored in the file, before any orientation tag is applied.
+    pub height: u32,
+}
+
+/// Whether the output is a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The output was encoded anew.
+    Compressed,
+    /// The output is the source, byte for byte, apart from a location that was removed from its metadata.
+    KeptOriginal,
+}
+
+/// What was tried, measured and decided.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Receipt {
+    /// Encoder quality of the output; `None` for lossless output and kept originals.
+    pub quality: Option<u8>,
+    /// SSIMULACRA2 of the output against the source; `None` where it was not measured.
+    pub score: Option<f64>,
+    /// Whether the goal was reached. Missing it is still a success.
+    pub target_met: bool,
+    /// Encodes, or exact size computations, made on the way.
+    pub encodes_tried: u32,
+    /// One sentence.
+    pub decision: String,
+}

@@ -1,0 +1,153 @@
+//! What the caller wants: how small, which format, how large.
+//!
+//! A `Settings` is stored as JSON with its request; [`Settings::check`] reports every bad value at once, before any work.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Format;
+
+/// What "compress" means. S is the source's size in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Goal {
+    /// Encode at this quality, 1–100.
+    Quality(u8),
+    /// Encode at this share of the source's own estimated quality, above 0, at most 1.
+    RelativeQuality(f64),
+    /// The best quality whose output is at most this share of S, above 0, at most 1.
+    TargetRatio(f64),
+    /// The best quality whose output is at most this many bytes; a source that already fits is kept.
+    MaxBytes(u64),
+    /// The smallest output whose SSIMULACRA2 score against the source is at least this, 0–100.
+    MinScore(f64),
+    /// Identical pixels.
+    Lossless,
+}
+
+/// How one image is to be compressed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    pub goal: Goal,
+    /// Convert to this format; `None` keeps the source's.
+    pub format: Option<Format>,
+    /// Fit inside this many pixels of displayed width; never enlarges.
+    pub max_width: Option<u32>,
+    /// Fit inside this many pixels of displayed height; never enlarges.
+    pub max_height: Option<u32>,
+    /// Red, green and blue put under transparency when the output cannot have any.
+    pub background: [u8; 3],
+    /// Keep the credits of EXIF, IPTC and XMP (creator, copyright, credit line, source, terms) when all other metadata is dropped.
+    pub keep_copyright: bool,
+    /// Write a JPEG progressively where that is smaller, by a few percent as a rule; slower.
+    pub progressive: bool,
+}
+
+impl Default for Settings {
+    /// Quality 50, in the source's format and size, on white.
+    fn default() -> Settings {
+        Settings {
+            goal: Goal::Quality(50),
+            format: None,
+            max_width: None,
+            max_height: None,
+            background: [255, 255, 255],
+            keep_copyright: false,
+            progressive: false,
+        }
+    }
+}
+
+impl Settings {
+    /// `Err` holds one sentence per bad value, all of them.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        match self.goal {
+            Goal::Quality(quality) if !(1..=100).contains(&quality) => {
+                problems.push(format!("quality must be between 1 and 100, not {quality}"));
+            }
+            Goal::RelativeQuality(share) if !is_share(share) => {
+                problems.push(format!("relativeQuality must be above 0 and at most 1, not {share}"));
+            }
+            Goal::TargetRatio(share) if !is_share(share) => {
+                problems.push(format!("targetRatio must be above 0 and at most 1, not {share}"));
+            }
+            Goal::MaxBytes(0) => problems.push("maxBytes must be at least 1".to_owned()),
+            Goal::MinScore(score) if !(0.0..=100.0).contains(&score) => {
+                problems.push(format!("minScore must be between 0 and 100, not {score}"));
+            }
+            _ => {}
+        }
+        if let Some(format) = self.format
+            && !format.is_writable()
+        {
+            problems.push(match format {
+                Format::Avif => "this build does not write AVIF; choose JPEG, PNG or WEBP".to_owned(),
+                other => format!("output format {other} is not available; choose JPEG, PNG, WEBP or AVIF"),
+            });
+        }
+        if self.format == Some(Format::Avif) && self.goal == Goal::Lossless {
+            problems.push("AVIF output is not lossless; choose PNG or WEBP, or a quality".to_owned());
+        }
+        if self.max_width == Some(0) {
+            problems.push("maxWidth must be at least 1".to_owned());
+        }
+        if self.max_height == Some(0) {
+            problems.push("maxHeight must be at least 1".to_owned());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+/// A share above nothing and at most all. Not-a-number is no share.
+fn is_share(value: f64) -> bool {
+    value > 0.0 && value <= 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bad_value_is_reported() {
+        let settings = Settings {
+            goal: Goal::Quality(0),
+            format: Some(Format::Tiff),
+            max_width: Some(0),
+            max_height: Some(0),
+            ..Settings::default()
+        };
+        assert_eq!(settings.check().unwrap_err().len(), 4);
+        assert_eq!(Settings::default().check(), Ok(()));
+        for goal in [
+            Goal::RelativeQuality(f64::NAN),
+            Goal::TargetRatio(1.5),
+            Goal::MaxBytes(0),
+            Goal::MinScore(-1.0),
+            Goal::Quality(101),
+        ] {
+            let settings = Settings { goal, ..Settings::default() };
+            assert!(settings.check().is_err(), "{goal:?}");
+        }
+        let avif = |goal| Settings { goal, format: Some(Format::Avif), ..Settings::default() }.check();
+        assert_eq!(avif(Goal::MinScore(70.0)), Ok(()));
+        assert!(avif(Goal::Lossless).unwrap_err()[0].contains("PNG or WEBP"));
+    }
+
+    #[test]
+    fn settings_survive_json() {
+        for goal in [
+            Goal::Quality(50),
+            Goal::RelativeQuality(0.5),
+            Goal::TargetRatio(0.25),
+            Goal::MaxBytes(200_000),
+            Goal::MinScore(70.0),
+            Goal::Lossless,
+        ] {
+            let settings = Settings { goal, format: Some(Format::Webp), ..Settings::default() };
+            let json = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+        }
+        assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
+    }
+}

@@ -1,0 +1,163 @@
+//! How much memory an image will need, judged from its headers.
+//!
+//! An upper estimate: the caller admits images while the sum of these fits its budget.
+
+use crate::container::png;
+use crate::contract::{Format, Goal, Settings};
+use crate::decide::plan::Plan;
+use crate::decide::score;
+use crate::encode::{png_bands, webp_out};
+use crate::header::probe::{Probe, probe};
+use crate::header::sniff::sniff;
+
+/// Small buffers, tables, stacks.
+const BASE: u64 = 4 << 20;
+
+/// Bands of rows, a sample of the pixels, a deflater; a large PNG needs no more.
+const BANDS: u64 = 48 << 20;
+
+/// Bytes of working memory [`compress`](crate::decide::plan::compress) needs for this image at most, the source and the output included.
+///
+/// Reads headers only. Bytes that will be refused need next to nothing.
+pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
+    let size = bytes.len() as u64;
+    let Some(probe) = sniff(bytes).and_then(|format| probe(bytes, format)).ok() else {
+        return size + BASE;
+    };
+    let plan = Plan::new(&probe, settings);
+    let working = if probe.is_animated {
+        // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
+        probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
+    } else if !plan.is_same {
+        rework(&probe, &plan)
+    } else {
+        same(&probe, settings, size, is_interlaced(bytes))
+    };
+    let judging = match settings.goal {
+        // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
+        Goal::MinScore(_) => probe.pixels() * 6 + probe.pixels().min(score::WHOLE) * 40 + (120 << 20),
+        _ => 0,
+    };
+    BASE + size * 2 + working + judging
+}
+
+fn same(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
+    let pixels = probe.pixels();
+    let samples = pixels * u64::from(probe.pixel_bytes);
+    // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
+    let tokens = (size * 12).min(samples * 4 + size);
+    match probe.format {
+        // Two sets of coefficient planes, a little over two bytes a sample.
+        Format::Jpeg if probe.is_progressive => samples * 5 + size,
+        // Tokens as read and as rounded, and planes to write them progressively.
+        Format::Jpeg if settings.progressive => samples * 3 + tokens * 2,
+        Format::Jpeg => tokens,
+        // Only an interlaced file is decoded as a whole; it may have to be turned.
+        Format::Png if png_bands::is_large(pixels, probe.pixel_bytes) => {
+            BANDS + size + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
+        }
+        Format::Png => png(pixels, probe.pixel_bytes),
+        // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
+        Format::Webp if pixels > webp_out::LARGE => pixels * 7,
+        Format::Webp => webp(pixels, probe.pixel_bytes),
+        // Indices, to see that the file is whole.
+        _ => pixels * 2,
+    }
+}
+
+fn rework(probe: &Probe, plan: &Plan) -> u64 {
+    let samples = probe.pixels() * u64::from(probe.pixel_bytes);
+    // Never more than the source has.
+    let to = (u64::from(plan.size.0) * u64::from(plan.size.1)).min(probe.pixels());
+    let channels = probe.pixel_bytes.min(4);
+    let decoding = match probe.format {
+        // Pixels, and pixels turned upright; libwebp has its own of a lossless file.
+        Format::Gif => probe.pixels() * 5,
+        Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS,
+        Format::Png | Format::Webp => probe.pixels() * 8 + BANDS,
+        // Coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
+        _ => samples * if probe.is_progressive { 6 } else { 3 },
+    };
+    let encoding = match plan.format {
+        Format::Jpeg => to * 16,
+        Format::Png if png_bands::is_large(to, channels) => to * u64::from(channels) * 2 + BANDS,
+        Format::Png => png(to, channels),
+        Format::Webp if to > webp_out::HUGE => to * 4,
+        Format::Avif => avif(to, channels),
+        _ => webp(to, channels),
+    };
+    // Rows that are resized in one direction already.
+    let halfway = if plan.size == probe.displayed() {
+        0
+    } else {
+        u64::from(plan.size.0) * u64::from(probe.displayed().1) * u64::from(channels)
+    };
+    // The source's pixels are gone when the encoder starts, unless nothing was resized.
+    (decoding + halfway).max(encoding + to * 4)
+}
+
+/// Decoded, as RGBA, indices, colours counted; then oxipng's source, filtered and compressed copies.
+fn png(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * (u64::from(pixel_bytes) * 5 + 8) + (64 << 20)
+}
+
+/// Decoded and as the encoder wants it, libwebp's ARGB and YUV copies, its modes and tokens; with alpha a second plane of each.
+fn webp(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * if pixel_bytes == 4 { 32 } else { 16 }
+}
+
+/// Prepared pixels, planes, rav1e's input, reconstruction and block states, and what the file shows; with alpha one picture after the other.
+fn avif(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * if pixel_bytes == 4 { 28 } else { 24 } + (24 << 20)
+}
+
+fn is_interlaced(bytes: &[u8]) -> bool {
+    png::chunks(bytes).and_then(|list| png::header(bytes, &list)).is_ok_and(|header| header.is_interlaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::pixels::{Layout, Pixels};
+    use crate::tests::pictures;
+
+    #[test]
+    fn bytes_that_will_be_refused_need_little() {
+        assert!(memory_needed(b"no image", &Settings::default()) < 8 << 20);
+        assert!(memory_needed(&[], &Settings::default()) < 8 << 20);
+    }
+
+    #[test]
+    fn what_a_header_claims_is_no_fault_of_ours() {
+        let mut file = pictures::png(&pictures::photo(8, 8, crate::picture::pixels::Layout::Rgb));
+        file[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
+        let crc = crc32fast::hash(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.to_be_bytes());
+        let converted = Settings { format: Some(Format::Webp), ..Settings::default() };
+        assert!(memory_needed(&file, &converted) > 1 << 50);
+        // A PNG that stays one is not held in memory, however large.
+        assert!(memory_needed(&file, &Settings::default()) < 1 << 30);
+    }
+
+    #[test]
+    fn a_large_png_needs_no_more_than_its_bands() {
+        let pixels = |side: u32| Pixels::new(side, side, Layout::Grey, vec![9; (side * side) as usize]).unwrap();
+        let needed = |side: u32, settings: &Settings| memory_needed(&pictures::png(&pixels(side)), settings);
+        assert!(needed(3_600, &Settings::default()) < 64 << 20);
+        // Where pixels are wanted, it grows with them.
+        let smaller = Settings { max_width: Some(100), ..Settings::default() };
+        assert!(needed(3_600, &smaller) > 3_600 * 3_600);
+    }
+
+    #[test]
+    fn pixels_cost_more_than_the_requantiser_and_scores_more_still() {
+        let file = pictures::jpeg(2000, 1000);
+        let needed = |settings: &Settings| memory_needed(&file, settings);
+        let streamed = needed(&Settings::default());
+        let resized = needed(&Settings { max_width: Some(1000), ..Settings::default() });
+        let scored = needed(&Settings { goal: Goal::MinScore(70.0), ..Settings::default() });
+        assert!(streamed < resized && resized < scored);
+        // Two megapixels of RGB and the source itself are held at least.
+        assert!(resized > 6_000_000 + file.len() as u64);
+    }
+}

@@ -1,0 +1,213 @@
+//! Fewer bytes and nothing else: the same format at the same size.
+//!
+//! JPEG never becomes pixels unless its kind forces it to; PNG and WebP keep their colour profile. The source is read to its end, so a
+//! damaged file is found here even when the source is kept.
+
+use crate::container::{png, vp8, webp};
+use crate::contract::{Error, Format, Goal, Limits, Receipt, Settings};
+use crate::decide::plan::Made;
+use crate::decide::score::Judge;
+use crate::decide::search::{Choice, reach};
+use crate::encode::Encoded;
+use crate::encode::credited::Credited;
+use crate::encode::jpeg_out::{JpegEncoder, PixelEncoder};
+use crate::encode::png_bands::{self, BandedPng};
+use crate::encode::png_out::{COLOUR_CHUNKS, Original, PackedPng};
+use crate::encode::png_rows::Rows;
+use crate::encode::png_steps::PngEncoder;
+use crate::encode::webp_out::{self, WebpEncoder};
+use crate::header::probe::{Probe, for_jpeg, from_jpeg};
+use crate::jpeg;
+use crate::metadata::credits::Credits;
+use crate::metadata::exif;
+use crate::picture::{colour, decode};
+
+/// More pixels than this of sixteen bits are not put together from an interlaced PNG.
+const DEEP: u64 = 8_000_000;
+
+/// What came of it.
+pub(crate) enum Answer {
+    Made(Made),
+    /// The source is whole and stays.
+    Kept(Reason),
+}
+
+/// Why a source is kept without a try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reason {
+    /// There is nothing to gain.
+    Packed,
+    /// It would take too much memory.
+    TooLarge,
+}
+
+pub(crate) fn same(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Answer, Error> {
+    let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
+    match probe.format {
+        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Answer::Made),
+        Format::Png => png(bytes, probe, settings, &credits),
+        Format::Webp => webp(bytes, probe, settings, &credits),
+        other => Err(Error::unsupported(other)),
+    }
+}
+
+fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits, limits: &Limits) -> Result<Made, Error> {
+    let choice = match in_the_dct_domain(bytes, probe, settings, credits, limits) {
+        Ok(choice) => choice?,
+        Err(jpeg::Error::Unsupported(reason)) => {
+            // What neither decoder understands is a rare kind rather than damage.
+            return through_pixels(bytes, probe, settings, credits).map_err(|error| match error {
+                Error::Corrupt(_) => Error::unsupported_because("JPEG", reason),
+                other => other,
+            });
+        }
+        Err(error) => return Err(from_jpeg(error)),
+    };
+    Ok(Made { choice, size: (probe.width, probe.height) })
+}
+
+/// The outer error is the requantiser's refusal of the source.
+fn in_the_dct_domain(
+    bytes: &[u8],
+    probe: &Probe,
+    settings: &Settings,
+    credits: &Credits,
+    limits: &Limits,
+) -> Result<Result<Choice, Error>, jpeg::Error> {
+    let Settings { progressive, keep_copyright, .. } = *settings;
+    let options = jpeg::Options { progressive, keep_copyright };
+    if let Goal::Quality(quality) = settings.goal
+        && !progressive
+    {
+        // One streaming pass: no coefficients are held.
+        let encoded = jpeg::requantise(bytes, quality, &options, &for_jpeg(limits))?;
+        let credited = credits.put(encoded.bytes, Format::Jpeg);
+        return Ok(credited.map(|bytes| Choice {
+            encoded: Encoded { bytes, quality: Some(quality), warnings: encoded.warnings },
+            receipt: Receipt {
+                quality: Some(quality),
+                score: None,
+                target_met: true,
+                encodes_tried: 1,
+                decision: format!("Encoded at quality {quality}."),
+            },
+        }));
+    }
+    let mut encoder = JpegEncoder::over_source(bytes, options, &for_jpeg(limits))?;
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
+    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
+        Judge::new(&decode::decode(bytes, probe)?.pixels)
+    }))
+}
+
+/// For kinds of JPEG the requantiser does not know but the pixel decoder does.
+fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Made, Error> {
+    let decoded = decode::decode(bytes, probe)?;
+    let mut pixels = decoded.pixels;
+    if let Some(icc) = &decoded.icc {
+        colour::to_srgb(&mut pixels, icc);
+    }
+    let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
+    let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Judge::new(&pixels))?;
+    Ok(Made { choice, size: probe.displayed() })
+}
+
+fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+    let list = png::chunks(bytes)?;
+    let header = png::header(bytes, &list)?;
+    if png_bands::is_large(probe.pixels(), probe.pixel_bytes) && !(header.is_interlaced && header.depth == 16) {
+        return large_png(bytes, probe, settings, credits);
+    }
+    if probe.pixels() > DEEP {
+        decode::decode(bytes, probe)?;
+        return Ok(Answer::Kept(Reason::TooLarge));
+    }
+    let decoded = decode::decode(bytes, probe)?;
+    let mut pixels = decoded.pixels;
+    let has_grey_profile = matches!(header.colour, 0 | 4) && png::data(bytes, &list, b"iCCP").is_some();
+    let mut extra: Vec<_> = match &decoded.icc {
+        // A grey profile cannot describe a palette: its effect goes into the samples.
+        Some(icc) if has_grey_profile && colour::to_srgb(&mut pixels, icc) => Vec::new(),
+        _ => COLOUR_CHUNKS.iter().filter_map(|name| Some((*name, png::data(bytes, &list, name)?.to_vec()))).collect(),
+    };
+    let source_exif = decoded.exif.as_deref();
+    if let Some(credit) = exif::minimal(source_exif, 1, settings.keep_copyright) {
+        extra.push((*b"eXIf", credit));
+    }
+    let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
+    let size = (pixels.width, pixels.height);
+    let mut judge = Judge::before(settings.goal, &pixels)?;
+    let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
+    let is_upright = choice.encoded.quality.is_some();
+    Ok(Answer::Made(Made { choice, size: if is_upright { size } else { (probe.width, probe.height) } }))
+}
+
+/// A large PNG is written from its rows. They stay as they are stored, with the orientation beside them, unless they had to be put
+/// together from an interlaced file.
+fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+    let list = png::chunks(bytes)?;
+    let header = png::header(bytes, &list)?;
+    let has_grey_profile = matches!(header.colour, 0 | 4) && png::data(bytes, &list, b"iCCP").is_some();
+    let mut extra: Vec<_> =
+        COLOUR_CHUNKS.iter().filter_map(|name| Some((*name, png::data(bytes, &list, name)?.to_vec()))).collect();
+    let (rows, size, orientation) = if header.is_interlaced {
+        (Rows::Pixels(decode::decode(bytes, probe)?.pixels), probe.displayed(), 1)
+    } else {
+        (Rows::File(bytes), (probe.width, probe.height), probe.orientation)
+    };
+    if let Some(exif) = exif::minimal(png::exif(bytes, &list).as_deref(), orientation, settings.keep_copyright) {
+        extra.push((*b"eXIf", exif));
+    }
+    let mut encoder = PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?);
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
+    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Answer::Made(Made { choice, size }))
+}
+
+fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+    let list = webp::chunks(bytes)?;
+    let header = webp::header(bytes, &list)?;
+    let is_large = probe.pixels() > webp_out::LARGE;
+    if settings.goal == Goal::Lossless && (!header.is_lossless || is_large) {
+        decode::webp_planes(bytes, probe)?;
+        return Ok(Answer::Kept(if header.is_lossless { Reason::TooLarge } else { Reason::Packed }));
+    }
+    let credit = exif::minimal(webp::exif(bytes, &list), 1, settings.keep_copyright);
+    let icc = webp::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec);
+    let own_quality = webp::data(bytes, &list, b"VP8 ").and_then(vp8::quality).unwrap_or(100);
+    let alpha = webp::alpha(bytes, &list).filter(|_| header.has_alpha && !header.is_lossless);
+    let goes_by_planes = if header.is_lossless {
+        // The colours lose half their resolution in any case, here without libwebp's care; the memory decides.
+        is_large && !header.has_alpha
+    } else {
+        // Transparency is not turned, and not left unpacked if it can be packed.
+        let is_plain = probe.orientation == 1 && (is_large || alpha.is_none_or(is_packed));
+        // A turn keeps each colour sample amid its four pixels only if no row or column is left over.
+        is_plain || alpha.is_none() && (is_large || probe.width.is_multiple_of(2) && probe.height.is_multiple_of(2))
+    };
+    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    // What is shown has all four samples, beside the planes.
+    let is_too_much = header.has_alpha && probe.pixels() > webp_out::HUGE && matches!(settings.goal, Goal::MinScore(_));
+    let mut encoder = if goes_by_planes && !is_too_much {
+        WebpEncoder::over_source(decode::webp_planes(bytes, probe)?, alpha, icc, credit, own_quality)
+    } else if is_large {
+        decode::webp_planes(bytes, probe)?;
+        return Ok(Answer::Kept(Reason::TooLarge));
+    } else {
+        WebpEncoder::new(decode::decode(bytes, probe)?.pixels, icc, credit, own_quality)?
+    };
+    let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Webp };
+    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Answer::Made(Made { choice, size: probe.displayed() }))
+}
+
+/// Whether coded transparency is packed (WebP container specification, "Alpha": the two lowest bits of its header).
+fn is_packed(alpha: &[u8]) -> bool {
+    alpha.first().is_some_and(|header| header & 3 != 0)
+}

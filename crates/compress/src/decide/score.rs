@@ -1,0 +1,162 @@
+//! How much a file looks like its source: SSIMULACRA2, 100 identical, 90 hardly to be told apart, 70 good, 50 middling.
+//!
+//! Costs are bounded: a search in a large picture is guided by tiles of about one megapixel together, which flatter by a few
+//! points because the metric looks at coarse structures too. What a search finds is judged whole, in strips; above six megapixels
+//! by two bands, which flatter by about one point.
+
+use fast_ssim2::{
+    PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config,
+};
+
+use crate::contract::{Error, Goal};
+use crate::picture::pixels::{Layout, Pixels};
+
+/// Pictures up to this many pixels are judged whole at every step.
+const SMALL: u64 = 1_500_000;
+/// Pictures up to this many pixels are judged whole in the end.
+pub(crate) const WHOLE: u64 = 6_000_000;
+/// Pixels of each of the two bands of a larger picture.
+const BAND: u64 = WHOLE / 2;
+/// Rows of a strip: bounds the metric's memory to some 40 bytes a pixel.
+const STRIP: usize = 256;
+/// Side of a tile, in pixels.
+const TILE: u32 = 448;
+/// Centres of the tiles, in quarters of the width and height.
+const CENTRES: [(u32, u32); 5] = [(2, 2), (1, 1), (3, 1), (1, 3), (3, 3)];
+/// Put under transparency before comparing, so that a change of alpha shows on light and dark colours alike.
+const UNDER: [u8; 3] = [128, 128, 128];
+/// The metric's own lower bound of a side.
+const SMALLEST: u32 = 8;
+
+/// One reference, judged against many times.
+pub(crate) struct Judge {
+    width: u32,
+    height: u32,
+    tiles: Vec<(Tile, Ssimulacra2Reference)>,
+    /// What the last word is spoken on, as RGB samples; nothing where the tiles are the whole picture.
+    bands: Vec<(Tile, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Judge {
+    pub fn new(reference: &Pixels) -> Result<Judge, Error> {
+        let (width, height) = (reference.width, reference.height);
+        let bands = bands(width, height).into_iter().map(|band| (band, cut(reference, band))).collect();
+        let tiles = tiles(width, height)
+            .into_iter()
+            .map(|tile| {
+                let data = cut(reference, tile);
+                let reference = Ssimulacra2Reference::new(&slice(&data, tile)?).map_err(Error::failed)?;
+                Ok((tile, reference))
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Judge { width, height, tiles, bands })
+    }
+
+    /// The judge a goal will ask for, made before `reference` is given away.
+    pub fn before(goal: Goal, reference: &Pixels) -> Result<impl FnMut() -> Result<Judge, Error> + use<>, Error> {
+        let is_asked = matches!(goal, Goal::MinScore(_));
+        let mut judge = is_asked.then(|| Judge::new(reference)).transpose()?;
+        Ok(move || judge.take().ok_or_else(|| Error::failed("nothing to compare with")))
+    }
+
+    /// Whether a guess is the score.
+    pub fn guesses_are_scores(&self) -> bool {
+        self.bands.is_empty()
+    }
+
+    /// About the score of a picture, at most 100; rarely less. Tiles count alike.
+    pub fn guess(&self, pixels: &Pixels) -> Result<f64, Error> {
+        self.check(pixels)?;
+        mean(self.tiles.iter().map(|(tile, reference)| {
+            let data = cut(pixels, *tile);
+            reference.compare(&slice(&data, *tile)?).map_err(Error::failed)
+        }))
+    }
+
+    /// The score of a picture, at most 100.
+    pub fn score(&self, pixels: &Pixels) -> Result<f64, Error> {
+        if self.guesses_are_scores() {
+            return self.guess(pixels);
+        }
+        self.check(pixels)?;
+        let strips = Ssimulacra2Config::strips(STRIP);
+        mean(self.bands.iter().map(|(band, reference)| {
+            let data = cut(pixels, *band);
+            compute_ssimulacra2_with_config(&slice(reference, *band)?, &slice(&data, *band)?, &strips)
+                .map_err(Error::failed)
+        }))
+    }
+
+    fn check(&self, pixels: &Pixels) -> Result<(), Error> {
+        if (pixels.width, pixels.height) == (self.width, self.height) {
+            Ok(())
+        } else {
+            Err(Error::failed("the output has another size than its source"))
+        }
+    }
+}
+
+fn mean(scores: impl ExactSizeIterator<Item = Result<f64, Error>>) -> Result<f64, Error> {
+    let count = scores.len() as f64;
+    Ok(scores.sum::<Result<f64, _>>()? / count)
+}
+
+/// Full rows, around the middle or the quarters of the height.
+fn bands(width: u32, height: u32) -> Vec<Tile> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels <= SMALL {
+        return Vec::new();
+    }
+    if pixels <= WHOLE {
+        return vec![Tile { left: 0, top: 0, width, height }];
+    }
+    let rows = (BAND / u64::from(width)) as u32;
+    [1, 3].map(|quarter| Tile { left: 0, top: height / 4 * quarter - rows / 2, width, height: rows }).to_vec()
+}
+
+fn tiles(width: u32, height: u32) -> Vec<Tile> {
+    if u64::from(width) * u64::from(height) <= SMALL {
+        return vec![Tile { left: 0, top: 0, width, height }];
+    }
+    let (tile_width, tile_height) = (TILE.min(width), TILE.min(height));
+    let start =
+        |side: u32, length: u32, quarter: u32| (side / 4 * quarter).saturating_sub(length / 2).min(side - length);
+    CENTRES
+        .iter()
+        .map(|(x, y)| Tile {
+            left: start(width, tile_width, *x),
+            top: start(height, tile_height, *y),
+            width: tile_width,
+            height: tile_height,
+        })
+        .collect()
+}
+
+/// The tile's RGB samples. Sides below the metric's bound are filled up by repeating the last row and column.
+fn cut(pixels: &Pixels, tile: Tile) -> Vec<u8> {
+    let (width, height) = (tile.width.max(SMALLEST), tile.height.max(SMALLEST));
+    let channels = pixels.layout.channels();
+    let mut data = Vec::with_capacity(width as usize * height as usize * channels);
+    for y in 0..height {
+        for x in 0..width {
+            let from_x = (tile.left + x.min(tile.width - 1)) as usize;
+            let from_y = (tile.top + y.min(tile.height - 1)) as usize;
+            let at = (from_y * pixels.width as usize + from_x) * channels;
+            data.extend(&pixels.data[at..at + channels]);
+        }
+    }
+    Pixels { width, height, layout: pixels.layout, data }.flatten(UNDER).to_layout(Layout::Rgb).data
+}
+
+fn slice(data: &[u8], tile: Tile) -> Result<PixelSlice<'_>, Error> {
+    let (width, height) = (tile.width.max(SMALLEST), tile.height.max(SMALLEST));
+    PixelSlice::new(data, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB).map_err(Error::failed)
+}

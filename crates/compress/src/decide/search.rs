@@ -1,0 +1,266 @@
+//! From a goal to a quality: a few sizes or scores, then the file.
+//!
+//! The search assumes that size and score grow with quality; where they do not quite, the file returned still keeps the promise it is
+//! reported to keep.
+
+use std::collections::BTreeMap;
+
+use crate::contract::{Error, Goal, Receipt};
+use crate::decide::score::Judge;
+use crate::encode::{Encoded, Encoder};
+
+/// No search goes below this: a byte target is given up rather than the picture.
+pub(crate) const QUALITY_FLOOR: u8 = 10;
+/// How much the logarithm of the size grows per quality step, about: only the search's first guesses lean on it.
+const GROWTH: f64 = 0.022;
+/// Guesses by interpolation before plain halving.
+const GUESSES: u32 = 4;
+/// Scores of a large picture before the best so far is good enough.
+const MAX_SCORES: u32 = 4;
+
+/// The file for a goal, with its receipt.
+pub(crate) struct Choice {
+    pub encoded: Encoded,
+    pub receipt: Receipt,
+}
+
+/// Reaches `goal` with `encoder`. `source_bytes` is S; `judge` knows the pixels a score compares with.
+pub(crate) fn reach(
+    encoder: &mut dyn Encoder,
+    goal: Goal,
+    source_bytes: u64,
+    judge: &mut dyn FnMut() -> Result<Judge, Error>,
+) -> Result<Choice, Error> {
+    match goal {
+        Goal::Quality(quality) => at_quality(encoder, quality, format!("Encoded at quality {quality}.")),
+        Goal::RelativeQuality(share) => {
+            let own = encoder.own_quality();
+            let quality = (share * f64::from(own)).round().clamp(1.0, 100.0) as u8;
+            at_quality(
+                encoder,
+                quality,
+                format!("Encoded at quality {quality}, {:.0} % of the source's {own}.", share * 100.0),
+            )
+        }
+        Goal::TargetRatio(share) => {
+            let limit = (share * source_bytes as f64).floor() as u64;
+            within(encoder, limit)
+        }
+        Goal::MaxBytes(limit) => within(encoder, limit),
+        Goal::MinScore(score) => looking_like(encoder, score, &judge()?),
+        Goal::Lossless => lossless(encoder),
+    }
+}
+
+fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Result<Choice, Error> {
+    let encoded = encoder.encode(quality)?;
+    let decision = match encoded.quality {
+        Some(used) if used == quality => decision,
+        Some(used) => format!("Encoded at quality {used}: fewer colours would show."),
+        None => "Kept lossless: fewer colours would show or be no smaller.".to_owned(),
+    };
+    Ok(choice(encoded, None, true, 1, decision))
+}
+
+fn lossless(encoder: &mut dyn Encoder) -> Result<Choice, Error> {
+    if let Some(encoded) = encoder.lossless()? {
+        let decision = "Packed again with identical pixels.".to_owned();
+        return Ok(choice(encoded, None, true, 1, decision));
+    }
+    let encoded = encoder.encode(100)?;
+    let decision = "Encoded at quality 100: this format cannot hold the pixels unchanged.".to_owned();
+    Ok(choice(encoded, None, false, 1, decision))
+}
+
+/// The highest quality whose file has at most `limit` bytes.
+fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
+    let steps = searched(encoder);
+    let mut tried = 0;
+    let mut size_at = |at: usize| {
+        tried += 1;
+        encoder.size_at(steps[at])
+    };
+    // Everything below `fits` fits, nothing from `exceeds` on does; beside each, the size measured there.
+    let (mut fits, mut exceeds) = (0, steps.len());
+    let (mut under, mut over) = (None, None);
+    let mut at = steps.partition_point(|quality| *quality < 50).min(steps.len() - 1);
+    let mut guesses = 0;
+    while fits < exceeds {
+        let size = size_at(at)?.max(1);
+        let point = (f64::from(steps[at]), (size as f64).ln());
+        if size <= limit {
+            fits = at + 1;
+            under = Some(point);
+        } else {
+            exceeds = at;
+            over = Some(point);
+        }
+        if fits < exceeds {
+            guesses += 1;
+            at = if guesses <= GUESSES {
+                let aim = interpolate(under, over, (limit.max(1) as f64).ln());
+                steps.partition_point(|quality| f64::from(*quality) <= aim).saturating_sub(1).clamp(fits, exceeds - 1)
+            } else {
+                fits + (exceeds - fits) / 2
+            };
+        }
+    }
+    let chosen = fits.saturating_sub(1);
+    let mut encoded = encoder.encode(steps[chosen])?;
+    // Size need not grow at every single step: step down until the promise holds.
+    for lower in steps[..chosen].iter().rev() {
+        if encoded.bytes.len() as u64 <= limit {
+            break;
+        }
+        tried += 1;
+        encoded = encoder.encode(*lower)?;
+    }
+    let size = encoded.bytes.len() as u64;
+    let is_met = size <= limit;
+    let quality = match encoded.quality {
+        Some(quality) => format!("quality {quality}"),
+        None => "lossless".to_owned(),
+    };
+    let decision = if is_met {
+        format!("{size} bytes at {quality}, the best that fits {limit} bytes.")
+    } else {
+        format!("{size} bytes at {quality}, the least that is tried; {limit} bytes are out of reach.")
+    };
+    Ok(choice(encoded, None, is_met, tried, decision))
+}
+
+/// The quality at which the logarithm of the size should be `target`: on the line through both points, or through one with the usual
+/// slope.
+fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64) -> f64 {
+    match (under, over) {
+        (Some((low, small)), Some((high, large))) if large > small => {
+            low + (target - small) / (large - small) * (high - low)
+        }
+        (Some((quality, size)), _) | (None, Some((quality, size))) => quality + (target - size) / GROWTH,
+        (None, None) => 50.0,
+    }
+}
+
+/// The lowest quality whose file scores at least `target`.
+///
+/// Guesses lead the way, scores decide: after each score the search goes on for the guess that should come with the target.
+fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<Choice, Error> {
+    let steps = searched(encoder);
+    let count = steps.len();
+    let mut look = Look { encoder, judge, steps, guesses: BTreeMap::new(), latest: None, tried: 0 };
+    let (mut low, mut high) = (0, count);
+    let mut aim = target;
+    let mut best: Option<(Encoded, f64)> = None;
+    let mut scores = 0;
+    while low < high && (best.is_none() || scores < MAX_SCORES) {
+        let at = look.first(aim, low, high)?;
+        if at == high {
+            break;
+        }
+        let (encoded, guess) = look.at(at)?;
+        let score = if judge.guesses_are_scores() { guess } else { judge.score(&look.encoder.shown(&encoded)?)? };
+        scores += 1;
+        aim = target + guess - score;
+        if score >= target {
+            high = at;
+            best = Some((encoded, score));
+        } else {
+            low = at + 1;
+        }
+    }
+    let Look { encoder, mut tried, .. } = look;
+    let (encoded, score) = match best {
+        Some(best) => best,
+        None => {
+            let encoded = match encoder.lossless()? {
+                Some(encoded) => encoded,
+                None => encoder.encode(100)?,
+            };
+            tried += 1;
+            let score = judge.score(&encoder.shown(&encoded)?)?;
+            (encoded, score)
+        }
+    };
+    let is_met = score >= target;
+    let quality = match encoded.quality {
+        Some(quality) => format!("Quality {quality}"),
+        None => "Lossless".to_owned(),
+    };
+    let decision = if is_met {
+        format!("{quality} scores {score:.1}, the smallest tried that reaches {target}.")
+    } else {
+        format!("{quality} scores {score:.1}; {target} is out of reach in this format.")
+    };
+    Ok(choice(encoded, Some(score), is_met, tried, decision))
+}
+
+/// A search by guesses.
+struct Look<'a> {
+    encoder: &'a mut dyn Encoder,
+    judge: &'a Judge,
+    steps: Vec<u8>,
+    /// Of the steps that were tried.
+    guesses: BTreeMap<usize, f64>,
+    /// The latest file that was guessed to be good enough.
+    latest: Option<(usize, Encoded)>,
+    tried: u32,
+}
+
+impl Look<'_> {
+    /// The first step of a range whose guess is at least `aim`; the range's end if there is none.
+    fn first(&mut self, aim: f64, mut low: usize, mut high: usize) -> Result<usize, Error> {
+        for (&at, &guess) in self.guesses.range(low..high) {
+            if guess < aim {
+                low = at + 1;
+            } else {
+                high = high.min(at);
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (encoded, guess) = self.guess(middle)?;
+            if guess >= aim {
+                high = middle;
+                self.latest = Some((middle, encoded));
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
+    fn guess(&mut self, at: usize) -> Result<(Encoded, f64), Error> {
+        let encoded = self.encode(at)?;
+        let guess = self.judge.guess(&self.encoder.shown(&encoded)?)?;
+        self.guesses.insert(at, guess);
+        Ok((encoded, guess))
+    }
+
+    /// The file of a step, and the guess.
+    fn at(&mut self, at: usize) -> Result<(Encoded, f64), Error> {
+        let Some(&guess) = self.guesses.get(&at) else {
+            return self.guess(at);
+        };
+        match self.latest.take() {
+            Some((latest, encoded)) if latest == at => Ok((encoded, guess)),
+            _ => Ok((self.encode(at)?, guess)),
+        }
+    }
+
+    fn encode(&mut self, at: usize) -> Result<Encoded, Error> {
+        self.tried += 1;
+        self.encoder.encode(self.steps[at])
+    }
+}
+
+/// The encoder's qualities from the floor up; at least one.
+fn searched(encoder: &dyn Encoder) -> Vec<u8> {
+    let all = encoder.qualities();
+    // The last one at or below the floor stands for the floor.
+    let start = all.partition_point(|quality| *quality <= QUALITY_FLOOR).saturating_sub(1);
+    all[start..].to_vec()
+}
+
+fn choice(encoded: Encoded, score: Option<f64>, target_met: bool, encodes_tried: u32, decision: String) -> Choice {
+    Choice { receipt: Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision }, encoded }
+}

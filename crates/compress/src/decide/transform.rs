@@ -1,0 +1,129 @@
+//! Another size or another format: pixels, turned upright and in sRGB, made to fit and written anew.
+//!
+//! The result replaces the source even when it is larger: it was asked for.
+
+use crate::container::png;
+use crate::contract::{Error, Format, Goal, Limits, Settings};
+use crate::decide::jpeg_planes;
+use crate::decide::plan::{Made, Plan};
+use crate::decide::score::Judge;
+use crate::decide::search::{QUALITY_FLOOR, reach};
+use crate::encode::Encoder;
+#[cfg(feature = "avif")]
+use crate::encode::avif_out::{self, AvifEncoder};
+use crate::encode::credited::Credited;
+use crate::encode::jpeg_out::PixelEncoder;
+use crate::encode::png_bands::{self, BandedPng};
+use crate::encode::png_out::PackedPng;
+use crate::encode::png_rows::Rows;
+use crate::encode::png_steps::PngEncoder;
+use crate::encode::webp_out::{self, WebpEncoder};
+use crate::header::guarded::guarded;
+use crate::header::probe::{Probe, for_jpeg, from_jpeg};
+use crate::jpeg;
+use crate::metadata::credits::Credits;
+use crate::metadata::exif;
+use crate::picture::{colour, decode, resize};
+
+/// Decodes, prepares and encodes.
+pub(crate) fn rework(
+    bytes: &[u8],
+    probe: &Probe,
+    plan: &Plan,
+    settings: &Settings,
+    limits: &Limits,
+) -> Result<Made, Error> {
+    #[cfg(feature = "avif")]
+    if plan.format == Format::Avif {
+        avif_out::check_size(plan.size, settings.goal)?;
+    }
+    let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
+    if let Some(made) = jpeg_planes::rework(bytes, probe, plan, settings, &credits, limits)? {
+        return Ok(made);
+    }
+    let own_quality = guarded(|| own_quality(bytes, probe, limits))?;
+    let decoded = decode::decode_for(bytes, probe, plan.size)?;
+    let mut warnings = Vec::new();
+    let mut pixels = decoded.pixels;
+    if let Some(icc) = &decoded.icc
+        && !colour::to_srgb(&mut pixels, icc)
+    {
+        warnings.push("The colour profile could not be read and was ignored.".to_owned());
+    }
+    if plan.size != (pixels.width, pixels.height) {
+        pixels = resize::resize(pixels.into_opaque(), plan.size)?;
+    }
+    if plan.format == Format::Jpeg && pixels.layout.has_alpha() {
+        pixels = pixels.flatten(settings.background);
+    }
+    let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
+    let goal = match settings.goal {
+        // The encoder works on new pixels; the share is of the source's quality.
+        Goal::RelativeQuality(share) => {
+            let quality = (share * f64::from(own_quality)).round().clamp(1.0, 100.0);
+            Goal::Quality(quality as u8)
+        }
+        other => other,
+    };
+    let source_bytes = bytes.len() as u64;
+    let size = (pixels.width, pixels.height);
+    if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MOST {
+        return Err(webp_out::too_large("without loss"));
+    }
+    let mut judge = Judge::before(goal, &pixels)?;
+    let mut finish = |encoder: &mut dyn Encoder| {
+        let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
+        reach(&mut encoder, goal, source_bytes, &mut judge)
+    };
+    let mut choice = match plan.format {
+        Format::Jpeg => {
+            let quality = match goal {
+                Goal::Quality(quality) => quality,
+                Goal::Lossless => 100,
+                _ => QUALITY_FLOOR,
+            };
+            let mut encoder = PixelEncoder::new(&pixels, quality, credit.as_deref(), settings.progressive)?;
+            finish(&mut encoder)?
+        }
+        Format::Png => {
+            let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
+            if png_bands::is_large(area(size), pixels.layout.channels() as u8) {
+                finish(&mut PngEncoder::over(BandedPng::new(Rows::Pixels(pixels), size, extra, true, None)?))?
+            } else {
+                finish(&mut PngEncoder::over(PackedPng::new(pixels, extra, None)))?
+            }
+        }
+        Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100)?)?,
+        #[cfg(feature = "avif")]
+        Format::Avif => finish(&mut AvifEncoder::new(pixels, credit)?)?,
+        other => return Err(Error::unsupported(other)),
+    };
+    choice.encoded.warnings.extend(warnings);
+    if goal == Goal::Lossless && choice.receipt.target_met && is_deep(bytes, probe) {
+        choice.receipt.target_met = false;
+        choice.receipt.decision = "Encoded without further loss: the 16 bits of a sample became 8.".to_owned();
+    }
+    Ok(Made { choice, size })
+}
+
+/// Whether the source's samples have more bits than those that are worked on.
+fn is_deep(bytes: &[u8], probe: &Probe) -> bool {
+    probe.format == Format::Png
+        && png::chunks(bytes).and_then(|list| png::header(bytes, &list)).is_ok_and(|header| header.depth == 16)
+}
+
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+/// The source's own quality. For a JPEG this reads it to its end, which is what finds a truncated one.
+fn own_quality(bytes: &[u8], probe: &Probe, limits: &Limits) -> Result<u8, Error> {
+    if probe.format != Format::Jpeg {
+        return Ok(100);
+    }
+    match jpeg::decode(bytes, &for_jpeg(limits)) {
+        Ok(source) => Ok(source.estimated_quality().clamp(1, 100)),
+        Err(jpeg::Error::Unsupported(_)) => Ok(100),
+        Err(error) => Err(from_jpeg(error)),
+    }
+}

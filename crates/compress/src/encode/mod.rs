@@ -1,0 +1,68 @@
+//! What every encoder offers the search for a goal: its qualities, their sizes, their bytes.
+//!
+//! An encoder holds one prepared picture; asking twice for the same quality gives the same bytes.
+
+use crate::contract::Error;
+use crate::header::{probe, sniff};
+use crate::picture::decode;
+use crate::picture::pixels::Pixels;
+
+#[cfg(feature = "avif")]
+pub(crate) mod avif_out;
+pub(crate) mod credited;
+mod exact_palette;
+pub(crate) mod jpeg_out;
+mod palette;
+pub(crate) mod png_bands;
+pub(crate) mod png_out;
+pub(crate) mod png_rows;
+pub(crate) mod png_steps;
+mod png_survey;
+pub(crate) mod webp_out;
+
+/// A finished file.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoded {
+    pub bytes: Vec<u8>,
+    /// The quality in force; `None` when the file is lossless.
+    pub quality: Option<u8>,
+    pub warnings: Vec<String>,
+}
+
+/// A picture that can be written at several qualities: in the DCT domain, as a palette, as WebP.
+pub(crate) trait Encoder {
+    /// The qualities worth trying, ascending. Others are treated as the next lower of these.
+    fn qualities(&self) -> &'static [u8] {
+        &EVERY_QUALITY
+    }
+
+    /// The quality the source was written at, estimated; 100 for lossless sources.
+    fn own_quality(&self) -> u8;
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error>;
+
+    /// The length [`Encoder::encode`] would give, up to a little metadata.
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error>;
+
+    /// The smallest file with identical pixels; `None` when this picture has none in this format.
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error>;
+
+    /// What a viewer shows of the file that was just encoded.
+    fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
+        let probe = probe::probe(&encoded.bytes, sniff::sniff(&encoded.bytes)?)?;
+        Ok(decode::decode(&encoded.bytes, &probe)?.pixels)
+    }
+}
+
+/// What a search tries where each encode takes a second or more.
+pub(crate) const FEW: [u8; 7] = [10, 25, 40, 50, 65, 80, 95];
+
+pub(crate) const EVERY_QUALITY: [u8; 100] = {
+    let mut all = [0; 100];
+    let mut at = 0;
+    while at < 100 {
+        all[at] = at as u8 + 1;
+        at += 1;
+    }
+    all
+};

@@ -1,0 +1,404 @@
+//! Writes a large PNG a band of rows at a time, so that memory does not grow with the picture.
+//!
+//! The source is read once to learn what it needs — transparency, colour, how many colours — and once more for each file made of it.
+//! A file that turns out larger than allowed is given up on the way.
+
+use std::io::{self, Write};
+
+use ::png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
+
+use crate::container::png;
+use crate::contract::Error;
+use crate::encode::Encoded;
+use crate::encode::exact_palette::Lookup;
+use crate::encode::palette::{Likeness, Palette};
+use crate::encode::png_rows::{Band, Rows};
+use crate::encode::png_steps::{COLOURS, Reducible, STEPS};
+use crate::encode::png_survey::{Needs, survey};
+use crate::header::guarded::guarded;
+use crate::picture::decode;
+use crate::picture::pixels::{Layout, Pixels};
+
+/// Choosing among 256 colours for each of more pixels than this takes too long.
+const MOST_MAPPED: usize = 16_000_000;
+/// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `HEAVY`.
+const LEVEL_INDEXED: u8 = 6;
+const LEVEL_FULL: u8 = 5;
+const LEVEL_HEAVY: u8 = 2;
+const HEAVY: usize = 64_000_000;
+/// Where chunks can be put in: after the signature and IHDR.
+const AFTER_HEADER: usize = 33;
+
+/// Whether a PNG of so many pixels, and bytes in each, is to be written this way. The other way packs a little better.
+pub(crate) fn is_large(pixels: u64, pixel_bytes: u8) -> bool {
+    pixels > 10_000_000 || pixels * u64::from(pixel_bytes) > 32_000_000
+}
+
+/// One large picture.
+pub(crate) struct BandedPng<'a> {
+    rows: Rows<'a>,
+    width: u32,
+    height: u32,
+    layout: Layout,
+    needs: Needs,
+    /// Chunks that travel with the pixels.
+    extra: Vec<([u8; 4], Vec<u8>)>,
+    /// Whether a palette may stand for the colours: a profile of grey cannot describe one.
+    allows_palette: bool,
+    /// The source, where a file that is no smaller is of no use.
+    original: Option<&'a [u8]>,
+}
+
+/// How samples are written.
+enum Form {
+    /// As they are in the source.
+    Own,
+    Full(Layout),
+    /// The colours there are.
+    Exact(Vec<[u8; 4]>),
+    /// Colours that stand for those there are.
+    Chosen(Box<Palette>),
+}
+
+impl<'a> BandedPng<'a> {
+    pub fn new(
+        rows: Rows<'a>,
+        (width, height): (u32, u32),
+        extra: Vec<([u8; 4], Vec<u8>)>,
+        allows_palette: bool,
+        original: Option<&'a [u8]>,
+    ) -> Result<BandedPng<'a>, Error> {
+        let layout = rows.layout()?;
+        let needs = survey(&rows, (width, height), layout)?;
+        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original })
+    }
+
+    /// The form in which nothing is lost, of pixels of eight bits or all there is.
+    fn exact(&self, is_deep: bool) -> Form {
+        let full = match (self.needs.colour, self.needs.alpha) {
+            (false, false) => Layout::Grey,
+            (false, true) => Layout::GreyAlpha,
+            (true, false) => Layout::Rgb,
+            (true, true) => Layout::Rgba,
+        };
+        match &self.needs.colours {
+            _ if is_deep => Form::Own,
+            // More shades than four bits can tell apart compress better as what they are.
+            Some(colours) if self.allows_palette && (full != Layout::Grey || colours.len() <= 16) => {
+                Form::Exact(colours.clone())
+            }
+            _ => Form::Full(full),
+        }
+    }
+
+    fn is_hopeless(&self, palette: &Palette) -> Result<bool, Error> {
+        let mut likeness = Likeness::default();
+        for band in &self.needs.bands {
+            likeness.add(band, &palette.colours, &palette.map(band)?);
+        }
+        Ok(likeness.is_hopeless())
+    }
+
+    /// A file of at most `most` bytes. `None` if it would be longer, or if its palette would show.
+    fn write(&self, form: &Form, most: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut sink = Bounded { bytes: Vec::new(), most, is_exceeded: false };
+        let looks_right = match self.write_to(&mut sink, form) {
+            Err(_) if sink.is_exceeded => return Ok(None),
+            result => result?,
+        };
+        let mut bytes = sink.bytes;
+        let mut extra = Vec::new();
+        for (name, data) in &self.extra {
+            png::write(&mut extra, name, data);
+        }
+        bytes.splice(AFTER_HEADER..AFTER_HEADER, extra);
+        Ok(looks_right.then_some(bytes))
+    }
+
+    /// Returns whether the palette, if one was chosen, does not show.
+    fn write_to(&self, sink: &mut Bounded, form: &Form) -> Result<bool, Error> {
+        let mut encoder = ::png::Encoder::new(sink, self.width, self.height);
+        encoder.set_depth(BitDepth::Eight);
+        let row_bytes = self.width as usize * self.layout.channels() * if self.needs.depth { 2 } else { 1 };
+        let level = if row_bytes * self.height as usize > HEAVY { LEVEL_HEAVY } else { LEVEL_FULL };
+        encoder.set_deflate_compression(DeflateCompression::Level(level));
+        encoder.set_filter(Filter::Adaptive);
+        let palette = match form {
+            Form::Own => return self.copy_to(encoder),
+            Form::Full(layout) => {
+                encoder.set_color(colour_type(*layout));
+                &[][..]
+            }
+            Form::Exact(colours) => colours,
+            Form::Chosen(palette) => &palette.colours,
+        };
+        let bits = match palette.len() {
+            0 => 8,
+            1..=2 => 1,
+            3..=4 => 2,
+            5..=16 => 4,
+            _ => 8,
+        };
+        if !palette.is_empty() {
+            encoder.set_color(ColorType::Indexed);
+            encoder.set_depth(BitDepth::from_u8(bits).unwrap_or(BitDepth::Eight));
+            encoder.set_palette(palette.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect::<Vec<u8>>());
+            if palette.iter().any(|colour| colour[3] != 255) {
+                encoder.set_trns(palette.iter().map(|colour| colour[3]).collect::<Vec<u8>>());
+            }
+            encoder.set_deflate_compression(DeflateCompression::Level(LEVEL_INDEXED));
+            encoder.set_filter(Filter::NoFilter);
+        }
+        let mut writer = encoder.write_header().map_err(Error::failed)?;
+        let mut stream = writer.stream_writer().map_err(Error::failed)?;
+        let mut likeness = Likeness::default();
+        let mut lookup = Lookup::new(palette);
+        self.each_band(&mut |band| {
+            let row = band.width as usize;
+            let samples = match form {
+                Form::Own => return Ok(()),
+                Form::Full(layout) => return stream.write_all(&band.to_layout(*layout).data).map_err(Error::failed),
+                Form::Exact(_) => lookup.map(&band.to_layout(Layout::Rgba).data),
+                Form::Chosen(palette) => {
+                    let rgba = band.to_layout(Layout::Rgba);
+                    let indices = palette.map(&rgba)?;
+                    likeness.add(&rgba, &palette.colours, &indices);
+                    indices
+                }
+            };
+            samples.chunks_exact(row).try_for_each(|row| stream.write_all(&packed(row, bits)).map_err(Error::failed))
+        })?;
+        stream.finish().map_err(Error::failed)?;
+        writer.finish().map_err(Error::failed)?;
+        Ok(!matches!(form, Form::Chosen(_)) || likeness.is_enough())
+    }
+
+    /// Writes the samples of the file itself, whatever their depth and colour.
+    fn copy_to(&self, mut encoder: ::png::Encoder<'_, &mut Bounded>) -> Result<bool, Error> {
+        let Rows::File(file) = self.rows else {
+            return Err(Error::failed("there is no file"));
+        };
+        let mut reader = guarded(|| decode::png_reader(file, Transformations::IDENTITY))?;
+        let info = reader.info();
+        encoder.set_color(info.color_type);
+        encoder.set_depth(info.bit_depth);
+        if let Some(trns) = &info.trns {
+            encoder.set_trns(trns.to_vec());
+        }
+        let mut writer = encoder.write_header().map_err(Error::failed)?;
+        let mut stream = writer.stream_writer().map_err(Error::failed)?;
+        while let Some(row) = reader.next_row().map_err(decode::png_error)? {
+            stream.write_all(row.data()).map_err(Error::failed)?;
+        }
+        stream.finish().map_err(Error::failed)?;
+        writer.finish().map_err(Error::failed)?;
+        Ok(true)
+    }
+
+    fn each_band(&self, take: &mut dyn FnMut(&Pixels) -> Result<(), Error>) -> Result<(), Error> {
+        let mut band = Band::new(self.width, self.layout);
+        self.rows.each(&mut |row| match band.push(row) {
+            Some(full) => take(full),
+            None => Ok(()),
+        })?;
+        band.rest().map_or(Ok(()), take)
+    }
+}
+
+/// Indices of `bits` bits, the first one uppermost.
+fn packed(indices: &[u8], bits: u8) -> Vec<u8> {
+    if bits == 8 {
+        return indices.to_vec();
+    }
+    let byte = |group: &[u8]| {
+        group.iter().enumerate().fold(0, |byte, (at, index)| byte | index << (8 - bits - bits * at as u8))
+    };
+    indices.chunks(usize::from(8 / bits)).map(byte).collect()
+}
+
+fn colour_type(layout: Layout) -> ColorType {
+    match layout {
+        Layout::Grey => ColorType::Grayscale,
+        Layout::GreyAlpha => ColorType::GrayscaleAlpha,
+        Layout::Rgb => ColorType::Rgb,
+        Layout::Rgba => ColorType::Rgba,
+    }
+}
+
+/// Takes no more than so many bytes.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+    is_exceeded: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + data.len() > self.most {
+            self.is_exceeded = true;
+            return Err(io::Error::other("the file becomes too long"));
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Reducible for BandedPng<'_> {
+    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
+        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
+        if !self.allows_palette {
+            *least = COLOURS.len();
+        }
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(*least)) {
+            let most = self.original.map_or(usize::MAX, <[u8]>::len);
+            let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
+            if is_slow && !is_exact {
+                *least = step + 1;
+                continue;
+            }
+            let form = if is_exact {
+                self.exact(false)
+            } else {
+                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
+            };
+            if let Form::Chosen(palette) = &form
+                && self.is_hopeless(palette)?
+            {
+                *least = step + 1;
+                continue;
+            }
+            let Some(lossy) = self.write(&form, most)? else {
+                *least = step + 1;
+                continue;
+            };
+            if (!is_exact || self.needs.depth)
+                && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
+            {
+                return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
+            }
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+        }
+        let mut encoded = self.unchanged()?;
+        if is_slow && self.needs.colours.is_none() {
+            let most = MOST_MAPPED / 1_000_000;
+            encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
+        }
+        Ok(encoded)
+    }
+
+    /// The source's pixels; the source itself where they cannot be written smaller.
+    fn unchanged(&self) -> Result<Encoded, Error> {
+        let most = self.original.map_or(usize::MAX, <[u8]>::len);
+        let bytes = match (self.write(&self.exact(self.needs.depth), most)?, self.original) {
+            (Some(bytes), _) => bytes,
+            (None, Some(original)) => original.to_vec(),
+            (None, None) => return Err(Error::failed("the PNG became too large")),
+        };
+        Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
+    }
+
+    fn lossless(&self) -> Result<Encoded, Error> {
+        self.unchanged()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Format;
+    use crate::encode::Encoder;
+    use crate::encode::png_rows::BAND;
+    use crate::encode::png_steps::PngEncoder;
+    use crate::header::probe;
+    use crate::tests::pictures::{self, photo};
+
+    fn banded(pixels: Pixels) -> BandedPng<'static> {
+        let size = (pixels.width, pixels.height);
+        BandedPng::new(Rows::Pixels(pixels), size, Vec::new(), true, None).unwrap()
+    }
+
+    fn decoded(bytes: &[u8]) -> Pixels {
+        decode::decode(bytes, &probe::probe(bytes, Format::Png).unwrap()).unwrap().pixels
+    }
+
+    /// A picture of so many colours, the last one translucent.
+    fn coloured(colours: u32) -> Pixels {
+        let pixel = |at: u32| {
+            let colour = at * 7 % colours;
+            [colour as u8, 255 - colour as u8, 30, if colour + 1 == colours { 90 } else { 255 }]
+        };
+        let (width, height) = (37, BAND as u32 * 2 + 5);
+        Pixels::new(width, height, Layout::Rgba, (0..width * height).flat_map(pixel).collect()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_lost_in_any_layout_or_number_of_colours() {
+        for layout in [Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba] {
+            let pixels = photo(41, BAND as u32 + 3, layout);
+            let file = banded(pixels.clone()).lossless().unwrap().bytes;
+            assert_eq!(decoded(&file).to_layout(Layout::Rgba), pixels.to_layout(Layout::Rgba), "{layout:?}");
+        }
+        for (colours, depth) in [(2, 1), (3, 2), (16, 4), (17, 8), (256, 8)] {
+            let pixels = coloured(colours);
+            let encoded = PngEncoder::over(banded(pixels.clone())).encode(50).unwrap();
+            let list = png::chunks(&encoded.bytes).unwrap();
+            let header = png::header(&encoded.bytes, &list).unwrap();
+            assert_eq!((header.colour, header.depth), (3, depth), "{colours}");
+            assert_eq!(decoded(&encoded.bytes).to_layout(Layout::Rgba), pixels, "{colours}");
+        }
+        let opaque = Pixels::new(9, 9, Layout::Rgba, [3, 3, 3, 255].repeat(81)).unwrap();
+        let file = banded(opaque).lossless().unwrap().bytes;
+        assert_eq!(decoded(&file).to_layout(Layout::Rgb).data, [3; 243]);
+    }
+
+    #[test]
+    fn sixteen_bits_stay_where_nothing_may_be_lost() {
+        let pixels = photo(40, 80, Layout::Rgb);
+        let deep: Vec<u8> = pixels.data.iter().flat_map(|sample| [*sample, 17]).collect();
+        let file = pictures::png_with(&Pixels { data: deep.clone(), ..pixels }, |encoder| {
+            encoder.set_depth(BitDepth::Sixteen);
+        });
+        let encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file)).unwrap();
+        let packed = encoder.lossless().unwrap().bytes;
+        assert!(packed.len() < file.len());
+        let mut reader = decode::png_reader(&packed, Transformations::IDENTITY).unwrap();
+        let mut samples = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut samples).unwrap();
+        assert_eq!(samples, deep);
+    }
+
+    #[test]
+    fn a_palette_looks_like_its_picture_and_one_that_would_show_is_not_used() {
+        let smooth = photo(300, 200, Layout::Rgb);
+        let mut encoder = PngEncoder::over(banded(smooth.clone()));
+        let encoded = encoder.encode(50).unwrap();
+        assert_eq!(encoded.quality, Some(50));
+        let (shown, mut likeness) = (decoded(&encoded.bytes), Likeness::default());
+        assert_ne!(shown, smooth);
+        let indices = vec![0; 1];
+        for (a, b) in smooth.data.chunks_exact(3).zip(shown.data.chunks_exact(3)) {
+            let rgba = Pixels::new(1, 1, Layout::Rgba, vec![a[0], a[1], a[2], 255]).unwrap();
+            likeness.add(&rgba, &[[b[0], b[1], b[2], 255]], &indices);
+        }
+        // Not averaged over blocks, dithering shows: only a gross error would fall below this.
+        assert!(likeness.decibels() > 25.0, "{}", likeness.decibels());
+
+        let mut random = pictures::Random(7);
+        let noise = (0..200 * 200 * 4).map(|_| random.next() as u8).collect();
+        let noise = Pixels::new(200, 200, Layout::Rgba, noise).unwrap();
+        assert_eq!(PngEncoder::over(banded(noise)).encode(50).unwrap().quality, None);
+    }
+
+    #[test]
+    fn a_file_that_becomes_too_long_is_given_up() {
+        let encoder = banded(photo(60, 90, Layout::Rgb));
+        let form = encoder.exact(false);
+        let length = encoder.write(&form, usize::MAX).unwrap().unwrap().len();
+        assert!(encoder.write(&form, length).unwrap().is_some());
+        assert!(encoder.write(&form, length - 1).unwrap().is_none());
+    }
+}

@@ -1,0 +1,210 @@
+//! Writes PNG: a dithered palette where that looks right, otherwise the same pixels packed better.
+//!
+//! A palette that would show ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless and says so by having no quality.
+
+use std::io::Cursor;
+
+use oxipng::{
+    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
+};
+
+use crate::container::png;
+use crate::contract::Error;
+use crate::encode::Encoded;
+use crate::encode::palette::{self, Indexed};
+use crate::encode::png_steps::{COLOURS, Reducible, STEPS};
+use crate::picture::pixels::{Layout, Pixels};
+
+/// oxipng's effort for lossy output, and the next one where lossless was asked for.
+const QUICK: u8 = 1;
+const THOROUGH: u8 = 2;
+
+/// More samples than this are many: near-optimal deflating (libdeflate's levels from 10 on) takes up to 0.15 seconds for a million
+/// of them.
+const MANY: u64 = 16_000_000;
+/// libdeflate's level for those: a third of the time of level 10 for a tenth more bytes.
+const MANY_LEVEL: u8 = 7;
+
+/// Chunks that decide how the same samples look.
+pub(crate) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
+
+/// One prepared picture.
+pub(crate) struct PackedPng<'a> {
+    pixels: Pixels,
+    /// Chunks that travel with the pixels.
+    extra: Vec<([u8; 4], Vec<u8>)>,
+    /// The source, when its samples are still the ones wanted: it may hold 16 bits, which `pixels` does not.
+    original: Option<Original<'a>>,
+}
+
+/// A PNG whose pixels may be kept untouched.
+pub(crate) struct Original<'a> {
+    pub bytes: &'a [u8],
+    /// What is left of its EXIF: the orientation, and credits if wanted.
+    pub exif: Option<Vec<u8>>,
+}
+
+impl<'a> PackedPng<'a> {
+    pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PackedPng<'a> {
+        PackedPng { pixels, extra, original }
+    }
+
+    /// The same eight-bit pixels, packed.
+    fn packed(&self, effort: u8) -> Result<Vec<u8>, Error> {
+        self.write(self.colour(), self.pixels.data.clone(), effort)
+    }
+
+    fn colour(&self) -> ColorType {
+        match self.pixels.layout {
+            Layout::Grey => ColorType::Grayscale { transparent_shade: None },
+            Layout::GreyAlpha => ColorType::GrayscaleAlpha,
+            Layout::Rgb => ColorType::RGB { transparent_color: None },
+            Layout::Rgba => ColorType::RGBA,
+        }
+    }
+
+    fn indexed(&self, indexed: Indexed) -> Result<Vec<u8>, Error> {
+        let palette = indexed.palette.iter().map(|&[r, g, b, a]| RGBA8 { r, g, b, a }).collect();
+        self.write(ColorType::Indexed { palette }, indexed.indices, QUICK)
+    }
+
+    fn write(&self, colour: ColorType, data: Vec<u8>, effort: u8) -> Result<Vec<u8>, Error> {
+        self.write_with(colour, data, &self.options(effort))
+    }
+
+    fn write_with(&self, colour: ColorType, data: Vec<u8>, options: &Options) -> Result<Vec<u8>, Error> {
+        let (width, height) = (self.pixels.width, self.pixels.height);
+        let mut image = RawImage::new(width, height, colour, BitDepth::Eight, data).map_err(Error::failed)?;
+        for (name, data) in &self.extra {
+            image.add_png_chunk(*name, data.clone());
+        }
+        image.create_optimized_png(options).map_err(Error::failed)
+    }
+
+    fn options(&self, effort: u8) -> Options {
+        let pixels = u64::from(self.pixels.width) * u64::from(self.pixels.height);
+        // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
+        let unpacked = pixels * 8 + u64::from(self.pixels.height) * 8 + (16 << 20);
+        let mut options = Options::from_preset(effort);
+        if pixels * self.pixels.layout.channels() as u64 > MANY {
+            options = Options::from_preset(0);
+            options.deflater = Deflater::Libdeflater { compression: MANY_LEVEL };
+        }
+        options.max_decompressed_size = usize::try_from(unpacked).ok();
+        options
+    }
+
+    /// The source's own samples, packed; metadata is left out.
+    fn repacked(&self, effort: u8) -> Result<Vec<u8>, Error> {
+        let Some(original) = &self.original else {
+            return self.packed(effort);
+        };
+        let list = png::chunks(original.bytes)?;
+        let extra: Vec<_> = original.exif.iter().map(|exif| (*b"eXIf", exif.clone())).collect();
+        let is_unneeded = |chunk: &png::Chunk| {
+            // Bit 5 of the first letter: an ancillary chunk.
+            let is_ancillary = chunk.name[0] & 0x20 != 0;
+            let is_wanted = &chunk.name == b"tRNS" || COLOUR_CHUNKS.contains(&chunk.name);
+            is_ancillary && !(is_wanted && png::is_usable(original.bytes, chunk))
+        };
+        let bare = png::rewrite(original.bytes, &list, is_unneeded, &extra);
+        let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
+        keep.extend(COLOUR_CHUNKS);
+        let header = png::header(original.bytes, &list)?;
+        let has_transparent_colour = header.depth == 16 && png::data(original.bytes, &list, b"tRNS").is_some();
+        let options = Options {
+            strip: StripChunks::Keep(keep),
+            // Eight-bit samples would leave sixteen bits of the transparent colour, which few decoders match with them.
+            bit_depth_reduction: !has_transparent_colour,
+            ..self.options(effort)
+        };
+        match oxipng::optimize_from_memory(&bare, &options) {
+            Ok(packed) => Ok(packed),
+            // Decoders stop at the last pixel, whatever the compressed data holds behind it, and read on over its checksum.
+            Err(_) => decoded_anew(original, &list, &options),
+        }
+    }
+
+    fn unchanged_at(&self, effort: u8) -> Result<Encoded, Error> {
+        Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
+    }
+
+    /// Whether the untouched pixels might be smaller than a palette's `bytes`, by a quick look: smooth computed pictures are.
+    fn is_lossless_rival(&self, bytes: usize) -> Result<bool, Error> {
+        /// How much the quick look overestimates at most, in percent.
+        const MARGIN: usize = 150;
+        let options = Options {
+            filters: indexset! {FilterStrategy::MinSum},
+            deflater: Deflater::Libdeflater { compression: 1 },
+            bit_depth_reduction: false,
+            color_type_reduction: false,
+            palette_reduction: false,
+            grayscale_reduction: false,
+            ..self.options(0)
+        };
+        let quick = self.write_with(self.colour(), self.pixels.data.clone(), &options)?;
+        Ok(quick.len() * 100 <= bytes * MARGIN)
+    }
+}
+
+/// The source's samples as its decoder reads them, at their depth and as they are stored, packed.
+fn decoded_anew(original: &Original<'_>, list: &[png::Chunk], options: &Options) -> Result<Vec<u8>, Error> {
+    let mut decoder = ::png::Decoder::new(Cursor::new(original.bytes));
+    decoder.set_transformations(::png::Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().map_err(Error::failed)?;
+    let mut data = vec![0; reader.output_buffer_size().unwrap_or(0)];
+    let frame = reader.next_frame(&mut data).map_err(Error::failed)?;
+    data.truncate(frame.buffer_size());
+    let colour = match frame.color_type {
+        ::png::ColorType::Grayscale => ColorType::Grayscale { transparent_shade: None },
+        ::png::ColorType::GrayscaleAlpha => ColorType::GrayscaleAlpha,
+        ::png::ColorType::Rgb => ColorType::RGB { transparent_color: None },
+        ::png::ColorType::Rgba => ColorType::RGBA,
+        ::png::ColorType::Indexed => return Err(Error::failed("a palette was not expanded")),
+    };
+    let depth = if frame.bit_depth == ::png::BitDepth::Sixteen { BitDepth::Sixteen } else { BitDepth::Eight };
+    let mut image = RawImage::new(frame.width, frame.height, colour, depth, data).map_err(Error::failed)?;
+    for name in COLOUR_CHUNKS {
+        if let Some(data) = png::data(original.bytes, list, &name) {
+            image.add_png_chunk(name, data.to_vec());
+        }
+    }
+    if let Some(exif) = &original.exif {
+        image.add_png_chunk(*b"eXIf", exif.clone());
+    }
+    image.create_optimized_png(options).map_err(Error::failed)
+}
+
+impl Reducible for PackedPng<'_> {
+    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
+        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step) {
+            let lossy = match palette::quantise(&self.pixels, colours)? {
+                palette::Outcome::Poor => {
+                    *least = step + 1;
+                    continue;
+                }
+                palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
+                // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
+                palette::Outcome::Exact => self.packed(QUICK)?,
+            };
+            if self.is_lossless_rival(lossy.len())? {
+                let unchanged = self.unchanged()?;
+                if unchanged.bytes.len() <= lossy.len() {
+                    return Ok(unchanged);
+                }
+            }
+            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+        }
+        self.unchanged()
+    }
+
+    fn unchanged(&self) -> Result<Encoded, Error> {
+        self.unchanged_at(QUICK)
+    }
+
+    fn lossless(&self) -> Result<Encoded, Error> {
+        self.unchanged_at(THOROUGH)
+    }
+}

@@ -1,0 +1,233 @@
+//! Writes WebP with libwebp.
+//!
+//! Transparency is kept without loss, from WebP to WebP as it was coded; a colour profile and EXIF are put around the picture when
+//! they are given.
+
+use std::collections::BTreeMap;
+
+use webpx::{EncoderConfig, Unstoppable, YuvPlanesRef};
+
+use crate::container::webp;
+use crate::contract::Error;
+use crate::encode::{self, Encoded, Encoder};
+use crate::jpeg::SamplePlane;
+use crate::picture::pixels::{Layout, Pixels};
+use crate::picture::yuv::{self, Colour};
+
+/// libwebp's effort, 0–6. 2 is 1.9 times as fast as the default 4 for 3 % more bytes at the same score.
+const METHOD: u8 = 2;
+/// More pixels than this are not coded without loss, nor is their transparency, where the source can be kept: libwebp takes up to 28
+/// bytes for each.
+pub(crate) const LARGE: u64 = 8_000_000;
+/// The same where there is nothing to keep: the photographs of most cameras are let through.
+pub(crate) const MOST: u64 = 13_000_000;
+/// More pixels than this are given to libwebp as planes: from pixels it makes two copies of its own, seven bytes for each.
+pub(crate) const HUGE: u64 = 20_000_000;
+/// Rows that become planes together; an even number.
+const BAND: usize = 64;
+/// What a WebP can hold (RFC 9649, 2.7.1.1).
+pub(crate) const MAX_SIDE: u32 = 16_383;
+
+pub(crate) struct WebpEncoder {
+    picture: Picture,
+    /// Transparency of `picture` that is coded already.
+    alpha: Option<Vec<u8>>,
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+    own_quality: u8,
+    /// Files made so far, by quality: a search comes back to its best one.
+    made: BTreeMap<u8, Vec<u8>>,
+}
+
+enum Picture {
+    Pixels(Pixels),
+    /// Brightness and two colour differences of half the size, as VP8 holds them.
+    Planes([SamplePlane; 3]),
+}
+
+impl WebpEncoder {
+    /// Over upright pixels. `own_quality` is the source's, 100 when that was lossless.
+    pub fn new(
+        pixels: Pixels,
+        icc: Option<Vec<u8>>,
+        exif: Option<Vec<u8>>,
+        own_quality: u8,
+    ) -> Result<WebpEncoder, Error> {
+        check_side(pixels.width.max(pixels.height))?;
+        let pixels = pixels.into_opaque();
+        let area = u64::from(pixels.width) * u64::from(pixels.height);
+        if area > MOST && pixels.layout.has_alpha() {
+            return Err(too_large("with transparency"));
+        }
+        if area > HUGE {
+            return Ok(WebpEncoder { icc, ..WebpEncoder::over_planes(planes(pixels)?, exif)? });
+        }
+        let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
+        let pixels = if pixels.layout == layout { pixels } else { pixels.to_layout(layout) };
+        let picture = Picture::Pixels(pixels);
+        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, made: BTreeMap::new() })
+    }
+
+    /// Over the planes of a lossy WebP, with its transparency as it is coded there. Nothing is lost by colour conversion, and nothing
+    /// is gained by a lossless file.
+    pub fn over_source(
+        planes: [SamplePlane; 3],
+        alpha: Option<&[u8]>,
+        icc: Option<Vec<u8>>,
+        exif: Option<Vec<u8>>,
+        own_quality: u8,
+    ) -> WebpEncoder {
+        let alpha = alpha.map(<[u8]>::to_vec);
+        WebpEncoder { picture: Picture::Planes(planes), alpha, icc, exif, own_quality, made: BTreeMap::new() }
+    }
+
+    /// Over the components of a JPEG: brightness alone, or with two colour differences of half its size, rounded up. There is no
+    /// lossless file of them.
+    pub fn over_planes(planes: Vec<SamplePlane>, exif: Option<Vec<u8>>) -> Result<WebpEncoder, Error> {
+        let mut planes = planes.into_iter();
+        let mut luma = planes.next().ok_or_else(|| Error::failed("a picture without brightness"))?;
+        check_side(luma.width.max(luma.height))?;
+        luma.data.iter_mut().for_each(|sample| *sample = narrowed(*sample, 219));
+        let mut chroma = || match planes.next() {
+            Some(mut plane) => {
+                plane.data.iter_mut().for_each(|sample| *sample = narrowed(*sample, 224));
+                plane
+            }
+            None => {
+                let (width, height) = (luma.width.div_ceil(2), luma.height.div_ceil(2));
+                SamplePlane { width, height, data: vec![128; width as usize * height as usize] }
+            }
+        };
+        let (blue, red) = (chroma(), chroma());
+        let picture = Picture::Planes([luma, blue, red]);
+        Ok(WebpEncoder { picture, alpha: None, icc: None, exif, own_quality: 100, made: BTreeMap::new() })
+    }
+
+    fn write(&self, config: EncoderConfig) -> Result<Vec<u8>, Error> {
+        let encoder = match &self.picture {
+            Picture::Pixels(pixels) if pixels.layout == Layout::Rgba => {
+                webpx::Encoder::new_rgba(&pixels.data, pixels.width, pixels.height)
+            }
+            Picture::Pixels(pixels) => webpx::Encoder::new_rgb(&pixels.data, pixels.width, pixels.height),
+            Picture::Planes([luma, blue, red]) => webpx::Encoder::new_yuv(YuvPlanesRef {
+                y: &luma.data,
+                y_stride: luma.width as usize,
+                u: &blue.data,
+                u_stride: blue.width as usize,
+                v: &red.data,
+                v_stride: red.width as usize,
+                a: None,
+                a_stride: 0,
+                width: luma.width,
+                height: luma.height,
+            }),
+        };
+        let webp =
+            encoder.config(config).encode(Unstoppable).map_err(|error| Error::failed(format!("libwebp: {error}")))?;
+        webp::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
+    }
+}
+
+/// Brightness, and two colour differences of half the size unless the picture is grey.
+fn planes(pixels: Pixels) -> Result<Vec<SamplePlane>, Error> {
+    let (width, height) = (pixels.width as usize, pixels.height as usize);
+    let colour = if pixels.layout == Layout::Grey { Colour::None } else { Colour::Half };
+    let mut planes: Vec<SamplePlane> = yuv::sizes(pixels.width, pixels.height, colour)
+        .into_iter()
+        // A WebP's sides have 14 bits.
+        .map(|(w, h)| SamplePlane { width: w as u32, height: h as u32, data: Vec::with_capacity(w * h) })
+        .collect();
+    let row = width * pixels.layout.channels();
+    for rows in pixels.data.chunks(row * BAND) {
+        let band = Pixels::new(pixels.width, (rows.len() / row) as u32, pixels.layout, rows.to_vec())?;
+        for (plane, part) in planes.iter_mut().zip(yuv::planes(&band, colour)) {
+            plane.data.extend(part.samples);
+        }
+    }
+    if planes[0].data.len() != width * height {
+        return Err(Error::failed("rows were lost"));
+    }
+    Ok(planes)
+}
+
+/// For what libwebp would need too much memory for.
+pub(crate) fn too_large(how: &str) -> Error {
+    let most = MOST / 1_000_000;
+    Error::failed(format!("a WebP of more than {most} megapixels is not written {how}; set maxWidth or maxHeight"))
+}
+
+fn check_side(side: u32) -> Result<(), Error> {
+    if side > MAX_SIDE {
+        return Err(Error::failed(format!("a WebP has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight")));
+    }
+    Ok(())
+}
+
+/// A sample of JPEG's range, 0 to 255, in that of television, which WebP keeps to: 219 levels of brightness or 224 of a colour
+/// difference, from 16 on (ITU-R BT.601, 2.5.3).
+fn narrowed(sample: u8, levels: u32) -> u8 {
+    (16 + (u32::from(sample) * levels + 127) / 255) as u8
+}
+
+fn config() -> EncoderConfig {
+    EncoderConfig::new().method(METHOD)
+}
+
+impl Encoder for WebpEncoder {
+    fn qualities(&self) -> &'static [u8] {
+        match &self.picture {
+            Picture::Planes([luma, ..]) if luma.data.len() as u64 > HUGE => &encode::FEW,
+            _ => &encode::EVERY_QUALITY,
+        }
+    }
+
+    fn own_quality(&self) -> u8 {
+        self.own_quality
+    }
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
+        let bytes = match self.made.get(&quality) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let bytes = self.write(config().quality(quality.into()))?;
+                self.made.insert(quality, bytes.clone());
+                bytes
+            }
+        };
+        Ok(Encoded { bytes, quality: Some(quality), warnings: Vec::new() })
+    }
+
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
+        Ok(self.encode(quality)?.bytes.len() as u64)
+    }
+
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
+        if matches!(self.picture, Picture::Planes(_)) {
+            return Ok(None);
+        }
+        // Colour under full transparency counts as pixels too.
+        let bytes = self.write(config().lossless(true).exact(true))?;
+        Ok(Some(Encoded { bytes, quality: None, warnings: Vec::new() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::pictures::photo;
+
+    #[test]
+    fn planes_made_in_bands_are_those_of_the_whole_picture() {
+        for layout in [Layout::Rgb, Layout::Grey] {
+            let pixels = photo(33, 2 * BAND as u32 + 21, layout);
+            let colour = if layout == Layout::Grey { Colour::None } else { Colour::Half };
+            let whole = yuv::planes(&pixels, colour);
+            let banded = planes(pixels).unwrap();
+            assert_eq!(banded.len(), whole.len());
+            for (banded, whole) in banded.iter().zip(&whole) {
+                assert_eq!((banded.width as usize, banded.height as usize), (whole.width, whole.height));
+                assert_eq!(banded.data, whole.samples);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What a file is, before a pixel of it is decoded.
+
+pub(crate) mod guarded;
+pub(crate) mod probe;
+pub(crate) mod sniff;

@@ -1,0 +1,5 @@
+//! What a file says about its picture: what is kept (orientation, on request the credits), and what is removed (the location).
+
+pub(crate) mod credits;
+pub(crate) mod exif;
+pub(crate) mod location;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::{Compressed, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
-use crate::decide::plan::{Made, Plan};
-use crate::decide::recompress::{self, Answer, Reason};
+use crate::decide::plan::{EncodedImage, Plan};
+use crate::decide::recompress::{self, KeptBecause, Recompressed};
 use crate::decide::transform;
 use crate::header::guarded::guarded;
 use crate::header::probe::{Probe, check_limits, probe};
@@ -17,7 +17,7 @@ use crate::metadata::location;
 use crate::picture::decode;
 
 /// An output must be at least this much smaller to be worth replacing the source, as a share of it.
-const WORTHWHILE: f64 = 0.01;
+const MIN_SAVING: f64 = 0.01;
 
 /// Compresses one image.
 ///
@@ -54,31 +54,31 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
         return Ok(keep(bytes, probe, settings, 0, "Kept: nothing makes a GIF smaller without harm.", warnings));
     }
     if !plan.is_same {
-        let mut made = transform::rework(bytes, probe, &plan, settings, limits)?;
+        let mut made = transform::transform(bytes, probe, &plan, settings, limits)?;
         if probe.format == Format::Jpeg {
             made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
         }
         return Ok(replace(probe, plan.format, made));
     }
-    let answer = recompress::same(bytes, probe, settings, limits)?;
+    let answer = recompress::recompress(bytes, probe, settings, limits)?;
     if let Goal::MaxBytes(limit) = settings.goal
         && bytes.len() as u64 <= limit
     {
         return Ok(keep(bytes, probe, settings, 0, "Kept: the source fits already.", vec![]));
     }
     let made = match answer {
-        Answer::Made(made) => made,
-        Answer::Kept(Reason::Packed) => {
+        Recompressed::Encoded(made) => made,
+        Recompressed::Kept(KeptBecause::NothingToGain) => {
             return Ok(keep(bytes, probe, settings, 0, "Kept: its pixels cannot be packed better.", vec![]));
         }
-        Answer::Kept(Reason::TooLarge) => {
+        Recompressed::Kept(KeptBecause::TooLarge) => {
             let warning =
                 "So large a picture is kept as it is; set maxWidth or maxHeight to have it smaller.".to_owned();
             let decision = "Kept: compressing so large a picture would take too much memory.";
             return Ok(keep(bytes, probe, settings, 0, decision, vec![warning]));
         }
     };
-    let most = bytes.len() as f64 * (1.0 - WORTHWHILE);
+    let most = bytes.len() as f64 * (1.0 - MIN_SAVING);
     if made.choice.encoded.bytes.len() as f64 > most {
         let tried = made.choice.receipt.encodes_tried;
         return Ok(keep(
@@ -93,7 +93,7 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
     Ok(replace(probe, plan.format, made))
 }
 
-fn replace(probe: &Probe, format: Format, made: Made) -> Compressed<'static> {
+fn replace(probe: &Probe, format: Format, made: EncodedImage) -> Compressed<'static> {
     Compressed {
         bytes: Cow::Owned(made.choice.encoded.bytes),
         source: facts(probe),

@@ -91,9 +91,9 @@ pub(crate) fn is_usable(bytes: &[u8], chunk: &Chunk) -> bool {
 /// The colour profile of an iCCP chunk: a name, its NUL, the method 0, and zlib data.
 fn unpacked_profile(data: &[u8]) -> Option<Vec<u8>> {
     /// Profiles of printers with four inks have about a megabyte; far more is a bomb.
-    const MOST: usize = 4 << 20;
+    const MAX_PROFILE_BYTES: usize = 4 << 20;
     let name_end = memchr::memchr(0, data)?;
-    inflate(data[name_end..].strip_prefix(&[0, 0])?, MOST)
+    inflate(data[name_end..].strip_prefix(&[0, 0])?, MAX_PROFILE_BYTES)
 }
 
 /// The embedded colour profile.

@@ -8,7 +8,7 @@ use crate::container::inflate::inflate;
 const NAME: &[u8] = b"Raw profile type ";
 const EXIF: &[u8] = b"Exif\0\0";
 /// Of text; EXIF in a JPEG has at most 64 KiB.
-const MOST: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// The TIFF part of the EXIF, if this text chunk holds it.
 pub(crate) fn exif(chunk: &[u8; 4], data: &[u8]) -> Option<Vec<u8>> {
@@ -27,7 +27,7 @@ pub(crate) fn bytes(chunk: &[u8; 4], data: &[u8]) -> Option<Vec<u8>> {
     let text = match chunk {
         b"tEXt" => rest.to_vec(),
         // The compression method, 0.
-        b"zTXt" => inflate(rest.strip_prefix(&[0])?, MOST)?,
+        b"zTXt" => inflate(rest.strip_prefix(&[0])?, MAX_TEXT_BYTES)?,
         _ => return None,
     };
     let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());

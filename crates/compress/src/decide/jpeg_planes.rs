@@ -6,8 +6,8 @@
 
 use crate::container::jpeg_segments;
 use crate::contract::{Error, Format, Goal, Limits, Settings};
-use crate::decide::plan::{Made, Plan};
-use crate::decide::search::reach;
+use crate::decide::plan::{EncodedImage, Plan};
+use crate::decide::search::search_quality;
 use crate::encode::credited::Credited;
 use crate::encode::jpeg_out::{FULL_COLOUR, smaller};
 use crate::encode::webp_out::WebpEncoder;
@@ -22,14 +22,14 @@ use crate::picture::resize::resize_part;
 use crate::picture::{colour, orient};
 
 /// Resizes and encodes; `None` where this way is not open.
-pub(crate) fn rework(
+pub(crate) fn transform(
     bytes: &[u8],
     probe: &Probe,
     plan: &Plan,
     settings: &Settings,
     credits: &Credits,
     limits: &Limits,
-) -> Result<Option<Made>, Error> {
+) -> Result<Option<EncodedImage>, Error> {
     let is_open = match plan.format {
         Format::Jpeg => plan.size != probe.displayed(),
         Format::Webp => settings.goal != Goal::Lossless,
@@ -78,8 +78,8 @@ pub(crate) fn rework(
     };
     let mut encoder = Credited { encoder: &mut *encoder, credits, format: plan.format };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
-    let choice = reach(&mut encoder, goal, bytes.len() as u64, no_pixels)?;
-    Ok(Some(Made { choice, size: plan.size }))
+    let choice = search_quality(&mut encoder, goal, bytes.len() as u64, no_pixels)?;
+    Ok(Some(EncodedImage { choice, size: plan.size }))
 }
 
 /// The sizes of a component.

@@ -11,10 +11,10 @@ use crate::header::probe::{Probe, probe};
 use crate::header::sniff::sniff;
 
 /// Small buffers, tables, stacks.
-const BASE: u64 = 4 << 20;
+const BASE_BYTES: u64 = 4 << 20;
 
 /// Bands of rows, a sample of the pixels, a deflater; a large PNG needs no more.
-const BANDS: u64 = 48 << 20;
+const BANDS_BYTES: u64 = 48 << 20;
 
 /// Bytes of working memory [`compress`](crate::decide::plan::compress) needs for this image at most, the source and the output included.
 ///
@@ -22,26 +22,28 @@ const BANDS: u64 = 48 << 20;
 pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
     let size = bytes.len() as u64;
     let Some(probe) = sniff(bytes).and_then(|format| probe(bytes, format)).ok() else {
-        return size + BASE;
+        return size + BASE_BYTES;
     };
     let plan = Plan::new(&probe, settings);
     let working = if probe.is_animated {
         // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
         probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
     } else if !plan.is_same {
-        rework(&probe, &plan)
+        transform(&probe, &plan)
     } else {
-        same(&probe, settings, size, is_interlaced(bytes))
+        recompress(&probe, settings, size, is_interlaced(bytes))
     };
     let judging = match settings.goal {
         // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
-        Goal::MinScore(_) => probe.pixels() * 6 + probe.pixels().min(score::WHOLE) * 40 + (120 << 20),
+        Goal::MinScore(_) => {
+            probe.pixels() * 6 + probe.pixels().min(score::SCORE_WHOLE_UP_TO_PIXELS) * 40 + (120 << 20)
+        }
         _ => 0,
     };
-    BASE + size * 2 + working + judging
+    BASE_BYTES + size * 2 + working + judging
 }
 
-fn same(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
+fn recompress(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
     let pixels = probe.pixels();
     let samples = pixels * u64::from(probe.pixel_bytes);
     // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
@@ -54,18 +56,18 @@ fn same(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u
         Format::Jpeg => tokens,
         // Only an interlaced file is decoded as a whole; it may have to be turned.
         Format::Png if png_bands::is_large(pixels, probe.pixel_bytes) => {
-            BANDS + size + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
+            BANDS_BYTES + size + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
         }
         Format::Png => png(pixels, probe.pixel_bytes),
         // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
-        Format::Webp if pixels > webp_out::LARGE => pixels * 7,
+        Format::Webp if pixels > webp_out::KEEP_ABOVE_PIXELS => pixels * 7,
         Format::Webp => webp(pixels, probe.pixel_bytes),
         // Indices, to see that the file is whole.
         _ => pixels * 2,
     }
 }
 
-fn rework(probe: &Probe, plan: &Plan) -> u64 {
+fn transform(probe: &Probe, plan: &Plan) -> u64 {
     let samples = probe.pixels() * u64::from(probe.pixel_bytes);
     // Never more than the source has.
     let to = (u64::from(plan.size.0) * u64::from(plan.size.1)).min(probe.pixels());
@@ -73,16 +75,16 @@ fn rework(probe: &Probe, plan: &Plan) -> u64 {
     let decoding = match probe.format {
         // Pixels, and pixels turned upright; libwebp has its own of a lossless file.
         Format::Gif => probe.pixels() * 5,
-        Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS,
-        Format::Png | Format::Webp => probe.pixels() * 8 + BANDS,
+        Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS_BYTES,
+        Format::Png | Format::Webp => probe.pixels() * 8 + BANDS_BYTES,
         // Coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
         _ => samples * if probe.is_progressive { 6 } else { 3 },
     };
     let encoding = match plan.format {
         Format::Jpeg => to * 16,
-        Format::Png if png_bands::is_large(to, channels) => to * u64::from(channels) * 2 + BANDS,
+        Format::Png if png_bands::is_large(to, channels) => to * u64::from(channels) * 2 + BANDS_BYTES,
         Format::Png => png(to, channels),
-        Format::Webp if to > webp_out::HUGE => to * 4,
+        Format::Webp if to > webp_out::PLANES_ABOVE_PIXELS => to * 4,
         Format::Avif => avif(to, channels),
         _ => webp(to, channels),
     };

@@ -1,7 +1,7 @@
 //! What is asked of an image, and what came of it.
 
 use crate::contract::{Format, Settings};
-use crate::decide::search::Choice;
+use crate::decide::search::SearchResult;
 use crate::header::probe::Probe;
 use crate::picture::resize;
 
@@ -25,8 +25,8 @@ impl Plan {
 }
 
 /// Where a new file came from.
-pub(crate) struct Made {
-    pub choice: Choice,
+pub(crate) struct EncodedImage {
+    pub choice: SearchResult,
     /// Pixels of the new file, as stored.
     pub size: (u32, u32),
 }

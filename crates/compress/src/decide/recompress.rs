@@ -5,9 +5,9 @@
 
 use crate::container::{png, vp8, webp};
 use crate::contract::{Error, Format, Goal, Limits, Receipt, Settings};
-use crate::decide::plan::Made;
+use crate::decide::plan::EncodedImage;
 use crate::decide::score::Judge;
-use crate::decide::search::{Choice, reach};
+use crate::decide::search::{SearchResult, search_quality};
 use crate::encode::Encoded;
 use crate::encode::credited::Credited;
 use crate::encode::jpeg_out::{JpegEncoder, PixelEncoder};
@@ -23,35 +23,46 @@ use crate::metadata::exif;
 use crate::picture::{colour, decode};
 
 /// More pixels than this of sixteen bits are not put together from an interlaced PNG.
-const DEEP: u64 = 8_000_000;
+const KEEP_DEEP_ABOVE_PIXELS: u64 = 8_000_000;
 
 /// What came of it.
-pub(crate) enum Answer {
-    Made(Made),
+pub(crate) enum Recompressed {
+    Encoded(EncodedImage),
     /// The source is whole and stays.
-    Kept(Reason),
+    Kept(KeptBecause),
 }
 
 /// Why a source is kept without a try.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Reason {
+pub(crate) enum KeptBecause {
     /// There is nothing to gain.
-    Packed,
+    NothingToGain,
     /// It would take too much memory.
     TooLarge,
 }
 
-pub(crate) fn same(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Answer, Error> {
+pub(crate) fn recompress(
+    bytes: &[u8],
+    probe: &Probe,
+    settings: &Settings,
+    limits: &Limits,
+) -> Result<Recompressed, Error> {
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
     match probe.format {
-        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Answer::Made),
+        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Recompressed::Encoded),
         Format::Png => png(bytes, probe, settings, &credits),
         Format::Webp => webp(bytes, probe, settings, &credits),
         other => Err(Error::unsupported(other)),
     }
 }
 
-fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits, limits: &Limits) -> Result<Made, Error> {
+fn jpeg(
+    bytes: &[u8],
+    probe: &Probe,
+    settings: &Settings,
+    credits: &Credits,
+    limits: &Limits,
+) -> Result<EncodedImage, Error> {
     let choice = match in_the_dct_domain(bytes, probe, settings, credits, limits) {
         Ok(choice) => choice?,
         Err(jpeg::Error::Unsupported(reason)) => {
@@ -63,7 +74,7 @@ fn jpeg(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits, lim
         }
         Err(error) => return Err(from_jpeg(error)),
     };
-    Ok(Made { choice, size: (probe.width, probe.height) })
+    Ok(EncodedImage { choice, size: (probe.width, probe.height) })
 }
 
 /// The outer error is the requantiser's refusal of the source.
@@ -73,7 +84,7 @@ fn in_the_dct_domain(
     settings: &Settings,
     credits: &Credits,
     limits: &Limits,
-) -> Result<Result<Choice, Error>, jpeg::Error> {
+) -> Result<Result<SearchResult, Error>, jpeg::Error> {
     let Settings { progressive, keep_copyright, .. } = *settings;
     let options = jpeg::Options { progressive, keep_copyright };
     if let Goal::Quality(quality) = settings.goal
@@ -82,7 +93,7 @@ fn in_the_dct_domain(
         // One streaming pass: no coefficients are held.
         let encoded = jpeg::requantise(bytes, quality, &options, &for_jpeg(limits))?;
         let credited = credits.put(encoded.bytes, Format::Jpeg);
-        return Ok(credited.map(|bytes| Choice {
+        return Ok(credited.map(|bytes| SearchResult {
             encoded: Encoded { bytes, quality: Some(quality), warnings: encoded.warnings },
             receipt: Receipt {
                 quality: Some(quality),
@@ -95,13 +106,13 @@ fn in_the_dct_domain(
     }
     let mut encoder = JpegEncoder::over_source(bytes, options, &for_jpeg(limits))?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    Ok(reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
+    Ok(search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
         Judge::new(&decode::decode(bytes, probe)?.pixels)
     }))
 }
 
 /// For kinds of JPEG the requantiser does not know but the pixel decoder does.
-fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Made, Error> {
+fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<EncodedImage, Error> {
     let decoded = decode::decode(bytes, probe)?;
     let mut pixels = decoded.pixels;
     if let Some(icc) = &decoded.icc {
@@ -110,19 +121,19 @@ fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Cr
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
     let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut || Judge::new(&pixels))?;
-    Ok(Made { choice, size: probe.displayed() })
+    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut || Judge::new(&pixels))?;
+    Ok(EncodedImage { choice, size: probe.displayed() })
 }
 
-fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
     let list = png::chunks(bytes)?;
     let header = png::header(bytes, &list)?;
     if png_bands::is_large(probe.pixels(), probe.pixel_bytes) && !(header.is_interlaced && header.depth == 16) {
         return large_png(bytes, probe, settings, credits);
     }
-    if probe.pixels() > DEEP {
+    if probe.pixels() > KEEP_DEEP_ABOVE_PIXELS {
         decode::decode(bytes, probe)?;
-        return Ok(Answer::Kept(Reason::TooLarge));
+        return Ok(Recompressed::Kept(KeptBecause::TooLarge));
     }
     let decoded = decode::decode(bytes, probe)?;
     let mut pixels = decoded.pixels;
@@ -141,15 +152,18 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> R
     let mut judge = Judge::before(settings.goal, &pixels)?;
     let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
     // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
     let is_upright = choice.encoded.quality.is_some();
-    Ok(Answer::Made(Made { choice, size: if is_upright { size } else { (probe.width, probe.height) } }))
+    Ok(Recompressed::Encoded(EncodedImage {
+        choice,
+        size: if is_upright { size } else { (probe.width, probe.height) },
+    }))
 }
 
 /// A large PNG is written from its rows. They stay as they are stored, with the orientation beside them, unless they had to be put
 /// together from an interlaced file.
-fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
     let list = png::chunks(bytes)?;
     let header = png::header(bytes, &list)?;
     let has_grey_profile = matches!(header.colour, 0 | 4) && png::data(bytes, &list, b"iCCP").is_some();
@@ -166,17 +180,21 @@ fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits
     let mut encoder = PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?);
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
-    Ok(Answer::Made(Made { choice, size }))
+    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Recompressed::Encoded(EncodedImage { choice, size }))
 }
 
-fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Answer, Error> {
+fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
     let list = webp::chunks(bytes)?;
     let header = webp::header(bytes, &list)?;
-    let is_large = probe.pixels() > webp_out::LARGE;
+    let is_large = probe.pixels() > webp_out::KEEP_ABOVE_PIXELS;
     if settings.goal == Goal::Lossless && (!header.is_lossless || is_large) {
         decode::webp_planes(bytes, probe)?;
-        return Ok(Answer::Kept(if header.is_lossless { Reason::TooLarge } else { Reason::Packed }));
+        return Ok(Recompressed::Kept(if header.is_lossless {
+            KeptBecause::TooLarge
+        } else {
+            KeptBecause::NothingToGain
+        }));
     }
     let credit = exif::minimal(webp::exif(bytes, &list), 1, settings.keep_copyright);
     let icc = webp::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec);
@@ -193,18 +211,20 @@ fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> 
     };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
     // What is shown has all four samples, beside the planes.
-    let is_too_much = header.has_alpha && probe.pixels() > webp_out::HUGE && matches!(settings.goal, Goal::MinScore(_));
+    let is_too_much = header.has_alpha
+        && probe.pixels() > webp_out::PLANES_ABOVE_PIXELS
+        && matches!(settings.goal, Goal::MinScore(_));
     let mut encoder = if goes_by_planes && !is_too_much {
         WebpEncoder::over_source(decode::webp_planes(bytes, probe)?, alpha, icc, credit, own_quality)
     } else if is_large {
         decode::webp_planes(bytes, probe)?;
-        return Ok(Answer::Kept(Reason::TooLarge));
+        return Ok(Recompressed::Kept(KeptBecause::TooLarge));
     } else {
         WebpEncoder::new(decode::decode(bytes, probe)?.pixels, icc, credit, own_quality)?
     };
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Webp };
-    let choice = reach(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
-    Ok(Answer::Made(Made { choice, size: probe.displayed() }))
+    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    Ok(Recompressed::Encoded(EncodedImage { choice, size: probe.displayed() }))
 }
 
 /// Whether coded transparency is packed (WebP container specification, "Alpha": the two lowest bits of its header).

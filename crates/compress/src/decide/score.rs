@@ -12,21 +12,21 @@ use crate::contract::{Error, Goal};
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Pictures up to this many pixels are judged whole at every step.
-const SMALL: u64 = 1_500_000;
+const GUIDE_WHOLE_UP_TO_PIXELS: u64 = 1_500_000;
 /// Pictures up to this many pixels are judged whole in the end.
-pub(crate) const WHOLE: u64 = 6_000_000;
+pub(crate) const SCORE_WHOLE_UP_TO_PIXELS: u64 = 6_000_000;
 /// Pixels of each of the two bands of a larger picture.
-const BAND: u64 = WHOLE / 2;
+const BAND_PIXELS: u64 = SCORE_WHOLE_UP_TO_PIXELS / 2;
 /// Rows of a strip: bounds the metric's memory to some 40 bytes a pixel.
-const STRIP: usize = 256;
+const STRIP_ROWS: usize = 256;
 /// Side of a tile, in pixels.
-const TILE: u32 = 448;
+const TILE_SIDE: u32 = 448;
 /// Centres of the tiles, in quarters of the width and height.
 const CENTRES: [(u32, u32); 5] = [(2, 2), (1, 1), (3, 1), (1, 3), (3, 3)];
 /// Put under transparency before comparing, so that a change of alpha shows on light and dark colours alike.
-const UNDER: [u8; 3] = [128, 128, 128];
+const BACKGROUND: [u8; 3] = [128, 128, 128];
 /// The metric's own lower bound of a side.
-const SMALLEST: u32 = 8;
+const MIN_SIDE: u32 = 8;
 
 /// One reference, judged against many times.
 pub(crate) struct Judge {
@@ -87,7 +87,7 @@ impl Judge {
             return self.guess(pixels);
         }
         self.check(pixels)?;
-        let strips = Ssimulacra2Config::strips(STRIP);
+        let strips = Ssimulacra2Config::strips(STRIP_ROWS);
         mean(self.bands.iter().map(|(band, reference)| {
             let data = cut(pixels, *band);
             compute_ssimulacra2_with_config(&slice(reference, *band)?, &slice(&data, *band)?, &strips)
@@ -112,21 +112,21 @@ fn mean(scores: impl ExactSizeIterator<Item = Result<f64, Error>>) -> Result<f64
 /// Full rows, around the middle or the quarters of the height.
 fn bands(width: u32, height: u32) -> Vec<Tile> {
     let pixels = u64::from(width) * u64::from(height);
-    if pixels <= SMALL {
+    if pixels <= GUIDE_WHOLE_UP_TO_PIXELS {
         return Vec::new();
     }
-    if pixels <= WHOLE {
+    if pixels <= SCORE_WHOLE_UP_TO_PIXELS {
         return vec![Tile { left: 0, top: 0, width, height }];
     }
-    let rows = (BAND / u64::from(width)) as u32;
+    let rows = (BAND_PIXELS / u64::from(width)) as u32;
     [1, 3].map(|quarter| Tile { left: 0, top: height / 4 * quarter - rows / 2, width, height: rows }).to_vec()
 }
 
 fn tiles(width: u32, height: u32) -> Vec<Tile> {
-    if u64::from(width) * u64::from(height) <= SMALL {
+    if u64::from(width) * u64::from(height) <= GUIDE_WHOLE_UP_TO_PIXELS {
         return vec![Tile { left: 0, top: 0, width, height }];
     }
-    let (tile_width, tile_height) = (TILE.min(width), TILE.min(height));
+    let (tile_width, tile_height) = (TILE_SIDE.min(width), TILE_SIDE.min(height));
     let start =
         |side: u32, length: u32, quarter: u32| (side / 4 * quarter).saturating_sub(length / 2).min(side - length);
     CENTRES
@@ -142,7 +142,7 @@ fn tiles(width: u32, height: u32) -> Vec<Tile> {
 
 /// The tile's RGB samples. Sides below the metric's bound are filled up by repeating the last row and column.
 fn cut(pixels: &Pixels, tile: Tile) -> Vec<u8> {
-    let (width, height) = (tile.width.max(SMALLEST), tile.height.max(SMALLEST));
+    let (width, height) = (tile.width.max(MIN_SIDE), tile.height.max(MIN_SIDE));
     let channels = pixels.layout.channels();
     let mut data = Vec::with_capacity(width as usize * height as usize * channels);
     for y in 0..height {
@@ -153,10 +153,10 @@ fn cut(pixels: &Pixels, tile: Tile) -> Vec<u8> {
             data.extend(&pixels.data[at..at + channels]);
         }
     }
-    Pixels { width, height, layout: pixels.layout, data }.flatten(UNDER).to_layout(Layout::Rgb).data
+    Pixels { width, height, layout: pixels.layout, data }.flatten(BACKGROUND).to_layout(Layout::Rgb).data
 }
 
 fn slice(data: &[u8], tile: Tile) -> Result<PixelSlice<'_>, Error> {
-    let (width, height) = (tile.width.max(SMALLEST), tile.height.max(SMALLEST));
+    let (width, height) = (tile.width.max(MIN_SIDE), tile.height.max(MIN_SIDE));
     PixelSlice::new(data, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB).map_err(Error::failed)
 }

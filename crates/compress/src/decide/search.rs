@@ -19,18 +19,18 @@ const GUESSES: u32 = 4;
 const MAX_SCORES: u32 = 4;
 
 /// The file for a goal, with its receipt.
-pub(crate) struct Choice {
+pub(crate) struct SearchResult {
     pub encoded: Encoded,
     pub receipt: Receipt,
 }
 
 /// Reaches `goal` with `encoder`. `source_bytes` is S; `judge` knows the pixels a score compares with.
-pub(crate) fn reach(
+pub(crate) fn search_quality(
     encoder: &mut dyn Encoder,
     goal: Goal,
     source_bytes: u64,
     judge: &mut dyn FnMut() -> Result<Judge, Error>,
-) -> Result<Choice, Error> {
+) -> Result<SearchResult, Error> {
     match goal {
         Goal::Quality(quality) => at_quality(encoder, quality, format!("Encoded at quality {quality}.")),
         Goal::RelativeQuality(share) => {
@@ -52,7 +52,7 @@ pub(crate) fn reach(
     }
 }
 
-fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Result<Choice, Error> {
+fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Result<SearchResult, Error> {
     let encoded = encoder.encode(quality)?;
     let decision = match encoded.quality {
         Some(used) if used == quality => decision,
@@ -62,7 +62,7 @@ fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Resul
     Ok(choice(encoded, None, true, 1, decision))
 }
 
-fn lossless(encoder: &mut dyn Encoder) -> Result<Choice, Error> {
+fn lossless(encoder: &mut dyn Encoder) -> Result<SearchResult, Error> {
     if let Some(encoded) = encoder.lossless()? {
         let decision = "Packed again with identical pixels.".to_owned();
         return Ok(choice(encoded, None, true, 1, decision));
@@ -73,7 +73,7 @@ fn lossless(encoder: &mut dyn Encoder) -> Result<Choice, Error> {
 }
 
 /// The highest quality whose file has at most `limit` bytes.
-fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<Choice, Error> {
+fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<SearchResult, Error> {
     let steps = searched(encoder);
     let mut tried = 0;
     let mut size_at = |at: usize| {
@@ -144,7 +144,7 @@ fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64)
 /// The lowest quality whose file scores at least `target`.
 ///
 /// Guesses lead the way, scores decide: after each score the search goes on for the guess that should come with the target.
-fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<Choice, Error> {
+fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<SearchResult, Error> {
     let steps = searched(encoder);
     let count = steps.len();
     let mut look = Look { encoder, judge, steps, guesses: BTreeMap::new(), latest: None, tried: 0 };
@@ -261,6 +261,12 @@ fn searched(encoder: &dyn Encoder) -> Vec<u8> {
     all[start..].to_vec()
 }
 
-fn choice(encoded: Encoded, score: Option<f64>, target_met: bool, encodes_tried: u32, decision: String) -> Choice {
-    Choice { receipt: Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision }, encoded }
+fn choice(
+    encoded: Encoded,
+    score: Option<f64>,
+    target_met: bool,
+    encodes_tried: u32,
+    decision: String,
+) -> SearchResult {
+    SearchResult { receipt: Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision }, encoded }
 }

@@ -5,9 +5,9 @@
 use crate::container::png;
 use crate::contract::{Error, Format, Goal, Limits, Settings};
 use crate::decide::jpeg_planes;
-use crate::decide::plan::{Made, Plan};
+use crate::decide::plan::{EncodedImage, Plan};
 use crate::decide::score::Judge;
-use crate::decide::search::{QUALITY_FLOOR, reach};
+use crate::decide::search::{QUALITY_FLOOR, search_quality};
 use crate::encode::Encoder;
 #[cfg(feature = "avif")]
 use crate::encode::avif_out::{self, AvifEncoder};
@@ -26,19 +26,19 @@ use crate::metadata::exif;
 use crate::picture::{colour, decode, resize};
 
 /// Decodes, prepares and encodes.
-pub(crate) fn rework(
+pub(crate) fn transform(
     bytes: &[u8],
     probe: &Probe,
     plan: &Plan,
     settings: &Settings,
     limits: &Limits,
-) -> Result<Made, Error> {
+) -> Result<EncodedImage, Error> {
     #[cfg(feature = "avif")]
     if plan.format == Format::Avif {
         avif_out::check_size(plan.size, settings.goal)?;
     }
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
-    if let Some(made) = jpeg_planes::rework(bytes, probe, plan, settings, &credits, limits)? {
+    if let Some(made) = jpeg_planes::transform(bytes, probe, plan, settings, &credits, limits)? {
         return Ok(made);
     }
     let own_quality = guarded(|| own_quality(bytes, probe, limits))?;
@@ -67,13 +67,13 @@ pub(crate) fn rework(
     };
     let source_bytes = bytes.len() as u64;
     let size = (pixels.width, pixels.height);
-    if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MOST {
+    if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MAX_PIXELS {
         return Err(webp_out::too_large("without loss"));
     }
     let mut judge = Judge::before(goal, &pixels)?;
     let mut finish = |encoder: &mut dyn Encoder| {
         let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
-        reach(&mut encoder, goal, source_bytes, &mut judge)
+        search_quality(&mut encoder, goal, source_bytes, &mut judge)
     };
     let mut choice = match plan.format {
         Format::Jpeg => {
@@ -103,7 +103,7 @@ pub(crate) fn rework(
         choice.receipt.target_met = false;
         choice.receipt.decision = "Encoded without further loss: the 16 bits of a sample became 8.".to_owned();
     }
-    Ok(Made { choice, size })
+    Ok(EncodedImage { choice, size })
 }
 
 /// Whether the source's samples have more bits than those that are worked on.

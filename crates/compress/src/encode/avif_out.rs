@@ -22,11 +22,11 @@ const FINE: (u8, Tune) = (9, Tune::Psychovisual);
 /// The same for large pictures: a third of a second a megapixel, for a tenth more bytes.
 const QUICK: (u8, Tune) = (10, Tune::Psnr);
 /// More pixels than this are large.
-const LARGE: u64 = 2_500_000;
+const QUICK_ABOVE_PIXELS: u64 = 2_500_000;
 /// More pixels than this are not written: a file takes half a second for each million, with transparency more.
-const MOST: u64 = 13_000_000;
+const MAX_PIXELS: u64 = 13_000_000;
 /// The same where several files are made to find the right one.
-const MOST_SEARCHED: u64 = 3_000_000;
+const MAX_SEARCHED_PIXELS: u64 = 3_000_000;
 /// At this quality and above, colour keeps its full resolution.
 const FULL_COLOUR: u8 = 90;
 /// What AV1 can hold (frame sizes of 16 bits).
@@ -37,7 +37,7 @@ const EVERY_FIFTH: [u8; 19] = [10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 7
 /// Refuses pictures that would take too long.
 pub(crate) fn check_size((width, height): (u32, u32), goal: Goal) -> Result<(), Error> {
     let is_searched = matches!(goal, Goal::TargetRatio(_) | Goal::MaxBytes(_) | Goal::MinScore(_));
-    let most = if is_searched { MOST_SEARCHED } else { MOST };
+    let most = if is_searched { MAX_SEARCHED_PIXELS } else { MAX_PIXELS };
     if area(width, height) <= most {
         return Ok(());
     }
@@ -115,10 +115,10 @@ impl AvifEncoder {
 impl Encoder for AvifEncoder {
     fn qualities(&self) -> &'static [u8] {
         /// A megapixel.
-        const SLOW: u64 = 1_000_000;
+        const EVERY_QUALITY_UP_TO_PIXELS: u64 = 1_000_000;
         match area(self.pixels.width, self.pixels.height) {
-            area if area <= SLOW => &encode::EVERY_QUALITY,
-            area if area <= LARGE => &EVERY_FIFTH,
+            area if area <= EVERY_QUALITY_UP_TO_PIXELS => &encode::EVERY_QUALITY,
+            area if area <= QUICK_ABOVE_PIXELS => &EVERY_FIFTH,
             _ => &encode::FEW,
         }
     }
@@ -174,7 +174,7 @@ fn quantizer(quality: u8) -> u8 {
 }
 
 fn encode(width: u32, height: u32, planes: Vec<Plane>, colour: Colour, quantizer: u8) -> Result<Picture, Error> {
-    let (preset, tune) = if area(width, height) > LARGE { QUICK } else { FINE };
+    let (preset, tune) = if area(width, height) > QUICK_ABOVE_PIXELS { QUICK } else { FINE };
     let mut speed = SpeedSettings::from_preset(preset);
     // The directional filter takes up to a third of the time for a hundredth of the bytes.
     speed.cdef = false;

@@ -9,8 +9,8 @@ use crate::picture::pixels::{Layout, Pixels};
 
 /// Below this a palette is not used: PSNR, in decibels, of 4 × 4 block averages. On photos 45 goes with a SSIMULACRA2 score of 60 to 75,
 /// 40 with 40 to 55, and 37 with 25 to 45, where bands begin to show.
-const FLOOR: f64 = 40.0;
-pub(crate) const BLOCK: usize = 4;
+const MIN_DECIBELS: f64 = 40.0;
+pub(crate) const BLOCK_SIDE: usize = 4;
 
 /// Palette entries are red, green, blue, alpha; one index a pixel.
 pub(crate) struct Indexed {
@@ -79,12 +79,12 @@ impl Palette {
 }
 
 /// So many pixels say which colours a picture needs; the time to choose them grows with the number of different ones.
-pub(crate) const SAMPLE: usize = 500_000;
+pub(crate) const SAMPLE_PIXELS: usize = 500_000;
 
 /// Every pixel of a small picture, every n-th of a large one, row by row from another column on.
 fn sampled(rgba: &Pixels) -> Vec<u8> {
     let (pixels, _) = rgba.data.as_chunks::<4>();
-    let step = pixels.len().div_ceil(SAMPLE);
+    let step = pixels.len().div_ceil(SAMPLE_PIXELS);
     let row = rgba.width as usize;
     let rows = pixels.chunks_exact(row).enumerate();
     rows.flat_map(|(y, pixels)| pixels.iter().skip(y % step).step_by(step)).flatten().copied().collect()
@@ -114,13 +114,13 @@ impl Likeness {
     pub fn add(&mut self, rgba: &Pixels, palette: &[[u8; 4]], indices: &[u8]) {
         let (width, height) = (rgba.width as usize, rgba.height as usize);
         let (source, _) = rgba.data.as_chunks::<4>();
-        for top in (0..height).step_by(BLOCK) {
-            for left in (0..width).step_by(BLOCK) {
+        for top in (0..height).step_by(BLOCK_SIDE) {
+            for left in (0..width).step_by(BLOCK_SIDE) {
                 let mut difference = [0i64; 4];
                 let mut count = 0;
-                for y in top..(top + BLOCK).min(height) {
+                for y in top..(top + BLOCK_SIDE).min(height) {
                     let row = y * width;
-                    let span = row + left..row + (left + BLOCK).min(width);
+                    let span = row + left..row + (left + BLOCK_SIDE).min(width);
                     for (from, index) in source[span.clone()].iter().zip(&indices[span]) {
                         let a = weighted(*from);
                         let b = weighted(palette[usize::from(*index)]);
@@ -142,12 +142,12 @@ impl Likeness {
 
     /// Whether the palette does not show.
     pub fn is_enough(&self) -> bool {
-        self.decibels() >= FLOOR
+        self.decibels() >= MIN_DECIBELS
     }
 
     /// Whether it is so far from enough that a sample of the picture says so.
     pub fn is_hopeless(&self) -> bool {
-        self.decibels() < FLOOR - 2.0
+        self.decibels() < MIN_DECIBELS - 2.0
     }
 
     /// Infinite for equal pictures.

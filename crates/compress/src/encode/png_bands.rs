@@ -20,12 +20,12 @@ use crate::picture::decode;
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Choosing among 256 colours for each of more pixels than this takes too long.
-const MOST_MAPPED: usize = 16_000_000;
-/// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `HEAVY`.
+const MAX_QUANTISED_PIXELS: usize = 16_000_000;
+/// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `FAST_DEFLATE_ABOVE_BYTES`.
 const LEVEL_INDEXED: u8 = 6;
 const LEVEL_FULL: u8 = 5;
-const LEVEL_HEAVY: u8 = 2;
-const HEAVY: usize = 64_000_000;
+const LEVEL_FAST: u8 = 2;
+const FAST_DEFLATE_ABOVE_BYTES: usize = 64_000_000;
 /// Where chunks can be put in: after the signature and IHDR.
 const AFTER_HEADER: usize = 33;
 
@@ -120,7 +120,7 @@ impl<'a> BandedPng<'a> {
         let mut encoder = ::png::Encoder::new(sink, self.width, self.height);
         encoder.set_depth(BitDepth::Eight);
         let row_bytes = self.width as usize * self.layout.channels() * if self.needs.depth { 2 } else { 1 };
-        let level = if row_bytes * self.height as usize > HEAVY { LEVEL_HEAVY } else { LEVEL_FULL };
+        let level = if row_bytes * self.height as usize > FAST_DEFLATE_ABOVE_BYTES { LEVEL_FAST } else { LEVEL_FULL };
         encoder.set_deflate_compression(DeflateCompression::Level(level));
         encoder.set_filter(Filter::Adaptive);
         let palette = match form {
@@ -249,7 +249,7 @@ impl Write for Bounded {
 
 impl Reducible for BandedPng<'_> {
     fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
-        let is_slow = self.width as usize * self.height as usize > MOST_MAPPED;
+        let is_slow = self.width as usize * self.height as usize > MAX_QUANTISED_PIXELS;
         if !self.allows_palette {
             *least = COLOURS.len();
         }
@@ -284,7 +284,7 @@ impl Reducible for BandedPng<'_> {
         }
         let mut encoded = self.unchanged()?;
         if is_slow && self.needs.colours.is_none() {
-            let most = MOST_MAPPED / 1_000_000;
+            let most = MAX_QUANTISED_PIXELS / 1_000_000;
             encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
         }
         Ok(encoded)
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use crate::contract::Format;
     use crate::encode::Encoder;
-    use crate::encode::png_rows::BAND;
+    use crate::encode::png_rows::BAND_ROWS;
     use crate::encode::png_steps::PngEncoder;
     use crate::header::probe;
     use crate::tests::pictures::{self, photo};
@@ -331,14 +331,14 @@ mod tests {
             let colour = at * 7 % colours;
             [colour as u8, 255 - colour as u8, 30, if colour + 1 == colours { 90 } else { 255 }]
         };
-        let (width, height) = (37, BAND as u32 * 2 + 5);
+        let (width, height) = (37, BAND_ROWS as u32 * 2 + 5);
         Pixels::new(width, height, Layout::Rgba, (0..width * height).flat_map(pixel).collect()).unwrap()
     }
 
     #[test]
     fn nothing_is_lost_in_any_layout_or_number_of_colours() {
         for layout in [Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba] {
-            let pixels = photo(41, BAND as u32 + 3, layout);
+            let pixels = photo(41, BAND_ROWS as u32 + 3, layout);
             let file = banded(pixels.clone()).lossless().unwrap().bytes;
             assert_eq!(decoded(&file).to_layout(Layout::Rgba), pixels.to_layout(Layout::Rgba), "{layout:?}");
         }

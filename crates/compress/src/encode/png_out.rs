@@ -21,9 +21,9 @@ const THOROUGH: u8 = 2;
 
 /// More samples than this are many: near-optimal deflating (libdeflate's levels from 10 on) takes up to 0.15 seconds for a million
 /// of them.
-const MANY: u64 = 16_000_000;
+const FAST_DEFLATE_ABOVE_SAMPLES: u64 = 16_000_000;
 /// libdeflate's level for those: a third of the time of level 10 for a tenth more bytes.
-const MANY_LEVEL: u8 = 7;
+const FAST_DEFLATE_LEVEL: u8 = 7;
 
 /// Chunks that decide how the same samples look.
 pub(crate) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
@@ -86,9 +86,9 @@ impl<'a> PackedPng<'a> {
         // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
         let unpacked = pixels * 8 + u64::from(self.pixels.height) * 8 + (16 << 20);
         let mut options = Options::from_preset(effort);
-        if pixels * self.pixels.layout.channels() as u64 > MANY {
+        if pixels * self.pixels.layout.channels() as u64 > FAST_DEFLATE_ABOVE_SAMPLES {
             options = Options::from_preset(0);
-            options.deflater = Deflater::Libdeflater { compression: MANY_LEVEL };
+            options.deflater = Deflater::Libdeflater { compression: FAST_DEFLATE_LEVEL };
         }
         options.max_decompressed_size = usize::try_from(unpacked).ok();
         options

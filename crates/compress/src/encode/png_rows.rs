@@ -3,13 +3,13 @@
 use ::png::{BitDepth, Transformations};
 
 use crate::contract::Error;
-use crate::encode::palette::BLOCK;
+use crate::encode::palette::BLOCK_SIDE;
 use crate::header::guarded::guarded;
 use crate::picture::decode;
 use crate::picture::pixels::{Layout, Pixels};
 
-/// Rows that are dithered together; a multiple of [`BLOCK`].
-pub(crate) const BAND: usize = 16 * BLOCK;
+/// Rows that are dithered together; a multiple of [`BLOCK_SIDE`].
+pub(crate) const BAND_ROWS: usize = 16 * BLOCK_SIDE;
 
 /// Where the pixels come from.
 pub(crate) enum Rows<'a> {
@@ -73,17 +73,17 @@ impl Band {
 
     /// Adds a row; the band is handed out when it is full, and begun anew after that.
     pub fn push(&mut self, row: &[u8]) -> Option<&Pixels> {
-        if self.pixels.height as usize == BAND {
+        if self.pixels.height as usize == BAND_ROWS {
             self.pixels.height = 0;
             self.pixels.data.clear();
         }
         self.pixels.data.extend_from_slice(row);
         self.pixels.height += 1;
-        (self.pixels.height as usize == BAND).then_some(&self.pixels)
+        (self.pixels.height as usize == BAND_ROWS).then_some(&self.pixels)
     }
 
     /// The last rows, if they were not handed out.
     pub fn rest(&self) -> Option<&Pixels> {
-        (1..BAND).contains(&(self.pixels.height as usize)).then_some(&self.pixels)
+        (1..BAND_ROWS).contains(&(self.pixels.height as usize)).then_some(&self.pixels)
     }
 }

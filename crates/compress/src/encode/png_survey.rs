@@ -2,13 +2,13 @@
 
 use crate::contract::Error;
 use crate::encode::exact_palette::Colours;
-use crate::encode::palette::{BLOCK, SAMPLE};
-use crate::encode::png_rows::{BAND, Band, Rows};
+use crate::encode::palette::{BLOCK_SIDE, SAMPLE_PIXELS};
+use crate::encode::png_rows::{BAND_ROWS, Band, Rows};
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Parts of bands that tell beforehand whether a palette is worth trying, and their rows.
-const TRIALS: usize = 6;
-const TRIAL_ROWS: usize = 4 * BLOCK;
+const TRIAL_BANDS: usize = 6;
+const TRIAL_ROWS: usize = 4 * BLOCK_SIDE;
 
 /// What a picture needs to be shown.
 pub(crate) struct Needs {
@@ -30,7 +30,7 @@ pub(crate) fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layou
         Needs { alpha: false, colour: false, depth: false, colours: None, sample: Vec::new(), bands: Vec::new() };
     let mut colours = Colours::default();
     let area = width as usize * height as usize;
-    let (step, between) = (area.div_ceil(SAMPLE), (height as usize / BAND / TRIALS).max(1));
+    let (step, between) = (area.div_ceil(SAMPLE_PIXELS), (height as usize / BAND_ROWS / TRIAL_BANDS).max(1));
     let mut band = Band::new(width, layout);
     let (mut y, mut count) = (0, 0);
     let mut look = |band: &Pixels| {

@@ -18,13 +18,13 @@ use crate::picture::yuv::{self, Colour};
 const METHOD: u8 = 2;
 /// More pixels than this are not coded without loss, nor is their transparency, where the source can be kept: libwebp takes up to 28
 /// bytes for each.
-pub(crate) const LARGE: u64 = 8_000_000;
+pub(crate) const KEEP_ABOVE_PIXELS: u64 = 8_000_000;
 /// The same where there is nothing to keep: the photographs of most cameras are let through.
-pub(crate) const MOST: u64 = 13_000_000;
+pub(crate) const MAX_PIXELS: u64 = 13_000_000;
 /// More pixels than this are given to libwebp as planes: from pixels it makes two copies of its own, seven bytes for each.
-pub(crate) const HUGE: u64 = 20_000_000;
+pub(crate) const PLANES_ABOVE_PIXELS: u64 = 20_000_000;
 /// Rows that become planes together; an even number.
-const BAND: usize = 64;
+const BAND_ROWS: usize = 64;
 /// What a WebP can hold (RFC 9649, 2.7.1.1).
 pub(crate) const MAX_SIDE: u32 = 16_383;
 
@@ -56,10 +56,10 @@ impl WebpEncoder {
         check_side(pixels.width.max(pixels.height))?;
         let pixels = pixels.into_opaque();
         let area = u64::from(pixels.width) * u64::from(pixels.height);
-        if area > MOST && pixels.layout.has_alpha() {
+        if area > MAX_PIXELS && pixels.layout.has_alpha() {
             return Err(too_large("with transparency"));
         }
-        if area > HUGE {
+        if area > PLANES_ABOVE_PIXELS {
             return Ok(WebpEncoder { icc, ..WebpEncoder::over_planes(planes(pixels)?, exif)? });
         }
         let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
@@ -138,7 +138,7 @@ fn planes(pixels: Pixels) -> Result<Vec<SamplePlane>, Error> {
         .map(|(w, h)| SamplePlane { width: w as u32, height: h as u32, data: Vec::with_capacity(w * h) })
         .collect();
     let row = width * pixels.layout.channels();
-    for rows in pixels.data.chunks(row * BAND) {
+    for rows in pixels.data.chunks(row * BAND_ROWS) {
         let band = Pixels::new(pixels.width, (rows.len() / row) as u32, pixels.layout, rows.to_vec())?;
         for (plane, part) in planes.iter_mut().zip(yuv::planes(&band, colour)) {
             plane.data.extend(part.samples);
@@ -152,7 +152,7 @@ fn planes(pixels: Pixels) -> Result<Vec<SamplePlane>, Error> {
 
 /// For what libwebp would need too much memory for.
 pub(crate) fn too_large(how: &str) -> Error {
-    let most = MOST / 1_000_000;
+    let most = MAX_PIXELS / 1_000_000;
     Error::failed(format!("a WebP of more than {most} megapixels is not written {how}; set maxWidth or maxHeight"))
 }
 
@@ -176,7 +176,7 @@ fn config() -> EncoderConfig {
 impl Encoder for WebpEncoder {
     fn qualities(&self) -> &'static [u8] {
         match &self.picture {
-            Picture::Planes([luma, ..]) if luma.data.len() as u64 > HUGE => &encode::FEW,
+            Picture::Planes([luma, ..]) if luma.data.len() as u64 > PLANES_ABOVE_PIXELS => &encode::FEW,
             _ => &encode::EVERY_QUALITY,
         }
     }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn planes_made_in_bands_are_those_of_the_whole_picture() {
         for layout in [Layout::Rgb, Layout::Grey] {
-            let pixels = photo(33, 2 * BAND as u32 + 21, layout);
+            let pixels = photo(33, 2 * BAND_ROWS as u32 + 21, layout);
             let colour = if layout == Layout::Grey { Colour::None } else { Colour::Half };
             let whole = yuv::planes(&pixels, colour);
             let banded = planes(pixels).unwrap();

@@ -1,6 +1,6 @@
 //! Tells what bytes are by their content, never by a name or a header someone sent.
 //!
-//! Allocates at most [`LOOK`] bytes; each kind that is refused is refused by its own error.
+//! Allocates at most [`MAX_TEXT_BYTES`] bytes; each kind that is refused is refused by its own error.
 
 use std::borrow::Cow;
 use std::io::Read as _;
@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 use crate::contract::{Error, Format};
 
 /// Bytes of a packed or wide text that are looked at.
-const LOOK: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// The format of an image file, or why it is none we can name. The first 256 bytes tell an accepted format.
 ///
@@ -99,13 +99,13 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
 /// What kind of text, if any, stands where an image should.
 fn text_kind(bytes: &[u8]) -> Error {
     // Dropping NULs reads UTF-16 mark-up well enough to recognise its tags.
-    let narrow = |wide: &[u8]| wide.iter().take(LOOK).copied().filter(|byte| *byte != 0).collect();
+    let narrow = |wide: &[u8]| wide.iter().take(MAX_TEXT_BYTES).copied().filter(|byte| *byte != 0).collect();
     let text: Cow<'_, [u8]> = match bytes {
         // SVGZ, or a page that its server packed for nobody.
         [0x1f, 0x8b, 0x08, ..] => {
             let mut unpacked = Vec::new();
             // What comes before damage, or before the limit, is enough.
-            let _ = GzDecoder::new(bytes).take(LOOK as u64).read_to_end(&mut unpacked);
+            let _ = GzDecoder::new(bytes).take(MAX_TEXT_BYTES as u64).read_to_end(&mut unpacked);
             Cow::Owned(unpacked)
         }
         [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] => Cow::Owned(narrow(rest)),

@@ -18,8 +18,8 @@ const LONG: u16 = 4;
 /// Main image and thumbnail; anything longer is a loop.
 const MAX_DIRECTORIES: usize = 4;
 /// A longer artist or copyright line is not kept.
-const MAX_TEXT: usize = 4096;
-const ENTRY: usize = 12;
+const MAX_TEXT_BYTES: usize = 4096;
+const ENTRY_BYTES: usize = 12;
 
 #[derive(Clone, Copy)]
 enum Order {
@@ -66,13 +66,13 @@ impl Order {
 fn directory(tiff: &[u8], order: Order, at: usize) -> Option<(Range<usize>, usize)> {
     let count = usize::from(order.u16(tiff, at)?);
     let start = at.checked_add(2)?;
-    let end = start.checked_add(count.checked_mul(ENTRY)?)?;
+    let end = start.checked_add(count.checked_mul(ENTRY_BYTES)?)?;
     tiff.get(start..end)?;
     Some((start..end, end))
 }
 
 fn find(tiff: &[u8], order: Order, entries: Range<usize>, tag: u16) -> Option<usize> {
-    entries.step_by(ENTRY).find(|at| order.u16(tiff, *at) == Some(tag))
+    entries.step_by(ENTRY_BYTES).find(|at| order.u16(tiff, *at) == Some(tag))
 }
 
 /// What is kept of EXIF, from the first directory. What lies outside the data or has an unexpected type reads as absent.
@@ -116,7 +116,7 @@ impl<'a> Exif<'a> {
         }
         let mut tiff = b"MM\0*\0\0\0\x08".to_vec();
         let mut values = Vec::new();
-        let values_at = 8 + 2 + count * ENTRY + 4;
+        let values_at = 8 + 2 + count * ENTRY_BYTES + 4;
         // At most three entries and two short texts: every length and offset fits its field.
         tiff.extend((count as u16).to_be_bytes());
         if let Some(orientation) = self.orientation {
@@ -159,7 +159,8 @@ fn read(tiff: &[u8]) -> Option<Exif<'_>> {
     let start = order.offset(tiff, 4)?;
     let count = usize::from(order.u16(tiff, start)?);
     // As many entries as there are: a directory that ends early is read as far as it goes.
-    let entries = (0..count).map(|index| start + 2 + index * ENTRY).take_while(|at| at + ENTRY <= tiff.len());
+    let entries =
+        (0..count).map(|index| start + 2 + index * ENTRY_BYTES).take_while(|at| at + ENTRY_BYTES <= tiff.len());
     let find = |tag| entries.clone().find(|at| order.u16(tiff, *at) == Some(tag));
     Some(Exif {
         orientation: find(ORIENTATION).and_then(|at| orientation_at(tiff, order, at)),
@@ -183,7 +184,7 @@ fn text(tiff: &[u8], order: Order, entry: usize) -> Option<&[u8]> {
         return None;
     }
     let length = order.offset(tiff, entry + 4)?;
-    if length > MAX_TEXT {
+    if length > MAX_TEXT_BYTES {
         return None;
     }
     let start = if length <= 4 { entry + 8 } else { order.offset(tiff, entry + 8)? };
@@ -212,8 +213,8 @@ pub(crate) fn remove_location(tiff: &mut [u8]) -> bool {
             }
             // The following entries and the link move up over the pointer.
             let after = (link + 4).min(tiff.len());
-            tiff.copy_within(at + ENTRY..after, at);
-            tiff[after - ENTRY..after].fill(0);
+            tiff.copy_within(at + ENTRY_BYTES..after, at);
+            tiff[after - ENTRY_BYTES..after].fill(0);
             let start = entries.start - 2;
             let count = order.u16(tiff, start).unwrap_or(1);
             order.put_u16(tiff, start, count.saturating_sub(1));
@@ -225,7 +226,7 @@ pub(crate) fn remove_location(tiff: &mut [u8]) -> bool {
 /// The GPS pointer among the entries the directory counts now (its count shrinks as pointers are removed).
 fn current_gps(tiff: &[u8], order: Order, entries: &Range<usize>) -> Option<usize> {
     let count = usize::from(order.u16(tiff, entries.start - 2)?);
-    let end = (entries.start + count * ENTRY).min(entries.end);
+    let end = (entries.start + count * ENTRY_BYTES).min(entries.end);
     find(tiff, order, entries.start..end, GPS_DIRECTORY)
 }
 
@@ -233,7 +234,7 @@ fn erase_directory(tiff: &mut [u8], order: Order, at: usize) {
     let Some((entries, _)) = directory(tiff, order, at) else {
         return;
     };
-    for entry in entries.clone().step_by(ENTRY) {
+    for entry in entries.clone().step_by(ENTRY_BYTES) {
         let size = match order.u16(tiff, entry + 2) {
             Some(1 | 2 | 6 | 7) => 1,
             Some(3 | 8) => 2,

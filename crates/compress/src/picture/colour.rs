@@ -11,7 +11,7 @@ use crate::contract::Error;
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Pixels converted in one go; bounds the buffer beside the picture.
-const BATCH: usize = 1 << 16;
+const BATCH_PIXELS: usize = 1 << 16;
 
 /// Converts in place. Returns whether the profile could be used.
 pub(crate) fn to_srgb(pixels: &mut Pixels, icc: &[u8]) -> bool {
@@ -83,8 +83,8 @@ fn convert(pixels: &mut Pixels, profile: &ColorProfile, samples: Samples) -> Res
     let transform = profile.create_transform_8bit(samples, &srgb, to, TransformOptions::default())?;
     let to_channels = if to == Samples::Rgb { 3 } else { 4 };
     let channels = pixels.layout.channels();
-    let mut out = vec![0; BATCH * to_channels];
-    for batch in pixels.data.chunks_mut(BATCH * channels) {
+    let mut out = vec![0; BATCH_PIXELS * to_channels];
+    for batch in pixels.data.chunks_mut(BATCH_PIXELS * channels) {
         let out = &mut out[..batch.len() / channels * to_channels];
         transform.transform(batch, out)?;
         for (pixel, converted) in batch.chunks_exact_mut(channels).zip(out.chunks_exact(to_channels)) {
@@ -185,7 +185,9 @@ fn with_profile(cmyk: &[u8], rgb: &mut [u8], icc: Option<&[u8]>) -> bool {
     ) else {
         return false;
     };
-    cmyk.chunks(BATCH * 4).zip(rgb.chunks_mut(BATCH * 3)).all(|(from, to)| transform.transform(from, to).is_ok())
+    cmyk.chunks(BATCH_PIXELS * 4)
+        .zip(rgb.chunks_mut(BATCH_PIXELS * 3))
+        .all(|(from, to)| transform.transform(from, to).is_ok())
 }
 
 #[cfg(test)]

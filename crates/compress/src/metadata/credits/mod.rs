@@ -12,9 +12,9 @@ mod xmp;
 pub(crate) use xmp::properties;
 
 /// Longer packets are not looked at; the XMP of one JPEG segment always fits.
-const MAX_PACKET: usize = 256 << 10;
+const MAX_PACKET_BYTES: usize = 256 << 10;
 /// A longer text is not kept.
-const MAX_TEXT: usize = 4096;
+const MAX_TEXT_BYTES: usize = 4096;
 /// More texts of one file are not read: each may take some work.
 const MAX_TEXTS: usize = 16;
 /// More creators are not kept.
@@ -127,7 +127,7 @@ fn text(text: &str) -> Option<String> {
     let is_allowed =
         |c: &char| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     let kept: String = text.trim().chars().filter(is_allowed).collect();
-    (!kept.is_empty() && kept.len() <= MAX_TEXT).then_some(kept)
+    (!kept.is_empty() && kept.len() <= MAX_TEXT_BYTES).then_some(kept)
 }
 
 #[cfg(test)]

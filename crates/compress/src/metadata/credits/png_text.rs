@@ -2,7 +2,7 @@
 
 use crate::container::inflate::inflate;
 use crate::container::raw_profile;
-use crate::metadata::credits::{Credits, JPEG_XMP, MAX_PACKET, iptc, text, xmp};
+use crate::metadata::credits::{Credits, JPEG_XMP, MAX_PACKET_BYTES, iptc, text, xmp};
 
 /// Where credits come from: XMP first, as in other formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub(crate) enum Rank {
 
 /// Those of one chunk. Longer ones are not looked at.
 pub(crate) fn read(chunk: &[u8; 4], data: &[u8]) -> Option<(Rank, Credits)> {
-    if !matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt") || data.len() > 2 * MAX_PACKET {
+    if !matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt") || data.len() > 2 * MAX_PACKET_BYTES {
         return None;
     }
     let (keyword, value) = data.split_at(memchr::memchr(0, data)?);
@@ -37,12 +37,12 @@ fn unpacked(chunk: &[u8; 4], value: &[u8]) -> Option<String> {
     let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
     match chunk {
         b"tEXt" => Some(latin(value)),
-        b"zTXt" => Some(latin(&inflate(value.strip_prefix(&[0])?, MAX_PACKET)?)),
+        b"zTXt" => Some(latin(&inflate(value.strip_prefix(&[0])?, MAX_PACKET_BYTES)?)),
         _ => {
             let ([is_packed, _method], rest) = value.split_first_chunk()?;
             let rest = &rest[memchr::memchr(0, rest)? + 1..];
             let rest = &rest[memchr::memchr(0, rest)? + 1..];
-            let bytes = if *is_packed == 1 { inflate(rest, MAX_PACKET)? } else { rest.to_vec() };
+            let bytes = if *is_packed == 1 { inflate(rest, MAX_PACKET_BYTES)? } else { rest.to_vec() };
             String::from_utf8(bytes).ok()
         }
     }

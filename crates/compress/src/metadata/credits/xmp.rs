@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use crate::metadata::credits::{Credits, MAX_CREATORS, MAX_PACKET, text};
+use crate::metadata::credits::{Credits, MAX_CREATORS, MAX_PACKET_BYTES, text};
 
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const DC: &str = "http://purl.org/dc/elements/1.1/";
@@ -25,7 +25,7 @@ fn parse(packet: &str) -> Option<Document<'_>> {
 
 /// Where the properties stand whose name is one of those asked for; none if the packet is too long or cannot be read.
 pub(crate) fn properties(packet: &[u8], is_asked: impl Fn(&str) -> bool) -> Option<Vec<Range<usize>>> {
-    if packet.len() > MAX_PACKET {
+    if packet.len() > MAX_PACKET_BYTES {
         return None;
     }
     let text = std::str::from_utf8(packet).ok()?;
@@ -43,7 +43,7 @@ pub(crate) fn properties(packet: &[u8], is_asked: impl Fn(&str) -> bool) -> Opti
 
 /// From a whole packet; nothing from what is no XML.
 pub(crate) fn read(packet: &[u8]) -> Credits {
-    if packet.len() > MAX_PACKET {
+    if packet.len() > MAX_PACKET_BYTES {
         return Credits::default();
     }
     let Some(document) = std::str::from_utf8(packet).ok().and_then(|packet| parse(packet.trim_matches(AROUND))) else {
@@ -159,11 +159,11 @@ pub(crate) mod tests {
     #[test]
     fn hostile_packets_say_nothing() {
         let entities = format!("<!DOCTYPE a [<!ENTITY b \"{}\">]><a>&b;</a>", "x".repeat(1000));
-        let deep = "<a>".repeat(MAX_PACKET / 4);
+        let deep = "<a>".repeat(MAX_PACKET_BYTES / 4);
         let closed = "<a>".repeat(20_000) + &"</a>".repeat(20_000);
         let many = format!("<a>{}</a>", "<b/>".repeat(60_000));
         let long = PACKET.replace("Ada &lt;3", &"x".repeat(5_000));
-        for packet in ["", "no XML", "<a", &entities, &deep, &closed, &many, &"x".repeat(MAX_PACKET + 1)] {
+        for packet in ["", "no XML", "<a", &entities, &deep, &closed, &many, &"x".repeat(MAX_PACKET_BYTES + 1)] {
             assert_eq!(read(packet.as_bytes()), Credits::default());
         }
         assert_eq!(read(long.as_bytes()).copyright_notice, Some("von Ada".to_owned()));

@@ -28,11 +28,13 @@ pub(crate) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
 /// where its decoder can do this row by row.
 pub(crate) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Result<Decoded, Error> {
     /// More pixels than this are huge.
-    const HUGE: u64 = 20_000_000;
+    const SHRINK_ABOVE_PIXELS: u64 = 20_000_000;
     let (width, height) = if probe.orientation >= 5 { (size.1, size.0) } else { size };
     let (width, height) = (width.saturating_mul(2), height.saturating_mul(2));
-    let is_shrunk =
-        probe.format == Format::Webp && probe.pixels() > HUGE && width <= probe.width && height <= probe.height;
+    let is_shrunk = probe.format == Format::Webp
+        && probe.pixels() > SHRINK_ABOVE_PIXELS
+        && width <= probe.width
+        && height <= probe.height;
     let (width, height) = if is_shrunk { (width, height) } else { (probe.width, probe.height) };
     guarded(|| {
         let decoded = match probe.format {

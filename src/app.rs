@@ -4,15 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use crate::config::Config;
 use crate::db::{self, Pool, secret};
 use crate::events::Events;
 use crate::fetch::Fetcher;
 use crate::guard::{self, Guard};
-use crate::links::Signer;
+use crate::links::Links;
 use crate::store::Store;
 use crate::{fetch, webhook};
 
@@ -33,7 +31,7 @@ pub struct Parts {
     pub client: guard::Client,
     pub fetcher: Fetcher,
     pub events: Events,
-    pub links: Signer,
+    pub links: Links,
     pub webhook_secret: webhook::Secret,
 }
 
@@ -70,27 +68,10 @@ impl App {
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.download_memory),
             client,
             events: Events::default(),
-            links: Signer::new(&link_key, config.link_lifetime)?,
+            links: Links::new(config.public_url.clone(), &link_key, config.link_lifetime)?,
             webhook_secret,
             database_url,
             config,
         })))
-    }
-}
-
-impl Parts {
-    /// The lasting address of an image's output. `key` is where it is stored; its last part is the file's name.
-    pub fn image_url(&self, image_id: Uuid, key: &str) -> String {
-        let name = key.rsplit('/').next().unwrap_or(key);
-        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let name = name.replace("%2E", ".").replace("%5F", "_").replace("%2D", "-");
-        format!("{}/images/{image_id}/{name}", self.config.public_url)
-    }
-
-    /// The signed address of a result file of this request at the API at `public_url`, and when it expires.
-    pub fn result_url(&self, public_url: &str, request_id: Uuid, file: &str) -> (String, DateTime<Utc>) {
-        let expires_at = self.links.expires_at(Utc::now());
-        let path = format!("/results/{request_id}/{file}");
-        (format!("{public_url}{}", self.links.sign(&path, expires_at)), expires_at)
     }
 }

@@ -14,6 +14,7 @@ use halftone_compress as compress;
 use halftone_sheet as sheet;
 
 use crate::fetch;
+use crate::web_origin::WebOrigin;
 
 /// The settings as they are written on the command line or in the environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -353,7 +354,7 @@ pub struct Config {
     pub insecure_no_auth: bool,
     /// Whether the console and the playground are served.
     pub console: bool,
-    pub cors_origins: Vec<String>,
+    pub cors_origins: Vec<WebOrigin>,
     pub link_lifetime: Duration,
     /// Images compressed at once.
     pub workers: usize,
@@ -410,11 +411,11 @@ impl Options {
                 }
             },
         };
-        for origin in &self.cors_origin {
-            let is_origin =
-                Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin.trim_end_matches('/'));
-            if !is_origin && origin != "*" {
-                p.refuse("--cors-origin", origin, "a web origin such as https://shop.example.com, or *");
+        let mut cors_origins = Vec::new();
+        for text in &self.cors_origin {
+            match text.parse() {
+                Ok(origin) => cors_origins.push(origin),
+                Err(_) => p.refuse("--cors-origin", text, "a web origin such as https://shop.example.com, or *"),
             }
         }
         let log_json = match self.log_format.as_str() {
@@ -452,7 +453,7 @@ impl Options {
             public_url_given,
             insecure_no_auth: self.insecure_no_auth,
             console: !self.no_console,
-            cors_origins: self.cors_origin.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect(),
+            cors_origins,
             link_lifetime: p.duration("--link-lifetime", &self.link_lifetime, "1s", "3650d"),
             workers: self.workers.as_deref().map_or(cores, |text| p.number("--workers", text, 0, 1_024)),
             downloads: p.number("--downloads", &self.downloads, 1, 1_024),

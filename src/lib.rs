@@ -23,6 +23,8 @@ pub mod webhook;
 
 pub mod links;
 
+pub mod web_origin;
+
 pub mod guard;
 
 pub mod queue;

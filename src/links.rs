@@ -1,4 +1,6 @@
-//! Signed download links: whoever holds one may download, until it expires; nobody can make or change one.
+//! The addresses of files: lasting ones for outputs, signed ones that expire for results.
+//!
+//! Anyone who holds a signed link may download until it expires; nobody else can make one or change one.
 
 use std::time::Duration;
 
@@ -6,16 +8,63 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
+use uuid::Uuid;
 
-/// Makes and checks links. Cheap to clone.
-#[derive(Clone)]
-pub struct Signer {
+/// Makes addresses and checks signed ones.
+pub struct Links {
+    /// Where clients reach the API of this process.
+    public_url: String,
+    signer: Signer,
+}
+
+/// A signed address and when it expires.
+pub struct SignedLink {
+    pub url: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Links {
+    /// Addresses below `public_url`; signed ones work for `lifetime`.
+    pub fn new(public_url: String, key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
+        Ok(Self { public_url, signer: Signer::new(key, lifetime)? })
+    }
+
+    /// The lasting address of an image's output. `key` is where it is stored; its last part is the file's name.
+    pub fn image(&self, image_id: Uuid, key: &str) -> String {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        let name = percent_encoding::utf8_percent_encode(name, UNRESERVED);
+        format!("{}/images/{image_id}/{name}", self.public_url)
+    }
+
+    /// A signed link to this result file of a request.
+    pub fn result(&self, request_id: Uuid, file: &str) -> SignedLink {
+        self.result_at(&self.public_url, request_id, file)
+    }
+
+    /// The same at the API at `public_url`, which may be another process's.
+    pub fn result_at(&self, public_url: &str, request_id: Uuid, file: &str) -> SignedLink {
+        let expires_at = self.signer.expires_at(Utc::now());
+        let path = self.signer.sign(&format!("/results/{request_id}/{file}"), expires_at);
+        SignedLink { url: format!("{public_url}{path}"), expires_at }
+    }
+
+    /// Whether this signature opens `path` now.
+    pub fn is_valid(&self, path: &str, given: &Signature) -> bool {
+        self.signer.is_valid(path, given, Utc::now())
+    }
+}
+
+/// Everything but the characters that need no escaping in a path (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
+struct Signer {
     mac: Hmac<Sha256>,
     lifetime: Duration,
 }
 
-/// What a link's query string carries beside the path.
+/// The part of a signed link's query string that is signed.
 #[derive(Debug, serde::Deserialize)]
 pub struct Signature {
     /// Seconds since 1970.
@@ -25,25 +74,25 @@ pub struct Signature {
 
 impl Signer {
     /// A signer whose links work for `lifetime`.
-    pub fn new(key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
+    fn new(key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
         Ok(Self { mac: Hmac::new_from_slice(key)?, lifetime })
     }
 
     /// When a link that is made now expires.
-    pub fn expires_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    fn expires_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.checked_add_signed(TimeDelta::from_std(self.lifetime).unwrap_or(TimeDelta::MAX))
             .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// `path` (with its leading slash) and the query string that opens it until `expires_at`.
-    pub fn sign(&self, path: &str, expires_at: DateTime<Utc>) -> String {
+    fn sign(&self, path: &str, expires_at: DateTime<Utc>) -> String {
         let expires = expires_at.timestamp();
         let signature = URL_SAFE_NO_PAD.encode(self.digest(path, expires).finalize().into_bytes());
         format!("{path}?expires={expires}&signature={signature}")
     }
 
     /// Whether this signature opens `path` at this moment. Takes the same time for every wrong signature.
-    pub fn is_valid(&self, path: &str, given: &Signature, now: DateTime<Utc>) -> bool {
+    fn is_valid(&self, path: &str, given: &Signature, now: DateTime<Utc>) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(&given.signature) else {
             return false;
         };

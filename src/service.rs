@@ -11,9 +11,9 @@ use tracing::warn;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::graphql::guard::QueryLimits;
-use crate::http::graphql::{Door, UploadLimits};
-use crate::http::site::{AllowedHosts, Site};
+use crate::graphql::admission::QueryLimits;
+use crate::http::graphql::{EndpointOptions, UploadLimits};
+use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::pipeline::workers;
 use crate::{db, graphql, http, queue};
 
@@ -45,20 +45,20 @@ impl Service {
         let config = &self.app.config;
         let limits = QueryLimits::default();
         let hosts = if address.ip().is_loopback() { AllowedHosts::Loopback } else { AllowedHosts::Any };
-        let door = Door {
+        let options = EndpointOptions {
             query: limits,
             upload: UploadLimits { file_bytes: config.sheet.max_bytes, ..UploadLimits::default() },
-            site: Site::new(hosts, Some(config.public_url.parse()?), &config.cors_origins)?,
+            origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.cors_origins.clone()),
             shutdown: self.stop.clone(),
-            ..Door::default()
+            ..EndpointOptions::default()
         };
-        let streams = door.tasks.clone();
-        let router = http::router(self.app.clone(), graphql::schema(self.app.clone(), limits), door);
+        let streams = options.tasks.clone();
+        let router = http::router(self.app.clone(), graphql::schema(self.app.clone(), limits), options);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let stopped = stop.cancelled_owned();
             let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await.context("serve the API");
-            // Upgraded connections are no longer the listener's: each says goodbye to its client first.
+            // Upgraded connections are no longer the listener's: each sends its close frame first.
             streams.close();
             streams.wait().await;
             served

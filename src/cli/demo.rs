@@ -152,7 +152,7 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     let mut content = String::new();
     export::write(app, &request, ResultKind::OutputCsv, Links::Served, false).await?.read_to_string(&mut content)?;
     say!("{content}");
-    let (csv_url, _) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
+    let csv_url = app.links.result_at(&request.public_url, request.id, ResultKind::OutputCsv.file()).url;
     say!("Open the output CSV:  {csv_url}");
     say!("GraphQL:              {}/graphql", app.config.public_url);
     say!("The schema:           {}/schema.graphql", app.config.public_url);

@@ -42,7 +42,7 @@ pub fn internal(error: impl Into<anyhow::Error>) -> async_graphql::Error {
         .extend_with(|_, extensions| extensions.set("code", "INTERNAL"))
 }
 
-/// The argument is one no answer fits.
+/// The argument is invalid.
 pub fn bad_input(message: impl Into<String>) -> async_graphql::Error {
     async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", "BAD_USER_INPUT"))
 }

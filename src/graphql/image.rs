@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use chrono::{DateTime, Utc};
 
 use super::error::{bad_input, internal};
+use super::format::ImageFormat;
 use super::loaders::{ImageById, Loaders, RequestById};
 use super::paging::{Args, Paged, page_cost, paginate};
 use super::product::Product;
@@ -65,19 +66,6 @@ pub enum ImageErrorCode {
     Internal,
 }
 
-/// Formats of image files.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "compress::Format")]
-pub enum ImageFormat {
-    Jpeg,
-    Png,
-    Webp,
-    Avif,
-    Gif,
-    Tiff,
-    Bmp,
-}
-
 /// Which images a list shows.
 #[derive(InputObject, Default)]
 pub struct ImageFilter {
@@ -123,7 +111,7 @@ impl ImageFile {
     /// The file that was downloaded, when it is known.
     fn source(row: &image::Image) -> Option<Self> {
         Some(Self {
-            format: format(row.source_format.as_deref()?)?,
+            format: ImageFormat::stored(row.source_format.as_deref()?)?,
             byte_size: row.source_bytes?.into(),
             width: row.source_width?,
             height: row.source_height?,
@@ -135,7 +123,7 @@ impl ImageFile {
     /// The file that was stored, when there is one, at this address.
     fn output(row: &image::Image, url: String) -> Option<Self> {
         Some(Self {
-            format: format(row.output_format.as_deref()?)?,
+            format: ImageFormat::stored(row.output_format.as_deref()?)?,
             byte_size: row.output_bytes?.into(),
             width: row.output_width?,
             height: row.output_height?,
@@ -143,10 +131,6 @@ impl ImageFile {
             url: Some(Url(url)),
         })
     }
-}
-
-fn format(stored: &str) -> Option<ImageFormat> {
-    compress::Format::from_name(stored).map(Into::into)
 }
 
 /// What was tried, measured and decided.
@@ -177,7 +161,7 @@ impl Image {
         request.map(ProcessingRequest).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
     }
 
-    /// The rows in which it stands, in the order of the CSV.
+    /// The rows that name it, in the order of the CSV.
     #[graphql(complexity = page_cost(first, None, child_complexity))]
     async fn products(
         &self,
@@ -227,7 +211,7 @@ impl Image {
     /// The file that was stored.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
-        let url = ctx.data_unchecked::<App>().image_url(row.id, row.output_key.as_deref()?);
+        let url = ctx.data_unchecked::<App>().links.image(row.id, row.output_key.as_deref()?);
         ImageFile::output(row, url)
     }
 

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, SimpleObject};
 
-use super::guard::QueryLimits;
+use super::admission::QueryLimits;
 use super::paging::MAX_PAGE;
 use super::scalars::UnsignedInt53;
 use crate::app::App;

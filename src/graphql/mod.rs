@@ -8,11 +8,17 @@ pub mod subscription;
 
 mod request;
 
+mod progress;
+
+mod result_file;
+
 mod csv;
 
 mod product;
 
 mod image;
+
+mod format;
 
 mod settings;
 
@@ -26,14 +32,14 @@ mod paging;
 
 mod scalars;
 
-pub mod guard;
+pub mod admission;
 
 pub mod error;
 
 use async_graphql::Schema as GraphqlSchema;
 
 use crate::app::App;
-use guard::QueryLimits;
+use admission::QueryLimits;
 
 /// The schema, with what its resolvers need.
 pub type Schema = GraphqlSchema<query::Query, mutation::Mutation, subscription::Subscription>;

@@ -30,7 +30,7 @@ pub struct UploadCsvInput {
     file: Upload,
     compression: Option<CompressionInput>,
     output: Option<OutputInput>,
-    /// Told once when the request is final.
+    /// Called once when the request is final.
     webhook_url: Option<String>,
     label: Option<String>,
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
@@ -39,7 +39,7 @@ pub struct UploadCsvInput {
     idempotency_key: Option<String>,
 }
 
-/// What became of an upload.
+/// Result of `uploadCsv`.
 #[derive(SimpleObject)]
 pub struct UploadCsvPayload {
     processing_request: Option<ProcessingRequest>,
@@ -50,14 +50,14 @@ pub struct UploadCsvPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What was found in a CSV.
+/// Result of `checkCsv`.
 #[derive(SimpleObject)]
 pub struct CheckCsvPayload {
     csv: CsvReport,
     user_errors: Vec<UserError>,
 }
 
-/// What became of a wish to stop a request.
+/// Result of `cancelProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct CancelProcessingRequestPayload {
     processing_request: Option<ProcessingRequest>,

@@ -1,4 +1,4 @@
-//! A processing request as a client sees it, with its progress and savings.
+//! A processing request as a client sees it.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 use chrono::{DateTime, Utc};
@@ -9,7 +9,9 @@ use super::image::{FailureGroup, Image, ImageFilter};
 use super::loaders::{Loaders, ProgressOf};
 use super::paging::{Args, Paged, page_cost, paginate};
 use super::product::Product;
-use super::scalars::{UnsignedInt53, Url};
+use super::progress::{Progress, Savings};
+use super::result_file::{ResultFile, ResultKind};
+use super::scalars::Url;
 use super::settings::CompressionSettings;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
@@ -157,10 +159,7 @@ impl ProcessingRequest {
     /// The output CSV's signed link; null until the request is final. `result` serves it earlier.
     async fn output_csv_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let app = ctx.data_unchecked::<App>();
-        self.0
-            .status
-            .is_final()
-            .then(|| Url(app.result_url(&app.config.public_url, self.0.id, export::ResultKind::OutputCsv.file()).0))
+        self.0.status.is_final().then(|| Url(app.links.result(self.0.id, export::ResultKind::OutputCsv.file()).url))
     }
 
     /// A result file; while the request is running, a consistent snapshot.
@@ -172,7 +171,7 @@ impl ProcessingRequest {
         self.0.webhook_url.clone().map(Url)
     }
 
-    /// What became of the webhook; null until the request is final, and when none was asked for.
+    /// The delivery of the webhook; null until the request is final, and when no webhook was asked for.
     async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
         let load = async {
             let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await?;
@@ -182,140 +181,5 @@ impl ProcessingRequest {
             Ok(delivery) => delivery.map(|delivery| Ok(WebhookDelivery(delivery))),
             Err(error) => Some(Err(internal(error))),
         }
-    }
-}
-
-pub struct Progress(pub request::Progress);
-
-/// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled.
-#[Object]
-impl Progress {
-    async fn total(&self) -> i32 {
-        self.0.total
-    }
-
-    async fn pending(&self) -> i32 {
-        self.0.pending()
-    }
-
-    async fn processing(&self) -> i32 {
-        self.0.processing
-    }
-
-    async fn retrying(&self) -> i32 {
-        self.0.retrying
-    }
-
-    async fn succeeded(&self) -> i32 {
-        self.0.succeeded
-    }
-
-    async fn failed(&self) -> i32 {
-        self.0.failed
-    }
-
-    async fn canceled(&self) -> i32 {
-        self.0.canceled
-    }
-
-    /// 0–100; never goes back; 100 only when final.
-    async fn percent(&self) -> f64 {
-        self.0.percent()
-    }
-
-    /// Over the last seconds; null when there is too little evidence.
-    async fn images_per_second(&self) -> Option<f64> {
-        self.0.images_per_second
-    }
-
-    async fn estimated_seconds_remaining(&self) -> Option<i32> {
-        let left = f64::from(self.0.total - self.0.ended());
-        self.0.images_per_second.map(|pace| (left / pace).ceil() as i32)
-    }
-
-    /// Grows with every change; drop a snapshot whose revision is lower.
-    async fn revision(&self) -> UnsignedInt53 {
-        self.0.revision.into()
-    }
-}
-
-pub struct Savings<'a>(&'a Row);
-
-/// Over succeeded images.
-#[Object]
-impl Savings<'_> {
-    async fn input_bytes(&self) -> UnsignedInt53 {
-        self.0.input_bytes.into()
-    }
-
-    async fn output_bytes(&self) -> UnsignedInt53 {
-        self.0.output_bytes.into()
-    }
-
-    async fn saved_bytes(&self) -> f64 {
-        (self.0.input_bytes - self.0.output_bytes) as f64
-    }
-
-    /// 1 − output ÷ input; 0 when there is no input.
-    async fn saved_ratio(&self) -> f64 {
-        self.0.saved_ratio()
-    }
-
-    async fn compressed(&self) -> i32 {
-        self.0.succeeded - self.0.kept_original
-    }
-
-    async fn kept_original(&self) -> i32 {
-        self.0.kept_original
-    }
-
-    async fn target_missed(&self) -> i32 {
-        self.0.target_missed
-    }
-}
-
-/// The files a request can be downloaded as.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "export::ResultKind")]
-#[expect(clippy::enum_variant_names, reason = "the contract's names; other results need not be CSV")]
-pub enum ResultKind {
-    /// S. No, Product Name, Input Image Urls, Output Image Urls, then the carried-through columns.
-    OutputCsv,
-    /// A line for each image URL of each row: status, outcome, code, reason, HTTP status, bytes, score, URLs.
-    DetailCsv,
-    /// Only the rows that need attention, in the input's shape plus Reason: correct them and upload the file again.
-    FailedRowsCsv,
-}
-
-pub struct ResultFile<'a> {
-    request: &'a Row,
-    kind: ResultKind,
-}
-
-/// A file to download.
-#[Object]
-impl ResultFile<'_> {
-    async fn kind(&self) -> ResultKind {
-        self.kind
-    }
-
-    /// Signed; valid until expiresAt. With `&bom=1` behind it the file begins with a byte order mark, for Excel.
-    async fn url(&self, ctx: &Context<'_>) -> Url {
-        let app = ctx.data_unchecked::<App>();
-        let kind = export::ResultKind::from(self.kind);
-        Url(app.result_url(&app.config.public_url, self.request.id, kind.file()).0)
-    }
-
-    async fn expires_at(&self, ctx: &Context<'_>) -> DateTime<Utc> {
-        ctx.data_unchecked::<App>().links.expires_at(Utc::now())
-    }
-
-    async fn filename(&self) -> String {
-        export::ResultKind::from(self.kind).filename(self.request)
-    }
-
-    /// True while the request is running: a consistent snapshot.
-    async fn is_partial(&self) -> bool {
-        !self.request.status.is_final()
     }
 }

@@ -3,7 +3,7 @@
 use async_graphql::{InputObject, OneofObject, Result, SimpleObject};
 
 use super::error::internal;
-use super::image::ImageFormat;
+use super::format::ImageFormat;
 use super::scalars::UnsignedInt53;
 use halftone_compress::{Goal, Settings};
 
@@ -37,7 +37,7 @@ pub struct OutputInput {
     /// Keep creator, copyright, credit line, source and terms of use (of EXIF, IPTC and XMP); everything else is dropped.
     #[graphql(default = false)]
     keep_copyright: bool,
-    /// Write JPEGs progressively where that is smaller, by a few percent as a rule: shown in steps while they load; slower.
+    /// Write progressive JPEGs where that is smaller, usually by a few percent. They appear in steps while they load; encoding is slower.
     #[graphql(default = false)]
     progressive: bool,
 }

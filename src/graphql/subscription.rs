@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::error::{bad_input, internal, not_found};
 use super::image::Image;
-use super::request::{ProcessingRequest, Progress};
+use super::progress::Progress;
+use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use crate::app::App;
 use crate::db;
@@ -30,7 +31,7 @@ const IMAGES_PER_READ: i64 = 100;
 /// An image that has ended.
 #[derive(SimpleObject)]
 pub struct ImageUpdate {
-    /// What to pass as `after` to go on behind this image.
+    /// Pass it as `after` to continue after this image.
     cursor: String,
     image: Image,
     progress: Progress,
@@ -58,7 +59,7 @@ impl Subscription {
                 let read_at = Instant::now();
                 let Some(request) = patiently(|| find(&app, id)).await? else { break };
                 let is_final = request.status.is_final();
-                // A revision that was sent before has nothing new in it, whoever woke us.
+                // A revision that was sent before has nothing new in it, whatever woke us.
                 if seen.replace(request.revision) != Some(request.revision) {
                     yield ProcessingRequest(request);
                 }

@@ -1,4 +1,4 @@
-//! Files: the outputs at their lasting addresses, the results behind signed links.
+//! Files: the outputs at their lasting addresses, the results at signed links.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -8,7 +8,6 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::Utc;
 use object_store::GetOptions;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::io::ReaderStream;
@@ -23,10 +22,10 @@ use crate::links::Signature;
 use crate::pipeline::export::{self, Links, ResultKind};
 use halftone_compress::Format;
 
-/// An output never changes: its address names the image of one request.
+/// An output never changes: its address names one image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// How a result file is wanted. Not part of what is signed: whoever may have the file may have it either way.
+/// Formatting options of a result file. Not signed: they do not affect who may download it.
 #[derive(serde::Deserialize)]
 pub struct Form {
     /// `1`: with a byte order mark, for Excel.
@@ -34,18 +33,18 @@ pub struct Form {
 }
 
 /// Why there is no file.
-pub enum Refusal {
+pub enum FileError {
     NotFound,
     Fault(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Refusal {
+impl<E: Into<anyhow::Error>> From<E> for FileError {
     fn from(error: E) -> Self {
         Self::Fault(error.into())
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
@@ -63,20 +62,20 @@ pub async fn image(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
-    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(Refusal::NotFound)?;
+) -> Result<Response, FileError> {
+    let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
+    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
     let (Some(key), Some(hash)) = (&image.output_key, &image.output_sha256) else {
-        return Err(Refusal::NotFound);
+        return Err(FileError::NotFound);
     };
     if key.rsplit('/').next() != Some(&name) {
-        return Err(Refusal::NotFound);
+        return Err(FileError::NotFound);
     }
     let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(hash)))?;
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
     }
-    let object = app.store.get(key, GetOptions::default()).await?.ok_or(Refusal::NotFound)?;
+    let object = app.store.get(key, GetOptions::default()).await?.ok_or(FileError::NotFound)?;
     let content_type = image.output_format.as_deref().and_then(Format::from_name).map(Format::content_type);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type.unwrap_or("application/octet-stream"))),
@@ -94,15 +93,15 @@ pub async fn result(
     Path((id, file)): Path<(String, String)>,
     signature: Result<Query<Signature>, QueryRejection>,
     form: Result<Query<Form>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let Query(signature) = signature.map_err(|_| Refusal::NotFound)?;
-    let Query(form) = form.map_err(|_| Refusal::NotFound)?;
-    if !app.links.is_valid(&format!("/results/{id}/{file}"), &signature, Utc::now()) {
-        return Err(Refusal::NotFound);
+) -> Result<Response, FileError> {
+    let Query(signature) = signature.map_err(|_| FileError::NotFound)?;
+    let Query(form) = form.map_err(|_| FileError::NotFound)?;
+    if !app.links.is_valid(&format!("/results/{id}/{file}"), &signature) {
+        return Err(FileError::NotFound);
     }
-    let kind = ResultKind::from_file(&file).ok_or(Refusal::NotFound)?;
-    let id = Uuid::parse_str(&id).map_err(|_| Refusal::NotFound)?;
-    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(Refusal::NotFound)?;
+    let kind = ResultKind::from_file(&file).ok_or(FileError::NotFound)?;
+    let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
+    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
     let content = export::write(&app, &request, kind, Links::Served, form.bom.as_deref() == Some("1")).await?;
     let length = content.metadata()?.len();
     let headers = [

@@ -1,6 +1,10 @@
-//! The door: GraphQL, the console, image files, result files, and whether all is well.
+//! What is served over HTTP: GraphQL, the console, image files, result files and health checks.
 
-pub mod site;
+mod media;
+
+mod refusal;
+
+pub mod origins;
 
 pub mod graphql;
 
@@ -22,14 +26,14 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
 use crate::graphql::Schema;
-use graphql::Door;
+use graphql::EndpointOptions;
 
 /// Everything that is served.
-pub fn router(app: App, schema: Schema, door: Door) -> Router {
+pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
     let (front, graphql) = if app.config.console {
-        (console::routes(), graphql::routes(schema, door).layer(middleware::from_fn(console::show_playground)))
+        (console::routes(), graphql::routes(schema, options).layer(middleware::from_fn(console::show_playground)))
     } else {
-        (Router::new().route("/", get(welcome)), graphql::routes(schema, door))
+        (Router::new().route("/", get(welcome)), graphql::routes(schema, options))
     };
     let files = front
         .route("/schema.graphql", get(schema_sdl))

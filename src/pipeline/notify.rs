@@ -32,7 +32,7 @@ pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingReque
 }
 
 fn body(app: &App, request: &ProcessingRequest) -> String {
-    let (output_csv_url, expires_at) = app.result_url(&request.public_url, request.id, ResultKind::OutputCsv.file());
+    let link = app.links.result_at(&request.public_url, request.id, ResultKind::OutputCsv.file());
     let saved_bytes = request.input_bytes - request.output_bytes;
     json!({
         "type": EVENT,
@@ -54,8 +54,8 @@ fn body(app: &App, request: &ProcessingRequest) -> String {
                 "savedBytes": saved_bytes,
                 "savedRatio": request.saved_ratio(),
             },
-            "outputCsvUrl": output_csv_url,
-            "outputCsvUrlExpiresAt": expires_at,
+            "outputCsvUrl": link.url,
+            "outputCsvUrlExpiresAt": link.expires_at,
         },
     })
     .to_string()

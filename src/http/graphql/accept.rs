@@ -2,28 +2,9 @@
 //! Follows GraphQL over HTTP: `application/graphql-response+json` when it is named and weighs no less
 //! than `application/json`, else `application/json`; `text/event-stream` for streams.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 
-use super::error::DoorError;
-
-/// The two forms of a single answer. They differ in status codes, not in the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Media {
-    /// 200 for every well-formed request, also one whose document is refused: what clients from before
-    /// the specification expect.
-    Json,
-    /// 4xx and 5xx mean what they say.
-    GraphqlResponse,
-}
-
-impl Media {
-    pub(super) fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Media::Json => "application/json; charset=utf-8",
-            Media::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-        })
-    }
-}
+use crate::http::{media::Media, refusal::Refusal};
 
 /// What the client takes. At least one of the two is `Some`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,7 +20,7 @@ pub(super) struct Accept {
 impl Accept {
     /// # Errors
     /// 406 when the client takes none of the three.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DoorError> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut weights = Weights::default();
         let mut any = false;
         for value in headers.get_all(header::ACCEPT) {
@@ -52,7 +33,7 @@ impl Accept {
             weights.note("*/*");
         }
         weights.choose().ok_or_else(|| {
-            DoorError::new(
+            Refusal::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "NOT_ACCEPTABLE",
                 "Accept application/graphql-response+json, application/json or, for subscriptions, \
@@ -135,9 +116,11 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
-    fn accept(value: &str) -> Result<Accept, DoorError> {
+    fn accept(value: &str) -> Result<Accept, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_str(value).expect("a header"));
         Accept::of(&headers)

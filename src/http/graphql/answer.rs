@@ -17,11 +17,13 @@ use futures_util::{
 };
 use serde::Serialize;
 
-use super::{
-    accept::Media,
-    error::{DoorError, INTERNAL},
+use crate::{
+    graphql::admission::{TOO_COMPLEX, VALIDATION_FAILED},
+    http::{
+        media::Media,
+        refusal::{INTERNAL, Refusal},
+    },
 };
-use crate::graphql::guard::{TOO_COMPLEX, VALIDATION_FAILED};
 
 /// An answer as clients read it: `data` is there exactly when execution began.
 #[derive(Serialize)]
@@ -38,14 +40,14 @@ impl<'a> From<&'a Answer> for Wire<'a> {
     fn from(answer: &'a Answer) -> Self {
         Self {
             errors: &answer.errors,
-            data: (!never_ran(answer)).then_some(&answer.data),
+            data: (!is_request_error(answer)).then_some(&answer.data),
             extensions: &answer.extensions,
         }
     }
 }
 
 /// Whether the answer only says why nothing was executed. Errors of execution have a path.
-pub(super) fn never_ran(answer: &Answer) -> bool {
+pub(super) fn is_request_error(answer: &Answer) -> bool {
     answer.data == Value::Null && !answer.errors.is_empty() && answer.errors.iter().all(|error| error.path.is_empty())
 }
 
@@ -72,16 +74,16 @@ pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationTy
 
 /// The answer over HTTP.
 pub(super) fn respond(answer: Answer, media: Media) -> Response {
-    let status = match (never_ran(&answer), media) {
+    let status = match (is_request_error(&answer), media) {
         (true, _) if has_code(&answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
         (true, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let mut response = if never_ran(&answer) {
+    let mut response = if is_request_error(&answer) {
         // The stock answer would hold `"data": null`, as if execution had begun.
         match serde_json::to_vec(&Wire::from(&answer)) {
             Ok(body) => body.into_response(),
-            Err(_) => return DoorError::internal().respond(media),
+            Err(_) => return Refusal::internal().respond(media),
         }
     } else {
         GraphQLResponse::from(answer).into_response()
@@ -96,7 +98,7 @@ pub(super) fn respond(answer: Answer, media: Media) -> Response {
 
 fn panicked() -> Answer {
     tracing::error!("a resolver panicked; its operation was answered with INTERNAL");
-    DoorError::internal().into()
+    Refusal::internal().into()
 }
 
 fn has_code(answer: &Answer, code: &str) -> bool {
@@ -112,7 +114,7 @@ const MAX_REASONS: usize = 50;
 
 /// Gives the schema's own refusals, which have no code, one.
 fn coded(mut answer: Answer) -> Answer {
-    if never_ran(&answer) {
+    if is_request_error(&answer) {
         answer.errors.truncate(MAX_REASONS);
         for error in &mut answer.errors {
             // The sentences with which the schema's limits refuse; it gives them no other mark.

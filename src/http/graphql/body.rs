@@ -13,7 +13,8 @@ use futures_util::{Stream, StreamExt};
 
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{door::UploadLimits, error::DoorError};
+use super::options::UploadLimits;
+use crate::http::refusal::Refusal;
 
 /// How much of a refused body is thrown away before answering, and for how long.
 const DRAIN_BYTES: usize = 64 * 1024 * 1024;
@@ -36,11 +37,11 @@ impl Patience {
 ///
 /// # Errors
 /// 413 over `limit` bytes, 408 when patience runs out, 400 when the client breaks off.
-pub(super) async fn read(body: Body, limit: usize, patience: Patience) -> Result<Bytes, DoorError> {
+pub(super) async fn read(body: Body, limit: usize, patience: Patience) -> Result<Bytes, Refusal> {
     let announced = body.size_hint().lower();
     let mut pieces = body.into_data_stream();
     let too_large =
-        || DoorError::too_large("BODY_TOO_LARGE", format!("The request is larger than the limit of {limit} bytes."));
+        || Refusal::too_large("BODY_TOO_LARGE", format!("The request is larger than the limit of {limit} bytes."));
     let mut whole = BytesMut::new();
     let mut fits = announced <= limit as u64;
     while fits && let Some(piece) = next(&mut pieces, patience).await? {
@@ -61,16 +62,14 @@ pub(super) async fn read(body: Body, limit: usize, patience: Patience) -> Result
 ///
 /// # Errors
 /// 408 when patience runs out first, 400 when the client breaks off.
-pub(super) async fn next<S>(pieces: &mut S, patience: Patience) -> Result<Option<Bytes>, DoorError>
+pub(super) async fn next<S>(pieces: &mut S, patience: Patience) -> Result<Option<Bytes>, Refusal>
 where
     S: Stream<Item = Result<Bytes, axum::Error>> + Unpin,
 {
     let latest = patience.until.min(Instant::now() + patience.idle);
     match timeout_at(latest, pieces.next()).await {
-        Err(_) => {
-            Err(DoorError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request arrived too slowly."))
-        }
-        Ok(Some(Err(_))) => Err(DoorError::bad_request("The request broke off.")),
+        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request arrived too slowly.")),
+        Ok(Some(Err(_))) => Err(Refusal::bad_request("The request broke off.")),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),
     }
@@ -78,7 +77,7 @@ where
 
 /// Lets a client whose request is refused unread finish sending, within bounds. One that waits for
 /// `100 Continue` has sent nothing yet and now never will.
-pub(super) async fn turn_away(body: Body, headers: &HeaderMap) {
+pub(super) async fn drain_and_refuse(body: Body, headers: &HeaderMap) {
     if !headers.contains_key(header::EXPECT) {
         drain(body.into_data_stream()).await;
     }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Wire,
-    door::{Door, StreamLimits},
+    options::{EndpointOptions, StreamLimits},
 };
 
 /// What a stream may still take to hand over its last event once shutdown began.
@@ -32,13 +32,13 @@ const COMMENT: &[u8] = b":\n\n";
 // Browsers ignore an event without a `data` field.
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 
-/// Streams the answers until they end, the client leaves or stalls, or the door is shut.
+/// Streams the answers until they end, the client leaves or stalls, or the server shuts down.
 ///
 /// A task of its own drives them, so that a client that stops reading cannot hold the subscription:
 /// the connection's task would not be polled again.
-pub(super) fn respond(answers: BoxStream<'static, Answer>, door: &Door) -> Response {
+pub(super) fn respond(answers: BoxStream<'static, Answer>, options: &EndpointOptions) -> Response {
     let (events, outlet) = mpsc::channel(1);
-    door.tasks.spawn(pump(answers, events, door.shutdown.clone(), door.stream));
+    options.tasks.spawn(pump(answers, events, options.shutdown.clone(), options.stream));
     let outlet = stream::unfold(outlet, |mut outlet| async move {
         let event = outlet.recv().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(event), outlet))

@@ -1,47 +1,45 @@
 //! From what the client sent to a request the schema can run.
-//! Whatever comes out has been through the [`guard`].
+//! Whatever comes out has been through the [`admission`].
 
 use async_graphql::{Extensions, Request, Value, Variables, parser::types::OperationType};
 use serde_json::Value as Json;
 
-use super::{
-    door::{Door, Pass},
-    error::DoorError,
-};
-use crate::graphql::guard::{self, Refusal};
+use super::{caller::Caller, options::EndpointOptions};
+use crate::graphql::admission::{self, Rejection};
+use crate::http::refusal::Refusal;
 
 /// Reads `{"query", "operationName", "variables", "extensions"}`; other members are ignored.
 ///
 /// # Errors
 /// 400 when it is not that, or a list of such (a batch).
-pub(super) fn from_bytes(bytes: &[u8]) -> Result<Request, DoorError> {
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Request, Refusal> {
     let json = serde_json::from_slice(bytes)
-        .map_err(|error| DoorError::bad_request(format!("The body is not JSON: {error}.")))?;
+        .map_err(|error| Refusal::bad_request(format!("The body is not JSON: {error}.")))?;
     from_json(json)
 }
 
 /// As [`from_bytes`], from parsed JSON.
-pub(super) fn from_json(json: Json) -> Result<Request, DoorError> {
+pub(super) fn from_json(json: Json) -> Result<Request, Refusal> {
     let mut members = match json {
         Json::Object(members) => members,
         Json::Array(_) => {
-            return Err(DoorError::new(
+            return Err(Refusal::new(
                 axum::http::StatusCode::BAD_REQUEST,
                 "BATCH_NOT_SUPPORTED",
                 "Send one operation per request; lists of operations are not supported.",
             ));
         }
-        _ => return Err(DoorError::bad_request("The request must be a JSON object.")),
+        _ => return Err(Refusal::bad_request("The request must be a JSON object.")),
     };
     let mut request = match members.remove("query") {
         Some(Json::String(query)) => Request::new(query),
-        Some(Json::Null) | None => return Err(DoorError::bad_request("`query` is missing.")),
-        Some(_) => return Err(DoorError::bad_request("`query` must be a string.")),
+        Some(Json::Null) | None => return Err(Refusal::bad_request("`query` is missing.")),
+        Some(_) => return Err(Refusal::bad_request("`query` must be a string.")),
     };
     request.operation_name = match members.remove("operationName") {
         None | Some(Json::Null) => None,
         Some(Json::String(name)) => Some(name),
-        Some(_) => return Err(DoorError::bad_request("`operationName` must be a string.")),
+        Some(_) => return Err(Refusal::bad_request("`operationName` must be a string.")),
     };
     if let Some(variables) = object(members.remove("variables"), "variables")? {
         request.variables = Variables::from_json(variables);
@@ -59,34 +57,38 @@ pub(super) fn from_json(json: Json) -> Result<Request, DoorError> {
 ///
 /// # Errors
 /// 400 when a member is missing, given twice, or not what it must be.
-pub(super) fn from_query(query: &str) -> Result<Request, DoorError> {
+pub(super) fn from_query(query: &str) -> Result<Request, Refusal> {
     let mut members = serde_json::Map::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match key.as_ref() {
             "query" | "operationName" => Json::String(value.into_owned()),
             "variables" | "extensions" if value.is_empty() => Json::Null,
             "variables" | "extensions" => serde_json::from_str(&value)
-                .map_err(|error| DoorError::bad_request(format!("`{key}` is not JSON: {error}.")))?,
+                .map_err(|error| Refusal::bad_request(format!("`{key}` is not JSON: {error}.")))?,
             _ => continue,
         };
         if members.insert(key.to_string(), value).is_some() {
-            return Err(DoorError::bad_request(format!("`{key}` is given twice.")));
+            return Err(Refusal::bad_request(format!("`{key}` is given twice.")));
         }
     }
     from_json(Json::Object(members))
 }
 
 /// Passes the request through the guard and tells resolvers who is asking.
-pub(super) fn prepare(mut request: Request, pass: &Pass, door: &Door) -> Result<(Request, OperationType), Refusal> {
-    let kind = guard::admit(&mut request, &door.query)?;
-    pass.stamp(&mut request.data);
+pub(super) fn prepare(
+    mut request: Request,
+    caller: &Caller,
+    options: &EndpointOptions,
+) -> Result<(Request, OperationType), Rejection> {
+    let kind = admission::admit(&mut request, &options.query)?;
+    caller.attach_to(&mut request.data);
     Ok((request, kind))
 }
 
-fn object(member: Option<Json>, name: &str) -> Result<Option<Json>, DoorError> {
+fn object(member: Option<Json>, name: &str) -> Result<Option<Json>, Refusal> {
     match member {
         None | Some(Json::Null) => Ok(None),
         Some(member @ Json::Object(_)) => Ok(Some(member)),
-        Some(_) => Err(DoorError::bad_request(format!("`{name}` must be an object."))),
+        Some(_) => Err(Refusal::bad_request(format!("`{name}` must be an object."))),
     }
 }

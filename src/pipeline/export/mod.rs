@@ -180,7 +180,7 @@ fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result
     let output_url = |(image_id, key): (&Option<Uuid>, &Option<String>)| {
         let (Some(image_id), Some(key)) = (image_id, key) else { return Ok(None) };
         Ok(Some(match links {
-            Links::Served => app.image_url(*image_id, key),
+            Links::Served => app.links.image(*image_id, key),
             Links::Files => url::Url::from_file_path(app.store.file(key))
                 .map(String::from)
                 .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,

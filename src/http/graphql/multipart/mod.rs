@@ -6,7 +6,7 @@
 
 mod source;
 
-use std::{borrow::Cow, collections::HashMap, fs::File};
+use std::{collections::HashMap, fs::File};
 
 use async_graphql::{Request, UploadValue, parser::types::OperationType};
 use axum::{
@@ -20,11 +20,12 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use self::source::Source;
 use super::{
     body,
-    door::{Door, Pass, UploadLimits},
-    error::DoorError,
+    caller::Caller,
+    options::{EndpointOptions, UploadLimits},
     request,
 };
-use crate::graphql::guard::Refusal;
+use crate::graphql::admission::Rejection;
+use crate::http::refusal::Refusal;
 
 /// Boundaries, headers and line ends around the parts.
 const FRAMING_BYTES: u64 = 64 * 1024;
@@ -33,13 +34,13 @@ const FILENAME_BYTES: usize = 1024;
 
 /// # Errors
 /// 403 without a header that a form cannot set.
-pub(super) fn check_preflight(headers: &HeaderMap) -> Result<(), DoorError> {
+pub(super) fn check_preflight(headers: &HeaderMap) -> Result<(), Refusal> {
     let preflighted = ["graphql-preflight", "apollo-require-preflight"]
         .iter()
         .any(|name| headers.get(*name).is_some_and(|value| !value.is_empty()));
     match preflighted {
         true => Ok(()),
-        false => Err(DoorError::new(
+        false => Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "PREFLIGHT_REQUIRED",
             "Send multipart requests with the header `GraphQL-Preflight: 1`.",
@@ -55,20 +56,20 @@ pub(super) async fn read(
     body: Body,
     boundary: String,
     headers: &HeaderMap,
-    pass: &Pass,
-    door: &Door,
-) -> Result<Result<(Request, OperationType), Refusal>, DoorError> {
-    let upload = &door.upload;
+    caller: &Caller,
+    options: &EndpointOptions,
+) -> Result<Result<(Request, OperationType), Rejection>, Refusal> {
+    let upload = &options.upload;
     let whole = (upload.file_bytes.saturating_mul(upload.files as u64))
-        .saturating_add(door.query.body_bytes as u64)
+        .saturating_add(options.query.body_bytes as u64)
         .saturating_add(FRAMING_BYTES);
     if body.size_hint().lower() > whole {
-        body::turn_away(body, headers).await;
-        return Err(file_too_large(upload));
+        body::drain_and_refuse(body, headers).await;
+        return Err(Refusal::file_too_large(upload.file_bytes));
     }
     let source = Source::new(body, whole, upload);
     let mut parts = Multipart::new(source.pieces(), boundary);
-    let read = read_parts(&mut parts, &source, pass, door).await;
+    let read = read_parts(&mut parts, &source, caller, options).await;
     drop(parts);
     if !matches!(read, Ok(Ok(_))) {
         source.drain().await;
@@ -79,42 +80,42 @@ pub(super) async fn read(
 async fn read_parts(
     parts: &mut Multipart<'_>,
     source: &Source,
-    pass: &Pass,
-    door: &Door,
-) -> Result<Result<(Request, OperationType), Refusal>, DoorError> {
-    let mut room = door.query.body_bytes;
+    caller: &Caller,
+    options: &EndpointOptions,
+) -> Result<Result<(Request, OperationType), Rejection>, Refusal> {
+    let mut room = options.query.body_bytes;
     let operations = text_part(parts, source, "operations", &mut room).await?;
     let request = request::from_bytes(&operations)?;
     let map = text_part(parts, source, "map", &mut room).await?;
-    let mut map = read_map(&map, door.upload.files)?;
-    let (mut request, kind) = match request::prepare(request, pass, door) {
+    let mut map = read_map(&map, options.upload.files)?;
+    let (mut request, kind) = match request::prepare(request, caller, options) {
         Ok(prepared) => prepared,
         Err(refusal) => return Ok(Err(refusal)),
     };
     while let Some(field) = source.explain(parts.next_field().await)? {
         let name = field.name().unwrap_or_default();
         let Some(path) = map.remove(name) else {
-            return Err(bad("A part is not named in `map`, or came twice."));
+            return Err(Refusal::bad_upload("A part is not named in `map`, or came twice."));
         };
-        let value = read_file(field, source, &door.upload).await?;
+        let value = read_file(field, source, &options.upload).await?;
         let before = request.uploads.len();
         request.set_upload(&path, value);
         if request.uploads.len() == before {
-            return Err(bad("`map` names a variable that `operations` does not have."));
+            return Err(Refusal::bad_upload("`map` names a variable that `operations` does not have."));
         }
     }
     match map.is_empty() {
         true => Ok(Ok((request, kind))),
-        false => Err(bad("A file that `map` names is missing.")),
+        false => Err(Refusal::bad_upload("A file that `map` names is missing.")),
     }
 }
 
 /// Reads `{"<part>": ["<path>"], …}` into part → path.
-fn read_map(bytes: &[u8], max_files: usize) -> Result<HashMap<String, String>, DoorError> {
-    let map: HashMap<String, Vec<String>> =
-        serde_json::from_slice(bytes).map_err(|_| bad("`map` must be an object of lists of strings."))?;
+fn read_map(bytes: &[u8], max_files: usize) -> Result<HashMap<String, String>, Refusal> {
+    let map: HashMap<String, Vec<String>> = serde_json::from_slice(bytes)
+        .map_err(|_| Refusal::bad_upload("`map` must be an object of lists of strings."))?;
     if map.len() > max_files {
-        return Err(DoorError::too_large(
+        return Err(Refusal::too_large(
             "TOO_MANY_FILES",
             format!("The request has more files than the limit of {max_files}."),
         ));
@@ -123,7 +124,7 @@ fn read_map(bytes: &[u8], max_files: usize) -> Result<HashMap<String, String>, D
         .map(|(part, paths)| match <[String; 1]>::try_from(paths) {
             Ok([path]) => Ok((part, path)),
             // Two variables would share one file and its reading position.
-            Err(_) => Err(bad("`map` must give each file exactly one variable.")),
+            Err(_) => Err(Refusal::bad_upload("`map` must give each file exactly one variable.")),
         })
         .collect()
 }
@@ -134,26 +135,27 @@ async fn text_part(
     source: &Source,
     name: &'static str,
     room: &mut usize,
-) -> Result<Bytes, DoorError> {
+) -> Result<Bytes, Refusal> {
     let field = source.explain(parts.next_field().await)?;
     let field = field.filter(|field| field.name() == Some(name));
-    let mut field =
-        field.ok_or_else(|| bad("The parts must come in this order: `operations`, `map`, then the files."))?;
+    let mut field = field.ok_or_else(|| {
+        Refusal::bad_upload("The parts must come in this order: `operations`, `map`, then the files.")
+    })?;
     let mut text = BytesMut::new();
     while let Some(piece) = source.explain(field.chunk().await)? {
         source.consumed(&piece);
         *room = room
             .checked_sub(piece.len())
-            .ok_or_else(|| DoorError::too_large("BODY_TOO_LARGE", "`operations` and `map` are too large."))?;
+            .ok_or_else(|| Refusal::too_large("BODY_TOO_LARGE", "`operations` and `map` are too large."))?;
         text.extend_from_slice(&piece);
     }
     Ok(text.freeze())
 }
 
-async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits) -> Result<UploadValue, DoorError> {
+async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits) -> Result<UploadValue, Refusal> {
     let filename = field.file_name().unwrap_or_default().to_owned();
     if filename.len() > FILENAME_BYTES {
-        return Err(bad("A file's name is too long."));
+        return Err(Refusal::bad_upload("A file's name is too long."));
     }
     let content_type = field.content_type().map(ToString::to_string);
     let directory = limits.directory.clone();
@@ -161,12 +163,12 @@ async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits)
         Some(directory) => tempfile::tempfile_in(directory),
         None => tempfile::tempfile(),
     });
-    let file: File = file.await.map_err(|_| DoorError::internal())?.map_err(not_kept)?;
+    let file: File = file.await.map_err(|_| Refusal::internal())?.map_err(not_kept)?;
     let mut file = tokio::fs::File::from_std(file);
     let mut room = limits.file_bytes;
     while let Some(piece) = source.explain(field.chunk().await)? {
         source.consumed(&piece);
-        room = room.checked_sub(piece.len() as u64).ok_or_else(|| file_too_large(limits))?;
+        room = room.checked_sub(piece.len() as u64).ok_or_else(|| Refusal::file_too_large(limits.file_bytes))?;
         file.write_all(&piece).await.map_err(not_kept)?;
     }
     file.flush().await.map_err(not_kept)?;
@@ -174,19 +176,7 @@ async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits)
     Ok(UploadValue { filename, content_type, content: file.into_std().await })
 }
 
-fn bad(message: impl Into<Cow<'static, str>>) -> DoorError {
-    DoorError::new(StatusCode::BAD_REQUEST, "BAD_UPLOAD", message)
-}
-
-fn file_too_large(limits: &UploadLimits) -> DoorError {
-    let (bytes, mebibytes) = (limits.file_bytes, limits.file_bytes as f64 / 1_048_576.0);
-    DoorError::too_large(
-        "FILE_TOO_LARGE",
-        format!("The file is larger than the limit of {bytes} bytes ({mebibytes:.1} MiB)."),
-    )
-}
-
-fn not_kept(error: std::io::Error) -> DoorError {
+fn not_kept(error: std::io::Error) -> Refusal {
     tracing::error!(%error, "an upload could not be kept in a temporary file");
-    DoorError::internal()
+    Refusal::internal()
 }

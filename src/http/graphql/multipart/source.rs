@@ -14,12 +14,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Mutex;
 
-use super::{bad, file_too_large};
 use crate::http::graphql::{
     body::{self, Patience},
-    door::UploadLimits,
-    error::DoorError,
+    options::UploadLimits,
 };
+use crate::http::refusal::Refusal;
 
 /// The most that may be read ahead of the part being consumed: a head that does not end stops here.
 const READ_AHEAD_BYTES: u64 = 256 * 1024;
@@ -35,7 +34,7 @@ struct Shared {
     arrived: AtomicU64,
     consumed: AtomicU64,
     /// Why we ended the body.
-    failure: OnceLock<DoorError>,
+    failure: OnceLock<Refusal>,
 }
 
 impl Source {
@@ -51,9 +50,9 @@ impl Source {
         }))
     }
 
-    /// The pieces, one a wake-up: the parser takes all that is ready into memory before it looks at
-    /// any, so after each piece it is told that there is nothing more for now.
-    pub(super) fn pieces(&self) -> impl Stream<Item = Result<Bytes, DoorError>> + Send + use<> {
+    /// Yields one piece per poll. The parser buffers everything that is ready before it parses, so the stream returns
+    /// `Pending` after each piece.
+    pub(super) fn pieces(&self) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + use<> {
         let read = stream::unfold(self.0.clone(), |shared| async move {
             let piece = shared.next().await.transpose()?;
             if let Err(error) = &piece {
@@ -80,10 +79,10 @@ impl Source {
     }
 
     /// What the parser says, or our own reason for ending the body if that is why it failed.
-    pub(super) fn explain<T>(&self, read: multer::Result<T>) -> Result<T, DoorError> {
+    pub(super) fn explain<T>(&self, read: multer::Result<T>) -> Result<T, Refusal> {
         read.map_err(|error| match self.0.failure.get() {
             Some(ours) => ours.clone(),
-            None => bad(format!("The multipart body cannot be read: {error}.")),
+            None => Refusal::bad_upload(format!("The multipart body cannot be read: {error}.")),
         })
     }
 
@@ -94,15 +93,15 @@ impl Source {
 }
 
 impl Shared {
-    async fn next(&self) -> Result<Option<Bytes>, DoorError> {
+    async fn next(&self) -> Result<Option<Bytes>, Refusal> {
         let piece = body::next(&mut *self.pieces.lock().await, self.patience).await?;
         let size = piece.as_ref().map_or(0, Bytes::len) as u64;
         let arrived = self.arrived.fetch_add(size, Ordering::Relaxed) + size;
         if arrived > self.whole {
-            return Err(file_too_large(&self.limits));
+            return Err(Refusal::file_too_large(self.limits.file_bytes));
         }
         if arrived - self.consumed.load(Ordering::Relaxed) > READ_AHEAD_BYTES + size {
-            return Err(bad("The head of a part does not end."));
+            return Err(Refusal::bad_upload("The head of a part does not end."));
         }
         Ok(piece)
     }

@@ -7,7 +7,7 @@ use reqwest::{Response, header::ACCEPT};
 use serde_json::json;
 
 use super::toy::{Toy, outcome, serve};
-use crate::http::graphql::{Door, StreamLimits};
+use crate::http::graphql::{EndpointOptions, StreamLimits};
 
 async fn open(toy: &Toy, query: &str) -> Response {
     let request = toy.post(json!({ "query": query })).header(ACCEPT, "text/event-stream");
@@ -29,7 +29,7 @@ const COMPLETE: &str = "event: complete\ndata:";
 
 #[tokio::test]
 async fn a_subscription_streams_and_completes() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let streamed = events(open(&toy, "subscription { count(to: 2) }").await).await;
     let next = |number| format!("event: next\ndata: {{\"data\":{{\"count\":{number}}}}}");
     assert_eq!(streamed, [next(0), next(1), COMPLETE.to_owned()]);
@@ -40,7 +40,7 @@ async fn a_subscription_streams_and_completes() {
 
 #[tokio::test]
 async fn a_query_and_a_mutation_are_a_stream_of_one_but_not_a_mutation_by_get() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let one = events(open(&toy, "{ hello }").await).await;
     assert_eq!(one, ["event: next\ndata: {\"data\":{\"hello\":\"hello world\"}}", COMPLETE]);
     let one = events(open(&toy, "mutation { bump }").await).await;
@@ -51,7 +51,7 @@ async fn a_query_and_a_mutation_are_a_stream_of_one_but_not_a_mutation_by_get() 
 
 #[tokio::test]
 async fn refusals_and_panics_are_events() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for (query, code) in [
         ("subscription { nope }", "GRAPHQL_VALIDATION_FAILED"),
         ("subscription {", "GRAPHQL_PARSE_FAILED"),
@@ -72,7 +72,7 @@ async fn refusals_and_panics_are_events() {
 #[tokio::test]
 async fn an_idle_stream_is_kept_alive_by_comments() {
     let stream = StreamLimits { keep_alive: Duration::from_millis(20), ..StreamLimits::default() };
-    let toy = serve(Door { stream, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { stream, ..EndpointOptions::default() }).await;
     let mut pieces = open(&toy, "subscription { silence }").await.bytes_stream();
     for _ in 0..3 {
         let piece = tokio::time::timeout(Duration::from_secs(5), pieces.next()).await;
@@ -85,16 +85,16 @@ async fn an_idle_stream_is_kept_alive_by_comments() {
 
 #[tokio::test]
 async fn shutdown_ends_streams_without_completing_them() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let idle = open(&toy, "subscription { silence }").await;
     let busy = open(&toy, "subscription { count(to: 1000000) }").await;
     toy.alive(2).await;
-    toy.door.shutdown.cancel();
-    toy.door.tasks.close();
+    toy.options.shutdown.cancel();
+    toy.options.tasks.close();
     assert_eq!(events(idle).await, [""; 0]);
     let streamed = events(busy).await;
     assert!(streamed.iter().all(|event| event.starts_with("event: next\ndata: {") && event.ends_with("}}")));
-    let ended = tokio::time::timeout(Duration::from_secs(2), toy.door.tasks.wait()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(2), toy.options.tasks.wait()).await;
     assert!(ended.is_ok(), "the server and its streams ended");
     assert_eq!(toy.alive.count(), 0);
 }
@@ -102,7 +102,7 @@ async fn shutdown_ends_streams_without_completing_them() {
 #[tokio::test]
 async fn a_reader_that_stalls_loses_its_subscription() {
     let stream = StreamLimits { send: Duration::from_millis(500), ..StreamLimits::default() };
-    let toy = serve(Door { stream, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { stream, ..EndpointOptions::default() }).await;
     let stalled = open(&toy, "subscription { flood }").await;
     toy.alive(1).await;
     toy.alive(0).await;

@@ -11,8 +11,8 @@ use tokio::{
 
 use super::toy::{outcome, serve};
 use crate::http::{
-    graphql::{Door, UploadLimits},
-    site::{AllowedHosts, Site},
+    graphql::{EndpointOptions, UploadLimits},
+    origins::{AllowedHosts, OriginPolicy},
 };
 
 /// The query every GraphQL tool sends first, as graphql-js writes it with all its options.
@@ -30,7 +30,7 @@ const INTROSPECTION: &str = "query IntrospectionQuery { __schema { description q
 
 #[tokio::test]
 async fn the_standard_introspection_query_passes_every_limit() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let answer = toy.ask(INTROSPECTION).await;
     assert!(answer.get("errors").is_none(), "{answer}");
     let deep = "{ nested ".repeat(15) + "{ hello" + &" }".repeat(16);
@@ -40,8 +40,8 @@ async fn the_standard_introspection_query_passes_every_limit() {
 
 #[tokio::test]
 async fn a_json_body_over_the_limit_is_413_whether_announced_or_not() {
-    let toy = serve(Door::default()).await;
-    let limit = toy.door.query.body_bytes;
+    let toy = serve(EndpointOptions::default()).await;
+    let limit = toy.options.query.body_bytes;
     let padded = |size: usize| {
         let start = r#"{"query":"{ hello }","x":""#;
         format!("{start}{}\"}}", "x".repeat(size - start.len() - 2))
@@ -64,7 +64,7 @@ async fn a_body_that_stops_arriving_or_takes_too_long_is_given_up() {
             total: Duration::from_millis(total),
             ..UploadLimits::default()
         };
-        let toy = serve(Door { upload, ..Door::default() }).await;
+        let toy = serve(EndpointOptions { upload, ..EndpointOptions::default() }).await;
         for (content_type, start) in [("application/json", "{"), ("multipart/form-data; boundary=x", "--x\r\n")] {
             let mut stream = TcpStream::connect(toy.address).await.unwrap();
             let head = format!(
@@ -82,7 +82,7 @@ async fn a_body_that_stops_arriving_or_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn bombs_are_refused_before_they_go_off_on_every_transport() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut fragments = String::from("{ ...f0 }");
     for level in 0..14 {
         fragments += &format!(" fragment f{level} on Query {{ {} }}", format!("...f{} ", level + 1).repeat(6));
@@ -107,7 +107,7 @@ async fn bombs_are_refused_before_they_go_off_on_every_transport() {
 
 #[tokio::test]
 async fn a_string_that_poses_as_a_file_is_refused() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let query = "mutation ($file: Upload) { upload(file: $file) { size } }";
     for forged in ["#__graphql_file__:0", "#__graphql_file__:x", "#__graphql_file__:99999999999999999999"] {
         let request = toy.post(json!({ "query": query, "variables": { "file": forged } }));
@@ -120,7 +120,7 @@ async fn a_string_that_poses_as_a_file_is_refused() {
 
 #[tokio::test]
 async fn an_answer_lists_no_more_reasons_than_a_reader_wants() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let unknown: String = (0..900).map(|number| format!("x{number} ")).collect();
     let answer = toy.ask(&format!("{{ {unknown} }}")).await;
     assert_eq!(answer["errors"].as_array().map(Vec::len), Some(50));
@@ -128,7 +128,7 @@ async fn an_answer_lists_no_more_reasons_than_a_reader_wants() {
 
 #[tokio::test]
 async fn a_foreign_host_or_origin_is_refused() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let ask = || toy.post(json!({ "query": "{ hello }" }));
     assert_eq!(outcome(ask().header(HOST, "evil.example")).await.1, "HOST_NOT_ALLOWED");
     assert_eq!(outcome(ask().header(ORIGIN, "https://evil.example")).await.1, "ORIGIN_NOT_ALLOWED");
@@ -145,8 +145,8 @@ async fn a_foreign_host_or_origin_is_refused() {
 #[tokio::test]
 async fn pages_of_a_listed_origin_may_call_and_read() {
     let shop = "https://shop.example.com";
-    let site = Site::new(AllowedHosts::Loopback, None, &[shop.to_owned()]).unwrap();
-    let toy = serve(Door { site, ..Door::default() }).await;
+    let origins = OriginPolicy::new(AllowedHosts::Loopback, None, vec![shop.parse().unwrap()]);
+    let toy = serve(EndpointOptions { origins, ..EndpointOptions::default() }).await;
     let preflight = toy
         .client
         .request(reqwest::Method::OPTIONS, toy.url())

@@ -3,14 +3,14 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::json;
 
-use super::toy::{Caller, outcome, serve};
-use crate::http::graphql::{Admit, Door, DoorError, Pass};
+use super::toy::{Person, outcome, serve};
+use crate::http::graphql::{Authenticate, Caller, EndpointOptions, Refusal};
 
 const GRAPHQL: &str = "application/graphql-response+json";
 
 #[tokio::test]
 async fn a_query_is_answered_in_the_media_type_asked_for() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for (accept, answered) in [
         ("*/*", "application/json; charset=utf-8"),
         ("application/json", "application/json; charset=utf-8"),
@@ -28,7 +28,7 @@ async fn a_query_is_answered_in_the_media_type_asked_for() {
 
 #[tokio::test]
 async fn a_refused_document_is_400_only_in_the_newer_media_type_and_has_no_data() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for (query, code) in [
         ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
         ("{ hello ", "GRAPHQL_PARSE_FAILED"),
@@ -45,7 +45,7 @@ async fn a_refused_document_is_400_only_in_the_newer_media_type_and_has_no_data(
 
 #[tokio::test]
 async fn a_failing_field_is_an_answer_with_data() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let request = toy.post(json!({ "query": "{ fails }" })).header(ACCEPT, GRAPHQL);
     let (status, _, body) = outcome(request).await;
     assert_eq!(status, 200);
@@ -57,7 +57,7 @@ async fn a_failing_field_is_an_answer_with_data() {
 
 #[tokio::test]
 async fn what_is_no_graphql_request_is_400_in_either_media_type() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for (body, code) in [
         ("", "BAD_REQUEST"),
         ("{", "BAD_REQUEST"),
@@ -84,7 +84,7 @@ async fn what_is_no_graphql_request_is_400_in_either_media_type() {
 
 #[tokio::test]
 async fn only_json_in_utf8_is_read_as_json() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let body = r#"{"query":"mutation { bump }"}"#;
     for content_type in [
         "text/plain",
@@ -109,7 +109,7 @@ async fn only_json_in_utf8_is_read_as_json() {
 
 #[tokio::test]
 async fn get_runs_queries_and_never_mutations() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let get = |parameters: &[(&str, &str)]| toy.get(parameters);
     let (status, _, body) = outcome(get(&[
         ("query", "query A($n: String) { hello(name: $n) } query B { me } mutation C { bump }"),
@@ -141,7 +141,7 @@ async fn get_runs_queries_and_never_mutations() {
 
 #[tokio::test]
 async fn other_methods_are_refused_and_told_which_are_allowed() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for method in ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"] {
         let method = method.parse().unwrap();
         let response = toy.client.request(method, toy.url()).send().await.unwrap();
@@ -152,7 +152,7 @@ async fn other_methods_are_refused_and_told_which_are_allowed() {
 
 #[tokio::test]
 async fn a_subscription_needs_a_stream() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let request = toy.post(json!({ "query": "subscription { count(to: 1) }" }));
     let (status, code, _) = outcome(request.header(ACCEPT, "application/json")).await;
     assert_eq!((status, code.as_str()), (406, "STREAM_NOT_ACCEPTED"));
@@ -160,7 +160,7 @@ async fn a_subscription_needs_a_stream() {
 
 #[tokio::test]
 async fn a_resolver_that_panics_is_an_internal_error_and_the_server_goes_on() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let (status, code, body) = outcome(toy.post(json!({ "query": "{ panics }" }))).await;
     assert_eq!((status, code.as_str()), (500, "INTERNAL"));
     assert!(!body.to_string().contains("as the test wants"), "{body}");
@@ -169,13 +169,13 @@ async fn a_resolver_that_panics_is_an_internal_error_and_the_server_goes_on() {
 
 #[tokio::test]
 async fn who_may_call_is_asked_once_and_resolvers_are_told() {
-    let admit = Admit::by(|credentials| async move {
+    let authenticate = Authenticate::with(|credentials| async move {
         match credentials.bearer {
-            Some(token) if token.starts_with("good") => Ok(Pass::of(Caller(token))),
-            _ => Err(DoorError::new(axum::http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
+            Some(token) if token.starts_with("good") => Ok(Caller::known_as(Person(token))),
+            _ => Err(Refusal::new(axum::http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }
     });
-    let toy = serve(Door { admit, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { authenticate, ..EndpointOptions::default() }).await;
     let ask = || toy.post(json!({ "query": "{ me }" }));
     let (status, _, body) = outcome(ask().bearer_auth("good-1")).await;
     assert_eq!((status, &body["data"]["me"]), (200, &json!("good-1")));

@@ -10,17 +10,17 @@ use super::{
     sockets::Peer,
     toy::{Toy, serve},
 };
-use crate::http::graphql::{Door, StreamLimits};
+use crate::http::graphql::{EndpointOptions, StreamLimits};
 
 async fn impatient(change: impl FnOnce(&mut StreamLimits)) -> Toy {
     let mut stream = StreamLimits::default();
     change(&mut stream);
-    serve(Door { stream, ..Door::default() }).await
+    serve(EndpointOptions { stream, ..EndpointOptions::default() }).await
 }
 
 #[tokio::test]
 async fn messages_outside_the_protocol_close_with_4400() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for message in [
         "",
         "{",
@@ -50,7 +50,7 @@ async fn messages_outside_the_protocol_close_with_4400() {
 
 #[tokio::test]
 async fn subscribing_before_the_acknowledgement_closes_with_4401() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::connect(&toy).await;
     peer.subscribe("a", "{ hello }").await;
     assert_eq!(peer.closed().await, 4401);
@@ -58,7 +58,7 @@ async fn subscribing_before_the_acknowledgement_closes_with_4401() {
 
 #[tokio::test]
 async fn other_subprotocols_close_with_4406() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::request(&toy, &[]).await.expect("a socket");
     assert_eq!(peer.closed().await, 4406);
     // A client that offered one and got none fails the handshake itself.
@@ -77,7 +77,7 @@ async fn silence_before_the_init_closes_with_4408() {
 
 #[tokio::test]
 async fn an_id_in_use_closes_with_4409_and_drops_what_ran() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     let long = "ä".repeat(300);
     peer.subscribe(&long, "subscription { silence }").await;
@@ -89,7 +89,7 @@ async fn an_id_in_use_closes_with_4409_and_drops_what_ran() {
 
 #[tokio::test]
 async fn a_second_init_closes_with_4429() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     peer.say(json!({ "type": "connection_init" })).await;
     assert_eq!(peer.closed().await, 4429);
@@ -97,7 +97,7 @@ async fn a_second_init_closes_with_4429() {
 
 #[tokio::test]
 async fn a_message_over_the_limit_closes_with_1009() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     let padding = |size: usize| json!({ "type": "ping", "payload": { "x": "x".repeat(size) } });
     peer.say(padding(255 * 1024)).await;
@@ -149,7 +149,7 @@ async fn a_slow_reader_that_keeps_reading_is_kept() {
 
 #[tokio::test]
 async fn a_peer_that_closes_is_answered_and_one_that_vanishes_is_forgotten() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut polite = Peer::open(&toy).await;
     polite.subscribe("a", "subscription { silence }").await;
     toy.alive(1).await;
@@ -165,7 +165,7 @@ async fn a_peer_that_closes_is_answered_and_one_that_vanishes_is_forgotten() {
 
 #[tokio::test]
 async fn shutdown_closes_sockets_with_1001_after_whole_messages_and_promptly() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut busy = Peer::open(&toy).await;
     busy.subscribe("a", "subscription { count(to: 1000000) }").await;
     busy.hear().await;
@@ -177,12 +177,12 @@ async fn shutdown_closes_sockets_with_1001_after_whole_messages_and_promptly() {
     tokio::time::sleep(Duration::from_millis(200)).await; // until the stalled one's buffers are full
 
     let begun = Instant::now();
-    toy.door.shutdown.cancel();
-    toy.door.tasks.close();
+    toy.options.shutdown.cancel();
+    toy.options.tasks.close();
     let (busy, idle, waiting) = tokio::join!(busy.closed(), idle.closed(), waiting.closed());
     assert_eq!((busy, idle, waiting), (1001, 1001, 1001));
     assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
-    let ended = tokio::time::timeout(Duration::from_secs(3), toy.door.tasks.wait()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(3), toy.options.tasks.wait()).await;
     assert!(ended.is_ok(), "a stalled socket may not hold the shutdown up");
     assert_eq!(toy.alive.count(), 0);
     drop(stalled);
@@ -190,7 +190,7 @@ async fn shutdown_closes_sockets_with_1001_after_whole_messages_and_promptly() {
 
 #[tokio::test]
 async fn a_foreign_page_cannot_open_a_socket() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
     let own = format!("http://{}", toy.address);
     assert!(Peer::request(&toy, &[protocol, ("origin", &own)]).await.is_ok());
@@ -204,7 +204,7 @@ async fn a_foreign_page_cannot_open_a_socket() {
 
 #[tokio::test]
 async fn a_broken_handshake_is_a_coded_refusal() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let request = toy.client.get(toy.url()).header("sec-websocket-key", "x").header("upgrade", "websocket");
     let response = request.send().await.unwrap();
     assert!(response.status().is_client_error());

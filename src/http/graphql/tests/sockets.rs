@@ -10,8 +10,8 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http},
 };
 
-use super::toy::{Caller, Toy, serve};
-use crate::http::graphql::{Admit, Door, DoorError, Pass, StreamLimits};
+use super::toy::{Person, Toy, serve};
+use crate::http::graphql::{Authenticate, Caller, EndpointOptions, Refusal, StreamLimits};
 
 pub struct Peer(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -86,7 +86,7 @@ fn complete(id: &str) -> Json {
 
 #[tokio::test]
 async fn queries_mutations_and_subscriptions_go_over_one_socket() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     peer.say(json!({ "type": "subscribe", "id": "q", "payload": {
         "query": "query A { me } query B($n: String) { hello(name: $n) }",
@@ -110,7 +110,7 @@ async fn queries_mutations_and_subscriptions_go_over_one_socket() {
 
 #[tokio::test]
 async fn operations_that_never_ran_get_an_error_message_and_no_complete() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     let bomb = format!("{{ {} }}", "hello ".repeat(2_001));
     for (query, code) in [
@@ -139,7 +139,7 @@ async fn operations_that_never_ran_get_an_error_message_and_no_complete() {
 
 #[tokio::test]
 async fn a_panic_ends_its_operation_and_not_the_socket() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     peer.subscribe("q", "{ panics }").await;
     let told = peer.hear().await;
@@ -154,7 +154,7 @@ async fn a_panic_ends_its_operation_and_not_the_socket() {
 
 #[tokio::test]
 async fn a_completed_subscription_stops_and_its_id_can_be_used_again() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     peer.subscribe("a", "subscription { count(to: 1000000) }").await;
     peer.hear().await;
@@ -173,7 +173,7 @@ async fn a_completed_subscription_stops_and_its_id_can_be_used_again() {
 
 #[tokio::test]
 async fn pings_are_answered_before_and_after_the_acknowledgement() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::connect(&toy).await;
     peer.say(json!({ "type": "ping" })).await;
     assert_eq!(peer.hear().await, json!({ "type": "pong" }));
@@ -189,7 +189,7 @@ async fn pings_are_answered_before_and_after_the_acknowledgement() {
 #[tokio::test]
 async fn the_server_pings_and_keeps_a_socket_that_answers() {
     let stream = StreamLimits { ping: Duration::from_millis(50), ..StreamLimits::default() };
-    let toy = serve(Door { stream, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { stream, ..EndpointOptions::default() }).await;
     let mut peer = Peer::open(&toy).await;
     for _ in 0..5 {
         // Reading is what answers a ping.
@@ -202,7 +202,7 @@ async fn the_server_pings_and_keeps_a_socket_that_answers() {
 
 #[tokio::test]
 async fn a_socket_runs_fifty_operations_and_refuses_the_next() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut peer = Peer::open(&toy).await;
     for number in 0..50 {
         peer.subscribe(&number.to_string(), "subscription { silence }").await;
@@ -220,14 +220,14 @@ async fn a_socket_runs_fifty_operations_and_refuses_the_next() {
 
 #[tokio::test]
 async fn a_key_comes_with_the_init_payload_or_with_the_handshake() {
-    let admit = Admit::by(|credentials| async move {
+    let authenticate = Authenticate::with(|credentials| async move {
         match credentials.bearer {
-            Some(token) if token.starts_with("good") => Ok(Pass::of(Caller(token))),
-            Some(token) if token == "trouble" => Err(DoorError::internal()),
-            _ => Err(DoorError::new(http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
+            Some(token) if token.starts_with("good") => Ok(Caller::known_as(Person(token))),
+            Some(token) if token == "trouble" => Err(Refusal::internal()),
+            _ => Err(Refusal::new(http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }
     });
-    let toy = serve(Door { admit, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { authenticate, ..EndpointOptions::default() }).await;
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
     let init = |token: &str| json!({ "type": "connection_init", "payload": { "Authorization": token } });
 

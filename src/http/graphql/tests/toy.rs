@@ -16,11 +16,11 @@ use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
-use crate::http::graphql::{Door, routes};
+use crate::http::graphql::{EndpointOptions, routes};
 
 /// What resolvers learn about a caller.
 #[derive(Clone)]
-pub struct Caller(pub String);
+pub struct Person(pub String);
 
 /// How many subscriptions are alive.
 #[derive(Clone, Default)]
@@ -54,7 +54,7 @@ impl Query {
     }
 
     async fn me(&self, ctx: &Context<'_>) -> Option<String> {
-        ctx.data_opt::<Caller>().map(|caller| caller.0.clone())
+        ctx.data_opt::<Person>().map(|caller| caller.0.clone())
     }
 
     async fn nested(&self) -> Query {
@@ -165,7 +165,7 @@ impl Subscriptions {
     }
 
     async fn me(&self, ctx: &Context<'_>) -> impl Stream<Item = Option<String>> {
-        let caller = ctx.data_opt::<Caller>().map(|caller| caller.0.clone());
+        let caller = ctx.data_opt::<Person>().map(|caller| caller.0.clone());
         stream::iter([caller])
     }
 }
@@ -173,36 +173,36 @@ impl Subscriptions {
 /// A running server; it is shut when dropped.
 pub struct Toy {
     pub address: SocketAddr,
-    pub door: Door,
+    pub options: EndpointOptions,
     pub alive: Alive,
     pub client: reqwest::Client,
     _shut: DropGuard,
 }
 
-pub async fn serve(door: Door) -> Toy {
+pub async fn serve(options: EndpointOptions) -> Toy {
     // The client is built to speak TLS too; all but the first test find a provider installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let alive = Alive::default();
     let schema = Schema::build(Query, Mutation, Subscriptions)
         .data(alive.clone())
         .data(Bumps::default())
-        .limit_depth(door.query.depth)
-        .limit_complexity(door.query.complexity)
+        .limit_depth(options.query.depth)
+        .limit_complexity(options.query.complexity)
         .finish();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let app = routes(schema, door.clone());
-    let shutdown = door.shutdown.clone();
-    door.tasks.spawn(async move {
+    let app = routes(schema, options.clone());
+    let shutdown = options.shutdown.clone();
+    options.tasks.spawn(async move {
         let ended = shutdown.cancelled_owned();
         let served = axum::serve(listener, app).with_graceful_shutdown(ended).await;
         served.expect("the server runs");
     });
     Toy {
         address,
-        _shut: door.shutdown.clone().drop_guard(),
+        _shut: options.shutdown.clone().drop_guard(),
         alive,
-        door,
+        options,
         client: reqwest::Client::builder().no_proxy().build().expect("a client"),
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::toy::{Toy, outcome, serve};
-use crate::http::graphql::{Door, UploadLimits};
+use crate::http::graphql::{EndpointOptions, UploadLimits};
 
 const QUERY: &str = "mutation ($file: Upload) { upload(file: $file) { filename contentType size tail } }";
 
@@ -34,12 +34,12 @@ fn send(toy: &Toy, form: Form) -> reqwest::RequestBuilder {
 
 async fn small(file_bytes: u64) -> Toy {
     let upload = UploadLimits { file_bytes, idle: Duration::from_millis(500), ..UploadLimits::default() };
-    serve(Door { upload, ..Door::default() }).await
+    serve(EndpointOptions { upload, ..EndpointOptions::default() }).await
 }
 
 #[tokio::test]
 async fn a_file_arrives_whole() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let mut content = vec![b'a'; 5 * 1024 * 1024];
     content.extend_from_slice(b"--\r\n-end");
     let (status, _, body) = outcome(send(&toy, standard(content))).await;
@@ -55,7 +55,7 @@ async fn a_file_arrives_whole() {
 
 #[tokio::test]
 async fn without_a_preflight_header_a_form_is_refused() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let bare = || toy.client.post(toy.url()).multipart(standard(vec![1]));
     assert_eq!(outcome(bare()).await.1, "PREFLIGHT_REQUIRED");
     assert_eq!(outcome(bare().header("graphql-preflight", "")).await.0, 403);
@@ -83,7 +83,7 @@ async fn a_file_over_the_limit_is_413_and_names_the_limit() {
 
 #[tokio::test]
 async fn more_files_than_the_limit_are_refused() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let query = "mutation ($a: Upload, $b: Upload) { a: upload(file: $a) { size } b: upload(file: $b) { size } }";
     let two = || {
         let operations = json!({ "query": query, "variables": { "a": null, "b": null } });
@@ -93,14 +93,14 @@ async fn more_files_than_the_limit_are_refused() {
     let (status, code, _) = outcome(send(&toy, two())).await;
     assert_eq!((status, code.as_str()), (413, "TOO_MANY_FILES"));
     let upload = UploadLimits { files: 2, ..UploadLimits::default() };
-    let toy = serve(Door { upload, ..Door::default() }).await;
+    let toy = serve(EndpointOptions { upload, ..EndpointOptions::default() }).await;
     let (_, _, body) = outcome(send(&toy, two())).await;
     assert_eq!(body["data"], json!({ "a": { "size": 3 }, "b": { "size": 4 } }));
 }
 
 #[tokio::test]
 async fn operations_and_map_share_the_limit_of_a_json_body() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     for operations in [200 * 1024, 300 * 1024] {
         let operations = json!({ "query": QUERY, "variables": {}, "x": "x".repeat(operations) });
         let map = json!({ "0": ["variables.file"], "x": ["x".repeat(100 * 1024)] });
@@ -111,7 +111,7 @@ async fn operations_and_map_share_the_limit_of_a_json_body() {
 
 #[tokio::test]
 async fn forms_that_are_not_the_specification_are_400() {
-    let toy = serve(Door::default()).await;
+    let toy = serve(EndpointOptions::default()).await;
     let variables = json!({ "query": QUERY, "variables": { "file": null } });
     let map = || json!({ "0": ["variables.file"] });
     let file = || [("0", vec![1u8])];
@@ -197,7 +197,7 @@ async fn files_are_kept_in_the_directory_given_and_a_missing_one_is_our_fault() 
     for (directory, status) in [("", 200), ("missing", 500)] {
         let home = tempfile::tempdir().unwrap();
         let upload = UploadLimits { directory: Some(home.path().join(directory)), ..UploadLimits::default() };
-        let toy = serve(Door { upload, ..Door::default() }).await;
+        let toy = serve(EndpointOptions { upload, ..EndpointOptions::default() }).await;
         let (found, code, body) = outcome(send(&toy, standard(vec![1; 100]))).await;
         assert_eq!(found, status, "{body}");
         assert_eq!(code == "INTERNAL", status == 500, "{body}");

@@ -12,10 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    door::{Credentials, Door},
-    error::DoorError,
-};
+use super::{caller::Credentials, options::EndpointOptions};
+use crate::http::refusal::Refusal;
 use session::Session;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -27,7 +25,7 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 ///
 /// A client that does not offer our subprotocol is accepted too, and closed with 4406: a refused
 /// handshake would only tell it that something failed, and make it try again.
-pub(super) async fn upgrade<E: Executor>(executor: E, door: Door, mut parts: Parts) -> Response {
+pub(super) async fn upgrade<E: Executor>(executor: E, options: EndpointOptions, mut parts: Parts) -> Response {
     let credentials = Credentials::of(&parts.headers);
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
@@ -37,19 +35,19 @@ pub(super) async fn upgrade<E: Executor>(executor: E, door: Door, mut parts: Par
                 _ => StatusCode::BAD_REQUEST,
             };
             let message = "The request is no WebSocket handshake.";
-            return DoorError::new(status, "BAD_HANDSHAKE", message).into_response();
+            return Refusal::new(status, "BAD_HANDSHAKE", message).into_response();
         }
     };
     let speaks_ours = upgrade.selected_protocol().is_some();
     // Counted from here on, so that a shutdown does not overlook a socket between its two halves.
-    let counted = door.tasks.token();
+    let counted = options.tasks.token();
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_message_size(door.stream.message_bytes)
-        .max_frame_size(door.stream.message_bytes)
+        .max_message_size(options.stream.message_bytes)
+        .max_frame_size(options.stream.message_bytes)
         .on_upgrade(move |socket| async move {
-            Session::new(socket, executor, door).serve(credentials, speaks_ours).await;
+            Session::new(socket, executor, options).serve(credentials, speaks_ours).await;
             drop(counted);
         })
 }

@@ -1,5 +1,5 @@
 //! One socket, from its first message to its close code. One task drives it all.
-//! While a message is being sent nothing is read and no answer is asked for, so a slow peer costs one
+//! While a message is being sent nothing is read and no answer is polled, so a slow peer costs one
 //! message and slows nobody; one that takes nothing for [`StreamLimits::send`] is cut off.
 //!
 //! [`StreamLimits::send`]: crate::http::graphql::StreamLimits::send
@@ -23,10 +23,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use super::message::{End, FromClient, ToClient};
 use crate::http::graphql::{
     answer,
-    door::{Credentials, Door, Pass},
-    error::DoorError,
+    caller::{Caller, Credentials},
+    options::EndpointOptions,
     request,
 };
+use crate::http::refusal::Refusal;
 
 /// What the last message and the closing handshake may take.
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,10 +35,10 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Session<E> {
     socket: WebSocket,
     executor: E,
-    door: Door,
+    options: EndpointOptions,
     operations: SelectAll<BoxStream<'static, Event>>,
     running: HashMap<Arc<str>, Running>,
-    /// Numbers operations, so that what one left behind is not taken for its namesake's.
+    /// Numbers operations, so that a late event is not attributed to a newer operation with the same id.
     started: u64,
 }
 
@@ -54,8 +55,8 @@ struct Event {
 }
 
 impl<E: Executor> Session<E> {
-    pub(super) fn new(socket: WebSocket, executor: E, door: Door) -> Self {
-        Self { socket, executor, door, operations: SelectAll::new(), running: HashMap::new(), started: 0 }
+    pub(super) fn new(socket: WebSocket, executor: E, options: EndpointOptions) -> Self {
+        Self { socket, executor, options, operations: SelectAll::new(), running: HashMap::new(), started: 0 }
     }
 
     pub(super) async fn serve(mut self, credentials: Credentials, speaks_ours: bool) {
@@ -63,21 +64,21 @@ impl<E: Executor> Session<E> {
             true => self.run(credentials).await,
             false => Err(End::wrong_protocol()),
         };
-        // Whatever still runs is dropped before the goodbyes.
+        // Running operations are dropped before the closing handshake.
         self.operations.clear();
         let Err(end) = end;
         self.close(end).await;
     }
 
     async fn run(&mut self, credentials: Credentials) -> Result<std::convert::Infallible, End> {
-        let shutdown = self.door.shutdown.clone();
-        let pass = tokio::select! {
-            pass = timeout(self.door.stream.init, self.handshake(credentials)) => {
-                pass.map_err(|_| End::init_timeout())??
+        let shutdown = self.options.shutdown.clone();
+        let caller = tokio::select! {
+            caller = timeout(self.options.stream.init, self.handshake(credentials)) => {
+                caller.map_err(|_| End::init_timeout())??
             }
             () = shutdown.cancelled() => return Err(End::going_away()),
         };
-        let every = self.door.stream.ping;
+        let every = self.options.stream.ping;
         let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
@@ -87,11 +88,11 @@ impl<E: Executor> Session<E> {
                 message = self.socket.recv() => {
                     heard = true;
                     if let Some(text) = self.text_of(message)? {
-                        self.obey(&text, &pass).await?;
+                        self.handle(&text, &caller).await?;
                     }
                 }
                 Some(event) = self.operations.next(), if !self.operations.is_empty() => {
-                    self.pass_on(event).await?;
+                    self.forward(event).await?;
                 }
                 _ = ping.tick() => {
                     if !std::mem::take(&mut heard) {
@@ -104,7 +105,7 @@ impl<E: Executor> Session<E> {
     }
 
     /// Up to the acknowledgement.
-    async fn handshake(&mut self, credentials: Credentials) -> Result<Pass, End> {
+    async fn handshake(&mut self, credentials: Credentials) -> Result<Caller, End> {
         loop {
             let message = self.socket.recv().await;
             let Some(text) = self.text_of(message)? else {
@@ -116,53 +117,53 @@ impl<E: Executor> Session<E> {
                         return Err(End::bad_message("The payload must be an object"));
                     }
                     let credentials = Credentials::of_init(&payload, &credentials);
-                    let pass = self.door.admit.ask(credentials).await;
-                    let pass = pass.map_err(|error| match error.status.is_client_error() {
+                    let caller = self.options.authenticate.ask(credentials).await;
+                    let caller = caller.map_err(|error| match error.status.is_client_error() {
                         true => End::forbidden(error.message),
                         false => End::internal(),
                     })?;
-                    self.say(&ToClient::ConnectionAck).await?;
-                    return Ok(pass);
+                    self.send_message(&ToClient::ConnectionAck).await?;
+                    return Ok(caller);
                 }
                 FromClient::Subscribe { .. } => return Err(End::unauthorized()),
                 FromClient::Ping { payload } => {
-                    self.say(&ToClient::Pong { payload: &payload }).await?;
+                    self.send_message(&ToClient::Pong { payload: &payload }).await?;
                 }
                 FromClient::Complete { .. } | FromClient::Pong {} => {}
             }
         }
     }
 
-    async fn obey(&mut self, text: &str, pass: &Pass) -> Result<(), End> {
+    async fn handle(&mut self, text: &str, caller: &Caller) -> Result<(), End> {
         match parse(text)? {
             FromClient::ConnectionInit { .. } => Err(End::initialised_twice()),
-            FromClient::Subscribe { id, payload } => self.start(id, payload, pass).await,
+            FromClient::Subscribe { id, payload } => self.start(id, payload, caller).await,
             FromClient::Complete { id } => {
                 if let Some(running) = self.running.remove(id.as_str()) {
                     running.stop.abort();
                 }
                 Ok(())
             }
-            FromClient::Ping { payload } => self.say(&ToClient::Pong { payload: &payload }).await,
+            FromClient::Ping { payload } => self.send_message(&ToClient::Pong { payload: &payload }).await,
             FromClient::Pong {} => Ok(()),
         }
     }
 
-    async fn start(&mut self, id: String, payload: Json, pass: &Pass) -> Result<(), End> {
+    async fn start(&mut self, id: String, payload: Json, caller: &Caller) -> Result<(), End> {
         if self.running.contains_key(id.as_str()) {
             return Err(End::duplicate(&id));
         }
         let request = request::from_json(payload).map_err(|error| End::bad_message(error.message))?;
-        let limit = self.door.stream.operations;
+        let limit = self.options.stream.operations;
         if self.running.len() >= limit {
-            let error = DoorError::new(
+            let error = Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "TOO_MANY_OPERATIONS",
                 format!("This socket already runs {limit} operations; complete one or open another."),
             );
             return self.refuse(&id, error.into_server_error()).await;
         }
-        let (request, kind) = match request::prepare(request, pass, &self.door) {
+        let (request, kind) = match request::prepare(request, caller, &self.options) {
             Ok(prepared) => prepared,
             Err(refusal) => return self.refuse(&id, refusal.into()).await,
         };
@@ -180,40 +181,40 @@ impl<E: Executor> Session<E> {
 
     async fn refuse(&mut self, id: &str, error: ServerError) -> Result<(), End> {
         let payload = &[error];
-        self.say(&ToClient::Error { id, payload }).await
+        self.send_message(&ToClient::Error { id, payload }).await
     }
 
-    async fn pass_on(&mut self, event: Event) -> Result<(), End> {
+    async fn forward(&mut self, event: Event) -> Result<(), End> {
         let id = &*event.id;
         match self.running.get(id) {
             Some(running) if running.number == event.number => {}
             _ => return Ok(()), // the client completed it meanwhile
         }
         match event.answer {
-            Some(answer) if answer::never_ran(&answer) => {
+            Some(answer) if answer::is_request_error(&answer) => {
                 if let Some(running) = self.running.remove(id) {
                     running.stop.abort();
                 }
                 let payload = &answer.errors;
-                self.say(&ToClient::Error { id, payload }).await
+                self.send_message(&ToClient::Error { id, payload }).await
             }
-            Some(answer) => self.say(&ToClient::next(id, &answer)).await,
+            Some(answer) => self.send_message(&ToClient::next(id, &answer)).await,
             None => {
                 self.running.remove(id);
-                self.say(&ToClient::Complete { id }).await
+                self.send_message(&ToClient::Complete { id }).await
             }
         }
     }
 
-    async fn say(&mut self, message: &ToClient<'_>) -> Result<(), End> {
+    async fn send_message(&mut self, message: &ToClient<'_>) -> Result<(), End> {
         let text = serde_json::to_string(message).map_err(|_| End::internal())?;
         self.send(Message::Text(text.into())).await
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let shutdown = &self.door.shutdown;
+        let shutdown = &self.options.shutdown;
         tokio::select! {
-            sent = timeout(self.door.stream.send, self.socket.send(message)) => match sent {
+            sent = timeout(self.options.stream.send, self.socket.send(message)) => match sent {
                 Ok(Ok(())) => Ok(()),
                 _ => Err(End::Lost),
             },
@@ -232,22 +233,22 @@ impl<E: Executor> Session<E> {
             Some(Ok(Message::Binary(_))) => Err(End::bad_message("Messages are text")),
             Some(Ok(Message::Close(_))) | None => Err(End::ByPeer),
             Some(Err(error)) => Err(match error.to_string().contains("too long") {
-                true => End::too_big(self.door.stream.message_bytes),
+                true => End::too_big(self.options.stream.message_bytes),
                 false => End::Lost,
             }),
         }
     }
 
-    /// Says goodbye and waits for the answer, so that the code is not lost with the connection.
+    /// Sends the close frame and waits for the peer's, so that the code is not lost with the connection.
     async fn close(mut self, end: End) {
-        let goodbye = match end {
+        let frame = match end {
             End::Lost => return,
             End::ByPeer => None,
             End::Close(code, reason) => Some(Message::Close(Some(CloseFrame { code, reason: reason.into() }))),
         };
         let _ = timeout(GRACE, async {
-            if let Some(goodbye) = goodbye {
-                self.socket.send(goodbye).await?;
+            if let Some(frame) = frame {
+                self.socket.send(frame).await?;
             }
             while let Some(Ok(_)) = self.socket.recv().await {}
             Ok::<(), axum::Error>(())

@@ -6,7 +6,7 @@ use async_graphql::{Request, Variables, parser::types::OperationType};
 
 use super::*;
 
-fn verdict(query: &str) -> Result<OperationType, Refusal> {
+fn verdict(query: &str) -> Result<OperationType, Rejection> {
     admit(&mut Request::new(query), &QueryLimits::default())
 }
 
@@ -170,10 +170,10 @@ fn a_name_as_long_as_the_body_is_refused() {
 #[test]
 fn a_syntax_error_says_where_without_quoting_the_document() {
     let query = format!("{{ a(b: \"{}\") ) }}", "x".repeat(100_000));
-    let refusal = verdict(&query).unwrap_err();
-    assert_eq!(refusal.code, PARSE_FAILED);
-    assert!(refusal.message.len() < 300, "{}", refusal.message.len());
-    assert!(refusal.message.starts_with("Syntax error at line 1, column 1000"));
+    let rejection = verdict(&query).unwrap_err();
+    assert_eq!(rejection.code, PARSE_FAILED);
+    assert!(rejection.message.len() < 300, "{}", rejection.message.len());
+    assert!(rejection.message.starts_with("Syntax error at line 1, column 1000"));
     assert_eq!(code(""), PARSE_FAILED);
     assert_eq!(code("fragment a on B { c }"), PARSE_FAILED);
 }
@@ -183,7 +183,7 @@ fn the_operation_is_chosen_by_name() {
     let chosen = |name: Option<&str>| {
         let mut request = Request::new("query A { a } mutation B { b } subscription C { c }");
         request.operation_name = name.map(str::to_owned);
-        admit(&mut request, &QueryLimits::default()).map_err(|refusal| refusal.code)
+        admit(&mut request, &QueryLimits::default()).map_err(|rejection| rejection.code)
     };
     assert_eq!(chosen(Some("A")), Ok(OperationType::Query));
     assert_eq!(chosen(Some("B")), Ok(OperationType::Mutation));
@@ -211,8 +211,8 @@ fn no_string_may_pose_as_a_file() {
     }
     let variables = serde_json::json!({ "deep": { "list": [null, "#__graphql_file__:7"] } });
     let mut request = Request::new("{ a }").variables(Variables::from_json(variables));
-    let refusal = admit(&mut request, &QueryLimits::default()).unwrap_err();
-    assert_eq!(refusal.code, BAD_UPLOAD);
+    let rejection = admit(&mut request, &QueryLimits::default()).unwrap_err();
+    assert_eq!(rejection.code, BAD_UPLOAD);
     assert!(verdict(r##"{ a(b: "about #__graphql_file__:0") }"##).is_ok());
 }
 
@@ -226,9 +226,9 @@ fn a_required_variable_must_be_given_unless_it_has_a_default_or_is_a_file() {
     };
     assert_eq!(with(serde_json::json!({ "a": 0 })), Ok(OperationType::Mutation));
     for variables in [serde_json::json!({}), serde_json::json!({ "a": null, "c": 1 })] {
-        let refusal = with(variables).unwrap_err();
-        assert_eq!(refusal.code, VALIDATION_FAILED);
-        assert!(refusal.message.contains("\"$a\" of type \"Int!\""), "{refusal}");
+        let rejection = with(variables).unwrap_err();
+        assert_eq!(rejection.code, VALIDATION_FAILED);
+        assert!(rejection.message.contains("\"$a\" of type \"Int!\""), "{rejection}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use async_graphql::Pos;
 
-use super::{PARSE_FAILED, Refusal, TOO_COMPLEX};
+use super::{PARSE_FAILED, Rejection, TOO_COMPLEX};
 
 /// Brackets inside brackets; a document of depth 16 with arguments needs about 25. The parser itself
 /// stops at 64 selection sets, but follows lists and objects until the thread's stack is nearly used
@@ -16,7 +16,7 @@ const MAX_NAME: usize = 256;
 
 /// Refuses a document that nests too deep, has too many tokens, too long a name, or a string that
 /// does not end (about which parsers differ).
-pub(super) fn check(source: &str, max_tokens: usize) -> Result<(), Refusal> {
+pub(super) fn check(source: &str, max_tokens: usize) -> Result<(), Rejection> {
     let bytes = source.as_bytes();
     let mut nesting = 0usize;
     let mut tokens = 0usize;
@@ -97,10 +97,10 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn refuse(code: &'static str, source: &str, offset: usize, message: impl Into<String>) -> Refusal {
+fn refuse(code: &'static str, source: &str, offset: usize, message: impl Into<String>) -> Rejection {
     let before = &source.as_bytes()[..offset];
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     let location =
         Pos { line: before.iter().filter(|&&byte| byte == b'\n').count() + 1, column: offset - line_start + 1 };
-    Refusal::new(code, Some(location), message)
+    Rejection::new(code, Some(location), message)
 }

@@ -1,4 +1,4 @@
-//! What the door itself refuses: a status, a stable code, a sentence.
+//! What the options itself refuses: a status, a stable code, a sentence.
 //! Every refusal is a well-formed GraphQL answer: `{"errors":[{"message","extensions":{"code"}}]}`.
 
 use std::borrow::Cow;
@@ -9,21 +9,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::accept::Media;
+use super::media::Media;
 
 /// A request that is refused before its operation runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct DoorError {
+pub struct Refusal {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: Cow<'static, str>,
 }
 
 /// The code of a fault of ours; the sentence that goes with it says nothing about the cause.
-pub(super) const INTERNAL: &str = "INTERNAL";
+pub const INTERNAL: &str = "INTERNAL";
 
-impl DoorError {
+impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into() }
     }
@@ -41,11 +41,25 @@ impl DoorError {
         )
     }
 
-    pub(super) fn too_large(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn too_large(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)
     }
 
-    pub(super) fn into_server_error(self) -> ServerError {
+    /// The multipart request is not what the specification describes.
+    pub fn bad_upload(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_UPLOAD", message)
+    }
+
+    /// A file of a multipart request is larger than this.
+    pub fn file_too_large(limit: u64) -> Self {
+        let mebibytes = limit as f64 / 1_048_576.0;
+        Self::too_large(
+            "FILE_TOO_LARGE",
+            format!("The file is larger than the limit of {limit} bytes ({mebibytes:.1} MiB)."),
+        )
+    }
+
+    pub fn into_server_error(self) -> ServerError {
         let mut error = ServerError::new(self.message, None);
         error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", self.code);
         error
@@ -74,14 +88,14 @@ impl DoorError {
     }
 }
 
-impl IntoResponse for DoorError {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         self.respond(Media::Json)
     }
 }
 
-impl From<DoorError> for Answer {
-    fn from(error: DoorError) -> Self {
+impl From<Refusal> for Answer {
+    fn from(error: Refusal) -> Self {
         Answer::from_errors(vec![error.into_server_error()])
     }
 }

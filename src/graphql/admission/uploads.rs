@@ -11,12 +11,12 @@ use async_graphql::{
 
 use async_graphql_value::Value as InputValue;
 
-use super::{BAD_UPLOAD, Refusal};
+use super::{BAD_UPLOAD, Rejection};
 
 const PREFIX: &str = "#__graphql_file__:";
 
 /// Refuses such a string in the variables, in an argument, or as a variable's default.
-pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Result<(), Refusal> {
+pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Result<(), Rejection> {
     if variables.values().any(forged) {
         return Err(refuse(None));
     }
@@ -39,7 +39,7 @@ pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Res
     Ok(())
 }
 
-fn in_selections(set: &Positioned<SelectionSet>) -> Result<(), Refusal> {
+fn in_selections(set: &Positioned<SelectionSet>) -> Result<(), Rejection> {
     for selection in &set.node.items {
         in_directives(selection.node.directives())?;
         match &selection.node {
@@ -54,11 +54,11 @@ fn in_selections(set: &Positioned<SelectionSet>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn in_directives(directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
+fn in_directives(directives: &[Positioned<Directive>]) -> Result<(), Rejection> {
     directives.iter().try_for_each(|directive| in_arguments(directive.node.arguments.iter().map(|(_, value)| value)))
 }
 
-fn in_arguments<'a>(mut values: impl Iterator<Item = &'a Positioned<InputValue>>) -> Result<(), Refusal> {
+fn in_arguments<'a>(mut values: impl Iterator<Item = &'a Positioned<InputValue>>) -> Result<(), Rejection> {
     match values.find(|value| forged_literal(&value.node)) {
         Some(value) => Err(refuse(Some(value.pos))),
         None => Ok(()),
@@ -83,7 +83,7 @@ fn forged_literal(value: &InputValue) -> bool {
     }
 }
 
-fn refuse(location: Option<Pos>) -> Refusal {
+fn refuse(location: Option<Pos>) -> Rejection {
     let message = format!("A string may not begin with `{PREFIX}`; send files as multipart/form-data with a `map`.");
-    Refusal::new(BAD_UPLOAD, location, message)
+    Rejection::new(BAD_UPLOAD, location, message)
 }

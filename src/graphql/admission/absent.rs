@@ -10,7 +10,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::Value;
 
-/// Drops what stands for nothing. `name` chooses the operation, as in the request.
+/// Drops every use of an absent variable. `name` chooses the operation, as in the request.
 pub(super) fn drop_uses(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) {
     let chosen = document.operations.iter().find(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
     let declared = chosen.map(|(_, operation)| operation.node.variable_definitions.as_slice()).unwrap_or_default();
@@ -92,7 +92,7 @@ fn in_value(value: &mut Value, absent: &HashSet<Name>) -> bool {
 mod tests {
     use async_graphql::{EmptyMutation, EmptySubscription, InputObject, Object, Request, Schema, Variables, value};
 
-    use crate::graphql::guard::{QueryLimits, admit};
+    use crate::graphql::admission::{QueryLimits, admit};
 
     #[derive(InputObject)]
     struct Filter {

@@ -8,7 +8,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Selection, SelectionSet},
 };
 
-use super::{QueryLimits, Refusal, VALIDATION_FAILED};
+use super::{QueryLimits, Rejection, VALIDATION_FAILED};
 
 /// Selection sets inside selection sets, fragments included: what the schema itself recurses to
 /// (its `limit_recursive_depth` is 32 unless told otherwise).
@@ -27,7 +27,7 @@ struct Cost {
 
 /// Refuses a document any operation or fragment of which is over a limit, or that spreads a fragment
 /// inside itself.
-pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Result<(), Refusal> {
+pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Result<(), Rejection> {
     let mut counter = Counter { document, limits, known: HashMap::new(), open: Vec::new() };
     // Validation visits every operation of the document, not only the chosen one.
     let mut total = Cost::default();
@@ -53,7 +53,7 @@ struct Counter<'a> {
 
 impl<'a> Counter<'a> {
     /// `level` is how many selection sets this call is inside; it bounds our own recursion.
-    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, level: usize) -> Result<Cost, Refusal> {
+    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, level: usize) -> Result<Cost, Rejection> {
         let mut cost = Cost::default();
         if level > MAX_NESTING {
             return Err(too_nested(set.pos));
@@ -87,12 +87,12 @@ impl<'a> Counter<'a> {
         Ok(cost)
     }
 
-    fn fragment(&mut self, name: &'a Name, at: Pos, level: usize) -> Result<Cost, Refusal> {
+    fn fragment(&mut self, name: &'a Name, at: Pos, level: usize) -> Result<Cost, Rejection> {
         if let Some(cost) = self.known.get(name.as_str()) {
             return Ok(*cost);
         }
         if self.open.contains(&name.as_str()) {
-            return Err(Refusal::new(
+            return Err(Rejection::new(
                 VALIDATION_FAILED,
                 Some(at),
                 format!("Cannot spread fragment \"{name}\" within itself."),
@@ -109,10 +109,10 @@ impl<'a> Counter<'a> {
         Ok(cost)
     }
 
-    fn within_limits(&self, cost: &Cost, at: Pos) -> Result<(), Refusal> {
+    fn within_limits(&self, cost: &Cost, at: Pos) -> Result<(), Rejection> {
         let refuse = |what: &str, limit: usize| {
             let message = format!("The query is too complex: more than {limit} {what}.");
-            Err(Refusal::too_complex(at, message))
+            Err(Rejection::too_complex(at, message))
         };
         if cost.selections > self.limits.selections {
             return refuse("selections", self.limits.selections);
@@ -127,7 +127,7 @@ impl<'a> Counter<'a> {
     }
 }
 
-fn too_nested(at: Pos) -> Refusal {
+fn too_nested(at: Pos) -> Rejection {
     let message = format!("The query is too complex: selections nest deeper than {MAX_NESTING}.");
-    Refusal::too_complex(at, message)
+    Rejection::too_complex(at, message)
 }

@@ -16,7 +16,8 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
-use super::graphql::DoorError;
+use super::refusal::Refusal;
+use crate::web_origin::WebOrigin;
 
 /// The `Host` names this server answers to.
 #[derive(Debug, Clone, Default)]
@@ -30,40 +31,33 @@ pub enum AllowedHosts {
 
 /// The rules about names and pages; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Site {
+pub struct OriginPolicy {
     hosts: AllowedHosts,
     public: Option<Url>,
-    origins: Vec<String>,
+    listed: Vec<WebOrigin>,
 }
 
-/// An entry of the list of origins is not `scheme://host[:port]`.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an origin; write it as `https://shop.example.com`")]
-pub struct NotAnOrigin(String);
-
-impl Site {
+impl OriginPolicy {
     /// `public` is the address people use to reach this server; its host and origin are always ours.
-    /// `origins` are the other sites whose pages may call it (CORS), as `scheme://host[:port]`; `*` is
-    /// every site. Empty: none.
-    ///
-    /// # Errors
-    /// [`NotAnOrigin`] for the first entry that is none.
-    pub fn new(hosts: AllowedHosts, public: Option<Url>, origins: &[String]) -> Result<Self, NotAnOrigin> {
-        let origins = origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?;
-        Ok(Self { hosts, public, origins })
+    /// `listed` are the other origins whose pages may call it (CORS).
+    pub fn new(hosts: AllowedHosts, public: Option<Url>, listed: Vec<WebOrigin>) -> Self {
+        Self { hosts, public, listed }
     }
 
     /// The answer to preflight requests and the headers that let listed pages read answers; `None`
     /// when no origin is listed.
     pub fn cors(&self) -> Option<CorsLayer> {
-        if self.origins.is_empty() {
+        if self.listed.is_empty() {
             return None;
         }
         let allowed = if self.lets_every_origin() {
             AllowOrigin::any()
         } else {
-            let values = self.origins.iter();
-            AllowOrigin::list(values.filter_map(|origin| HeaderValue::from_str(origin).ok()))
+            let exact = self.listed.iter().filter_map(|origin| match origin {
+                WebOrigin::Exact(origin) => HeaderValue::from_str(origin).ok(),
+                WebOrigin::Any => None,
+            });
+            AllowOrigin::list(exact)
         };
         let headers = [
             header::CONTENT_TYPE,
@@ -80,30 +74,33 @@ impl Site {
         )
     }
 
-    /// Whether a request with these headers may come in.
+    /// Whether this request may be answered.
     ///
     /// # Errors
-    /// 400 without a readable `Host`, 403 for a foreign `Host` or `Origin`.
-    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), DoorError> {
+    /// 400 without a readable `Host`, 403 for a foreign `Host` or `Origin`, and for a query that a page of another
+    /// origin sends without CORS: an `<img>` or a link.
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let host =
-            host_of(uri, headers).ok_or_else(|| DoorError::bad_request("The request has no readable Host header."))?;
+            host_of(uri, headers).ok_or_else(|| Refusal::bad_request("The request has no readable Host header."))?;
         if !self.answers_to(host.host()) {
-            return Err(DoorError::new(
+            return Err(Refusal::new(
                 StatusCode::FORBIDDEN,
                 "HOST_NOT_ALLOWED",
                 "This server does not answer to the name in the Host header.",
             ));
         }
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return Ok(());
+            // Browsers say where a request comes from even where they send no `Origin`. Without a query nothing is run.
+            let from = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+            return match from {
+                None | Some(b"same-origin" | b"none") => Ok(()),
+                Some(_) if uri.query().is_none() => Ok(()),
+                Some(_) => Err(foreign_page("a page of another origin")),
+            };
         };
         match origin.to_str() {
             Ok(origin) if self.trusts(origin, &host) => Ok(()),
-            _ => Err(DoorError::new(
-                StatusCode::FORBIDDEN,
-                "ORIGIN_NOT_ALLOWED",
-                "Pages of another site may not call this server; its owner can list their origin.",
-            )),
+            _ => Err(foreign_page(&String::from_utf8_lossy(origin.as_bytes()))),
         }
     }
 
@@ -118,7 +115,7 @@ impl Site {
     }
 
     fn lets_every_origin(&self) -> bool {
-        self.origins.iter().any(|origin| origin == "*")
+        self.listed.contains(&WebOrigin::Any)
     }
 
     fn trusts(&self, claimed: &str, host: &Authority) -> bool {
@@ -129,7 +126,7 @@ impl Site {
             return false; // also "null": a sandboxed frame or a local file
         };
         let serialised = url.origin().ascii_serialization();
-        if self.origins.contains(&serialised) {
+        if self.listed.contains(&WebOrigin::Exact(serialised)) {
             return true;
         }
         if let Some(public) = &self.public
@@ -144,9 +141,19 @@ impl Site {
     }
 }
 
-/// Middleware: refuses what [`Site::admit`] refuses.
-pub async fn check(State(site): State<Site>, request: Request, next: Next) -> Response {
-    match site.admit(request.uri(), request.headers()) {
+/// Browsers hide the answer from the page, so the log says it too.
+fn foreign_page(origin: &str) -> Refusal {
+    tracing::warn!(origin = %origin.chars().take(200).collect::<String>(), "refused a call from a web page; list its origin with --cors-origin to allow it");
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "ORIGIN_NOT_ALLOWED",
+        "Pages of this origin may not call this server. Start the server with `--cors-origin` and the page's origin to allow it.",
+    )
+}
+
+/// Middleware: refuses what [`OriginPolicy::admit`] refuses.
+pub async fn check(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
+    match policy.admit(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
@@ -154,11 +161,14 @@ pub async fn check(State(site): State<Site>, request: Request, next: Next) -> Re
 
 fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut named = headers.get_all(header::HOST).iter();
-    match (named.next(), named.next()) {
-        (Some(host), None) => host.to_str().ok()?.parse().ok(),
-        (None, _) => uri.authority().cloned(), // HTTP/2
-        _ => None,
-    }
+    let authority: Authority = match (named.next(), named.next()) {
+        (Some(host), None) => host.to_str().ok()?.parse().ok()?,
+        (None, _) => uri.authority()?.clone(), // HTTP/2
+        _ => return None,
+    };
+    // `evil.example@localhost` and `[::1].evil.example` have a host by the parser's lights; nobody sends them honestly.
+    let rest = authority.as_str().strip_prefix(authority.host())?;
+    (rest.is_empty() || rest.starts_with(':')).then_some(authority)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -170,36 +180,23 @@ fn is_loopback(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn origin(text: &str) -> Result<String, NotAnOrigin> {
-    if text == "*" {
-        return Ok(text.to_owned());
-    }
-    let refuse = || NotAnOrigin(text.to_owned());
-    let url = Url::parse(text).map_err(|_| refuse())?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !bare || url.host().is_none() {
-        return Err(refuse());
-    }
-    Ok(url.origin().ascii_serialization())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn site(hosts: AllowedHosts, public: Option<&str>, origins: &[&str]) -> Site {
-        let origins: Vec<_> = origins.iter().map(|origin| (*origin).to_owned()).collect();
+    fn policy(hosts: AllowedHosts, public: Option<&str>, origins: &[&str]) -> OriginPolicy {
+        let listed = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
         let public = public.map(|url| Url::parse(url).expect("a URL"));
-        Site::new(hosts, public, &origins).expect("origins")
+        OriginPolicy::new(hosts, public, listed)
     }
 
-    fn verdict(site: &Site, host: &str, origin: Option<&str>) -> &'static str {
+    fn verdict(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> &'static str {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header"));
         }
-        match site.admit(&Uri::from_static("/graphql"), &headers) {
+        match policy.admit(&Uri::from_static("/graphql"), &headers) {
             Ok(()) => "ok",
             Err(error) => error.code,
         }
@@ -207,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_loopback_server_answers_only_to_loopback_names_and_its_public_one() {
-        let site = site(AllowedHosts::Loopback, Some("https://pics.example.com/x"), &[]);
+        let policy = policy(AllowedHosts::Loopback, Some("https://pics.example.com/x"), &[]);
         for host in [
             "localhost",
             "localhost:8080",
@@ -221,7 +218,7 @@ mod tests {
             "PICS.example.com:443",
             "[::ffff:127.0.0.1]:1",
         ] {
-            assert_eq!(verdict(&site, host, None), "ok", "{host}");
+            assert_eq!(verdict(&policy, host, None), "ok", "{host}");
         }
         for host in [
             "evil.example",
@@ -235,16 +232,16 @@ mod tests {
             "example.com",
             "0.0.0.0",
         ] {
-            assert_eq!(verdict(&site, host, None), "HOST_NOT_ALLOWED", "{host}");
+            assert_eq!(verdict(&policy, host, None), "HOST_NOT_ALLOWED", "{host}");
         }
-        for host in ["", "a b", "a.example, localhost"] {
-            assert_eq!(verdict(&site, host, None), "BAD_REQUEST", "{host}");
+        for host in ["", "a b", "a.example, localhost", "evil.example@localhost", "[::1].evil.example"] {
+            assert_eq!(verdict(&policy, host, None), "BAD_REQUEST", "{host}");
         }
     }
 
     #[test]
     fn a_page_may_call_its_own_server_and_no_other() {
-        let own = site(AllowedHosts::Loopback, None, &[]);
+        let own = policy(AllowedHosts::Loopback, None, &[]);
         for (host, origin) in [
             ("localhost:8080", "http://localhost:8080"),
             ("[::1]:8080", "http://[::1]:8080"),
@@ -272,25 +269,43 @@ mod tests {
     #[test]
     fn the_public_url_and_listed_origins_are_trusted_behind_a_proxy() {
         let listed = ["https://shop.example.com", "http://localhost:5173/"];
-        let site = site(AllowedHosts::Any, Some("https://pics.example.com"), &listed);
+        let policy = policy(AllowedHosts::Any, Some("https://pics.example.com"), &listed);
         for origin in ["https://pics.example.com", "https://shop.example.com", "http://localhost:5173"] {
-            assert_eq!(verdict(&site, "10.0.0.7:8080", Some(origin)), "ok", "{origin}");
+            assert_eq!(verdict(&policy, "10.0.0.7:8080", Some(origin)), "ok", "{origin}");
         }
         for origin in ["http://shop.example.com", "https://shop.example.com:8443", "https://x.example"] {
-            let verdict = verdict(&site, "10.0.0.7:8080", Some(origin));
+            let verdict = verdict(&policy, "10.0.0.7:8080", Some(origin));
             assert_eq!(verdict, "ORIGIN_NOT_ALLOWED", "{origin}");
         }
-        assert!(site.cors().is_some());
+        assert!(policy.cors().is_some());
     }
 
     #[test]
-    fn a_star_trusts_every_page_and_other_nonsense_is_refused() {
-        let open = site(AllowedHosts::Any, None, &["*"]);
+    fn a_star_trusts_every_page() {
+        let open = policy(AllowedHosts::Any, None, &["*"]);
         assert_eq!(verdict(&open, "a.example", Some("https://b.example")), "ok");
-        for text in ["shop.example.com", "https://a.example/path", "ftp://a.example", "null", "https://"] {
-            let made = Site::new(AllowedHosts::Any, None, &[text.to_owned()]);
-            assert!(made.is_err(), "{text}");
+        assert!(policy(AllowedHosts::Any, None, &[]).cors().is_none());
+    }
+
+    #[test]
+    fn a_query_that_a_foreign_page_sends_without_cors_is_refused() {
+        let policy = policy(AllowedHosts::Loopback, None, &["https://shop.example.com"]);
+        let verdict = |uri: &'static str, from: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:8080"));
+            headers.insert("sec-fetch-site", HeaderValue::from_static(from));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            policy.admit(&Uri::from_static(uri), &headers).map_err(|refusal| refusal.code)
+        };
+        for from in ["cross-site", "same-site"] {
+            assert_eq!(verdict("/graphql?query={a}", from, None), Err("ORIGIN_NOT_ALLOWED"), "{from}");
+            assert_eq!(verdict("/graphql", from, None), Ok(()), "{from}");
         }
-        assert!(site(AllowedHosts::Any, None, &[]).cors().is_none());
+        for from in ["same-origin", "none"] {
+            assert_eq!(verdict("/graphql?query={a}", from, None), Ok(()), "{from}");
+        }
+        assert_eq!(verdict("/graphql?query={a}", "cross-site", Some("https://shop.example.com")), Ok(()));
     }
 }

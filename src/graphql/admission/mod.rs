@@ -46,7 +46,7 @@ impl Default for QueryLimits {
 
 /// Why a document is not executed: a stable code, a sentence, and where it is if that is known.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub struct Rejection {
     pub code: &'static str,
     pub message: String,
     pub location: Option<Pos>,
@@ -63,7 +63,7 @@ pub const UNKNOWN_OPERATION: &str = "OPERATION_RESOLUTION_FAILED";
 /// A string poses as an uploaded file.
 pub const BAD_UPLOAD: &str = "BAD_UPLOAD";
 
-impl Refusal {
+impl Rejection {
     fn new(code: &'static str, location: Option<Pos>, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), location }
     }
@@ -73,18 +73,18 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for Rejection {}
 
-impl From<Refusal> for ServerError {
-    fn from(refusal: Refusal) -> Self {
-        let mut error = ServerError::new(refusal.message, refusal.location);
-        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", refusal.code);
+impl From<Rejection> for ServerError {
+    fn from(rejection: Rejection) -> Self {
+        let mut error = ServerError::new(rejection.message, rejection.location);
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", rejection.code);
         error
     }
 }
@@ -96,9 +96,9 @@ impl From<Refusal> for ServerError {
 /// reference to an uploaded file, wherever the client wrote it.
 ///
 /// # Errors
-/// A [`Refusal`] when the document is not GraphQL, is over a limit, spreads a fragment inside itself,
+/// A [`Rejection`] when the document is not GraphQL, is over a limit, spreads a fragment inside itself,
 /// names no operation, leaves a required variable out, or forges a reference to a file.
-pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationType, Refusal> {
+pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationType, Rejection> {
     scan::check(&request.query, limits.tokens)?;
     let mut document = parser::parse_query(&request.query).map_err(parse_failed)?;
     cost::check(&document, limits)?;
@@ -116,8 +116,8 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     Ok(kind)
 }
 
-fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<&'a OperationDefinition, Refusal> {
-    let refuse = |message: String| Refusal::new(UNKNOWN_OPERATION, None, message);
+fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<&'a OperationDefinition, Rejection> {
+    let refuse = |message: String| Rejection::new(UNKNOWN_OPERATION, None, message);
     let mut matching = operations.iter().filter(|(own, _)| name.is_none() || own.map(Name::as_str) == name);
     match (matching.next(), matching.next()) {
         (Some((_, operation)), None) => Ok(&operation.node),
@@ -133,7 +133,7 @@ fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<
 
 /// Refuses a request that leaves a required variable out, which the schema would notice only where
 /// the variable is used, if there. Files are missing until their part has arrived.
-fn required_variables(operation: &OperationDefinition, variables: &Variables) -> Result<(), Refusal> {
+fn required_variables(operation: &OperationDefinition, variables: &Variables) -> Result<(), Rejection> {
     for definition in &operation.variable_definitions {
         let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
         let given = variables.get(&name.node).is_some_and(|value| *value != Value::Null);
@@ -141,7 +141,7 @@ fn required_variables(operation: &OperationDefinition, variables: &Variables) ->
         let is_file = matches!(&var_type.node.base, BaseType::Named(name) if name == "Upload");
         if required && !given && !is_file {
             let message = format!("Variable \"${}\" of type \"{}\" is required.", name.node, var_type.node);
-            return Err(Refusal::new(VALIDATION_FAILED, Some(definition.pos), message));
+            return Err(Rejection::new(VALIDATION_FAILED, Some(definition.pos), message));
         }
     }
     Ok(())
@@ -149,7 +149,7 @@ fn required_variables(operation: &OperationDefinition, variables: &Variables) ->
 
 /// The parser's message quotes the whole line, which may be the whole document; only its last line,
 /// which says what was expected, is passed on.
-fn parse_failed(error: parser::Error) -> Refusal {
+fn parse_failed(error: parser::Error) -> Rejection {
     let location = error.positions().next();
     let message = match &error {
         parser::Error::Syntax { message, start, .. } => {
@@ -162,7 +162,7 @@ fn parse_failed(error: parser::Error) -> Refusal {
         }
         other => format!("Syntax error: {other}"),
     };
-    Refusal::new(PARSE_FAILED, location, message)
+    Rejection::new(PARSE_FAILED, location, message)
 }
 
 #[cfg(test)]

@@ -1,0 +1,24 @@
+//! Formats of image files, as the contract names them.
+
+use async_graphql::Enum;
+use halftone_compress as compress;
+
+/// Formats of image files.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "compress::Format")]
+pub enum ImageFormat {
+    Jpeg,
+    Png,
+    Webp,
+    Avif,
+    Gif,
+    Tiff,
+    Bmp,
+}
+
+impl ImageFormat {
+    /// The format a row names; `None` where it names none.
+    pub fn stored(name: &str) -> Option<Self> {
+        compress::Format::from_name(name).map(Into::into)
+    }
+}

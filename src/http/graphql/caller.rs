@@ -1,0 +1,99 @@
+//! Who is calling: the credentials of a request, and the hook that decides about them.
+
+use std::{future::Future, sync::Arc};
+
+use async_graphql::Data;
+use axum::http::{HeaderMap, header};
+use futures_util::{FutureExt, future::BoxFuture};
+
+use crate::http::refusal::Refusal;
+
+/// What a caller shows: the token of `Authorization: Bearer <token>`, which a WebSocket may send as
+/// the member `authorization` of its `connection_init` payload instead.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    pub bearer: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = self.bearer.as_ref().map(|_| "(secret)");
+        f.debug_struct("Credentials").field("bearer", &shown).finish()
+    }
+}
+
+impl Credentials {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get(header::AUTHORIZATION);
+        Self::parse(value.and_then(|value| value.to_str().ok()))
+    }
+
+    /// From the payload of `connection_init`, else from the headers of the upgrade.
+    pub(super) fn of_init(payload: &serde_json::Value, headers: &Self) -> Self {
+        let named = payload.as_object().into_iter().flatten();
+        let value =
+            named.filter(|(key, _)| key.eq_ignore_ascii_case("authorization")).find_map(|(_, value)| value.as_str());
+        match value {
+            Some(value) => Self::parse(Some(value)),
+            None => headers.clone(),
+        }
+    }
+
+    fn parse(value: Option<&str>) -> Self {
+        let bearer = value.and_then(|value| {
+            let (scheme, token) = value.trim().split_once(' ')?;
+            (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned())
+        });
+        Self { bearer }
+    }
+}
+
+/// Decides who may call.
+#[derive(Clone)]
+pub struct Authenticate(Arc<Decide>);
+
+type Decide = dyn Fn(Credentials) -> BoxFuture<'static, Result<Caller, Refusal>> + Send + Sync;
+
+impl Authenticate {
+    /// Anyone may call.
+    pub fn everyone() -> Self {
+        Self::with(|_| async { Ok(Caller::anonymous()) })
+    }
+
+    /// Ask `decide`; its error is what the caller gets (a socket is closed with 4403).
+    pub fn with<F, R>(decide: F) -> Self
+    where
+        F: Fn(Credentials) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Caller, Refusal>> + Send + 'static,
+    {
+        Self(Arc::new(move |credentials| decide(credentials).boxed()))
+    }
+
+    pub(super) async fn ask(&self, credentials: Credentials) -> Result<Caller, Refusal> {
+        (self.0)(credentials).await
+    }
+}
+
+/// Someone who may call, and what resolvers learn about them.
+#[derive(Clone)]
+pub struct Caller(Option<Arc<Attach>>);
+
+type Attach = dyn Fn(&mut Data) + Send + Sync;
+
+impl Caller {
+    /// Resolvers learn nothing.
+    pub fn anonymous() -> Self {
+        Self(None)
+    }
+
+    /// Resolvers find `caller` by its type: `ctx.data::<T>()`.
+    pub fn known_as<T: Clone + Send + Sync + 'static>(caller: T) -> Self {
+        Self(Some(Arc::new(move |data| data.insert(caller.clone()))))
+    }
+
+    pub(super) fn attach_to(&self, data: &mut Data) {
+        if let Some(attach) = &self.0 {
+            attach(data);
+        }
+    }
+}

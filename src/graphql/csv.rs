@@ -29,12 +29,24 @@ pub enum CsvIssueCode {
     EmptyFile,
     NoHeader,
     MissingColumn,
+    /// A column was taken for what its name does not say.
+    GuessedColumn,
     AmbiguousColumn,
+    /// A file of another kind: HTML, XML, JSON, PDF, an image.
+    UnsupportedFile,
     UndecodableText,
     UnterminatedQuote,
     NulByte,
     /// Image URLs spilled into further cells and were read as URLs.
     SpilledUrls,
+    /// A column with URLs from which no images are fetched.
+    UnusedUrls,
+    /// A line that is no product: above the header, of rules or units, or of totals.
+    SkippedLine,
+    /// Rows that take the product name from the row above.
+    ContinuedRows,
+    /// A URL that was repaired.
+    RepairedUrl,
     UnexpectedCell,
     EmptyProductName,
     NoImageUrls,

@@ -9,6 +9,7 @@ use std::io::Read;
 use csv_core::ReadFieldResult;
 
 use super::dialect::{self, Dialect};
+use super::hints::Hints;
 use super::quoting::Quoting;
 use super::record::Record;
 use super::refusal::{Refusal, Stop};
@@ -34,6 +35,8 @@ pub(super) struct Cells<R> {
     /// Columns whose cells may be as long as a record.
     long: Vec<usize>,
     ended_by_line: bool,
+    /// Every record is one cell, with the record's cells in it.
+    wrapped: bool,
     /// The current record: all cells one after the other in `bytes[..used]`, where each ends and on which line it began.
     bytes: Vec<u8>,
     used: usize,
@@ -55,6 +58,7 @@ impl<R: Read> Cells<R> {
             max_record_bytes,
             long: Vec::new(),
             ended_by_line: false,
+            wrapped: false,
             bytes: Vec::new(),
             used: 0,
             ends: Vec::new(),
@@ -86,39 +90,28 @@ impl<R: Read> Cells<R> {
         self.ended_by_line
     }
 
-    /// Finds out the delimiter from the first lines, uses it from here on and returns it.
-    /// Steps over a `sep=` line.
-    pub fn detect_delimiter(&mut self) -> Result<u8, Stop> {
+    /// Finds out from the beginning how the text is written, and uses that from here on. Steps over a `sep=` line. No more is
+    /// read ahead than a cell may be long.
+    pub fn detect_dialect(&mut self, hints: &Hints) -> Result<Dialect, Stop> {
         self.skip_line_ends()?;
-        loop {
-            let head = &self.buf[self.at..];
-            let whole = head.len() >= self.max_cell_bytes;
-            let head = &head[..head.len().min(self.max_cell_bytes)];
-            if let Some(dialect) = dialect::detect(head, whole) {
-                return Ok(self.use_dialect(dialect));
-            }
-            self.buf.drain(..self.at);
-            self.at = 0;
-            match self.text.refill(&mut self.buf)? {
-                Refill::More => {}
-                Refill::End => {
-                    let dialect = dialect::detect(&self.buf, true).unwrap_or_default();
-                    return Ok(self.use_dialect(dialect));
-                }
-                Refill::Fault(fault) => {
-                    let unread = std::mem::take(&mut self.buf);
-                    self.count_lines(&unread);
-                    return Err(Refusal::unreadable(self.line, fault).into());
-                }
-            }
+        self.buf.drain(..self.at);
+        self.at = 0;
+        let mut whole = false;
+        while self.buf.len() < self.max_cell_bytes && !whole {
+            // A fault comes again when its place is reached.
+            whole = self.text.refill(&mut self.buf)? != Refill::More;
         }
-    }
-
-    fn use_dialect(&mut self, dialect: Dialect) -> u8 {
+        let whole = whole && self.buf.len() <= self.max_cell_bytes;
+        let mut end = self.buf.len().min(self.max_cell_bytes);
+        while end < self.buf.len() && self.buf[end] & 0xC0 == 0x80 {
+            end -= 1; // Within a character.
+        }
+        let dialect = dialect::detect(&self.buf[..end], whole, hints);
         self.delimiter = dialect.delimiter;
         self.parser = parser(dialect.delimiter);
-        self.at += dialect.declaration_bytes;
-        dialect.delimiter
+        self.at = dialect.declaration_bytes;
+        self.wrapped = dialect.wrapped;
+        Ok(dialect)
     }
 
     /// Reads the next record that is not blank; false at the end.
@@ -128,6 +121,9 @@ impl<R: Read> Cells<R> {
             self.ends.clear();
             self.lines.clear();
             self.read_record()?;
+            if self.wrapped && self.ends.len() == 1 {
+                self.unwrap(self.delimiter);
+            }
             if !self.record().is_blank() {
                 return Ok(true);
             }
@@ -164,6 +160,34 @@ impl<R: Read> Cells<R> {
                 return Ok(());
             }
         }
+    }
+
+    /// Cuts the record's only cell into the cells that are written in it. False if it is more than one record, which stays as
+    /// it is.
+    pub fn unwrap(&mut self, delimiter: u8) -> bool {
+        let mut parser = parser(delimiter);
+        let inner = self.bytes[..self.used].to_vec();
+        // Cells without their quotes are no longer than with them.
+        let mut bytes = vec![0; inner.len() + 1];
+        let (mut ends, mut at, mut used) = (Vec::new(), 0, 0);
+        loop {
+            let (result, read, written) = parser.read_field(&inner[at..], &mut bytes[used..]);
+            (at, used) = (at + read, used + written);
+            match result {
+                ReadFieldResult::Field { record_end: false } if ends.len() < MAX_RECORD_CELLS => ends.push(used),
+                ReadFieldResult::InputEmpty => {}
+                ReadFieldResult::Field { record_end: true } if at == inner.len() => {
+                    ends.push(used);
+                    break;
+                }
+                ReadFieldResult::End => break,
+                ReadFieldResult::Field { .. } | ReadFieldResult::OutputFull => return false,
+            }
+        }
+        let line = self.record().line();
+        self.lines = vec![line; ends.len()];
+        (self.bytes, self.used, self.ends) = (bytes, used, ends);
+        true
     }
 
     /// Appends the rest of a cell to the record; true if the record ends with it.

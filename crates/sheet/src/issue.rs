@@ -27,8 +27,12 @@ pub enum IssueCode {
     NoHeader,
     /// A required column is not in the header.
     MissingColumn,
+    /// A column was taken for what its name does not say.
+    GuessedColumn,
     /// Two columns could be the same thing.
     AmbiguousColumn,
+    /// A file of another kind.
+    UnsupportedFile,
     /// The bytes are not text in any encoding that is read here.
     UndecodableText,
     /// A quoted cell is never closed, or only in a later row.
@@ -37,6 +41,14 @@ pub enum IssueCode {
     NulByte,
     /// Image URLs spilled into further cells and were read as URLs.
     SpilledUrls,
+    /// A column with URLs from which no images are fetched.
+    UnusedUrls,
+    /// A line that is no product: above the header, of rules or units, or of totals.
+    SkippedLine,
+    /// Rows that take the product name from the row above.
+    ContinuedRows,
+    /// A URL that was repaired.
+    RepairedUrl,
     /// A cell under no column.
     UnexpectedCell,
     /// A row without a product name.

@@ -1,7 +1,8 @@
 //! Which cells of a record belong to which columns, once URLs have spilled into cells of their own.
 //!
 //! Columns keep what is theirs: only cells that start as URLs, and for which there is room, push the others aside. Empty
-//! cells at the end of a row make no room: spreadsheets and people add delimiters there.
+//! cells at the end of a row make no room: spreadsheets and people add delimiters there. URLs spill from the last column of
+//! images only; the others come before it and stay where they are.
 
 use super::defuse::undo;
 use super::header::Columns;
@@ -9,10 +10,21 @@ use super::record::{Record, line_ends};
 use super::spaces::{is_space, trim};
 use super::urls;
 
-/// One URL of a row's list and the line it is on.
+/// A place in a record: a cell, and a byte of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub cell: usize,
+    pub byte: usize,
+}
+
+/// One URL of a row's list, the line it is on and where it stands.
 pub(super) struct Piece {
     pub text: String,
     pub line: u64,
+    pub column: usize,
+    /// Where its text begins and ends in the record.
+    pub from: Spot,
+    pub to: Spot,
 }
 
 /// Which cells of one record belong to which columns.
@@ -27,7 +39,6 @@ pub(super) struct Layout {
     /// URLs follow a cell that is none: the row's cells are not where the header says.
     pub is_shifted: bool,
 }
-
 impl Layout {
     pub fn of(columns: &Columns, record: Record<'_>, delimiter: char) -> Layout {
         let mut layout =
@@ -102,23 +113,69 @@ impl Layout {
         if column > self.urls { column + self.shift } else { column }
     }
 
-    /// All pieces of the row's list of URLs, whether they stand in one cell or in many.
-    pub fn gather(&self, record: Record<'_>, delimiter: char) -> Vec<Piece> {
-        let first = undo(trim(record.cell(self.urls)));
-        if self.spilled.is_empty() {
-            return pieces(first, &[(0, record.cell_line(self.urls))]);
+    /// All pieces of the row's lists of URLs, column by column, whether they stand in one cell or in many.
+    pub fn gather(&self, columns: &Columns, record: Record<'_>, delimiter: char) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for &column in &columns.images {
+            let first = undo(trim(record.cell(column)));
+            let start = Start::of(0, column, first, record);
+            if column != self.urls || self.spilled.is_empty() {
+                cut(first, &[start], column, &mut pieces);
+                continue;
+            }
+            let mut list = first.to_owned();
+            let mut starts = vec![start];
+            for &cell in &self.spilled {
+                list.push(if is_url(record, cell) { ',' } else { delimiter });
+                let text = undo(trim(record.cell(cell)));
+                starts.push(Start::of(list.len(), cell, text, record));
+                list.push_str(text);
+            }
+            cut(&list, &starts, column, &mut pieces);
         }
-        let mut list = first.to_owned();
-        let mut lines = vec![(0, record.cell_line(self.urls))];
-        for &cell in &self.spilled {
-            list.push(if is_url(record, cell) { ',' } else { delimiter });
-            lines.push((list.len(), record.cell_line(cell)));
-            list.push_str(undo(trim(record.cell(cell))));
-        }
-        pieces(&list, &lines)
+        pieces
     }
 }
 
+/// Where the text of a cell begins in a list that was put together from cells.
+#[derive(Clone, Copy)]
+struct Start {
+    offset: usize,
+    line: u64,
+    spot: Spot,
+}
+
+impl Start {
+    /// `text` is a part of the cell.
+    fn of(offset: usize, cell: usize, text: &str, record: Record<'_>) -> Start {
+        let byte = (text.as_ptr() as usize).saturating_sub(record.cell(cell).as_ptr() as usize);
+        Start { offset, line: record.cell_line(cell), spot: Spot { cell, byte } }
+    }
+}
+
+/// Splits a list that was put together from cells.
+fn cut(list: &str, starts: &[Start], column: usize, pieces: &mut Vec<Piece>) {
+    let mut next = starts.iter().copied().peekable();
+    let mut start = starts[0];
+    let (mut at, mut line) = (0, start.line);
+    urls::split(list, |offset, text| {
+        while let Some(cell) = next.next_if(|start| start.offset <= offset) {
+            start = cell;
+            (at, line) = (cell.offset, cell.line);
+        }
+        line += line_ends(&list[at..offset]);
+        at = offset;
+        let from = Spot { cell: start.spot.cell, byte: start.spot.byte + offset - start.offset };
+        let end = offset + text.len();
+        let last = if starts.len() == 1 {
+            start
+        } else {
+            starts.iter().rfind(|start| start.offset < end).copied().unwrap_or(start)
+        };
+        let to = Spot { cell: last.spot.cell, byte: last.spot.byte + end - last.offset };
+        pieces.push(Piece { text: text.to_owned(), line, column, from, to });
+    });
+}
 fn is_filled(record: Record<'_>, cell: usize) -> bool {
     !trim(record.cell(cell)).is_empty()
 }
@@ -157,20 +214,4 @@ fn is_piece_of_name(record: Record<'_>, cell: usize) -> bool {
     }
     let is_words = text.contains(is_space) || text.chars().all(char::is_alphabetic);
     is_words || (record.cell(cell).starts_with(' ') && !record.cell(cell - 1).starts_with(' '))
-}
-
-/// Splits a list that was put together from cells, each of which begins at an offset and on a line.
-fn pieces(list: &str, cells: &[(usize, u64)]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut cells = cells.iter().copied().peekable();
-    let (mut at, mut line) = (0, 0);
-    urls::split(list, |offset, text| {
-        while let Some(cell) = cells.next_if(|(start, _)| *start <= offset) {
-            (at, line) = cell;
-        }
-        line += line_ends(&list[at..offset]);
-        at = offset;
-        pieces.push(Piece { text: text.to_owned(), line });
-    });
-    pieces
 }

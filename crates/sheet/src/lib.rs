@@ -31,6 +31,10 @@ mod quoting;
 
 mod record;
 
+mod hints;
+
+mod vocabulary;
+
 mod dialect;
 
 mod header;
@@ -39,7 +43,11 @@ mod row;
 
 mod layout;
 
+mod skipped;
+
 mod urls;
+
+mod repair;
 
 mod serials;
 
@@ -56,8 +64,10 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use header::{ColumnRole, MatchedBy};
+pub use hints::Hints;
 pub use issue::{Issue, IssueCode, Severity};
-pub use reader::{Reader, Report, read};
+pub use reader::{Column, Reader, Report, read, read_with};
 pub use row::{InputUrl, Row};
 pub use write::{Detail, OutputRow, Writer};
 

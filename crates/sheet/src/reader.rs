@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::cells::Cells;
-use super::header::{self, Columns};
+use super::header::{self, ColumnRole, Columns, MatchedBy};
+use super::hints::Hints;
 use super::issue::{Issue, IssueCode, Issues, Place};
 use super::refusal::{Refusal, Stop};
 use super::row::{Row, Rows};
-use super::serials::Serials;
 use super::text::{BLOCK_BYTES, Text};
-use super::urls::Checker;
 
 /// How a file was read; every guess is visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +27,8 @@ pub struct Report {
     pub delimiter: char,
     /// The header's cells, trimmed; unnamed columns at its end are left out.
     pub header: Vec<String>,
+    /// What each of its columns was taken for.
+    pub columns: Vec<Column>,
     /// Columns that are carried through to the output, in order.
     pub extra_columns: Vec<String>,
     /// Data rows, as far as the file was read; blank lines are none.
@@ -47,6 +48,19 @@ pub struct Report {
     pub rejected: bool,
 }
 
+/// What a column was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Column {
+    /// Its name, as the header writes it.
+    pub header: String,
+    pub role: ColumnRole,
+    /// Why; none for a column that is not used.
+    pub matched_by: Option<MatchedBy>,
+    /// Accepted image URLs in it; none in a refused file.
+    pub image_count: u64,
+}
+
 /// Reads a CSV row by row.
 pub struct Reader<R> {
     cells: Cells<R>,
@@ -64,11 +78,21 @@ pub struct Reader<R> {
     ended: bool,
 }
 
+/// Reads all rows as [`read_with`] does, without hints.
+pub fn read<R: Read>(input: R, limits: &Limits, each: impl FnMut(Row) -> ControlFlow<()>) -> io::Result<Report> {
+    read_with(input, limits, &Hints::default(), each)
+}
+
 /// Reads all rows, calling `each` for every one, accepted or not, until it breaks.
 ///
 /// Errors are the input's own; all that is wrong with the file is in the report.
-pub fn read<R: Read>(input: R, limits: &Limits, mut each: impl FnMut(Row) -> ControlFlow<()>) -> io::Result<Report> {
-    let mut reader = Reader::open(input, limits)?;
+pub fn read_with<R: Read>(
+    input: R,
+    limits: &Limits,
+    hints: &Hints,
+    mut each: impl FnMut(Row) -> ControlFlow<()>,
+) -> io::Result<Report> {
+    let mut reader = Reader::open_with(input, limits, hints)?;
     while let Some(row) = reader.next_row()? {
         if each(row).is_break() {
             break;
@@ -80,10 +104,15 @@ pub fn read<R: Read>(input: R, limits: &Limits, mut each: impl FnMut(Row) -> Con
 impl<R: Read> Reader<R> {
     /// Reads up to the header.
     pub fn open(input: R, limits: &Limits) -> io::Result<Self> {
-        Reader::with_block_bytes(input, limits, BLOCK_BYTES)
+        Reader::open_with(input, limits, &Hints::default())
     }
 
-    pub(super) fn with_block_bytes(input: R, limits: &Limits, block_bytes: usize) -> io::Result<Self> {
+    /// Reads up to the header, which is where the hints say that it is and means what they say.
+    pub fn open_with(input: R, limits: &Limits, hints: &Hints) -> io::Result<Self> {
+        Reader::with_block_bytes(input, limits, hints, BLOCK_BYTES)
+    }
+
+    pub(super) fn with_block_bytes(input: R, limits: &Limits, hints: &Hints, block_bytes: usize) -> io::Result<Self> {
         let text = Text::new(input, limits.max_bytes, block_bytes);
         let mut reader = Reader {
             cells: Cells::new(text, limits.max_cell_bytes, limits.max_record_bytes(), b','),
@@ -98,7 +127,7 @@ impl<R: Read> Reader<R> {
             rejected: false,
             ended: false,
         };
-        match reader.read_header(limits) {
+        match reader.read_header(limits, hints) {
             Ok(()) => {}
             Err(Stop::Io(error)) => return Err(error),
             Err(Stop::Refused(refusal)) => reader.refuse(*refusal),
@@ -132,6 +161,16 @@ impl<R: Read> Reader<R> {
     ///
     /// A file without a usable row is refused only once its end has been reached.
     pub fn into_report(self) -> Report {
+        let columns = self.rows.as_ref().map_or_else(Vec::new, |rows| {
+            let columns = rows.columns.names.iter().zip(rows.columns.roles()).zip(&rows.image_counts);
+            let column = |((header, (role, matched_by)), count): ((&String, _), &u64)| Column {
+                header: header.clone(),
+                role,
+                matched_by,
+                image_count: if self.rejected { 0 } else { *count },
+            };
+            columns.map(column).collect()
+        });
         let issues = self.rows.map_or(self.early, |rows| rows.issues);
         let (accepted_row_count, image_count) =
             if self.rejected { (0, 0) } else { (self.accepted_row_count, self.image_count) };
@@ -140,6 +179,7 @@ impl<R: Read> Reader<R> {
             encoding: self.cells.text().encoding().to_owned(),
             delimiter: self.delimiter,
             header: self.header,
+            columns,
             extra_columns: self.extra_columns,
             row_count: self.row_count,
             accepted_row_count,
@@ -152,22 +192,37 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn read_header(&mut self, limits: &Limits) -> Result<(), Stop> {
-        let delimiter = self.cells.detect_delimiter()?;
-        self.delimiter = char::from(delimiter);
+    fn read_header(&mut self, limits: &Limits, hints: &Hints) -> Result<(), Stop> {
+        let dialect = self.cells.detect_dialect(hints)?;
+        self.delimiter = char::from(dialect.delimiter);
+        let mut issues = Issues::new(limits.max_issues);
+        let mut records_above = dialect.records_above;
+        let mut first_line = None;
         loop {
             if !self.cells.next_record()? {
-                let message = "There is no text in this file. Upload a CSV with a header and a row for \
-                               each product.";
+                let message = match hints.header_line {
+                    Some(line) if first_line.is_some() => format!("There is no header in line {line}, nor after it."),
+                    _ => "There is no text in this file. Upload a CSV with a header and a row for each product."
+                        .to_owned(),
+                };
                 return Err(Refusal::new(IssueCode::EmptyFile, 1, message).into());
             }
+            let line = self.cells.record().line();
+            first_line.get_or_insert(line);
             self.header = header::names(self.cells.record());
-            if !self.header.is_empty() {
+            let is_above = hints.header_line.map_or(records_above > 0, |wanted| line < wanted);
+            if !self.header.is_empty() && !is_above {
                 break;
             }
+            records_above = records_above.saturating_sub(1);
         }
-        let mut issues = Issues::new(limits.max_issues);
-        let columns = Columns::read(self.cells.record(), &mut issues);
+        let line = self.cells.record().line();
+        if let Some(first) = first_line.filter(|first| *first < line) {
+            issues.warning(IssueCode::SkippedLine, Place { line: first, ..Place::default() }, || {
+                format!("The header was found in line {line}. What stands above it was skipped.")
+            });
+        }
+        let columns = Columns::read(self.cells.record(), hints, &dialect.image_columns, &mut issues);
         let Some(columns) = columns else {
             self.early = issues;
             self.rejected = true;
@@ -178,15 +233,8 @@ impl<R: Read> Reader<R> {
         if self.extra_columns.iter().map(String::len).sum::<usize>() > limits.max_row_bytes() {
             return Err(Refusal::row_over_bytes(self.cells.record().line(), limits.max_row_bytes()).into());
         }
-        self.cells.allow_long([columns.urls].into_iter().chain(columns.outputs).collect());
-        self.rows = Some(Rows {
-            columns,
-            limits: limits.clone(),
-            issues,
-            serials: Serials::default(),
-            checker: Checker::new(limits.max_url_bytes),
-            delimiter: self.delimiter,
-        });
+        self.cells.allow_long(columns.images.iter().copied().chain(columns.outputs).collect());
+        self.rows = Some(Rows::new(columns, limits.clone(), issues, self.delimiter));
         Ok(())
     }
 
@@ -194,15 +242,22 @@ impl<R: Read> Reader<R> {
         let Some(rows) = &mut self.rows else {
             return Ok(None);
         };
-        if !self.cells.next_record()? {
-            return Ok(None);
-        }
-        if self.row_count == rows.limits.max_rows {
-            let message =
-                format!("There are more than {} rows in this file. Split it into smaller files.", rows.limits.max_rows);
-            return Err(Refusal::new(IssueCode::TooManyRows, self.cells.record().line(), message).into());
-        }
-        let row = rows.assemble(self.cells.record(), self.row_count + 1);
+        let row = loop {
+            if !self.cells.next_record()? {
+                return Ok(None);
+            }
+            let record = self.cells.record();
+            if self.row_count == rows.limits.max_rows {
+                let message = format!(
+                    "There are more than {} rows in this file. Split it into smaller files.",
+                    rows.limits.max_rows
+                );
+                return Err(Refusal::new(IssueCode::TooManyRows, record.line(), message).into());
+            }
+            if let Some(row) = rows.assemble(record, self.row_count + 1) {
+                break row;
+            }
+        };
         // All URLs together may be longer than a cell, but no piece of text.
         let max_cell_bytes = rows.limits.max_cell_bytes;
         if let Some(url) = row.urls.iter().find(|url| url.text.len() > max_cell_bytes) {
@@ -230,6 +285,9 @@ impl<R: Read> Reader<R> {
     /// The end of the file: a file that gives nothing to do is refused.
     fn end(&mut self) {
         self.ended = true;
+        if let Some(rows) = &mut self.rows {
+            rows.conclude();
+        }
         if self.accepted_row_count > 0 {
             return;
         }

@@ -2,15 +2,17 @@
 //!
 //! All problems of a row are reported, not the first one. URLs that spilled into cells of their own are gathered.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Limits;
 use super::defuse::undo;
-use super::header::Columns;
+use super::header::{Columns, NameFrom};
 use super::issue::{IssueCode, Issues, Place};
-use super::layout::{Layout, Piece};
+use super::layout::{Layout, Piece, Spot};
 use super::record::Record;
+use super::repair;
 use super::serials::Serials;
+use super::skipped::{self, Above};
 use super::spaces::trim;
 use super::urls::{self, Checker};
 use super::write::MAX_BETWEEN_URLS_BYTES;
@@ -31,6 +33,17 @@ pub struct Row {
     pub extra: Vec<String>,
     /// Whether there is something to do: it has a name and at least one good URL, and is over no limit.
     pub accepted: bool,
+    /// Every URL that stands in the row, and where.
+    pub(super) spans: Vec<Span>,
+}
+
+/// Where a URL stands in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Its place among the row's URLs. Columns may share one.
+    pub place: usize,
+    pub from: Spot,
+    pub to: Spot,
 }
 
 impl Row {
@@ -59,31 +72,103 @@ pub(super) struct Rows {
     pub serials: Serials,
     pub checker: Checker,
     pub delimiter: char,
+    pub above: Above,
+    /// Accepted URLs in each column.
+    pub image_counts: Vec<u64>,
+    /// URLs in each column that is carried through.
+    pub unused_urls: Vec<u64>,
 }
 
 impl Rows {
-    /// Turns a record into a row and reports all that is wrong with it.
-    pub fn assemble(&mut self, record: Record<'_>, row_number: u64) -> Row {
+    pub fn new(columns: Columns, limits: Limits, issues: Issues, delimiter: char) -> Rows {
+        let width = columns.names.len();
+        let checker = Checker::new(limits.max_url_bytes);
+        Rows {
+            columns,
+            limits,
+            issues,
+            serials: Serials::default(),
+            checker,
+            delimiter,
+            above: Above::default(),
+            image_counts: vec![0; width],
+            unused_urls: vec![0; width],
+        }
+    }
+
+    /// Turns a record into a row and reports all that is wrong with it. None: the record is no row.
+    pub fn assemble(&mut self, record: Record<'_>, row_number: u64) -> Option<Row> {
+        if let Some(message) = skipped::why(&self.columns, record, row_number) {
+            let place = Place {
+                line: record.line(),
+                value: record.cells().map(trim).find(|cell| !cell.is_empty()),
+                ..Place::default()
+            };
+            self.issues.warning(IssueCode::SkippedLine, place, || message.to_owned());
+            return None;
+        }
         let mut report = RowReport { issues: &mut self.issues, record, row: row_number, rejected: false };
         let columns = &self.columns;
         let layout = Layout::of(columns, record, self.delimiter);
+        let list = layout.gather(columns, record, self.delimiter);
+        let (list, notes) = repair::repair(list, &mut self.checker);
 
-        let serial_number = read_serial(columns, &layout, &self.limits, &mut report);
-        let name = read_name(columns, &layout, &self.limits, &mut report);
-        let list = layout.gather(record, self.delimiter);
+        let mut serial_number = read_serial(columns, &layout, &self.limits, &mut report);
+        let mut name = read_name(columns, &layout, &list, record);
+        let group = columns.group.map_or("", |group| trim(record.cell(layout.cell_of(group))));
+        let is_continued =
+            name.is_empty() && self.above.goes_on(columns, serial_number.as_deref(), group, !list.is_empty());
+        if is_continued {
+            self.above.name.clone_into(&mut name);
+            serial_number = serial_number.or_else(|| self.above.serial_number.clone());
+            self.above.note(record.line(), row_number);
+        } else {
+            self.above.remember(columns, &name, serial_number.as_deref(), group);
+        }
+        check_name(columns, &layout, &name, &self.limits, &mut report);
         report_layout(&layout, &list, columns, &mut report);
-        let mut urls = check_urls(list, &layout, columns, &self.limits, &mut self.checker, &mut report);
+        for note in notes {
+            let place = report.place(note.line, Some(columns.name_of(note.column)), &note.value);
+            report.issues.warning(IssueCode::RepairedUrl, place, || note.message.to_owned());
+        }
+        let (mut urls, spans, counts) =
+            check_urls(list, &layout, columns, &self.limits, &mut self.checker, &mut report);
 
         let accepted = !report.rejected && urls.iter().any(|url| url.accepted);
         if !accepted {
             urls.iter_mut().for_each(|url| url.accepted = false);
-        } else if let Some(serial_number) = &serial_number
-            && !self.serials.insert(serial_number)
-        {
-            report_duplicate(columns, &layout, &mut report);
+        } else {
+            counts.into_iter().for_each(|column| self.image_counts[column] += 1);
+            if !is_continued
+                && let Some(serial_number) = &serial_number
+                && !self.serials.insert(serial_number)
+            {
+                report_duplicate(columns, &layout, &mut report);
+            }
+        }
+        for &column in &columns.suspects {
+            self.unused_urls[column] += u64::from(urls::starts_as_url(trim(record.cell(layout.cell_of(column)))));
         }
         let extra = read_extra(columns, &layout, record);
-        Row { row_number, line: record.line(), serial_number, name, urls, extra, accepted }
+        Some(Row { row_number, line: record.line(), serial_number, name, urls, extra, accepted, spans })
+    }
+
+    /// What is said once all rows have been read.
+    pub fn conclude(&mut self) {
+        let columns = &self.columns;
+        for (column, &urls) in self.unused_urls.iter().enumerate().filter(|(_, urls)| **urls > 0) {
+            let name = columns.name_of(column);
+            let place = Place { line: columns.line, column: Some(name), value: Some(name), row: None };
+            self.issues.warning(IssueCode::UnusedUrls, place, || {
+                let (cells, them) = if urls == 1 { ("1 cell".to_owned(), "it") } else { (format!("{urls} cells"), "them") };
+                format!(
+                    "{cells} of \"{name}\" hold{} a URL. The column is carried through, and no image is fetched from {them}. \
+                     Name it \"Image\" if these are images.",
+                    if urls == 1 { "s" } else { "" }
+                )
+            });
+        }
+        self.above.report(columns, &mut self.issues);
     }
 }
 
@@ -158,10 +243,18 @@ fn read_extra(columns: &Columns, layout: &Layout, record: Record<'_>) -> Vec<Str
     extra
 }
 
-fn read_name(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut RowReport<'_>) -> String {
-    let cell = layout.cell_of(columns.name);
-    let place = report.cell(cell, Some(&columns.names[columns.name]));
-    let name = tidy(report.record.cell(cell));
+fn read_name(columns: &Columns, layout: &Layout, list: &[Piece], record: Record<'_>) -> String {
+    match columns.name {
+        NameFrom::Column(column) => tidy(record.cell(layout.cell_of(column))).to_owned(),
+        NameFrom::File => list.iter().find_map(|piece| urls::file_stem(&piece.text)).unwrap_or_default(),
+    }
+}
+
+fn check_name(columns: &Columns, layout: &Layout, name: &str, limits: &Limits, report: &mut RowReport<'_>) {
+    let place = match columns.name {
+        NameFrom::Column(column) => report.cell(layout.cell_of(column), Some(columns.name_of(column))),
+        NameFrom::File => Place { value: None, ..report.cell(layout.urls, Some(columns.name_of(columns.urls))) },
+    };
     if name.is_empty() {
         report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Write one.".to_owned());
     }
@@ -172,7 +265,6 @@ fn read_name(columns: &Columns, layout: &Layout, limits: &Limits, report: &mut R
                 .to_owned()
         });
     }
-    name.to_owned()
 }
 
 fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mut RowReport<'_>) {
@@ -217,7 +309,8 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
     }
 }
 
-/// Judges every URL; none is accepted where the row as a whole cannot be.
+/// Judges every URL; none is accepted where the row as a whole cannot be. Returns the places, where each URL stands, and the
+/// column of each that is accepted.
 fn check_urls(
     list: Vec<Piece>,
     layout: &Layout,
@@ -225,49 +318,66 @@ fn check_urls(
     limits: &Limits,
     checker: &mut Checker,
     report: &mut RowReport<'_>,
-) -> Vec<InputUrl> {
-    let column = Some(columns.names[columns.urls].as_str());
-    let empty = Place { value: None, ..report.cell(columns.urls, column) };
+) -> (Vec<InputUrl>, Vec<Span>, Vec<usize>) {
+    let empty = Place { value: None, ..report.cell(columns.urls, Some(columns.name_of(columns.urls))) };
     if list.is_empty() {
         report.reject(IssueCode::NoImageUrls, empty, || "This row has no image URL. Write at least one.".to_owned());
     }
-    let too_many = list.len() > limits.max_images_per_product;
+    let repeated = repeated(&list);
+    // The same URL in another column is the same image; in the same column it keeps its place.
+    let shared = |index: usize| repeated.get(&index).copied().filter(|first| list[*first].column != list[index].column);
+    let mut places = Vec::with_capacity(list.len());
+    let mut count = 0;
+    for index in 0..list.len() {
+        let place = shared(index).map(|first| places[first]);
+        count += usize::from(place.is_none());
+        places.push(place.unwrap_or(count - 1));
+    }
+    let too_many = count > limits.max_images_per_product;
     if too_many {
-        let (found, limit) = (list.len(), limits.max_images_per_product);
+        let limit = limits.max_images_per_product;
         report.reject(IssueCode::TooManyUrlsInRow, empty, || {
-            format!("This row has {found} image URLs; {limit} are allowed. Spread them over more rows.")
+            format!("This row has {count} image URLs; {limit} are allowed. Spread them over more rows.")
         });
     }
-    if too_many || layout.is_shifted {
-        let unchecked = |piece: Piece| InputUrl { text: piece.text, accepted: false };
-        return list.into_iter().map(unchecked).collect();
-    }
-    let repeated = repeated(&list);
-    let mut urls = Vec::with_capacity(list.len());
+    let mut urls: Vec<InputUrl> = Vec::with_capacity(count);
+    let mut spans = Vec::with_capacity(list.len());
+    let mut counts = Vec::with_capacity(list.len());
     for (index, piece) in list.into_iter().enumerate() {
-        let place = report.place(piece.line, column, &piece.text);
+        let place = places[index];
+        spans.push(Span { place, from: piece.from, to: piece.to });
+        if place < urls.len() {
+            counts.extend(urls[place].accepted.then_some(piece.column));
+            continue;
+        }
+        if too_many || layout.is_shifted {
+            urls.push(InputUrl { text: piece.text, accepted: false });
+            continue;
+        }
+        let about = report.place(piece.line, Some(columns.name_of(piece.column)), &piece.text);
         let checked = checker.check(&piece.text);
         let accepted = checked.is_ok();
         if let Err(fault) = checked {
-            report.issues.error(fault.code, place, || fault.message);
-        } else if repeated.contains(&index) {
-            report.issues.warning(IssueCode::DuplicateUrlInRow, place, || {
+            report.issues.error(fault.code, about, || fault.message);
+        } else if repeated.contains_key(&index) {
+            report.issues.warning(IssueCode::DuplicateUrlInRow, about, || {
                 "This URL stands earlier in the same row. It is fetched once and keeps both \
                  places; remove one if that is a mistake."
                     .to_owned()
             });
         }
+        counts.extend(accepted.then_some(piece.column));
         urls.push(InputUrl { text: piece.text, accepted });
     }
-    urls
+    (urls, spans, counts)
 }
 
-/// The places whose URL stands at an earlier place too.
-fn repeated(list: &[Piece]) -> BTreeSet<usize> {
+/// The places whose URL stands at an earlier place too, and the first such place.
+fn repeated(list: &[Piece]) -> BTreeMap<usize, usize> {
     let mut places: Vec<usize> = (0..list.len()).collect();
     places.sort_by_key(|&place| (list[place].text.as_str(), place));
-    let pairs = places.windows(2);
-    pairs.filter(|pair| list[pair[0]].text == list[pair[1]].text).map(|pair| pair[1]).collect()
+    let same = places.chunk_by(|a, b| list[*a].text == list[*b].text);
+    same.flat_map(|places| places[1..].iter().map(|place| (*place, places[0]))).collect()
 }
 
 /// A cell without the spaces around it and without what made it harmless to spreadsheets.

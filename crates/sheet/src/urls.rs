@@ -132,7 +132,7 @@ pub(super) fn says_that_none_is_there(words: &str) -> bool {
     words.starts_with("no ") || words.starts_with("not ") || words.contains("url")
 }
 
-fn ends_as_image(text: &str) -> bool {
+pub(super) fn ends_as_image(text: &str) -> bool {
     let end = &text.as_bytes()[text.len().saturating_sub(MAX_ENDING_BYTES)..];
     let Some(dot) = memchr::memrchr(b'.', end) else {
         return false;
@@ -152,7 +152,30 @@ pub(super) fn holds_url(text: &str) -> bool {
     memchr::memchr(b':', text.as_bytes()).is_some() && (text.contains("http://") || text.contains("https://"))
 }
 
-fn is_www(bytes: &[u8]) -> bool {
+/// The name of a URL's file without its ending.
+pub(super) fn file_stem(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?;
+    let (_, path) = path.split_once("://")?;
+    let (_, file) = path.trim_end_matches('/').rsplit_once('/')?;
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let stem = percent_encoding::percent_decode_str(stem).decode_utf8().map_or(stem.into(), |stem| stem);
+    let stem = super::spaces::trim(&stem);
+    (!stem.is_empty()).then(|| stem.to_owned())
+}
+
+/// Whether a text has a URL in it that is likely one of an image: by the name of its file, or by a word in it.
+pub(super) fn is_likely_image(text: &str) -> bool {
+    if !holds_url(text) {
+        return false;
+    }
+    let text = text.to_ascii_lowercase();
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let words = ["image", "img", "photo", "picture", "/pic", "foto", "bild", "media", "thumb", "cdn.", "/cdn"];
+    IMAGE_ENDINGS.iter().any(|ending| path.contains(&format!(".{ending}")))
+        || words.iter().any(|word| text.contains(word))
+}
+
+pub(super) fn is_www(bytes: &[u8]) -> bool {
     bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"www."))
 }
 

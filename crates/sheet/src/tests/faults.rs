@@ -46,10 +46,13 @@ fn a_file_that_is_no_such_csv_is_refused_whole() {
             &["error NO_HEADER @2 = https://a.com/1,https://a.com/2"],
         ),
         refused(
-            "no name column",
-            b"ID,Color,Images\n1,a,https://a.com/1\n",
+            "columns that may be meant",
+            b"Label of product,Photo of it\na,red\n",
             &[],
-            &["error MISSING_COLUMN @1 [Product Name] = ID, Color, Images"],
+            &[
+                "error MISSING_COLUMN @1 [Product Name] = Label of product, Photo of it",
+                "error MISSING_COLUMN @1 [Input Image Urls] = Label of product, Photo of it",
+            ],
         ),
         refused(
             "no url column",
@@ -161,11 +164,11 @@ fn a_bad_row_is_reported_whole_and_the_others_go_on() {
         bad_rows(
             "everything at once",
             b"ID,Name,Images\n1,,\"ftp://a.com/1,www.a.com\"\n2,b,https://a.com/2\n",
-            &["1@2: 1/ [-ftp://a.com/1 -www.a.com] rejected", "2@3: 2/b [+https://a.com/2]"],
+            &["1@2: 1/ [-ftp://a.com/1 -https://www.a.com] rejected", "2@3: 2/b [+https://a.com/2]"],
             &[
                 "error EMPTY_PRODUCT_NAME @2 row 1 [Name]",
+                "warning REPAIRED_URL @2 row 1 [Images] = www.a.com",
                 "error UNSUPPORTED_SCHEME @2 row 1 [Images] = ftp://a.com/1",
-                "error INVALID_URL @2 row 1 [Images] = www.a.com",
             ],
         ),
         bad_rows(

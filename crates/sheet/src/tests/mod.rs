@@ -6,16 +6,18 @@ mod faults;
 mod judging;
 mod properties;
 mod shapes;
+mod shops;
 mod urls;
 mod writing;
 
 use std::io::Read;
 
-use super::{Issue, Limits, Reader, Report, Row, Severity};
+use super::{Hints, Issue, Limits, Reader, Report, Row, Severity};
 
 /// Reads a whole file.
 fn read_all(input: impl Read, limits: &Limits, block_bytes: usize) -> (Vec<Row>, Report) {
-    let mut reader = Reader::with_block_bytes(input, limits, block_bytes).expect("the input has no errors of its own");
+    let mut reader = Reader::with_block_bytes(input, limits, &Hints::default(), block_bytes)
+        .expect("the input has no errors of its own");
     let mut rows = Vec::new();
     while let Some(row) = reader.next_row().expect("the input has no errors of its own") {
         rows.push(row);

@@ -6,22 +6,36 @@ use crate::IssueCode;
 
 #[test]
 fn text_behind_the_name_of_an_image_file_is_no_part_of_its_url() {
-    for (between, rest) in [
-        (" ", "(front)"),
-        (" ", "- front view"),
-        (" ", "1x"),
-        (", ", "mug2.jpg"),
-        (", ", "//b.com/2.jpg"),
-        ("; ", "n/a"),
-        ("|", "n/a"),
-        (" ", "\"https://b.com/2.jpg\""),
-    ] {
+    for (between, rest) in [(" ", "(front)"), (" ", "1x"), (", ", "mug2.jpg"), ("; ", "n/a"), ("|", "n/a")] {
         let list = format!("https://a.com/1.jpg{between}{rest}, https://a.com/2.jpg");
         let file = format!("Name\tImages\na\t\"{}\"\n", list.replace('"', "\"\""));
         let (rows, report) = read_all(file.as_bytes(), &Limits::default(), 64);
         let urls: Vec<_> = rows[0].urls.iter().map(|url| (url.text.as_str(), url.accepted)).collect();
         assert_eq!(urls, [("https://a.com/1.jpg", true), (rest, false), ("https://a.com/2.jpg", true)], "{list}");
         assert_eq!(report.issues[0].code, IssueCode::InvalidUrl, "{list}");
+    }
+}
+
+#[test]
+fn what_is_known_to_stand_beside_urls_is_left_out_with_a_warning() {
+    for (list, expected) in [
+        ("https://a.com/1.jpg - front view, https://a.com/2.jpg", "https://a.com/1.jpg https://a.com/2.jpg"),
+        (
+            "https://a.com/1.jpg, //b.com/2.jpg, www.b.com/3",
+            "https://a.com/1.jpg https://b.com/2.jpg https://www.b.com/3",
+        ),
+        ("https://a.com/1.jpg \"https://b.com/2.jpg\"", "https://a.com/1.jpg https://b.com/2.jpg"),
+        ("front: https://a.com/1.jpg, back: https://a.com/2.jpg", "https://a.com/1.jpg https://a.com/2.jpg"),
+        ("1. https://a.com/1.jpg 2. https://a.com/2.jpg", "https://a.com/1.jpg https://a.com/2.jpg"),
+        ("• https://a.com/1\n• https://a.com/2", "https://a.com/1 https://a.com/2"),
+        ("https://a.com/1.jpg & https://a.com/2.jpg", "https://a.com/1.jpg https://a.com/2.jpg"),
+    ] {
+        let file = format!("Name\tImages\na\t\"{}\"\n", list.replace('"', "\"\""));
+        let (rows, report) = read_all(file.as_bytes(), &Limits::default(), 64);
+        let urls: Vec<_> = rows[0].urls.iter().map(|url| url.text.as_str()).collect();
+        assert!(rows[0].urls.iter().all(|url| url.accepted), "{list}: {rows:?}");
+        assert_eq!(urls.join(" "), expected, "{list}");
+        assert_eq!((report.error_count, report.issues[0].code), (0, IssueCode::RepairedUrl), "{list}");
     }
 }
 

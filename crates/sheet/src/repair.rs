@@ -1,0 +1,343 @@
+//! URLs among other text, as people and programs leave them: formulas, markup, lists of programs, labels, numbering,
+//! entities, missing schemes.
+//!
+//! What may rightly be part of a URL stays. Each repair is noted, and what is repaired is in no need of it again: reading
+//! what was written of it gives the same.
+
+use std::ops::Range;
+
+use super::layout::{Piece, Spot};
+use super::spaces::is_space;
+use super::urls::{self, Checker};
+
+/// What was repaired.
+pub(super) struct Note {
+    pub line: u64,
+    pub column: usize,
+    /// The text as it was.
+    pub value: String,
+    pub message: &'static str,
+}
+
+const UNWRAPPED: &str = "The URL was taken out of the text around it.";
+const SPLIT: &str = "These are several URLs. They were taken apart.";
+const NO_SCHEME: &str = "This URL has no scheme. It is read with https:// in front.";
+const ESCAPED: &str =
+    "This URL is written as HTML or a program writes it. It is read as it was meant, with & and / as they are.";
+const CUT: &str = "The text after the name of the image file was left out.";
+const LABEL: &str = "This is not a URL. It was taken for a label of the URL beside it and left out.";
+
+/// Repairs a row's URLs where they need it.
+pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, Vec<Note>) {
+    if pieces.iter().all(|piece| is_simple(&piece.text)) {
+        return (pieces, Vec::new());
+    }
+    let mut notes = Vec::new();
+    let mut mended = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match mend_soundly(&piece.text, checker) {
+            // A part of a URL that was cut at delimiters cannot be found again in its cells.
+            Some(mend) if piece.from.cell == piece.to.cell || mend.parts.len() == 1 => {
+                for (range, text) in mend.parts {
+                    let (from, to) = if piece.from.cell == piece.to.cell {
+                        (at(piece.from, range.start), at(piece.from, range.end))
+                    } else {
+                        (piece.from, piece.to)
+                    };
+                    mended.push(Piece { text, line: piece.line, column: piece.column, from, to });
+                }
+                notes.push(Note { line: piece.line, column: piece.column, value: piece.text, message: mend.message });
+            }
+            _ => mended.push(piece),
+        }
+    }
+    let kept = drop_labels(mended, &mut notes);
+    (kept, notes)
+}
+
+fn at(spot: Spot, bytes: usize) -> Spot {
+    Spot { byte: spot.byte + bytes, ..spot }
+}
+
+/// Drops what labels or numbers a URL that follows, and what a dash ties to a URL before it.
+fn drop_labels(pieces: Vec<Piece>, notes: &mut Vec<Note>) -> Vec<Piece> {
+    let mut note = |piece: Piece| {
+        notes.push(Note { line: piece.line, column: piece.column, value: piece.text, message: LABEL });
+    };
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces.into_iter().rev() {
+        let labels_next = kept.last().is_some_and(|next| urls::starts_as_url(&next.text)) && is_label(&piece.text);
+        if labels_next { note(piece) } else { kept.push(piece) }
+    }
+    let mut ordered: Vec<Piece> = Vec::with_capacity(kept.len());
+    for piece in kept.into_iter().rev() {
+        let before = ordered.last().map_or("", |before| before.text.as_str());
+        let is_tied = piece.text.starts_with(['-', '–', '—']) && !urls::is_placeholder(&piece.text);
+        let is_label = is_tied && urls::starts_as_url(before) && urls::ends_as_image(before);
+        if is_label { note(piece) } else { ordered.push(piece) }
+    }
+    ordered
+}
+
+/// `front:`, `1.`, `2)`, `•`.
+fn is_label(text: &str) -> bool {
+    let number = text.trim_end_matches(['.', ')', ':']);
+    let is_number = number.len() < text.len() && number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number
+        || (text.len() <= 60 && text.ends_with([':', '=']) && !text.contains('/'))
+        || matches!(text, "•" | "·" | "‣" | "▪" | "*" | "-" | "–" | "—" | "&" | "+" | "/")
+}
+
+/// Whether a text is a URL with nothing in it that could need a repair; most are.
+fn is_simple(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        rest.bytes().fold(true, |simple, byte| {
+            simple & !matches!(byte, b':' | b';' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'')
+        })
+    })
+}
+
+/// The URLs of a text, each with the part of the text that it was made of.
+#[derive(Debug, PartialEq, Eq)]
+struct Mend {
+    parts: Vec<(Range<usize>, String)>,
+    message: &'static str,
+}
+
+/// A repair that leaves nothing to repair and nothing but URLs.
+fn mend_soundly(text: &str, checker: &mut Checker) -> Option<Mend> {
+    if is_simple(text) {
+        return None;
+    }
+    let mend = mend(text)?;
+    let is_sound = |url: &str, checker: &mut Checker| {
+        let mut pieces = 0;
+        urls::split(url, |_, piece| pieces += if piece == url { 1 } else { 2 });
+        pieces == 1 && urls::starts_as_url(url) && checker.check(url).is_ok() && self::mend(url).is_none()
+    };
+    mend.parts.iter().all(|(_, url)| is_sound(url, checker)).then_some(mend)
+}
+
+fn mend(text: &str) -> Option<Mend> {
+    let whole = |url: String, message| Some(Mend { parts: vec![(0..text.len(), url)], message });
+    if is_without_scheme(text) {
+        return whole(unescaped(&format!("https://{}", text.trim_start_matches('/'))), NO_SCHEME);
+    }
+    if !urls::starts_as_url(text) {
+        let parts = wrapped(text);
+        return (!parts.is_empty()).then_some(Mend { parts, message: UNWRAPPED });
+    }
+    if let Some((first, second)) = glued(text) {
+        let mut parts = Vec::new();
+        for range in [first, second] {
+            match mend(&text[range.clone()]) {
+                Some(inner) => parts.extend(
+                    inner.parts.into_iter().map(|(part, url)| (range.start + part.start..range.start + part.end, url)),
+                ),
+                None => parts.push((range.clone(), text[range].to_owned())),
+            }
+        }
+        return Some(Mend { parts, message: SPLIT });
+    }
+    if let Some(end) = end_of_image(text) {
+        return Some(Mend { parts: vec![(0..end, unescaped(&text[..end]))], message: CUT });
+    }
+    let url = unescaped(text);
+    if url != text { whole(url, ESCAPED) } else { None }
+}
+
+/// `www.example.com/…` and `//cdn.example.com/…`.
+fn is_without_scheme(text: &str) -> bool {
+    let host = match text.strip_prefix("//") {
+        Some(rest) if !rest.starts_with('/') => rest,
+        Some(_) => return false,
+        None if urls::is_www(text.as_bytes()) => text,
+        None => return false,
+    };
+    let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    host.trim_matches('.').contains('.') && !host.contains(is_space)
+}
+
+/// A URL that ends with the name of an image file, and another that follows with hardly more than signs between.
+fn glued(text: &str) -> Option<(Range<usize>, Range<usize>)> {
+    const BREAKS: [&str; 6] = ["\\r\\n", "\\n", "<br>", "<br/>", "<br />", "%0A"];
+    let mut from = 1;
+    while let Some(at) = text.get(from..)?.find("://").map(|at| from + at) {
+        from = at + 3;
+        let Some(scheme) = ["https", "http"].into_iter().find(|scheme| text[..at].ends_with(scheme)) else { continue };
+        let start = at - scheme.len();
+        let before = &text[..start];
+        let (mut name, max_end) = (before, before.len().saturating_sub(12));
+        loop {
+            let Some(last) = name.chars().next_back() else { break };
+            if let Some(rest) = BREAKS.iter().find_map(|end| name.strip_suffix(end)) {
+                name = rest;
+            } else if !last.is_alphanumeric() && !matches!(last, '?' | '=' | '&' | '%' | ')' | ']' | '}') {
+                name = &name[..name.len() - last.len_utf8()];
+            } else {
+                break;
+            }
+            if name.len() < max_end {
+                break;
+            }
+        }
+        let between = &before[name.len()..];
+        if !between.is_empty() && between != "/" && urls::ends_as_image(name) && urls::starts_as_url(name) {
+            return Some((0..name.len(), start..text.len()));
+        }
+    }
+    None
+}
+
+/// Where a URL ends whose image file's name is followed by words: `….jpg;front`, `….jpg:Blue jar`.
+fn end_of_image(text: &str) -> Option<usize> {
+    for at in memchr::memchr2_iter(b';', b':', text.as_bytes()) {
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        if before.contains(['?', '#']) {
+            return None;
+        }
+        let is_words = !after.contains(['/', '=', '&', '?', '.']);
+        if urls::ends_as_image(before) && is_words {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// The URLs within a text, each up to what closes that which opens directly before it.
+fn wrapped(text: &str) -> Vec<(Range<usize>, String)> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    while let Some(start) = find_url(text, from) {
+        let rest = &text[start..];
+        let end = match text[..start].chars().next_back() {
+            Some('(') => closing(rest, '(', ')'),
+            Some('[') => closing(rest, '[', ']'),
+            Some('<') => rest.find('>'),
+            Some(quote @ ('"' | '\'' | '`')) => rest.find(quote),
+            Some('“' | '”' | '„') => rest.find(['”', '“']),
+            Some('‘' | '’' | '‚') => rest.find(['’', '‘']),
+            Some('«' | '»') => rest.find(['»', '«']),
+            _ => Some(rest.find(|c: char| is_space(c) || matches!(c, '"' | '<' | '>')).unwrap_or(rest.len())),
+        };
+        let Some(end) = end else { return Vec::new() };
+        let url = rest[..end].trim_end_matches([',', ';', '|']);
+        parts.push((start..start + url.len(), unescaped(url)));
+        from = start + end.max(1);
+    }
+    parts
+}
+
+/// Where the next `http://` or `https://` begins, also as JSON may write it.
+fn find_url(text: &str, from: usize) -> Option<usize> {
+    let mut from = from;
+    loop {
+        let at = from + text.get(from..)?.find(':')?;
+        from = at + 1;
+        let after = &text[at + 1..];
+        if !after.starts_with("//") && !after.starts_with("\\/\\/") {
+            continue;
+        }
+        let before = &text.as_bytes()[..at];
+        let is_scheme = |scheme: &str| {
+            before.len() >= scheme.len()
+                && before[before.len() - scheme.len()..].eq_ignore_ascii_case(scheme.as_bytes())
+        };
+        if let Some(scheme) = ["https", "http"].into_iter().find(|scheme| is_scheme(scheme)) {
+            return Some(at - scheme.len());
+        }
+    }
+}
+
+fn closing(text: &str, opening: char, closing: char) -> Option<usize> {
+    let mut depth = 0;
+    text.char_indices().find_map(|(at, c)| {
+        if c == opening {
+            depth += 1;
+        } else if c == closing {
+            depth -= 1;
+        }
+        (depth < 0).then_some(at)
+    })
+}
+
+/// Without the escapes of HTML and of JSON, however often they were put.
+fn unescaped(url: &str) -> String {
+    let mut url = url.to_owned();
+    if url.contains("\\/") || url.contains("\\u0026") {
+        url = url.replace("\\/", "/").replace("\\u0026", "&");
+    }
+    for entity in ["&amp;", "&#38;", "&#038;", "&#x26;", "&AMP;"] {
+        while url.contains(entity) {
+            url = url.replace(entity, "&");
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mended(text: &str) -> Vec<String> {
+        let mend = mend_soundly(text, &mut Checker::new(2_048));
+        mend.map_or_else(Vec::new, |mend| mend.parts.into_iter().map(|(_, url)| url).collect())
+    }
+
+    #[test]
+    fn urls_are_taken_out_of_what_is_around_them() {
+        for (text, expected) in [
+            ("=HYPERLINK(\"https://a.com/1.jpg\",\"photo\")", vec!["https://a.com/1.jpg"]),
+            ("=IMAGE('https://a.com/1')", vec!["https://a.com/1"]),
+            ("[front](https://a.com/x_(1).jpg)", vec!["https://a.com/x_(1).jpg"]),
+            ("<https://a.com/1>", vec!["https://a.com/1"]),
+            ("„https://a.com/1“", vec!["https://a.com/1"]),
+            ("«https://a.com/1»", vec!["https://a.com/1"]),
+            (
+                "[\"https:\\/\\/a.com\\/1.jpg\",\"https://a.com/2.jpg\"]",
+                vec!["https://a.com/1.jpg", "https://a.com/2.jpg"],
+            ),
+            ("<a href=\"https://a.com/1?a=1&amp;b=2\">x</a>", vec!["https://a.com/1?a=1&b=2"]),
+            ("www.a.com/1.jpg", vec!["https://www.a.com/1.jpg"]),
+            ("//cdn.a.com/1.jpg", vec!["https://cdn.a.com/1.jpg"]),
+            ("https://a.com/1?a=1&amp;amp;b=2&#38;c=3", vec!["https://a.com/1?a=1&b=2&c=3"]),
+            ("https://a.com/1.jpg;front", vec!["https://a.com/1.jpg"]),
+            ("https://a.com/1.jpg:Blue jar, front", vec!["https://a.com/1.jpg"]),
+            (
+                "https://a.com/1.jpg#https://a.com/2.jpg~https://a.com/3",
+                vec!["https://a.com/1.jpg", "https://a.com/2.jpg", "https://a.com/3"],
+            ),
+            ("https://a.com/1.jpg\\nhttps://a.com/2.jpg", vec!["https://a.com/1.jpg", "https://a.com/2.jpg"]),
+            ("https://a.com/1.jpg<br>https://a.com/2.jpg", vec!["https://a.com/1.jpg", "https://a.com/2.jpg"]),
+            ("https://a.com/1.jpg//https://a.com/2.jpg", vec!["https://a.com/1.jpg", "https://a.com/2.jpg"]),
+        ] {
+            assert_eq!(mended(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_part_of_a_url_stays() {
+        for url in [
+            "https://a.com/x[1](2).jpg",
+            "https://a.com/a;b=1.jpg",
+            "https://a.com/1.jpg?u=https://b.com/2.jpg",
+            "https://a.com/1.jpg/https://b.com/2.jpg",
+            "https://a.com/fetch/https://b.com/1?u=https://c.com",
+            "https://a.com/filters:watermark(https://b.com/w.png)/https://c.com/1.jpg",
+            "https://a.com:8080/1.jpg",
+            "https://a.com/1.jpg;jsessionid=7",
+            "https://a.com/1.jpg#x",
+            "https://a.com/men's-shoe.jpg",
+            "https://a.com/a^b~c.jpg",
+            "https://a.com/?a=1&b=2",
+            "1.jpg",
+            "n/a",
+            "//x",
+            "///a.com",
+            "(https://a.com",
+        ] {
+            assert_eq!(mended(url), Vec::<String>::new(), "{url}");
+        }
+    }
+}

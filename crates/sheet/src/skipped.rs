@@ -1,0 +1,115 @@
+//! Records that are no products of their own: rules and rulers below the header, totals, and rows that go on with the
+//! product above.
+
+use super::header::{Columns, NameFrom};
+use super::issue::{IssueCode, Issues, Place};
+use super::record::Record;
+use super::spaces::trim;
+use super::urls;
+use super::vocabulary;
+
+/// Why a record is no row; none if it is one.
+pub(super) fn why(columns: &Columns, record: Record<'_>, row_number: u64) -> Option<&'static str> {
+    if row_number == 1 && is_ruler(columns, record) {
+        return Some("This line only separates the header from the rows. It was skipped.");
+    }
+    if row_number == 1 && is_rules(columns, record) {
+        return Some("This line says what the columns may hold. It was skipped.");
+    }
+    is_total(columns, record).then_some("This is a line of totals, not a product. It was skipped.")
+}
+
+fn cell<'a>(record: Record<'a>, column: usize) -> &'a str {
+    trim(record.cell(column))
+}
+
+/// The cells under a name that are not empty.
+fn filled<'a>(columns: &Columns, record: Record<'a>) -> impl Iterator<Item = &'a str> {
+    let named = (0..columns.names.len()).filter(|column| !columns.names[*column].is_empty());
+    named.map(move |column| cell(record, column)).filter(|cell| !cell.is_empty())
+}
+
+fn has_images(columns: &Columns, record: Record<'_>) -> bool {
+    columns.images.iter().any(|&column| !cell(record, column).is_empty())
+}
+
+/// `----`, `====` under every column.
+fn is_ruler(columns: &Columns, record: Record<'_>) -> bool {
+    let is_rule = |cell: &str| {
+        cell.len() > 1 && cell.chars().all(|c| matches!(c, '-' | '=' | '_' | '*' | '~' | ':' | '─' | '–' | '—'))
+    };
+    has_images(columns, record) && filled(columns, record).all(is_rule)
+}
+
+/// `required`, `text`, `comma separated`: what a template says of its columns.
+fn is_rules(columns: &Columns, record: Record<'_>) -> bool {
+    let of_images = columns.images.iter().map(|&column| cell(record, column));
+    let could_be_url = of_images.clone().any(|cell| cell.contains(['/', '.']));
+    !could_be_url
+        && of_images.clone().any(vocabulary::is_rule)
+        && !filled(columns, record).any(urls::holds_url)
+        && filled(columns, record).filter(|cell| vocabulary::is_rule(cell)).count() > 1
+}
+
+/// A word such as `Total` in place of the number or, where there is none, of the name, and no image.
+fn is_total(columns: &Columns, record: Record<'_>) -> bool {
+    let NameFrom::Column(name) = columns.name else { return false };
+    if has_images(columns, record)
+        || (columns.urls + 1..record.len()).any(|other| urls::starts_as_url(cell(record, other)))
+    {
+        return false;
+    }
+    let number = columns.serial_number.map_or("", |column| cell(record, column));
+    let first = if number.is_empty() { cell(record, name) } else { number };
+    vocabulary::is_total(first)
+}
+
+/// The last row that had a name, and the rows since that have taken it.
+#[derive(Default)]
+pub(super) struct Above {
+    pub name: String,
+    pub serial_number: Option<String>,
+    group: String,
+    continued: u64,
+    /// Line and number of the first of them.
+    first: Option<(u64, u64)>,
+}
+
+impl Above {
+    /// Whether a row without a name goes on with the product above: the product's key is the same, or the cells of number
+    /// and name are empty, as merged ones are.
+    pub fn goes_on(&self, columns: &Columns, serial_number: Option<&str>, group: &str, has_urls: bool) -> bool {
+        let same_group = !group.is_empty() && group == self.group;
+        let is_merged =
+            columns.serial_number.is_some() && serial_number.is_none() && has_urls && columns.group.is_none();
+        !self.name.is_empty() && (same_group || is_merged)
+    }
+
+    pub fn note(&mut self, line: u64, row_number: u64) {
+        self.continued += 1;
+        self.first.get_or_insert((line, row_number));
+    }
+
+    pub fn remember(&mut self, columns: &Columns, name: &str, serial_number: Option<&str>, group: &str) {
+        if columns.serial_number.is_none() && columns.group.is_none() {
+            return; // No row can go on with it.
+        }
+        name.clone_into(&mut self.name);
+        group.clone_into(&mut self.group);
+        self.serial_number = serial_number.map(str::to_owned);
+    }
+
+    /// One warning for all rows that went on.
+    pub fn report(&self, columns: &Columns, issues: &mut Issues) {
+        let Some((line, row)) = self.first else { return };
+        let NameFrom::Column(column) = columns.name else { return };
+        let place = Place { line, row: Some(row), column: Some(columns.name_of(column)), value: None };
+        issues.warning(IssueCode::ContinuedRows, place, || match self.continued {
+            1 => "This row has no product name of its own. It goes on with the product above and takes its name.".to_owned(),
+            rows => format!(
+                "{rows} rows, of which this is the first, have no product name of their own. They go on with the product above \
+                 and take its name."
+            ),
+        });
+    }
+}

@@ -60,7 +60,7 @@ impl App {
         drop(conn);
         let guard = Guard::new(config.allow_nets.clone(), config.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
-        let client = fetch::client(&guard, &config.fetch)?;
+        let client = fetch::client(&guard, &config.fetch, config.user_agent.as_deref())?;
         Ok(Self(Arc::new(Parts {
             worker_pool: db::pool(&database_url, config.database_connections.div_ceil(2))?,
             pool,

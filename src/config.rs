@@ -151,6 +151,9 @@ pub struct Options {
         help_heading = "Fetching"
     )]
     fetch_ports: Vec<String>,
+    /// What image and webhook hosts see as the User-Agent. Default: Halftone and its version. Some hosts refuse programs
+    #[arg(long, env = "HALFTONE_USER_AGENT", value_name = "TEXT", global = true, help_heading = "Fetching")]
+    user_agent: Option<String>,
     /// Largest image that is downloaded
     #[arg(
         long,
@@ -366,6 +369,7 @@ pub struct Config {
     pub drain_timeout: Duration,
     pub allow_nets: Vec<IpNet>,
     pub fetch_ports: Vec<u16>,
+    pub user_agent: Option<String>,
     pub fetch: fetch::Limits,
     pub max_attempts: u32,
     pub retry_delay: Duration,
@@ -441,6 +445,12 @@ impl Options {
             p.add(format!("--webhook-secret: {error}"));
         }
 
+        if let Some(text) = &self.user_agent
+            && !(1..=255).contains(&text.len()) | text.bytes().any(|byte| !matches!(byte, b' '..=b'~'))
+        {
+            p.refuse("--user-agent", text, "a line of 1 to 255 ASCII characters");
+        }
+
         let config = Config {
             database_url: self.database_url,
             data_dir: PathBuf::from(&self.data_dir),
@@ -467,6 +477,7 @@ impl Options {
                 .filter_map(|text| p.option("--allow-net", text, "a network such as 10.0.0.0/8 or fd00::/8"))
                 .collect(),
             fetch_ports: self.fetch_ports.iter().map(|text| p.number("--fetch-ports", text, 1, 65_535)).collect(),
+            user_agent: self.user_agent,
             fetch: fetch::Limits {
                 max_bytes: p.bytes("--max-image-bytes", &self.max_image_bytes, 1),
                 connect_timeout: p.duration("--connect-timeout", &self.connect_timeout, "1ms", "10m"),

@@ -47,6 +47,7 @@ text_enum! {
         TlsFailure = "TLS_FAILURE",
         Timeout = "TIMEOUT",
         ConnectionLost = "CONNECTION_LOST",
+        BadAnswer = "BAD_ANSWER",
         TooManyRedirects = "TOO_MANY_REDIRECTS",
         HttpNotFound = "HTTP_NOT_FOUND",
         HttpForbidden = "HTTP_FORBIDDEN",

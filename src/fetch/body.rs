@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::CONTENT_ENCODING;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::budget::{Budget, Reservation};
 use super::time_budget::TimeBudget;
-use super::{Error, Limits, Stage};
+use super::{Error, Limits, Stage, encoding};
 
 /// Smallest first allocation when the length is unknown.
 const FIRST_CAPACITY: usize = 64 * 1024;
@@ -26,13 +26,15 @@ pub(super) async fn read(
     budget: &Budget,
     time: &mut TimeBudget,
 ) -> Result<(Vec<u8>, Reservation), Error> {
-    check_encoding(&response)?;
+    let codings = encoding::codings(response.headers());
     let too_many = || Error::TooManyBytes { limit: limits.max_bytes };
     let expected = response.content_length();
     if expected.is_some_and(|length| length > limits.max_bytes) {
         return Err(too_many());
     }
-    let mut reservation = budget.reserve(expected.unwrap_or(limits.max_bytes)).await;
+    let decoding = if codings.is_empty() { 0 } else { limits.max_bytes.saturating_add(encoding::DECODER_BYTES) };
+    let arriving = expected.unwrap_or(limits.max_bytes);
+    let mut reservation = budget.reserve(arriving.saturating_add(decoding)).await;
     let mut bytes = Vec::new();
     if let Some(length) = expected {
         bytes.reserve_exact(usize::try_from(length).map_err(|_| too_many())?);
@@ -56,42 +58,45 @@ pub(super) async fn read(
             }
             Err(expired) => return Err(expired),
         };
-        let length = bytes.len() + chunk.len();
-        if length as u64 > limits.max_bytes {
-            return Err(too_many());
-        }
-        if length > bytes.capacity() {
-            grow(&mut bytes, length, limits.max_bytes);
-        }
-        bytes.extend_from_slice(&chunk);
+        append(&mut bytes, &chunk, limits.max_bytes).map_err(|TooLarge| too_many())?;
     }
     if expected.is_some_and(|length| length != bytes.len() as u64) {
         return Err(Error::ConnectionLost { source: None });
     }
     bytes.shrink_to_fit();
+    if !codings.is_empty() {
+        bytes = decode(bytes, codings, limits.max_bytes).await?;
+    }
     reservation.shrink(bytes.len() as u64);
     Ok((bytes, reservation))
 }
 
-/// Reads a small body nobody wants; gives up on anything else, which closes the connection.
-pub(super) async fn drain(mut response: Response, time: &mut TimeBudget) {
+/// Reads a small body that is no image and returns it; gives up on anything else, which closes the connection.
+pub(super) async fn drain(mut response: Response, time: &mut TimeBudget) -> Vec<u8> {
+    let mut bytes = Vec::new();
     if response.content_length().is_some_and(|length| length <= DRAIN_BYTES) {
-        let drained = async { while let Ok(Some(_)) = response.chunk().await {} };
+        let drained = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                bytes.extend_from_slice(&chunk);
+            }
+        };
         // The result is known already; a late body only costs the connection.
         let _ = time.run(Stage::Body, DRAIN_TIMEOUT, drained).await;
     }
+    bytes
 }
 
-/// Encoded bodies are refused, not decoded: a few KiB of gzip can stand for gigabytes.
-fn check_encoding(response: &Response) -> Result<(), Error> {
-    for value in response.headers().get_all(CONTENT_ENCODING) {
-        let encoding = String::from_utf8_lossy(value.as_bytes());
-        let encoding = encoding.trim();
-        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            return Err(Error::ContentEncoding { encoding: encoding.chars().take(32).collect() });
+/// Undoes the encodings of a body, on a thread where it may take its time.
+async fn decode(bytes: Vec<u8>, codings: Vec<encoding::Coding>, max_bytes: u64) -> Result<Vec<u8>, Error> {
+    let decoded = spawn_blocking(move || encoding::decode(bytes, &codings, max_bytes));
+    match decoded.await {
+        Ok(Ok(decoded)) => Ok(decoded),
+        Ok(Err(encoding::Failure::TooLarge)) => Err(Error::TooManyBytes { limit: max_bytes }),
+        Ok(Err(encoding::Failure::Broken(coding, error))) => {
+            Err(Error::ContentEncoding { encoding: coding.name(), source: error.into() })
         }
+        Err(panicked) => Err(Error::ContentEncoding { encoding: "unknown", source: panicked.into() }),
     }
-    Ok(())
 }
 
 /// Bytes so far buy this much time at the minimum rate.
@@ -103,9 +108,20 @@ fn earned(bytes: usize, bytes_per_second: u64) -> Duration {
     }
 }
 
-/// Makes room for `needed` bytes, doubling, but never for more than the limit that is reserved.
-fn grow(bytes: &mut Vec<u8>, needed: usize, max_bytes: u64) {
-    let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-    let capacity = (bytes.capacity() * 2).max(FIRST_CAPACITY).min(most).max(needed);
-    bytes.reserve_exact(capacity - bytes.len());
+/// A body that would grow beyond its limit.
+pub(super) struct TooLarge;
+
+/// Appends to a body, and never holds memory for more than `max_bytes`, which are reserved.
+pub(super) fn append(bytes: &mut Vec<u8>, chunk: &[u8], max_bytes: u64) -> Result<(), TooLarge> {
+    let length = bytes.len() + chunk.len();
+    if length as u64 > max_bytes {
+        return Err(TooLarge);
+    }
+    if length > bytes.capacity() {
+        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let capacity = (bytes.capacity() * 2).max(FIRST_CAPACITY).min(most).max(length);
+        bytes.reserve_exact(capacity - bytes.len());
+    }
+    bytes.extend_from_slice(chunk);
+    Ok(())
 }

@@ -29,14 +29,15 @@ pub enum Error {
     ConnectionLost { source: Option<Cause> },
     #[error("The URL redirects more than {limit} times. Use the final address instead, if there is one.")]
     TooManyRedirects { limit: usize },
-    #[error("The host returned {}", status_sentence(*.status))]
-    Http { status: u16, retry_after: Option<Duration> },
+    /// What came from the host is not HTTP as anyone could read it.
+    #[error("The host {host} sent a response that is not valid HTTP. Its operator has to correct this.")]
+    BadAnswer { host: String, source: Cause },
+    #[error("The host returned {}", status_sentence(*.status, *.hint))]
+    Http { status: u16, retry_after: Option<Duration>, hint: Option<Hint> },
     #[error("The file is larger than the limit of {}. Provide a smaller image.", size(.limit))]
     TooManyBytes { limit: u64 },
-    #[error(
-        "The host sent the image in the encoding {encoding:?}, which was not asked for; it must send it unencoded."
-    )]
-    ContentEncoding { encoding: String },
+    #[error("The host sent the image in the encoding {encoding}, but the data is damaged.")]
+    ContentEncoding { encoding: &'static str, source: Cause },
     /// Not tried: the host did not answer the requests before this one.
     #[error("The host {host} is not responding at the moment.")]
     HostDown { host: String, retry_after: Duration },
@@ -46,6 +47,15 @@ pub enum Error {
     /// Not tried: the host had returned this status to other requests and asked for a longer pause than we wait.
     #[error("The host {host} asked not to be contacted for a while.")]
     HostPaused { host: String, status: u16, retry_after: Duration },
+}
+
+/// What is likely the cause of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The URL has a `#`; what follows it was not part of the request.
+    Fragment,
+    /// The answer says that a signed link has expired.
+    Expired,
 }
 
 /// What a fetch was waiting for when its time ran out.
@@ -91,6 +101,7 @@ impl Error {
             | Error::TlsFailure { .. }
             | Error::TooManyRedirects { .. }
             | Error::TooManyBytes { .. }
+            | Error::BadAnswer { .. }
             | Error::ContentEncoding { .. } => false,
         }
     }
@@ -136,7 +147,7 @@ impl Error {
 
     /// Sorts a request that got no answer.
     pub(super) fn from_failure(failure: Failure, host: &str, connect_timeout: Duration) -> Error {
-        let is_tls = failure.is_tls();
+        let (is_tls, is_bad_answer) = (failure.is_tls(), failure.is_bad_answer());
         let error = match failure {
             Failure::Blocked(reason) => return Error::from_blocked(reason, host),
             Failure::Http(error) => error,
@@ -145,6 +156,8 @@ impl Error {
         if error.is_builder() {
             let reason = "it cannot be requested".to_owned();
             Error::InvalidUrl { reason, source: Some(error.into()) }
+        } else if is_bad_answer {
+            Error::BadAnswer { host, source: error.into() }
         } else if !error.is_connect() {
             Error::ConnectionLost { source: Some(error.into()) }
         } else if error.is_dns() {
@@ -160,8 +173,12 @@ impl Error {
 }
 
 /// The status and what it means for this URL, to the end of the sentence.
-fn status_sentence(status: u16) -> String {
+fn status_sentence(status: u16, hint: Option<Hint>) -> String {
     let meaning = match status {
+        _ if hint == Some(Hint::Expired) => "the link has expired. Provide a new one.",
+        404 | 410 if hint == Some(Hint::Fragment) => {
+            "there is no image at this URL. If the # is part of the file name, write it as %23."
+        }
         401 | 402 | 407 => "the image is not public. It must be accessible without signing in.",
         403 => {
             "access is forbidden. The image may not be public, or the host may refuse programs. \
@@ -192,7 +209,8 @@ mod tests {
     fn messages_are_sentences_a_catalogue_editor_can_act_on() {
         let host = || "images.example".to_owned();
         let reason = Blocked::Port(8443);
-        let http = |status| Error::Http { status, retry_after: None };
+        let hinted = |status, hint| Error::Http { status, retry_after: None, hint };
+        let http = |status| hinted(status, None);
         let after = Duration::from_millis(10_040);
         for (error, expected) in [
             (http(404), "The host returned 404: there is no image at this URL."),
@@ -202,6 +220,12 @@ mod tests {
                 "The host returned 403: access is forbidden. The image may not be public, or the host may refuse \
                  programs. It must be accessible without signing in.",
             ),
+            (
+                hinted(404, Some(Hint::Fragment)),
+                "The host returned 404: there is no image at this URL. If the # is part of the file name, write it as \
+                 %23.",
+            ),
+            (hinted(403, Some(Hint::Expired)), "The host returned 403: the link has expired. Provide a new one."),
             (http(429), "The host returned 429: it is receiving too many requests at the moment."),
             (http(502), "The host returned 502: a problem on its side."),
             (http(300), "The host returned 300: a redirect without a target."),

@@ -8,28 +8,34 @@
 
 mod body;
 mod budget;
+mod cookies;
+mod encoding;
 mod error;
 mod gate;
+mod share_links;
 mod time_budget;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use percent_encoding::{CONTROLS, percent_encode};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response};
 use url::Url;
 
-use crate::guard::{Client, Guard, Options, retry_after};
+use crate::guard::{Client, Failure, Guard, Options, retry_after};
 use budget::{Budget, Reservation};
+use cookies::Cookies;
 use gate::{Gates, Slot};
 use time_budget::TimeBudget;
 
-pub use error::{Error, Stage};
+pub use error::{Error, Hint, Stage};
 
 /// The memory for downloads that are under way or wait for the CPU, unless configured otherwise: 256 MiB.
 pub const DEFAULT_BUDGET_BYTES: u64 = 256 * 1024 * 1024;
@@ -96,6 +102,8 @@ pub struct Fetched {
     pub bytes: Bytes,
     /// What the host called it, as sent; not to be trusted.
     pub content_type: Option<String>,
+    /// What the person who supplied the URL should know although the download succeeded.
+    pub warnings: Vec<String>,
     _memory: Reservation,
 }
 
@@ -108,9 +116,14 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// The client that fetches: guarded, with the limits' connect timeout and as many idle connections as a host may have slots.
-pub fn client(guard: &Guard, limits: &Limits) -> anyhow::Result<Client> {
-    let options = Options { connect_timeout: limits.connect_timeout, max_idle_per_host: limits.max_per_host };
+/// The client that fetches: guarded, with the limits' connect timeout and as many idle connections as a host may have
+/// slots. `user_agent`: what it calls itself, unless its own name.
+pub fn client(guard: &Guard, limits: &Limits, user_agent: Option<&str>) -> anyhow::Result<Client> {
+    let options = Options {
+        connect_timeout: limits.connect_timeout,
+        max_idle_per_host: limits.max_per_host,
+        user_agent: user_agent.map(str::to_owned),
+    };
     Client::new(guard.clone(), &options)
 }
 
@@ -132,30 +145,44 @@ impl Fetcher {
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
         let Inner { client, limits, gates, .. } = &*self.inner;
         let mut url = Url::parse(url.trim()).map_err(|error| invalid(error, "it is not a web address"))?;
+        let has_fragment = url.fragment().is_some_and(|fragment| !fragment.is_empty());
+        let mut warnings = Vec::new();
+        if let Some((download, service)) = share_links::download_address(&url) {
+            warnings.push(format!(
+                "This is a share link of {service}; the image was downloaded from the address that belongs to it."
+            ));
+            url = download;
+        }
+        let mut cookies = Cookies::default();
         let mut time = TimeBudget::new(limits.total_timeout);
         for _ in 0..=limits.max_redirects {
             // Checked before queueing: a refused URL does not wait.
             client.guard().check_url(&url).map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
             let slot = gates.enter(&url.origin().ascii_serialization()).await;
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
-            let hop = self.hop(&url, &mut time).await;
+            let hop = self.hop(&url, &mut cookies, &mut time).await;
             report_to_gate(slot, hop.as_ref().err());
-            match hop? {
-                Hop::Redirect(next) => url = next,
-                Hop::Done(fetched) => return Ok(fetched),
+            match hop {
+                Ok(Hop::Redirect(next)) => url = next,
+                Ok(Hop::Done(fetched)) => return Ok(Fetched { warnings, ..fetched }),
+                Err(Error::Http { status: status @ (404 | 410), retry_after, hint: None }) if has_fragment => {
+                    return Err(Error::Http { status, retry_after, hint: Some(Hint::Fragment) });
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(Error::TooManyRedirects { limit: limits.max_redirects })
     }
 
-    async fn hop(&self, url: &Url, time: &mut TimeBudget) -> Result<Hop, Error> {
+    async fn hop(&self, url: &Url, cookies: &mut Cookies, time: &mut TimeBudget) -> Result<Hop, Error> {
         let Inner { client, limits, budget, .. } = &*self.inner;
-        let sent = client.execute(request(url.clone()));
+        let sent = send(client, url, cookies.header(url));
         let response = time
             .run(Stage::FirstByte, limits.first_byte_timeout, sent)
             .await?
             .map_err(|failure| Error::from_failure(failure, &host(url), limits.connect_timeout))?;
 
+        cookies.keep(url, response.headers());
         let status = response.status();
         if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
             && let Some(location) = response.headers().get(LOCATION)
@@ -166,19 +193,20 @@ impl Fetcher {
         }
         if !status.is_success() {
             let retry_after = retry_after::parse(response.headers(), SystemTime::now(), MAX_RETRY_AFTER);
-            body::drain(response, time).await;
-            return Err(Error::Http { status: status.as_u16(), retry_after });
+            let body = body::drain(response, time).await;
+            let hint = (status == 403 && is_expired(&body)).then_some(Hint::Expired);
+            return Err(Error::Http { status: status.as_u16(), retry_after, hint });
         }
         let content_type = content_type(&response);
         let (bytes, memory) = body::read(response, limits, budget, time).await?;
-        Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, _memory: memory }))
+        Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, warnings: Vec::new(), _memory: memory }))
     }
 }
 
 /// Tells the gate how the host coped.
 fn report_to_gate(slot: Slot, error: Option<&Error>) {
     match error {
-        Some(Error::Http { status: status @ (429 | 503), retry_after }) => {
+        Some(Error::Http { status: status @ (429 | 503), retry_after, .. }) => {
             if let Some(wait) = retry_after {
                 slot.pause(*status, *wait);
             }
@@ -203,25 +231,48 @@ fn report_to_gate(slot: Slot, error: Option<&Error>) {
             Error::Http { .. }
             | Error::TooManyBytes { .. }
             | Error::TooManyRedirects { .. }
+            | Error::BadAnswer { .. }
             | Error::ContentEncoding { .. },
         )
         | None => slot.coped(),
     }
 }
 
-fn request(url: Url) -> Request {
+/// Sends a request. A host may close a connection that we keep for the next one just as it is used: what is lost before
+/// an answer begins is sent once more, over a connection of its own.
+async fn send(client: &Client, url: &Url, cookies: Option<HeaderValue>) -> Result<Response, Failure> {
+    match client.execute(request(url.clone(), cookies.clone())).await {
+        Err(failure) if failure.is_lost() => client.execute_on_new_connection(request(url.clone(), cookies)).await,
+        done => done,
+    }
+}
+
+fn request(url: Url, cookies: Option<HeaderValue>) -> Request {
     let mut request = Request::new(Method::GET, url);
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("image/*,*/*;q=0.8"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(cookies) = cookies {
+        headers.insert(COOKIE, cookies);
+    }
     request
 }
 
 fn redirect_target(from: &Url, location: &HeaderValue) -> Result<Url, Error> {
-    // Locations are ASCII by the standard and UTF-8 in practice.
-    let location = std::str::from_utf8(location.as_bytes());
-    let location = location.map_err(|error| invalid(error, "it redirects to an address that is not valid"))?;
-    from.join(location).map_err(|error| invalid(error, "it redirects to an address that is not valid"))
+    // ASCII by the standard and UTF-8 in practice; other bytes are sent back as they are, as browsers do.
+    let location = match std::str::from_utf8(location.as_bytes()) {
+        Ok(location) => Cow::Borrowed(location),
+        Err(_) => percent_encode(location.as_bytes(), CONTROLS).into(),
+    };
+    from.join(&location).map_err(|error| invalid(error, "it redirects to an address that is not valid"))
+}
+
+/// Whether a refusal says that a signed link is out of date, in the words of Amazon S3 and of the stores that follow it.
+fn is_expired(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body);
+    ["Request has expired", "<Code>ExpiredToken</Code>", "Signature has expired"]
+        .iter()
+        .any(|words| body.contains(words))
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static, reason: &str) -> Error {

@@ -47,6 +47,8 @@ pub enum ImageErrorCode {
     TlsFailure,
     Timeout,
     ConnectionLost,
+    /// The host's response is not valid HTTP.
+    BadAnswer,
     TooManyRedirects,
     HttpNotFound,
     HttpForbidden,

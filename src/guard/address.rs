@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 /// Why `ip` is not a public address; `None` when it is one.
 pub(super) fn not_public(ip: IpAddr) -> Option<&'static str> {
     match ip {
@@ -16,26 +18,34 @@ const DOCUMENTATION: &str = "a documentation network";
 const RESERVED: &str = "a reserved network";
 const METADATA: &str = "a cloud metadata service";
 
-/// IPv4 networks that are refused: first address, prefix length, reason.
-const V4: [(Ipv4Addr, u32, &str); 18] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this host"),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, PRIVATE),
-    (Ipv4Addr::new(100, 64, 0, 0), 10, "a carrier's shared network"),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local or cloud metadata"),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, PRIVATE),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, RESERVED),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, DOCUMENTATION),
-    (Ipv4Addr::new(192, 31, 196, 0), 24, RESERVED),
-    (Ipv4Addr::new(192, 52, 193, 0), 24, RESERVED),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, "a 6to4 relay"),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, PRIVATE),
-    (Ipv4Addr::new(192, 175, 48, 0), 24, RESERVED),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, "a benchmarking network"),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, DOCUMENTATION),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, DOCUMENTATION),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, RESERVED),
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+}
+
+/// IPv4 networks that are refused, and why.
+const V4: [(Ipv4Net, &str); 18] = [
+    (v4([0, 0, 0, 0], 8), "this host"),
+    (v4([10, 0, 0, 0], 8), PRIVATE),
+    (v4([100, 64, 0, 0], 10), "a carrier's shared network"),
+    (v4([127, 0, 0, 0], 8), "loopback"),
+    (v4([169, 254, 0, 0], 16), "link-local or cloud metadata"),
+    (v4([172, 16, 0, 0], 12), PRIVATE),
+    (v4([192, 0, 0, 0], 24), RESERVED),
+    (v4([192, 0, 2, 0], 24), DOCUMENTATION),
+    (v4([192, 31, 196, 0], 24), RESERVED),
+    (v4([192, 52, 193, 0], 24), RESERVED),
+    (v4([192, 88, 99, 0], 24), "a 6to4 relay"),
+    (v4([192, 168, 0, 0], 16), PRIVATE),
+    (v4([192, 175, 48, 0], 24), RESERVED),
+    (v4([198, 18, 0, 0], 15), "a benchmarking network"),
+    (v4([198, 51, 100, 0], 24), DOCUMENTATION),
+    (v4([203, 0, 113, 0], 24), DOCUMENTATION),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([240, 0, 0, 0], 4), RESERVED),
 ];
 
 /// The one address outside those networks that answers only inside a cloud: Azure's platform endpoint.
@@ -45,42 +55,34 @@ fn not_public_v4(ip: Ipv4Addr) -> Option<&'static str> {
     if ip == AZURE_PLATFORM {
         return Some(METADATA);
     }
-    let within = |&(net, prefix, reason): &(Ipv4Addr, u32, &'static str)| {
-        let apart = u32::from(ip) ^ u32::from(net);
-        (apart.leading_zeros() >= prefix).then_some(reason)
-    };
-    V4.iter().find_map(within)
+    V4.iter().find_map(|(net, reason)| net.contains(&ip).then_some(*reason))
 }
 
 /// IPv6 networks that are refused inside 2000::/3, the only global unicast space that is assigned.
-const V6: [(Ipv6Addr, u32, &str); 5] = [
+const V6: [(Ipv6Net, &str); 5] = [
     // Benchmarking, ORCHID, AS112 and the like; Teredo lies inside and is judged before.
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, RESERVED),
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, DOCUMENTATION),
-    (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48, RESERVED),
-    (Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 0), 16, RESERVED),
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, DOCUMENTATION),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), RESERVED),
+    (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), DOCUMENTATION),
+    (v6([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48), RESERVED),
+    (v6([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16), RESERVED),
+    (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), DOCUMENTATION),
 ];
 
 /// IPv6 networks outside 2000::/3 whose reason is worth saying.
-const V6_OUTSIDE: [(Ipv6Addr, u32, &str); 8] = [
-    (Ipv6Addr::UNSPECIFIED, 128, "this host"),
-    (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "a local translation network"),
-    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 8, "a discard network"),
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, PRIVATE),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link-local"),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, PRIVATE),
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
+const V6_OUTSIDE: [(Ipv6Net, &str); 8] = [
+    (v6([0; 8], 128), "this host"),
+    (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "a local translation network"),
+    (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 8), "a discard network"),
+    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), PRIVATE),
+    (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), "link-local"),
+    (v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), PRIVATE),
+    (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast"),
 ];
 
 fn not_public_v6(ip: Ipv6Addr) -> Option<&'static str> {
-    let inside = |table: &[(Ipv6Addr, u32, &'static str)]| {
-        table.iter().find_map(|&(net, prefix, reason)| {
-            let apart = u128::from(ip) ^ u128::from(net);
-            (apart.leading_zeros() >= prefix).then_some(reason)
-        })
-    };
+    let inside =
+        |table: &[(Ipv6Net, &'static str)]| table.iter().find_map(|(net, reason)| net.contains(&ip).then_some(*reason));
     if let Some(reason) = inside(&V6_OUTSIDE) {
         return Some(reason);
     }

@@ -3,7 +3,7 @@
 //!
 //! # How a check cannot be outrun
 //!
-//! A name is resolved once per connection, inside the HTTP client, by [`Guard`]'s own resolver; the client connects to what
+//! A name is resolved once per connection, inside the HTTP client, by this module's resolver; the client connects to what
 //! that resolver returned and to nothing else, so a DNS answer that changes between check and use finds nothing. A resolver
 //! is told the name but not the port, and the rule depends on both. [`Client::execute`] therefore carries the port of its URL
 //! to the resolver in a task-local; a resolver call that finds no port refuses every address. IP literals never reach a

@@ -151,7 +151,8 @@ impl ProcessImage {
         let compressed = spawn_blocking(move || {
             let _permits = permits;
             let source = &fetched.bytes;
-            let compressed = compress::compress(source, &settings, &limits)?;
+            let mut compressed = compress::compress(source, &settings, &limits)?;
+            compressed.warnings.extend_from_slice(&fetched.warnings);
             Ok::<_, compress::Error>(describe(source, compressed, |format| {
                 format!("{request_id}/{image_id}/{}", file_name(&input_url, format))
             }))
@@ -229,7 +230,8 @@ fn fetch_failure(error: &fetch::Error) -> Failure {
         fetch::Error::ConnectionLost { .. } => ImageErrorCode::ConnectionLost,
         fetch::Error::TooManyRedirects { .. } => ImageErrorCode::TooManyRedirects,
         fetch::Error::TooManyBytes { .. } => ImageErrorCode::TooManyBytes,
-        fetch::Error::ContentEncoding { .. } => ImageErrorCode::UnsupportedFormat,
+        fetch::Error::BadAnswer { .. } => ImageErrorCode::BadAnswer,
+        fetch::Error::ContentEncoding { .. } => ImageErrorCode::CorruptImage,
         fetch::Error::Http { status: 404 | 410, .. } => ImageErrorCode::HttpNotFound,
         fetch::Error::Http { status: 401 | 403, .. } => ImageErrorCode::HttpForbidden,
         fetch::Error::Http { status: 429, .. } | fetch::Error::HostPaused { .. } => ImageErrorCode::HttpThrottled,

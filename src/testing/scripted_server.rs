@@ -97,6 +97,12 @@ impl Exchange {
         }
     }
 
+    /// A whole, correct answer after which the connection stays open. `None`: the client sends no further request.
+    pub(crate) async fn answer_and_read_next(mut self, status: &str, headers: &str, body: &[u8]) -> Option<Exchange> {
+        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        if self.write(head).await && self.write(body).await { Exchange::read(self.stream).await } else { None }
+    }
+
     /// Ends the connection with a TCP reset.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().expect("set the linger time");

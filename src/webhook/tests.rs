@@ -13,7 +13,7 @@ const EXAMPLE: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn client() -> Client {
     let guard = Guard::new(vec!["127.0.0.1/32".parse().expect("a network")], DEFAULT_PORTS.to_vec());
-    let options = Options { connect_timeout: Duration::from_secs(30), max_idle_per_host: 1 };
+    let options = Options { connect_timeout: Duration::from_secs(30), max_idle_per_host: 1, user_agent: None };
     Client::new(guard, &options).expect("a client")
 }
 

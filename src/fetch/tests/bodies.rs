@@ -91,21 +91,100 @@ async fn a_reset_in_the_middle_is_a_lost_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_http_is_a_lost_connection() {
-    for raw in ["", "SSH-2.0-OpenSSH_9.9\r\n", "HTTP/1.1 200 OK\r\nContent-Len"] {
+async fn an_answer_without_its_end_is_a_lost_connection() {
+    for raw in ["", "HTTP/1.1 200 OK\r\nContent-Len"] {
         let error = failure(limits(), &saying(raw).await).await;
         assert!(matches!(error, Error::ConnectionLost { .. }), "{raw:?}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn an_encoded_body_is_refused_and_named() {
-    let server = saying("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc").await;
-    let error = failure(limits(), &server).await;
-    assert!(matches!(&error, Error::ContentEncoding { encoding } if encoding == "gzip"), "{error:?}");
+async fn an_answer_that_is_not_http_is_final_and_named() {
+    let two_lengths = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nimage";
+    for raw in ["SSH-2.0-OpenSSH_9.9\r\n", "\u{ff}\u{d8}an image without a head\r\n\r\n", two_lengths] {
+        let error = failure(limits(), &saying(raw).await).await;
+        assert!(matches!(error, Error::BadAnswer { .. }), "{raw:?}: {error:?}");
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_decoded_within_the_limit() {
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).expect("into memory");
+        encoder.finish().expect("into memory")
+    };
+    let sending = |encoding: &'static str, body: Vec<u8>| {
+        scripted::serve(move |exchange: Exchange| {
+            let body = body.clone();
+            async move { exchange.answer("200 OK", &format!("Content-Encoding: {encoding}\r\n"), &body).await }
+        })
+    };
+    let photo = [b"\xff\xd8\xff\xe0".as_slice(), &[7; 100_000]].concat();
+    let server = sending("gzip", gzip(&photo)).await;
+    let fetched = fetcher(limits()).get(&server.url("/")).await.expect("decoded");
+    assert!(fetched.bytes == photo);
+    for untrue in ["utf-8", "none", "aws-chunked", "gzip", "br", ""] {
+        let server = sending(untrue, photo.clone()).await;
+        let fetched = fetcher(limits()).get(&server.url("/")).await.expect("the label is ignored");
+        assert!(fetched.bytes == photo, "{untrue}");
+    }
+
+    let bomb = sending("gzip", gzip(&vec![0; 10 << 20])).await;
+    let error = failure(limits(), &bomb).await;
+    assert!(matches!(error, Error::TooManyBytes { .. }), "{error:?}");
+    let mut cut = gzip(&photo);
+    cut.truncate(cut.len() / 2);
+    let error = failure(limits(), &sending("gzip", cut).await).await;
+    assert!(matches!(error, Error::ContentEncoding { encoding: "gzip", .. }), "{error:?}");
     assert!(!error.is_transient());
-    let server = saying("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc").await;
-    assert!(fetcher(limits()).get(&server.url("/")).await.is_ok());
+}
+
+#[tokio::test]
+async fn odd_but_readable_headers_are_read() {
+    let many: String = (0..200).map(|i| format!("X-{i}: v\r\n")).collect();
+    for headers in ["X-Powered By : php\r\nServer : IIS\r\n", "X-A: one\r\n two\r\n", &many] {
+        let raw = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 5\r\n\r\nimage");
+        let server = saying(raw).await;
+        let fetched = fetcher(limits()).get(&server.url("/")).await.expect("it can be read");
+        assert_eq!(fetched.bytes.as_ref(), b"image", "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_lost_on_a_kept_connection_is_sent_again_at_once() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&requests);
+    // Answers the first request of a connection, and closes it as the second one arrives.
+    let server = scripted::serve(move |exchange: Exchange| {
+        let requests = Arc::clone(&counting);
+        async move {
+            requests.fetch_add(1, Ordering::Relaxed);
+            if exchange.answer_and_read_next("200 OK", "", b"image").await.is_some() {
+                requests.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    let fetcher = fetcher(limits());
+    for _ in 0..10 {
+        let fetched = fetcher.get(&server.url("/")).await.expect("sent again");
+        assert_eq!(fetched.bytes.as_ref(), b"image");
+    }
+    assert!(requests.load(Ordering::Relaxed) > 10, "no kept connection was used");
+
+    // Once more, not for ever.
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&requests);
+    let resetting = scripted::serve(move |exchange: Exchange| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        async move { exchange.reset() }
+    })
+    .await;
+    let error = failure(limits(), &resetting).await;
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ fn fetcher(limits: Limits) -> Fetcher {
 fn fetcher_with_budget(limits: Limits, budget_bytes: u64) -> Fetcher {
     let allow = vec!["127.0.0.1/32".parse().expect("a network")];
     let guard = Guard::new(allow, DEFAULT_PORTS.to_vec());
-    let client = client(&guard, &limits).expect("a client");
+    let client = client(&guard, &limits, None).expect("a client");
     Fetcher::new(client, limits, budget_bytes)
 }
 
@@ -92,6 +92,19 @@ async fn statuses_are_sorted_into_those_that_may_heal_and_those_that_do_not() {
         let error = failure(limits(), &server).await;
         assert_eq!((error.http_status(), error.is_transient()), (Some(status), transient), "{error}");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn likely_causes_of_a_refusal_are_named() {
+    let server = scripted::serve(async |exchange: Exchange| match exchange.path.as_str() {
+        "/a" => exchange.answer("404 X", "", b"").await,
+        _ => exchange.answer("403 X", "", b"<Error><Message>Request has expired</Message></Error>").await,
+    })
+    .await;
+    for (path, hint) in [("/a", None), ("/a#b.jpg", Some(Hint::Fragment)), ("/signed", Some(Hint::Expired))] {
+        let error = fetcher(limits()).get(&server.url(path)).await.expect_err("refused");
+        assert!(matches!(error, Error::Http { hint: found, .. } if found == hint), "{path}: {error:?}");
     }
 }
 

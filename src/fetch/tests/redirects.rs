@@ -60,11 +60,42 @@ async fn a_redirect_to_a_name_is_judged_by_the_address_it_resolves_to() {
     let server = redirecting_to("302 Found", &location).await;
     let allow = vec!["127.0.0.1/32".parse().expect("a network")];
     let guard = Guard::new(allow, DEFAULT_PORTS.to_vec()).refusing(vec![refused.address]);
-    let client = client(&guard, &limits()).expect("a client");
+    let client = client(&guard, &limits(), None).expect("a client");
     let fetcher = Fetcher::new(client, limits(), DEFAULT_BUDGET_BYTES);
     let error = fetcher.get(&server.url("/image.jpg")).await.expect_err("the target is refused");
     assert!(matches!(&error, Error::BlockedAddress { host, .. } if host == "localhost"), "{error:?}");
     assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_location_in_raw_bytes_is_followed_as_it_is() {
+    let server = scripted::serve(async |mut exchange: Exchange| match exchange.path.as_str() {
+        "/image.jpg" => {
+            exchange.write(b"HTTP/1.1 302 X\r\nLocation: /M\xfctze 1.jpg\r\nContent-Length: 0\r\n\r\n").await;
+        }
+        path => {
+            let path = path.to_owned();
+            exchange.answer("200 OK", "", path.as_bytes()).await
+        }
+    })
+    .await;
+    let fetched = fetcher(limits()).get(&server.url("/image.jpg")).await.expect("the target");
+    assert_eq!(fetched.bytes.as_ref(), b"/M%FCtze%201.jpg");
+}
+
+#[tokio::test]
+async fn a_cookie_set_with_a_redirect_goes_back_within_the_same_fetch_only() {
+    let server = scripted::serve(async |exchange: Exchange| match exchange.head.contains("cookie: ok=1\r\n") {
+        true => exchange.answer("200 OK", "", b"image").await,
+        false => exchange.answer("302 X", "Set-Cookie: ok=1; Path=/\r\nLocation: /image.jpg\r\n", b"").await,
+    })
+    .await;
+    let fetcher = fetcher(limits());
+    let fetched = fetcher.get(&server.url("/image.jpg")).await.expect("the cookie was sent back");
+    assert_eq!(fetched.bytes.as_ref(), b"image");
+    let strict = Fetcher::new(fetcher.inner.client.clone(), Limits { max_redirects: 0, ..limits() }, 1 << 20);
+    let error = strict.get(&server.url("/image.jpg")).await.expect_err("a new fetch begins without cookies");
+    assert!(matches!(error, Error::TooManyRedirects { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! What an output file is called: after its source, and safe in any file system.
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
 use crate::contract::Format;
 
 /// Longest name of an output file, in bytes, without its extension.
@@ -7,7 +10,8 @@ const MAX_STEM_BYTES: usize = 100;
 
 /// `compressed_`, the source's own name as far as a file system takes it, and the extension of its format.
 ///
-/// `source` is a file name without a folder. Letters, digits, `-`, `_` and `.` stay; anything else becomes `-`.
+/// `source` is a file name without a folder. Letters with their marks, digits, `-`, `_` and `.` stay;
+/// anything else becomes `-`. Letters are composed with their marks: macOS takes them apart.
 pub fn output_name(source: &str, format: Format) -> String {
     let (stem, extension) = match source.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && extension.chars().all(char::is_alphanumeric) => {
@@ -16,11 +20,12 @@ pub fn output_name(source: &str, format: Format) -> String {
         _ => (source, ""),
     };
     let mut name = String::from("compressed_");
-    for character in stem.chars() {
+    for character in stem.nfc() {
         if name.len() + character.len_utf8() > MAX_STEM_BYTES {
             break;
         }
-        name.push(if character.is_alphanumeric() || matches!(character, '-' | '_' | '.') { character } else { '-' });
+        let stays = character.is_alphanumeric() || is_combining_mark(character) || matches!(character, '-' | '_' | '.');
+        name.push(if stays { character } else { '-' });
     }
     if stem.is_empty() {
         name.push_str("image");
@@ -44,6 +49,9 @@ mod tests {
             ("a.jpg", Format::Webp, "compressed_a.webp"),
             ("two words/", Format::Png, "compressed_two-words-.png"),
             ("", Format::Png, "compressed_image.png"),
+            ("Mu\u{308}tze.jpg", Format::Jpeg, "compressed_M\u{fc}tze.jpg"),
+            // No composed form exists.
+            ("x\u{308}\u{2603}.jpg", Format::Jpeg, "compressed_x\u{308}-.jpg"),
         ] {
             assert_eq!(output_name(source, format), name, "{source}");
         }

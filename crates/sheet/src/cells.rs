@@ -37,6 +37,11 @@ pub(super) struct Cells<R> {
     ended_by_line: bool,
     /// Every record is one cell, with the record's cells in it.
     wrapped: bool,
+    /// What was consumed since [`Cells::take_raw`], if it is kept: `raw`, then `buf[mark..at]`.
+    keeps_raw: bool,
+    raw: Vec<u8>,
+    mark: usize,
+    record_begins: usize,
     /// The current record: all cells one after the other in `bytes[..used]`, where each ends and on which line it began.
     bytes: Vec<u8>,
     used: usize,
@@ -59,6 +64,10 @@ impl<R: Read> Cells<R> {
             long: Vec::new(),
             ended_by_line: false,
             wrapped: false,
+            keeps_raw: false,
+            raw: Vec::new(),
+            mark: 0,
+            record_begins: 0,
             bytes: Vec::new(),
             used: 0,
             ends: Vec::new(),
@@ -68,6 +77,28 @@ impl<R: Read> Cells<R> {
 
     pub fn text(&self) -> &Text<R> {
         &self.text
+    }
+
+    /// From here on what is read is kept until it is taken.
+    pub fn keep_raw(&mut self) {
+        self.keeps_raw = true;
+    }
+
+    /// Replaces `raw` by what was read since the last time; returns where the current record begins in it.
+    pub fn take_raw(&mut self, raw: &mut Vec<u8>) -> usize {
+        self.save_raw();
+        raw.clear();
+        std::mem::swap(raw, &mut self.raw);
+        self.mark = self.at;
+        std::mem::take(&mut self.record_begins)
+    }
+
+    /// Copies what was consumed before the buffer is used for what follows.
+    fn save_raw(&mut self) {
+        if self.keeps_raw {
+            self.raw.extend_from_slice(&self.buf[self.mark..self.at]);
+            self.mark = self.at;
+        }
     }
 
     /// From here on the cells of these columns may be as long as a record.
@@ -94,8 +125,9 @@ impl<R: Read> Cells<R> {
     /// read ahead than a cell may be long.
     pub fn detect_dialect(&mut self, hints: &Hints) -> Result<Dialect, Stop> {
         self.skip_line_ends()?;
+        self.save_raw();
         self.buf.drain(..self.at);
-        self.at = 0;
+        (self.at, self.mark) = (0, 0);
         let mut whole = false;
         while self.buf.len() < self.max_cell_bytes && !whole {
             // A fault comes again when its place is reached.
@@ -117,6 +149,7 @@ impl<R: Read> Cells<R> {
     /// Reads the next record that is not blank; false at the end.
     pub fn next_record(&mut self) -> Result<bool, Stop> {
         while self.skip_line_ends()? {
+            self.record_begins = self.raw.len() + self.at - if self.keeps_raw { self.mark } else { self.at };
             self.used = 0;
             self.ends.clear();
             self.lines.clear();
@@ -285,8 +318,9 @@ impl<R: Read> Cells<R> {
     /// The next byte, reading on if need be; none at the end.
     fn peek(&mut self) -> Result<Option<u8>, Stop> {
         if self.at == self.buf.len() {
+            self.save_raw();
             self.buf.clear();
-            self.at = 0;
+            (self.at, self.mark) = (0, 0);
             if let Refill::Fault(fault) = self.text.refill(&mut self.buf)? {
                 return Err(Refusal::unreadable(self.line, fault).into());
             }

@@ -57,6 +57,8 @@ mod refusal;
 
 mod reader;
 
+mod update;
+
 mod defuse;
 
 mod write;
@@ -69,6 +71,7 @@ pub use hints::Hints;
 pub use issue::{Issue, IssueCode, Severity};
 pub use reader::{Column, Reader, Report, read, read_with};
 pub use row::{InputUrl, Row};
+pub use update::Updater;
 pub use write::{Detail, OutputRow, Writer};
 
 /// How much of a CSV is read before it is refused.

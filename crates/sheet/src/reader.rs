@@ -13,6 +13,7 @@ use super::cells::Cells;
 use super::header::{self, ColumnRole, Columns, MatchedBy};
 use super::hints::Hints;
 use super::issue::{Issue, IssueCode, Issues, Place};
+use super::record::Record;
 use super::refusal::{Refusal, Stop};
 use super::row::{Row, Rows};
 use super::text::{BLOCK_BYTES, Text};
@@ -59,6 +60,14 @@ pub struct Column {
     pub matched_by: Option<MatchedBy>,
     /// Accepted image URLs in it; none in a refused file.
     pub image_count: u64,
+}
+
+/// What reading on gave.
+pub(super) enum Step {
+    Row(Row),
+    /// A record that is no row.
+    Skipped,
+    End,
 }
 
 /// Reads a CSV row by row.
@@ -112,7 +121,16 @@ impl<R: Read> Reader<R> {
         Reader::with_block_bytes(input, limits, hints, BLOCK_BYTES)
     }
 
+    /// The same, and what is read is kept for [`Reader::take_raw`].
+    pub(super) fn keeping_raw(input: R, limits: &Limits, hints: &Hints) -> io::Result<Self> {
+        Reader::begin(input, limits, hints, BLOCK_BYTES, true)
+    }
+
     pub(super) fn with_block_bytes(input: R, limits: &Limits, hints: &Hints, block_bytes: usize) -> io::Result<Self> {
+        Reader::begin(input, limits, hints, block_bytes, false)
+    }
+
+    fn begin(input: R, limits: &Limits, hints: &Hints, block_bytes: usize, keep_raw: bool) -> io::Result<Self> {
         let text = Text::new(input, limits.max_bytes, block_bytes);
         let mut reader = Reader {
             cells: Cells::new(text, limits.max_cell_bytes, limits.max_record_bytes(), b','),
@@ -127,6 +145,9 @@ impl<R: Read> Reader<R> {
             rejected: false,
             ended: false,
         };
+        if keep_raw {
+            reader.cells.keep_raw();
+        }
         match reader.read_header(limits, hints) {
             Ok(()) => {}
             Err(Stop::Io(error)) => return Err(error),
@@ -142,19 +163,55 @@ impl<R: Read> Reader<R> {
 
     /// The next row, accepted or not; none at the end and after the file was refused.
     pub fn next_row(&mut self) -> io::Result<Option<Row>> {
+        loop {
+            match self.step()? {
+                Step::Row(row) => return Ok(Some(row)),
+                Step::Skipped => {}
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads the next record.
+    pub(super) fn step(&mut self) -> io::Result<Step> {
         if self.ended {
-            return Ok(None);
+            return Ok(Step::End);
         }
         match self.read_row() {
-            Ok(Some(row)) => return Ok(Some(row)),
-            Ok(None) => self.end(),
+            Ok(Step::End) => self.end(),
+            Ok(step) => return Ok(step),
             Err(Stop::Io(error)) => {
                 self.ended = true;
                 return Err(error);
             }
             Err(Stop::Refused(refusal)) => self.refuse(*refusal),
         }
-        Ok(None)
+        Ok(Step::End)
+    }
+
+    /// The record that the last row was read from.
+    pub(super) fn record(&self) -> Record<'_> {
+        self.cells.record()
+    }
+
+    pub(super) fn take_raw(&mut self, raw: &mut Vec<u8>) -> usize {
+        self.cells.take_raw(raw)
+    }
+
+    pub(super) fn delimiter(&self) -> char {
+        self.delimiter
+    }
+
+    pub(super) fn encoding(&self) -> &'static str {
+        self.cells.text().encoding()
+    }
+
+    pub(super) fn byte_order_mark(&self) -> &'static [u8] {
+        self.cells.text().byte_order_mark()
+    }
+
+    pub(super) fn ends_with_ctrl_z(&self) -> bool {
+        self.cells.text().ended_with_ctrl_z()
     }
 
     /// How the file was read, as far as it was.
@@ -238,25 +295,21 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    fn read_row(&mut self) -> Result<Option<Row>, Stop> {
+    fn read_row(&mut self) -> Result<Step, Stop> {
         let Some(rows) = &mut self.rows else {
-            return Ok(None);
+            return Ok(Step::End);
         };
-        let row = loop {
-            if !self.cells.next_record()? {
-                return Ok(None);
-            }
-            let record = self.cells.record();
-            if self.row_count == rows.limits.max_rows {
-                let message = format!(
-                    "There are more than {} rows in this file. Split it into smaller files.",
-                    rows.limits.max_rows
-                );
-                return Err(Refusal::new(IssueCode::TooManyRows, record.line(), message).into());
-            }
-            if let Some(row) = rows.assemble(record, self.row_count + 1) {
-                break row;
-            }
+        if !self.cells.next_record()? {
+            return Ok(Step::End);
+        }
+        let record = self.cells.record();
+        if self.row_count == rows.limits.max_rows {
+            let message =
+                format!("There are more than {} rows in this file. Split it into smaller files.", rows.limits.max_rows);
+            return Err(Refusal::new(IssueCode::TooManyRows, record.line(), message).into());
+        }
+        let Some(row) = rows.assemble(record, self.row_count + 1) else {
+            return Ok(Step::Skipped);
         };
         // All URLs together may be longer than a cell, but no piece of text.
         let max_cell_bytes = rows.limits.max_cell_bytes;
@@ -279,7 +332,7 @@ impl<R: Read> Reader<R> {
         self.row_count += 1;
         self.accepted_row_count += u64::from(row.accepted);
         self.image_count += images;
-        Ok(Some(row))
+        Ok(Step::Row(row))
     }
 
     /// The end of the file: a file that gives nothing to do is refused.

@@ -20,6 +20,16 @@ impl<'a> Record<'a> {
         Record { text, ends, lines }
     }
 
+    /// All cells, one after the other.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Where a byte of a cell stands in the text of all.
+    pub fn offset(&self, cell: usize, byte: usize) -> usize {
+        byte + if cell == 0 { 0 } else { self.ends.get(cell - 1).copied().unwrap_or(0) }
+    }
+
     /// How many cells.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -48,6 +48,7 @@ pub(super) struct Text<R> {
     raw: Vec<u8>,
     form: Form,
     at_start: bool,
+    byte_order_mark: &'static [u8],
     at_end: bool,
     fault: Option<Fault>,
     /// A Ctrl-Z that may be the final one.
@@ -67,6 +68,7 @@ impl<R: Read> Text<R> {
             raw: Vec::new(),
             form: Form::Ascii,
             at_start: true,
+            byte_order_mark: &[],
             at_end: false,
             fault: None,
             holds_ctrl_z: false,
@@ -84,6 +86,16 @@ impl<R: Read> Text<R> {
             Form::Ascii | Form::Utf8 => UTF_8.name(),
             Form::Other(decoder) => decoder.encoding().name(),
         }
+    }
+
+    /// The byte order mark that the text began with.
+    pub fn byte_order_mark(&self) -> &'static [u8] {
+        self.byte_order_mark
+    }
+
+    /// Whether the text ended with a Ctrl-Z, which was dropped.
+    pub fn ended_with_ctrl_z(&self) -> bool {
+        self.at_end && self.holds_ctrl_z
     }
 
     /// Appends the next block of text to `out`.
@@ -138,6 +150,11 @@ impl<R: Read> Text<R> {
             }
             if let Some((encoding, mark_bytes)) = Encoding::for_bom(&self.raw) {
                 self.raw.drain(..mark_bytes);
+                self.byte_order_mark = match encoding.name() {
+                    "UTF-16LE" => b"\xFF\xFE",
+                    "UTF-16BE" => b"\xFE\xFF",
+                    _ => b"\xEF\xBB\xBF",
+                };
                 self.form = if encoding == UTF_8 {
                     Form::Utf8
                 } else {

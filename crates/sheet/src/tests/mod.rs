@@ -7,6 +7,7 @@ mod judging;
 mod properties;
 mod shapes;
 mod shops;
+mod updates;
 mod urls;
 mod writing;
 

@@ -1,0 +1,150 @@
+//! The source comes back byte for byte, but for its URLs.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::shops::fixture;
+use super::*;
+use crate::Updater;
+
+/// Every accepted URL becomes what `new_url` makes of it.
+fn update(source: &[u8], new_url: impl Fn(&str) -> String) -> (Vec<u8>, Report) {
+    let mut updater =
+        Updater::open(source, &Limits::default(), &Hints::default(), Vec::new()).expect("memory has no errors");
+    while let Some(row) = updater.next_row().expect("memory has no errors") {
+        let urls: Vec<Option<String>> = row.urls.iter().map(|url| url.accepted.then(|| new_url(&url.text))).collect();
+        let urls: Vec<Option<&str>> = urls.iter().map(Option::as_deref).collect();
+        updater.write_row(&row, &urls).expect("memory has no errors");
+    }
+    updater.finish().expect("memory has no errors")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn nothing_but_urls_changes() {
+    let new_url = |url: &str| url.replace("https://a.com/", "https://b.com/new/");
+    for (source, expected) in [
+        ("Name,Images\r\na,https://a.com/1\r\n\r\n", "Name,Images\r\na,https://b.com/new/1\r\n\r\n"),
+        (
+            "\u{FEFF}sep=;\nName;Note;Images\n\"a \"\"b\"\"\" ; = 1 ;  \"https://a.com/1,\nhttps://a.com/2\" \n",
+            "\u{FEFF}sep=;\nName;Note;Images\n\"a \"\"b\"\"\" ; = 1 ;  \"https://b.com/new/1,\nhttps://b.com/new/2\" \n",
+        ),
+        (
+            "Title\n\nName,Image 1,Image 2\na,https://a.com/1,https://a.com/1\nTotal,,",
+            "Title\n\nName,Image 1,Image 2\na,https://b.com/new/1,https://b.com/new/1\nTotal,,",
+        ),
+        (
+            "Name,Images\na,https://a.com/w_1,h_2/x,https://a.com/2\nb,https://a.com/1,n/a",
+            "Name,Images\na,https://b.com/new/w_1%2Ch_2/x,https://b.com/new/2\nb,https://b.com/new/1,n/a",
+        ),
+        (
+            "Name,Images\na,\"=HYPERLINK(\"\"https://a.com/1\"\",\"\"x\"\")\"\nb,\"[\"\"https://a.com/1\"\",\"\"https://a.com/2\"\"]\"\n",
+            "Name,Images\na,\"=HYPERLINK(\"\"https://b.com/new/1\"\",\"\"x\"\")\"\nb,\"[\"\"https://b.com/new/1\"\",\"\"https://b.com/new/2\"\"]\"\n",
+        ),
+        (
+            "Name,Images\na,ftp://a.com/1\nb,https://a.com/1;front\n\u{1A}",
+            "Name,Images\na,ftp://a.com/1\nb,https://b.com/new/1%3Bfront\n\u{1A}",
+        ),
+        (
+            "\"Name,Images\"\n\"a,\"\"https://a.com/1,https://a.com/2\"\"\"\n",
+            "\"Name,Images\"\n\"a,\"\"https://b.com/new/1,https://b.com/new/2\"\"\"\n",
+        ),
+    ] {
+        assert_eq!(text(&update(source.as_bytes(), new_url).0), expected);
+        assert_eq!(text(&update(source.as_bytes(), str::to_owned).0).replace("%2C", ",").replace("%3B", ";"), source);
+    }
+}
+
+#[test]
+fn every_encoding_stays() {
+    let new_url = |url: &str| url.replace("https://a.com/1", "https://b.com/2");
+    let (source, expected) = ("Name,Images\ncafé,https://a.com/1\n", "Name,Images\ncafé,https://b.com/2\n");
+    let utf16 = |text: &str| -> Vec<u8> {
+        std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect()
+    };
+    let latin = |text: &str| encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
+    assert_eq!(update(&utf16(source), new_url).0, utf16(expected));
+    assert_eq!(update(&latin(source), new_url).0, latin(expected));
+}
+
+#[test]
+fn the_files_of_shops_read_the_same_once_updated() {
+    let manifest = fixture("MANIFEST.csv");
+    for record in csv::Reader::from_reader(manifest.as_slice()).records() {
+        let name = record.expect("the manifest is a CSV")[0].to_owned();
+        let source = fixture(&name);
+        assert_eq!(update(&source, |url| url.replace("//", "//")).0.len() >= source.len() - 40, true, "{name}");
+        let mut new = std::collections::HashMap::new();
+        let (updated, _) = update(&source, |url| format!("https://h.example/images/{}/compressed_x.jpg", url.len()));
+        let (rows, before) = read_all(source.as_slice(), &Limits::default(), 64 * 1024);
+        let (again, after) = read_all(updated.as_slice(), &Limits::default(), 64 * 1024);
+        for row in rows.iter().filter(|row| row.accepted) {
+            new.insert(row.row_number, row.urls.iter().filter(|url| url.accepted).count());
+        }
+        assert_eq!(
+            (before.row_count, before.accepted_row_count),
+            (after.row_count, after.accepted_row_count),
+            "{name}"
+        );
+        let roles =
+            |report: &Report| report.columns.iter().map(|column| (column.role, column.matched_by)).collect::<Vec<_>>();
+        assert_eq!(roles(&before), roles(&after), "{name}");
+        let names = |rows: &[Row]| rows.iter().map(|row| (row.name.clone(), row.extra.clone())).collect::<Vec<_>>();
+        assert_eq!(names(&rows), names(&again), "{name}");
+    }
+}
+
+type Table = Vec<(String, Vec<String>, String)>;
+
+fn table() -> impl Strategy<Value = Table> {
+    let url = "https://[a-z]{1,6}\\.com/[a-z0-9_,;()&=%+]{0,8}[a-z0-9]";
+    vec(("[a-zé]{1,8}", vec(url, 0..4), "[ -~é\r\n]{0,20}"), 1..8)
+}
+
+proptest! {
+    #[test]
+    fn an_update_differs_in_the_urls_alone(
+        table in table(),
+        delimiter in select(vec![b',', b';', b'\t', b'|']),
+        always in any::<bool>(),
+        crlf in any::<bool>(),
+        layout in 0usize..3,
+    ) {
+        let style = if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let write = |prefix: &str| -> Result<Vec<u8>, TestCaseError> {
+            let mut csv = csv::WriterBuilder::new()
+                .delimiter(delimiter).quote_style(style).terminator(end).from_writer(Vec::new());
+            match layout {
+                0 => csv.write_record(["Product Name", "Images", "Note"])?,
+                1 => csv.write_record(["Note", "Image 1", "Image 2", "Image 3", "Product Name"])?,
+                _ => csv.write_record(["Note", "Product Name", "base_image", "additional_images"])?,
+            }
+            for (name, urls, note) in &table {
+                let urls: Vec<String> = urls.iter().map(|url| url.replacen("https://", prefix, 1)).collect();
+                let url = |place: usize| urls.get(place).map_or("", String::as_str);
+                let note = &format!("n{note}");
+                match layout {
+                    0 => csv.write_record([name, &urls.join(", "), note])?,
+                    1 => csv.write_record([note, url(0), url(1), url(2), name])?,
+                    _ => csv.write_record([note, name, url(0), &urls.get(1..).unwrap_or_default().join("\n")])?,
+                }
+            }
+            csv.into_inner().map_err(|error| TestCaseError::fail(error.to_string()))
+        };
+        let source = write("https://")?;
+        // With URLs of the same characters in place: what needs quotes is the same.
+        let expected = write("https://x.example/")?;
+        let (updated, _) = update(&source, |url| url.replacen("https://", "https://x.example/", 1));
+        let plain = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            ["%2C,", "%3B;", "%7C|", "%28(", "%29)"].iter().fold(text, |text, pair| text.replace(&pair[..3], &pair[3..]))
+        };
+        prop_assert_eq!(plain(&updated), plain(&expected));
+        prop_assert_eq!(update(&source, |_| "https://y.example/1.jpg".to_owned()).1.row_count, table.len() as u64);
+    }
+}

@@ -77,14 +77,9 @@ fn the_files_of_shops_read_the_same_once_updated() {
     for record in csv::Reader::from_reader(manifest.as_slice()).records() {
         let name = record.expect("the manifest is a CSV")[0].to_owned();
         let source = fixture(&name);
-        assert_eq!(update(&source, |url| url.replace("//", "//")).0.len() >= source.len() - 40, true, "{name}");
-        let mut new = std::collections::HashMap::new();
         let (updated, _) = update(&source, |url| format!("https://h.example/images/{}/compressed_x.jpg", url.len()));
         let (rows, before) = read_all(source.as_slice(), &Limits::default(), 64 * 1024);
         let (again, after) = read_all(updated.as_slice(), &Limits::default(), 64 * 1024);
-        for row in rows.iter().filter(|row| row.accepted) {
-            new.insert(row.row_number, row.urls.iter().filter(|url| url.accepted).count());
-        }
         assert_eq!(
             (before.row_count, before.accepted_row_count),
             (after.row_count, after.accepted_row_count),

@@ -83,7 +83,7 @@ pub struct Options {
         long,
         env = "HALFTONE_DOWNLOADS",
         value_name = "N",
-        default_value = "64",
+        default_value = "72",
         global = true,
         help_heading = "Workers"
     )]
@@ -485,6 +485,7 @@ impl Options {
                 total_timeout: p.duration("--download-timeout", &self.download_timeout, "1ms", "1h"),
                 min_bytes_per_second: p.bytes("--min-download-rate", &self.min_download_rate, 0),
                 max_redirects: p.number("--max-redirects", &self.max_redirects, 0, 20),
+                downloads: p.number("--downloads", &self.downloads, 1, 1_024),
                 max_per_host: p.number("--downloads-per-host", &self.downloads_per_host, 1, 1_024),
                 ..fetch::Limits::default()
             },

@@ -1,24 +1,50 @@
 //! "Something changed": Postgres notifications, turned into wake-ups inside this process.
 //!
-//! A notification only wakes; whoever wakes reads the rows again. A lost or doubled one is harmless, and everybody polls
-//! slowly besides. After a lost connection everyone is woken, since nobody knows what was missed.
+//! A notification only wakes: its receiver reads the rows again. A lost or doubled one is harmless, and every receiver also
+//! polls slowly. After a lost connection everyone is woken, since nobody knows what was missed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use diesel::QueryResult;
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl as _;
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::db::{Connection, connect};
+
 /// The channel whose payload is the id of a request that changed.
-pub const REQUESTS: &str = "halftone_requests";
+const REQUESTS: &str = "halftone_requests";
+/// The channel whose payload is the kind of jobs that became ready.
+const JOBS: &str = "halftone_jobs";
 
 /// How long after a lost connection the next try follows.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often the connection, on which nothing may be said for hours, is asked whether it still works.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Wakes whoever watches this request, in every process, when the transaction commits.
+pub async fn announce_request(conn: &mut Connection, id: Uuid) -> QueryResult<()> {
+    notify(conn, REQUESTS, &id.to_string()).await
+}
+
+/// Wakes the workers that wait for jobs of this kind, in every process, when the transaction commits.
+pub async fn announce_jobs(conn: &mut Connection, kind: &str) -> QueryResult<()> {
+    notify(conn, JOBS, kind).await
+}
+
+async fn notify(conn: &mut Connection, channel: &str, payload: &str) -> QueryResult<()> {
+    let notify = diesel::sql_query("SELECT pg_notify($1, $2)").bind::<Text, _>(channel).bind::<Text, _>(payload);
+    notify.execute(conn).await?;
+    Ok(())
+}
 
 /// The wake-ups of this process. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +68,7 @@ impl Events {
     /// Changes whenever this request may have changed.
     pub fn request(&self, id: Uuid) -> watch::Receiver<()> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever comes clears up behind those who left: the map holds no more than the requests being watched, twice.
+        // Each new watcher removes abandoned entries, so the map holds at most twice as many as there are watched requests.
         if requests.len() >= 64 && requests.len().is_power_of_two() {
             requests.retain(|_, sender| sender.receiver_count() > 0);
         }
@@ -59,30 +85,33 @@ impl Events {
         self.jobs.subscribe()
     }
 
-    /// Listens to the database at `url` until it is dropped. `jobs_channel` is where the queue says that jobs are ready.
-    pub async fn listen(self, url: &str, jobs_channel: &str) {
+    /// Listens to the database at `url` until it is dropped.
+    pub async fn listen(self, url: &str) {
         loop {
-            if let Err(error) = self.listen_while_connected(url, jobs_channel).await {
+            if let Err(error) = self.listen_while_connected(url).await {
                 warn!("lost the connection for notifications, reconnecting: {error:#}");
             }
             tokio::time::sleep(RECONNECT_INTERVAL).await;
         }
     }
 
-    async fn listen_while_connected(&self, url: &str, jobs_channel: &str) -> anyhow::Result<()> {
-        let (client, mut connection) = tokio_postgres::connect(url, NoTls).await.context("connect")?;
+    async fn listen_while_connected(&self, url: &str) -> anyhow::Result<()> {
+        let config: tokio_postgres::Config = url.parse().context("read the database URL")?;
+        let (client, mut connection) = connect::establish(&config).await.context("connect")?;
         let mut messages = futures_util::stream::poll_fn(|cx| connection.poll_message(cx));
-        let listen = format!("LISTEN {REQUESTS}; LISTEN {jobs_channel}");
-        let listening = client.batch_execute(&listen);
-        tokio::pin!(listening);
-        let mut is_listening = false;
+        let listen = async {
+            let listen = format!("LISTEN {REQUESTS}; LISTEN {JOBS}");
+            client.batch_execute(&listen).await.context("listen")?;
+            self.wake_everyone();
+            loop {
+                tokio::time::sleep(PING_INTERVAL).await;
+                client.batch_execute("SELECT 1").await.context("ask whether the connection works")?;
+            }
+        };
+        tokio::pin!(listen);
         loop {
             tokio::select! {
-                done = &mut listening, if !is_listening => {
-                    done.context("listen")?;
-                    is_listening = true;
-                    self.wake_everyone();
-                }
+                failed = &mut listen => return failed,
                 message = messages.next() => match message {
                     Some(Ok(AsyncMessage::Notification(note))) => self.wake(note.channel(), note.payload()),
                     Some(Ok(_)) => {}
@@ -94,7 +123,7 @@ impl Events {
     }
 
     fn wake(&self, channel: &str, payload: &str) {
-        if channel != REQUESTS {
+        if channel == JOBS {
             self.jobs.send_replace(());
             return;
         }

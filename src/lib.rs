@@ -27,6 +27,8 @@ pub mod web_origin;
 
 pub mod guard;
 
+pub mod budget;
+
 pub mod queue;
 
 pub mod events;

@@ -15,7 +15,7 @@ use crate::graphql::admission::QueryLimits;
 use crate::http::graphql::{EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::pipeline::workers;
-use crate::{db, graphql, http, queue};
+use crate::{db, graphql, http};
 
 /// How much longer than its workers a process may take to end.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ impl Service {
         let app = App::open(config, database_url.to_owned()).await?;
         let mut listening = JoinSet::new();
         let (events, url) = (app.events.clone(), database_url.to_owned());
-        listening.spawn(async move { events.listen(&url, queue::jobs::CHANNEL).await });
+        listening.spawn(async move { events.listen(&url).await });
         Ok(Self { app, stop: CancellationToken::new(), tasks: JoinSet::new(), listening })
     }
 

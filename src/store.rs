@@ -1,14 +1,19 @@
-//! Bytes → a stable key; a key → bytes. A local directory today, behind the interface of every object store.
+//! Bytes → a key; a key → bytes. A local directory today, behind the interface of every object store.
 //!
 //! No partial object is ever visible: an object is written beside its place, flushed to the disk, then renamed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload};
+
+/// How long an object may take to be stored. A disk that takes longer is as good as gone.
+const PUT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where outputs are kept. Cheap to clone.
 #[derive(Clone)]
@@ -17,20 +22,43 @@ pub struct Store {
     directory: PathBuf,
 }
 
+/// Why an object is not stored.
+#[derive(Debug)]
+pub enum PutError {
+    /// The store takes no object of this name.
+    Name(anyhow::Error),
+    /// The store takes nothing now: it is full, away or broken.
+    Store(anyhow::Error),
+}
+
 impl Store {
     /// A store in a local directory, which is created when it is absent.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
     pub fn local(directory: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
+        let unwritable = || format!("cannot write outputs to {}", directory.display());
+        std::fs::create_dir_all(directory).with_context(unwritable)?;
+        tempfile::tempfile_in(directory).with_context(unwritable)?;
         let directory = directory.canonicalize().with_context(|| format!("open {}", directory.display()))?;
         let objects = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
         Ok(Self { objects: Arc::new(objects), directory })
     }
 
     /// Stores an object; replaces one with the same key.
-    pub async fn put(&self, key: &str, bytes: Bytes) -> anyhow::Result<()> {
-        let path = object_store::path::Path::parse(key).with_context(|| format!("the key {key}"))?;
-        self.objects.put(&path, PutPayload::from_bytes(bytes)).await.with_context(|| format!("store {key}"))?;
-        Ok(())
+    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), PutError> {
+        let path = object_store::path::Path::parse(key);
+        let path = path.with_context(|| format!("the key {key}")).map_err(PutError::Name)?;
+        let putting = self.objects.put(&path, PutPayload::from_bytes(bytes));
+        match tokio::time::timeout(PUT_TIMEOUT, putting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                let is_of_name = is_of_name(&error);
+                let error = anyhow::Error::new(error).context(format!("store {key}"));
+                Err(if is_of_name { PutError::Name(error) } else { PutError::Store(error) })
+            }
+            Err(_) => Err(PutError::Store(anyhow::anyhow!("store {key}: it took longer than {PUT_TIMEOUT:?}"))),
+        }
     }
 
     /// An object, or a range of it; `None` when there is none.
@@ -43,8 +71,58 @@ impl Store {
         }
     }
 
+    /// Removes an object, if there is one, and the directory that it was alone in.
+    pub async fn remove(&self, key: &str) -> anyhow::Result<()> {
+        let file = self.file(key);
+        match tokio::fs::remove_file(&file).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context("remove an output"),
+            _ => {}
+        }
+        if let Some(parent) = file.parent() {
+            // Refused while there is anything else in it.
+            let _ = tokio::fs::remove_dir(parent).await;
+        }
+        Ok(())
+    }
+
+    /// Removes everything below `directory`, partly written files too, but the part of it that `kept` is in.
+    pub async fn remove_others(&self, directory: &str, kept: Option<&str>) -> anyhow::Result<()> {
+        let kept = kept.map(|key| self.file(key));
+        let mut entries = match tokio::fs::read_dir(self.file(directory)).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(|| format!("list {directory}"))?,
+        };
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            if kept.as_ref().is_some_and(|kept| kept.starts_with(&path)) {
+                continue;
+            }
+            let removed = match entry.file_type().await?.is_dir() {
+                true => tokio::fs::remove_dir_all(&path).await,
+                false => tokio::fs::remove_file(&path).await,
+            };
+            match removed {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context("remove an output"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The file of an object.
     pub fn file(&self, key: &str) -> PathBuf {
         self.directory.join(key)
     }
+}
+
+/// Whether it is the name that the store does not take.
+fn is_of_name(error: &object_store::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), ErrorKind::InvalidFilename | ErrorKind::InvalidInput);
+        }
+        cause = error.source();
+    }
+    matches!(error, object_store::Error::InvalidPath { .. })
 }

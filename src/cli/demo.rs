@@ -115,11 +115,11 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,
-        Submitted::Rejected(report) | Submitted::Unwanted(report) => {
+        Submitted::Rejected(report) | Submitted::RefusedInvalidRows(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::Replayed(_) | Submitted::KeyReused => {
+        Submitted::Replayed(_) | Submitted::IdempotencyConflict => {
             anyhow::bail!("no idempotency key was given, yet one is in use")
         }
     };

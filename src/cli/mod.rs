@@ -96,6 +96,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -114,6 +115,16 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes as many file descriptors as the system lets this process have: each download and each client needs one, and the
+/// usual limit of 1,024 is there for programs that would break with more.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With the limit that there is, the workers pause when it is reached.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The command line and the environment. A variable that is set to nothing counts as not set.

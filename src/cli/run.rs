@@ -123,11 +123,11 @@ async fn process(
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) | Submitted::Replayed(request) => request,
-        Submitted::Rejected(report) | Submitted::Unwanted(report) => {
+        Submitted::Rejected(report) | Submitted::RefusedInvalidRows(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::KeyReused => anyhow::bail!("no idempotency key was given, yet one is in use"),
+        Submitted::IdempotencyConflict => anyhow::bail!("no idempotency key was given, yet one is in use"),
     };
     if request.csv_issue_count > 0 {
         let mut conn = db::connect(&app.pool).await?;

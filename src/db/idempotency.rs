@@ -1,11 +1,16 @@
 //! Keys callers choose so that an upload sent twice makes one request.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
+
+/// How often a claim asks whether another upload with the same key has ended.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What became of a claim on a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,13 +36,7 @@ struct Holder {
 /// Call it in the transaction that inserts the request, after it: a second claim on the same key waits for the first
 /// transaction to end and then sees its request. On anything but [`Claimed::New`] the caller must roll back.
 pub async fn claim(conn: &mut Connection, key: &str, request_id: Uuid, input_hash: &[u8]) -> QueryResult<Claimed> {
-    diesel::sql_query(
-        "DELETE FROM idempotency_keys WHERE key IN (
-            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT 100
-               FOR UPDATE SKIP LOCKED)",
-    )
-    .execute(conn)
-    .await?;
+    wait_for_others(conn, key).await?;
     let holder: Holder = diesel::sql_query(
         "INSERT INTO idempotency_keys AS held (key, request_id, input_hash) VALUES ($1, $2, $3)
          ON CONFLICT (key) DO UPDATE SET
@@ -58,4 +57,41 @@ pub async fn claim(conn: &mut Connection, key: &str, request_id: Uuid, input_has
     } else {
         Claimed::Reused
     })
+}
+
+#[derive(QueryableByName)]
+struct Locked {
+    #[diesel(sql_type = Bool)]
+    is_locked: bool,
+}
+
+/// Waits until no other transaction has claimed this key without having ended. An upload takes longer than a statement may
+/// wait, so this asks again and again.
+async fn wait_for_others(conn: &mut Connection, key: &str) -> QueryResult<()> {
+    loop {
+        let locked: Locked = diesel::sql_query(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency key ' || $1, 0)) AS is_locked",
+        )
+        .bind::<Text, _>(key)
+        .get_result(conn)
+        .await?;
+        if locked.is_locked {
+            return Ok(());
+        }
+        tokio::time::sleep(ASK_INTERVAL).await;
+    }
+}
+
+/// Forgets keys that are older than a day, at most `limit`. Returns how many.
+pub async fn forget_expired(conn: &mut Connection, limit: i64) -> QueryResult<usize> {
+    diesel::sql_query(
+        "WITH expired AS MATERIALIZED (
+            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+             ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
+         )
+         DELETE FROM idempotency_keys USING expired WHERE idempotency_keys.key = expired.key",
+    )
+    .bind::<BigInt, _>(limit)
+    .execute(conn)
+    .await
 }

@@ -5,7 +5,9 @@
 
 mod schema;
 
+pub mod connect;
 pub mod csv_issue;
+pub mod ending;
 pub mod idempotency;
 pub mod image;
 pub mod page;
@@ -13,19 +15,22 @@ pub mod product;
 pub mod request;
 pub mod secret;
 pub mod server;
-pub mod settle;
 pub mod webhook;
 
 mod text_enum;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use deadpool::Runtime;
+use deadpool::managed::{Hook, HookError, Metrics};
+use diesel::migration::MigrationSource;
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DieselPool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use futures_util::FutureExt as _;
 
 /// A connection to Postgres.
 pub type Connection = AsyncPgConnection;
@@ -38,31 +43,88 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// How long a caller waits for a free connection, and for a new one to be made.
 const POOL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What every pooled connection is told first. A transaction whose caller went away (a client that hung up drops the future
-/// in the middle) must not keep its locks, and a statement nobody waits for any more must not run on.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'";
+/// A connection that was idle for longer is asked whether it still works before it is used, and has so long to answer.
+const IDLE: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The settings of every pooled connection. A transaction whose caller went away (a client that hung up drops the future
+/// in the middle) must not keep its locks, and a statement nobody waits for any more must not run on. Compiling a statement
+/// takes longer than running any of ours.
+fn settings() -> String {
+    let statement_ms = connect::STATEMENT_TIMEOUT.as_millis();
+    format!(
+        "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '{statement_ms}ms'; SET jit = off"
+    )
+}
 
 /// A pool of at most `size` connections to the server at `url`; none is made before the first is needed.
 pub fn pool(url: &str, size: usize) -> anyhow::Result<Pool> {
+    let fallen_silent = Arc::new(Mutex::new(None));
     let mut config = ManagerConfig::default();
-    config.custom_setup = Box::new(|url| {
-        Box::pin(async move {
-            let mut conn = AsyncPgConnection::establish(url).await?;
-            let set = diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, SETTINGS).await;
-            set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-            Ok(conn)
-        })
-    });
-    // A connection that died is noticed by its own use: asking before every use would double the round trips.
+    let noted = fallen_silent.clone();
+    config.custom_setup = Box::new(move |url| open(url.to_owned(), noted.clone()).boxed());
+    // A connection that was cut is noticed by its own use: asking before every use would double the round trips.
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
+    let is_current = Hook::async_fn(move |conn, metrics| {
+        let last = *fallen_silent.lock().unwrap_or_else(PoisonError::into_inner);
+        check(conn, *metrics, last).boxed()
+    });
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_PATIENCE))
         .create_timeout(Some(POOL_PATIENCE))
+        .pre_recycle(is_current)
         .build()
         .context("build the connection pool")
+}
+
+/// When a connection of a pool last failed because the server had fallen silent.
+type FallenSilent = Arc<Mutex<Option<Instant>>>;
+
+async fn open(url: String, fallen_silent: FallenSilent) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let failed = |error: anyhow::Error| diesel::ConnectionError::BadConnection(format!("{error:#}"));
+    let config: tokio_postgres::Config = url.parse().map_err(|error| failed(anyhow::Error::new(error)))?;
+    let (client, driver) = connect::establish(&config).await.map_err(failed)?;
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection, which the pool owns")]
+    tokio::spawn(async move {
+        if let Err(error) = driver.await {
+            if is_timeout(&error) {
+                *fallen_silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            tracing::warn!("lost a database connection: {error:#}");
+        }
+    });
+    let mut conn = AsyncPgConnection::try_from(client).await?;
+    let set = diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, &settings()).await;
+    set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+fn is_timeout(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// Whether a pooled connection may be used again. When one has met silence, those that are as old will too.
+async fn check(
+    conn: &mut AsyncPgConnection,
+    metrics: Metrics,
+    fallen_silent: Option<Instant>,
+) -> Result<(), HookError<diesel_async::pooled_connection::PoolError>> {
+    if fallen_silent.is_some_and(|then| metrics.created < then) {
+        return Err(HookError::message("the server has left another connection of this age without an answer"));
+    }
+    if metrics.last_used() < IDLE {
+        return Ok(());
+    }
+    let ping = diesel_async::SimpleAsyncConnection::batch_execute(conn, "SELECT 1");
+    match tokio::time::timeout(PING_TIMEOUT, ping).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(HookError::message(format!("an idle connection has failed: {error}"))),
+        Err(_) => Err(HookError::message("an idle connection does not answer")),
+    }
 }
 
 /// A connection from the pool.
@@ -80,11 +142,27 @@ pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
         .await
         .context("wait for the migration lock")?;
     let mut harness = AsyncMigrationHarness::new(conn);
+    refuse_newer_schema(&mut harness)?;
     let applied = harness
         .run_pending_migrations(MIGRATIONS)
         .map_err(|error| anyhow::anyhow!(error))
         .context("migrate the database")?;
     Ok(applied.iter().map(ToString::to_string).collect())
+}
+
+/// Refuses a database that a newer program has migrated: statements would fail on what they do not know.
+fn refuse_newer_schema(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()> {
+    let applied =
+        harness.applied_migrations().map_err(|error| anyhow::anyhow!(error)).context("read the migrations")?;
+    let known = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
+    let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
+    if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
+        anyhow::bail!(
+            "A newer Halftone has migrated this database (this version does not know the migration {unknown}). \
+             Start that version or a later one."
+        );
+    }
+    Ok(())
 }
 
 /// Undoes every migration: all tables go, with all they hold.

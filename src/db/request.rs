@@ -181,8 +181,9 @@ impl ProcessingRequest {
         Ok(())
     }
 
-    /// The first of a request's images is being worked on. Returns whether this call made the difference.
-    pub async fn start(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
+    /// The first of a request's images is being worked on. Returns whether this call was the one that moved it to
+    /// PROCESSING.
+    pub async fn mark_processing(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
         use processing_requests::{revision, started_at, status};
         let pending =
             processing_requests::table.filter(processing_requests::id.eq(id).and(status.eq(RequestStatus::Pending)));
@@ -205,8 +206,8 @@ impl ProcessingRequest {
         Ok(asked > 0)
     }
 
-    /// Locks these requests until the transaction ends, in one order for everyone, so that two settling workers can
-    /// never wait for each other.
+    /// Locks these requests until the transaction ends, in one order for everyone, so that two workers that record endings
+    /// can never wait for each other.
     pub async fn lock(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
         rows.order(processing_requests::id).select(Self::as_select()).for_no_key_update().load(conn).await
@@ -225,11 +226,10 @@ impl ProcessingRequest {
                     CASE WHEN r.finished_at IS NULL THEN pace.images_per_second END AS images_per_second
                FROM processing_requests r
                LEFT JOIN LATERAL (
-                    SELECT count(*) FILTER (WHERE state = 'RUNNING') AS processing,
-                           count(*) FILTER (WHERE state = 'WAITING' OR (state = 'READY' AND attempts > 0)) AS retrying
-                      FROM jobs
-                     WHERE jobs.group_id = r.id AND kind = 'process_image' AND r.finished_at IS NULL
-                       AND (state <> 'READY' OR attempts > 0)
+                    SELECT count(*) FILTER (WHERE status = 'PROCESSING') AS processing,
+                           count(*) FILTER (WHERE status = 'RETRYING') AS retrying
+                      FROM job_states
+                     WHERE group_id = r.id AND in_progress AND r.finished_at IS NULL
                ) j ON true
                LEFT JOIN LATERAL (
                     SELECT (count(*) / nullif(extract(epoch FROM now() - min(finished_at)), 0))::float8 AS images_per_second
@@ -244,14 +244,4 @@ impl ProcessingRequest {
         .load(conn)
         .await
     }
-}
-
-/// Wakes whoever watches this request, in every process, when the transaction commits.
-pub async fn announce(conn: &mut Connection, id: Uuid) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_notify($1, $2)")
-        .bind::<diesel::sql_types::Text, _>(crate::events::REQUESTS)
-        .bind::<diesel::sql_types::Text, _>(id.to_string())
-        .execute(conn)
-        .await?;
-    Ok(())
 }

@@ -54,12 +54,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_states (id) {
+        id -> Uuid,
+        group_id -> Uuid,
+        kind -> Text,
+        attempts -> Int4,
+        run_at -> Timestamptz,
+        status -> Text,
+        next_attempt_at -> Nullable<Timestamptz>,
+        in_progress -> Bool,
+    }
+}
+
+diesel::table! {
     jobs (id) {
         id -> Uuid,
         kind -> Text,
         group_id -> Uuid,
         state -> Text,
-        rank -> Timestamptz,
+        rank -> Int8,
         run_at -> Timestamptz,
         lease -> Int8,
         worker_id -> Nullable<Uuid>,
@@ -67,6 +80,8 @@ diesel::table! {
         crashes -> Int4,
         last_error -> Nullable<Text>,
         enqueued_at -> Timestamptz,
+        host -> Text,
+        first_claimed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -155,6 +170,7 @@ diesel::table! {
         pid -> Int4,
         started_at -> Timestamptz,
         heartbeat_at -> Timestamptz,
+        steady_since -> Timestamptz,
     }
 }
 
@@ -169,6 +185,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     csv_issues,
     idempotency_keys,
     images,
+    job_states,
     jobs,
     processing_requests,
     products,

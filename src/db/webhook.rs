@@ -67,8 +67,22 @@ impl WebhookDelivery {
 
     /// When the next attempt is due: its job's time, while there is one.
     pub async fn next_attempt_at(conn: &mut Connection, id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
-        use super::schema::jobs;
-        jobs::table.find(id).select(jobs::run_at).first(conn).await.optional()
+        use super::schema::job_states;
+        job_states::table.filter(job_states::id.eq(id)).select(job_states::run_at).first(conn).await.optional()
+    }
+
+    /// At most `limit` deliveries that are to be sent and have no job that would. There should be none.
+    pub async fn without_job(conn: &mut Connection, limit: i64) -> QueryResult<Vec<Self>> {
+        use super::schema::job_states;
+        let open = [WebhookDeliveryStatus::Pending, WebhookDeliveryStatus::Retrying];
+        let has_job = diesel::dsl::exists(job_states::table.filter(job_states::id.eq(webhook_deliveries::id)));
+        webhook_deliveries::table
+            .filter(webhook_deliveries::status.eq_any(open))
+            .filter(diesel::dsl::not(has_job))
+            .limit(limit)
+            .select(Self::as_select())
+            .load(conn)
+            .await
     }
 
     /// Where the delivery stands now.

@@ -7,9 +7,9 @@ use reqwest::Response;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::budget::{Budget, Reservation};
 use super::time_budget::TimeBudget;
 use super::{Error, Limits, Stage, encoding};
+use crate::budget::{Budget, Reservation};
 
 /// Smallest first allocation when the length is unknown.
 const FIRST_CAPACITY: usize = 64 * 1024;

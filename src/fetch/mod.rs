@@ -7,8 +7,8 @@
 //! it would have to drop first.
 
 mod body;
-mod budget;
 mod cookies;
+mod downloads;
 mod encoding;
 mod error;
 mod gate;
@@ -29,9 +29,10 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, 
 use reqwest::{Method, Request, Response};
 use url::Url;
 
+use crate::budget::{Budget, Reservation};
 use crate::guard::{Client, Failure, Guard, Options, retry_after};
-use budget::{Budget, Reservation};
 use cookies::Cookies;
+use downloads::Downloads;
 use gate::{Gates, Slot};
 use time_budget::TimeBudget;
 
@@ -59,6 +60,8 @@ pub struct Limits {
     /// The time a body may take before its rate is looked at.
     pub rate_grace: Duration,
     pub max_redirects: usize,
+    /// The most downloads at once, from all hosts together.
+    pub downloads: usize,
     /// The most downloads at once from one host. It starts at 8 and grows to this while the host copes.
     pub max_per_host: usize,
     /// The longest a fetch waits for its host's gate: for a slot, and for a `Retry-After` to pass. What would take longer
@@ -76,6 +79,7 @@ impl Default for Limits {
             min_bytes_per_second: 16 * 1024,
             rate_grace: Duration::from_secs(5),
             max_redirects: 5,
+            downloads: 72,
             max_per_host: 64,
             max_wait: Duration::from_secs(10),
         }
@@ -93,6 +97,7 @@ struct Inner {
     client: Client,
     limits: Limits,
     gates: Gates,
+    downloads: Downloads,
     budget: Budget,
 }
 
@@ -127,6 +132,11 @@ pub fn client(guard: &Guard, limits: &Limits, user_agent: Option<&str>) -> anyho
     Client::new(guard.clone(), &options)
 }
 
+/// What is counted and limited together when `url` is fetched: its scheme, host and port. Empty for what is no URL.
+pub fn host_key(url: &str) -> String {
+    Url::parse(url.trim()).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
 /// One hop's answer.
 enum Hop {
     Redirect(Url),
@@ -137,13 +147,14 @@ impl Fetcher {
     /// `budget_bytes`: the memory all fetched bodies together may hold, see [`DEFAULT_BUDGET_BYTES`].
     pub fn new(client: Client, limits: Limits, budget_bytes: u64) -> Fetcher {
         let gates = Gates::new(limits.max_per_host, limits.max_wait);
+        let downloads = Downloads::new(limits.downloads);
         let budget = Budget::new(budget_bytes);
-        Fetcher { inner: Arc::new(Inner { client, limits, gates, budget }) }
+        Fetcher { inner: Arc::new(Inner { client, limits, gates, downloads, budget }) }
     }
 
     /// Downloads `url`, following redirects, each checked and queued at its host's gate anew.
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
-        let Inner { client, limits, gates, .. } = &*self.inner;
+        let Inner { client, limits, gates, downloads, .. } = &*self.inner;
         let mut url = Url::parse(url.trim()).map_err(|error| invalid(error, "it is not a web address"))?;
         let has_fragment = url.fragment().is_some_and(|fragment| !fragment.is_empty());
         let mut warnings = Vec::new();
@@ -160,6 +171,8 @@ impl Fetcher {
             client.guard().check_url(&url).map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
             let slot = gates.enter(&url.origin().ascii_serialization()).await;
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
+            // After the gate: whoever waits for a host must not keep others from theirs.
+            let _download = downloads.start(&url.origin().ascii_serialization()).await;
             let hop = self.hop(&url, &mut cookies, &mut time).await;
             report_to_gate(slot, hop.as_ref().err());
             match hop {
@@ -172,6 +185,16 @@ impl Fetcher {
             }
         }
         Err(Error::TooManyRedirects { limit: limits.max_redirects })
+    }
+
+    /// The hosts that are known, each with how many downloads it may have under way; 0: it is left alone for a while.
+    pub fn windows(&self) -> Vec<(String, usize)> {
+        self.inner.gates.windows()
+    }
+
+    /// How many downloads a host that is not known yet may have under way.
+    pub fn first_window(&self) -> usize {
+        self.inner.gates.first_window()
     }
 
     async fn hop(&self, url: &Url, cookies: &mut Cookies, time: &mut TimeBudget) -> Result<Hop, Error> {

@@ -114,7 +114,7 @@ impl Mutation {
         Ok(match submit(app, submission).await.map_err(internal)? {
             Submitted::Accepted(request) => accepted(request, false),
             Submitted::Replayed(request) => accepted(request, true),
-            Submitted::KeyReused => refused(
+            Submitted::IdempotencyConflict => refused(
                 None,
                 UserError::new(
                     UserErrorCode::IdempotencyKeyReused,
@@ -126,7 +126,7 @@ impl Mutation {
                 let error = csv_rejected("The CSV was rejected", &report);
                 refused(Some(CsvReport::of_file(report)), error)
             }
-            Submitted::Unwanted(report) => {
+            Submitted::RefusedInvalidRows(report) => {
                 let error = csv_rejected("The CSV was rejected because `onInvalidRow` is REJECT_FILE", &report);
                 refused(Some(CsvReport::of_file(report)), error)
             }

@@ -3,12 +3,13 @@
 use diesel_async::AsyncConnection as _;
 use uuid::Uuid;
 
+use super::process::ProcessImage;
 use super::settle::finish_requests;
 use crate::app::App;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
 use crate::db::{self, Connection};
-use crate::queue::jobs;
+use crate::queue::{Job as _, jobs};
 
 /// What became of a wish to cancel.
 pub enum Canceled {
@@ -39,9 +40,12 @@ pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
 
 /// Cancels images nobody works on. Returns whether there may be more.
 async fn cancel_batch(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<bool> {
-    ProcessingRequest::lock(conn, &[id]).await?;
-    let waiting = jobs::discard_group(conn, id, IMAGES_PER_BATCH).await?;
+    let requests = ProcessingRequest::lock(conn, &[id]).await?;
+    if requests.iter().all(|request| request.status.is_final()) {
+        return Ok(false);
+    }
+    let waiting = jobs::discard_group(conn, ProcessImage::KIND, id, IMAGES_PER_BATCH).await?;
     Image::cancel(conn, id, &waiting).await?;
-    finish_requests(app, conn, &[id]).await?;
-    Ok(waiting.len() as i64 == IMAGES_PER_BATCH)
+    let has_ended = !finish_requests(app, conn, &[id]).await?.is_empty();
+    Ok(!has_ended && waiting.len() as i64 >= IMAGES_PER_BATCH)
 }

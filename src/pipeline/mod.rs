@@ -6,6 +6,10 @@ pub mod submit;
 
 pub mod process;
 
+mod failure;
+
+mod pace;
+
 pub mod settle;
 
 pub mod cancel;

@@ -1,11 +1,14 @@
 //! Telling a webhook that a request has ended. The delivery and its job are stored in the transaction that ends the request;
 //! every attempt sends the same id and body, and is logged.
 
-use std::time::{Duration, SystemTime};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -15,20 +18,52 @@ use crate::app::App;
 use crate::db::request::ProcessingRequest;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
 use crate::db::{self, Connection};
-use crate::queue::{Claim, Job, jobs};
-use crate::webhook::{self, Verdict};
+use crate::queue::jobs::{self, Requeue};
+use crate::queue::{Claim, Job, Limits, Outcome};
+use crate::webhook::{self, Attempt, Verdict};
+use crate::{events, fetch};
 
 /// The type of the one event there is.
 const EVENT: &str = "processing_request.finished";
+
+/// Webhooks in flight at once, and to one receiver; one that did not answer lately gets a single one at a time.
+const WEBHOOKS_AT_ONCE: usize = 64;
+const WEBHOOKS_PER_RECEIVER: usize = 4;
+/// How long a receiver that did not answer is remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// Deliveries that one sweep repairs.
+const SWEPT_AT_ONCE: i64 = 1_000;
 
 /// Stores the delivery of a request that has just ended, when it asked for one, with the job that sends it.
 pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingRequest) -> anyhow::Result<()> {
     let Some(url) = &request.webhook_url else { return Ok(()) };
     let id = Uuid::now_v7();
     WebhookDelivery::insert(conn, id, request.id, url, &body(app, request)).await?;
-    jobs::enqueue(conn, DeliverWebhook::KIND, request.id, &[id], 0, Duration::ZERO).await?;
-    jobs::announce(conn, DeliverWebhook::KIND).await?;
+    enqueue_job(conn, id, url).await?;
+    events::announce_jobs(conn, DeliverWebhook::KIND).await?;
     Ok(())
+}
+
+/// Receivers take turns, not requests: one with many deliveries holds nobody up.
+async fn enqueue_job(conn: &mut Connection, delivery_id: Uuid, url: &str) -> diesel::QueryResult<()> {
+    let receiver = fetch::host_key(url);
+    let hash: [u8; 32] = Sha256::digest(&receiver).into();
+    let group_id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
+    jobs::enqueue(conn, DeliverWebhook::KIND, group_id, 0, &[delivery_id], &[&receiver]).await
+}
+
+/// Gives deliveries that are to be sent and have lost their job a new one. Returns how many.
+pub async fn sweep(app: &App) -> anyhow::Result<usize> {
+    let mut conn = db::connect(&app.worker_pool).await?;
+    let lost = WebhookDelivery::without_job(&mut conn, SWEPT_AT_ONCE).await?;
+    for delivery in &lost {
+        enqueue_job(&mut conn, delivery.id, &delivery.url).await?;
+    }
+    if !lost.is_empty() {
+        warn!(deliveries = lost.len(), "webhook deliveries had lost their jobs; they will be sent");
+        events::announce_jobs(&mut conn, DeliverWebhook::KIND).await?;
+    }
+    Ok(lost.len())
 }
 
 fn body(app: &App, request: &ProcessingRequest) -> String {
@@ -63,18 +98,36 @@ fn body(app: &App, request: &ProcessingRequest) -> String {
 
 /// The job that makes one attempt at a delivery.
 pub struct DeliverWebhook {
-    pub app: App,
+    app: App,
+    /// The receivers that lately did not answer, and when.
+    hanging: Mutex<HashMap<String, Instant>>,
+}
+
+impl DeliverWebhook {
+    pub fn new(app: App) -> Self {
+        Self { app, hanging: Mutex::default() }
+    }
+
+    fn hanging(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Job for DeliverWebhook {
     const KIND: &'static str = "deliver_webhook";
 
-    async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<()> {
+    fn limits(&self) -> Limits {
+        let mut hanging = self.hanging();
+        hanging.retain(|_, since| since.elapsed() < REMEMBERED);
+        let hosts = hanging.keys().map(|host| (host.clone(), 1)).collect();
+        Limits { jobs: WEBHOOKS_AT_ONCE, per_host: WEBHOOKS_PER_RECEIVER, hosts }
+    }
+
+    async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
         let app = &self.app;
         let mut conn = db::connect(&app.worker_pool).await?;
         let Some(delivery) = WebhookDelivery::find(&mut conn, claim.id).await? else {
-            jobs::finish(&mut conn, &[claim]).await?;
-            return Ok(());
+            return Ok(Outcome::Gone);
         };
         drop(conn);
 
@@ -82,41 +135,53 @@ impl Job for DeliverWebhook {
             webhook::Delivery { id: delivery.id, url: delivery.url.clone(), body: delivery.body.clone().into() };
         let sending = webhook::send(&app.client, &message, &app.webhook_secret, SystemTime::now(), webhook::TIMEOUT);
         let Some(attempt) = stop.run_until_cancelled(sending).await else {
-            jobs::release(&mut *db::connect(&app.worker_pool).await?, &[claim]).await?;
-            return Ok(());
+            return Ok(Outcome::GivenBack);
         };
-        let (status, again) = match attempt.verdict() {
-            Verdict::Delivered => (WebhookDeliveryStatus::Delivered, None),
-            Verdict::Gone => (WebhookDeliveryStatus::Refused, None),
-            Verdict::Retry => {
-                let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-                let delay = webhook::retry_delay(&app.config.webhook_schedule, made, attempt.retry_after);
-                (delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying), delay)
-            }
+        match attempt.http_status {
+            None => self.hanging().insert(claim.host.clone(), Instant::now()),
+            Some(_) => self.hanging().remove(&claim.host),
         };
-        match status {
-            WebhookDeliveryStatus::Delivered => info!(delivery.id = %delivery.id, "webhook delivered"),
-            _ => warn!(
-                delivery.id = %delivery.id, http.status = attempt.http_status, status = %status,
-                "webhook not delivered: {}", attempt.error.as_deref().unwrap_or("the receiver did not accept it")
-            ),
-        }
-
-        let mut conn = db::connect(&app.worker_pool).await?;
-        conn.transaction(async |conn| {
-            let held = match again {
-                Some(after) => jobs::retry(conn, &claim, after, attempt.error.as_deref().unwrap_or_default()).await?,
-                None => !jobs::finish(conn, std::slice::from_ref(&claim)).await?.is_empty(),
-            };
-            let duration_ms = i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX);
-            let http_status = attempt.http_status.map(i32::from);
-            WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, attempt.error.as_deref()).await?;
-            if held {
-                WebhookDelivery::set_status(conn, delivery.id, status).await?;
-            }
-            diesel::QueryResult::Ok(())
-        })
-        .await
-        .context("record the attempt")
+        record(app, &claim, &delivery, &attempt).await?;
+        Ok(Outcome::Recorded)
     }
+}
+
+/// Logs an attempt, and ends its delivery or schedules the next attempt.
+async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &Attempt) -> anyhow::Result<()> {
+    let error = attempt.error.as_deref();
+    let (status, again) = match attempt.verdict() {
+        Verdict::Delivered => (WebhookDeliveryStatus::Delivered, None),
+        Verdict::Gone => (WebhookDeliveryStatus::Refused, None),
+        Verdict::Retry => {
+            let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
+            let delay = webhook::retry_delay(&app.config.webhook_schedule, made, attempt.retry_after);
+            (delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying), delay)
+        }
+    };
+    match status {
+        WebhookDeliveryStatus::Delivered => info!(delivery.id = %delivery.id, "webhook delivered"),
+        _ => warn!(
+            delivery.id = %delivery.id, http.status = attempt.http_status, status = %status,
+            "webhook not delivered: {}", error.unwrap_or("the receiver did not accept it")
+        ),
+    }
+
+    let mut conn = db::connect(&app.worker_pool).await?;
+    conn.transaction(async |conn| {
+        let held = match again {
+            Some(after) => {
+                jobs::requeue(conn, &[Requeue { claim, after, failure: Some(error.unwrap_or_default()) }]).await?
+            }
+            None => jobs::finish(conn, std::slice::from_ref(claim)).await?,
+        };
+        let duration_ms = i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX);
+        let http_status = attempt.http_status.map(i32::from);
+        WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, error).await?;
+        if !held.is_empty() {
+            WebhookDelivery::set_status(conn, delivery.id, status).await?;
+        }
+        diesel::QueryResult::Ok(())
+    })
+    .await
+    .context("record the attempt")
 }

@@ -1,7 +1,9 @@
-//! One image: fetch, compress, store, settle. Safe to run twice.
+//! One image: fetch, compress, store, record. Safe to run twice.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -9,51 +11,59 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::settle::{Ending, Settler};
+use super::failure::{Failure, Next, internal_error, is_own_fault};
+use super::pace::{Pace, Step};
+use super::settle::{AttemptResult, EndingRecorder};
 use crate::app::App;
+use crate::budget::Budget;
 use crate::db;
+use crate::db::ending::Output;
 use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
-use crate::db::request::{self, ProcessingRequest};
-use crate::db::settle::{Error, Output};
-use crate::fetch;
-use crate::queue::{Claim, Job, jobs};
-use halftone_compress::{self as compress, Compressed, Format, Outcome, Settings};
+use crate::db::request::ProcessingRequest;
+use crate::events;
+use crate::queue::risk::RiskLog;
+use crate::queue::{Claim, Job, Limits, Outcome};
+use crate::store::PutError;
+use halftone_compress::{self as compress, Compressed, Format, Settings};
 
-/// An image during which a process died this often is not tried again: it may be what kills them.
+/// An image that crashed a process this often is not tried again. The first time it may have had company; after that it
+/// is compressed alone, so that the next crash is its own.
 const MAX_CRASHES: i32 = 3;
-/// How long after it was enqueued an image can be put off without an attempt being counted.
+/// How long after its first try an image can be put off without an attempt being counted.
 const MAX_POSTPONED: Duration = Duration::from_secs(24 * 3600);
 /// Longest wait before another attempt, unless the host asked for more.
 const MAX_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// Factor between the waits before two attempts.
 const BACKOFF: u32 = 3;
+/// Images held for each that may be downloading: the others wait for a core, are stored or recorded meanwhile, or are
+/// ready so that no download place stays empty.
+const JOBS_PER_DOWNLOAD: usize = 2;
+/// Images held of a host, for each that may be downloading from it.
+const JOBS_PER_HOST_DOWNLOAD: usize = 2;
 
 /// The job that brings one image to its end.
 pub struct ProcessImage {
     app: App,
-    settler: Settler,
-    /// Images that may be downloaded at once.
-    downloads: Semaphore,
+    recorder: EndingRecorder,
     /// Images that may be compressed at once.
     cores: Arc<Semaphore>,
-    /// KiB of memory for decoding.
-    memory: Arc<Semaphore>,
-    memory_kib: u32,
+    memory: Budget,
+    pace: Pace,
+    risk: RiskLog,
 }
 
 impl ProcessImage {
     /// The job with its share of the machine: as many cores and as much memory as the configuration gives.
-    pub fn new(app: App, settler: Settler) -> Self {
-        let memory_kib = u32::try_from(app.config.decode_memory / 1024).unwrap_or(u32::MAX);
+    pub fn new(app: App, recorder: EndingRecorder, risk: RiskLog) -> Self {
         Self {
-            downloads: Semaphore::new(app.config.downloads),
             cores: Arc::new(Semaphore::new(app.config.workers)),
-            memory: Arc::new(Semaphore::new(memory_kib as usize)),
-            memory_kib,
+            memory: Budget::new(app.config.decode_memory),
+            pace: Pace::new(app.config.workers, JOBS_PER_DOWNLOAD * app.config.downloads),
+            risk,
             app,
-            settler,
+            recorder,
         }
     }
 }
@@ -61,147 +71,204 @@ impl ProcessImage {
 impl Job for ProcessImage {
     const KIND: &'static str = "process_image";
 
-    async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<()> {
+    fn limits(&self) -> Limits {
+        let jobs = self.pace.limit();
+        // However many a host takes at once, it leaves places for others.
+        let places = JOBS_PER_DOWNLOAD * self.app.config.downloads;
+        let most = places - places / 8;
+        let of_window = |window: usize| (JOBS_PER_HOST_DOWNLOAD * window).min(most);
+        let hosts = self.app.fetcher.windows().into_iter().map(|(host, window)| (host, of_window(window)));
+        Limits { jobs, per_host: of_window(self.app.fetcher.first_window()), hosts: HashMap::from_iter(hosts) }
+    }
+
+    async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
+        let _held = self.pace.enter(Step::Held);
         let mut conn = db::connect(&self.app.worker_pool).await?;
         let Some(assignment) = Image::assignment(&mut conn, claim.id).await? else {
-            jobs::finish(&mut conn, &[claim]).await?;
-            return Ok(());
+            return Ok(Outcome::Gone);
         };
-        if !assignment.started && ProcessingRequest::start(&mut conn, assignment.request_id).await? {
-            request::announce(&mut conn, assignment.request_id).await?;
+        if !assignment.started && ProcessingRequest::mark_processing(&mut conn, assignment.request_id).await? {
+            events::announce_request(&mut conn, assignment.request_id).await?;
         }
         drop(conn);
 
-        let ending = if assignment.cancel_requested {
-            Ending::Canceled
+        let result = if assignment.cancel_requested {
+            AttemptResult::Canceled
         } else if claim.attempts >= i32::try_from(self.app.config.max_attempts).unwrap_or(i32::MAX) {
             // Its last attempt ended without a word, by a fault of this program.
-            Ending::Failed(internal_error())
+            AttemptResult::Failed(internal_error())
         } else if claim.crashes >= MAX_CRASHES {
-            let message = "The program died several times while it worked on this image; it was left alone.";
-            Ending::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
+            let message = "Processing crashed several times on this image, so it will not be tried again.";
+            AttemptResult::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
         } else {
-            match self.process(&assignment, &stop).await {
-                Some(Ok(output)) => Ending::Succeeded(Box::new(output)),
-                Some(Err(failure)) => self.failed(&claim, failure),
-                None => {
-                    jobs::release(&mut *db::connect(&self.app.worker_pool).await?, &[claim]).await?;
-                    return Ok(());
-                }
+            match self.process(&assignment, &claim, &stop).await? {
+                Some(Ok(output)) => AttemptResult::Succeeded(Box::new(output)),
+                Some(Err(failure)) => self.after(&claim, failure),
+                None => return Ok(Outcome::GivenBack),
             }
         };
-        self.settler.settle(claim, ending).await
-    }
-}
-
-/// Why an attempt failed, and what follows.
-struct Failure {
-    error: Error,
-    next: Next,
-}
-
-/// What follows a failed attempt.
-enum Next {
-    /// Nothing: it would fail again.
-    Nothing,
-    /// Another attempt, if one is left; not before the image's host said.
-    Retry { not_before: Option<Duration> },
-    /// This was none: the host's queue on our side was too long, or it asked for a pause.
-    Postpone { not_before: Option<Duration> },
-}
-
-impl Failure {
-    fn new(code: ImageErrorCode, message: String) -> Self {
-        let next = if code.is_retryable() { Next::Retry { not_before: None } } else { Next::Nothing };
-        Self { error: Error { error_code: code, error_message: message, http_status: None }, next }
+        let directory = directory(&assignment);
+        let key = match &result {
+            AttemptResult::Succeeded(output) => Some(output.output_key.clone()),
+            _ => None,
+        };
+        let has_ended = !matches!(result, AttemptResult::Retry { .. } | AttemptResult::Postponed { .. });
+        let is_reclaimed = claim.is_reclaimed;
+        let is_held = self.recorder.record(claim, result).await?;
+        let removed = match key {
+            Some(key) if !is_held => self.app.store.remove(&key).await,
+            key if is_held && has_ended && is_reclaimed => {
+                self.app.store.remove_others(&directory, key.as_deref()).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = removed {
+            warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
+        }
+        if !is_held {
+            info!(image.id = %assignment.image_id, "another worker has this image now; its result here is void");
+        }
+        Ok(Outcome::Recorded)
     }
 }
 
 impl ProcessImage {
     /// Fetches, compresses and stores the image; `None` when told to stop before its compression began.
-    async fn process(&self, assignment: &Assignment, stop: &CancellationToken) -> Option<Result<Output, Failure>> {
+    ///
+    /// # Errors
+    /// A fault of this process.
+    async fn process(
+        &self,
+        assignment: &Assignment,
+        claim: &Claim,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Result<Output, Failure>>> {
         let image_id = assignment.image_id;
         let fetching = async {
-            let _permit = self.downloads.acquire().await;
-            self.app.fetcher.get(&assignment.input_url).await
+            let _at = self.pace.enter(Step::Downloading);
+            let began = Instant::now();
+            let fetched = self.app.fetcher.get(&assignment.input_url).await;
+            if fetched.is_ok() {
+                self.pace.downloaded(began.elapsed());
+            }
+            fetched
         };
-        let fetched = match stop.run_until_cancelled(fetching).await? {
+        let Some(fetched) = stop.run_until_cancelled(fetching).await else { return Ok(None) };
+        let fetched = match fetched {
             Ok(fetched) => fetched,
+            Err(error) if is_own_fault(&error) => return Err(error).context("download an image"),
             Err(error) => {
                 debug!(image.id = %image_id, "cannot fetch: {error:#}");
-                return Some(Err(fetch_failure(&error)));
+                return Ok(Some(Err(Failure::of_fetch(&error))));
             }
         };
         let settings: Settings = match serde_json::from_value(assignment.settings.clone()) {
             Ok(settings) => settings,
-            Err(error) => return Some(Err(internal(image_id, &error.into()))),
+            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
         };
-        let needed = compress::memory_needed(&fetched.bytes, &settings).div_ceil(1024);
-        let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(self.memory_kib);
+
+        // Memory before a core: an image that waits for memory must not keep one from working. An image that may have
+        // crashed a process takes all cores, so that the next crash is certainly its own.
+        let cores = if claim.crashes > 0 { self.app.config.workers } else { 1 };
+        let needed = compress::memory_needed(&fetched.bytes, &settings);
+        if !self.memory.holds(needed) {
+            return Ok(Some(Err(needs_too_much(needed, &self.memory))));
+        }
         let admitted = async {
-            // Memory before a core: an image that waits for memory must not keep one from working.
-            let memory = self.memory.clone().acquire_many_owned(needed).await;
-            (memory, self.cores.clone().acquire_owned().await)
+            let _at = self.pace.enter(Step::WaitingForCore);
+            let memory = self.memory.reserve(needed).await;
+            let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+            (memory, self.cores.clone().acquire_many_owned(cores).await)
         };
-        let permits = stop.run_until_cancelled(admitted).await?;
+        let Some((mut memory, cores)) = stop.run_until_cancelled(admitted).await else { return Ok(None) };
 
         let limits = self.app.config.compress;
-        let input_url = assignment.input_url.clone();
-        let request_id = assignment.request_id;
+        let risk = self.risk.clone();
+        let began = Instant::now();
         let compressed = spawn_blocking(move || {
-            let _permits = permits;
-            let source = &fetched.bytes;
-            let mut compressed = compress::compress(source, &settings, &limits)?;
-            compressed.warnings.extend_from_slice(&fetched.warnings);
-            Ok::<_, compress::Error>(describe(source, compressed, |format| {
-                format!("{request_id}/{image_id}/{}", file_name(&input_url, format))
-            }))
+            let _cores = cores;
+            let _at_risk = risk.enter(image_id);
+            let source = fetched.bytes.clone();
+            let compressed = compress::compress(&source, &settings, &limits);
+            compressed.map(|mut compressed| {
+                compressed.warnings.extend_from_slice(&fetched.warnings);
+                let format = compressed.output.format;
+                let (output, bytes) = describe(&source, compressed);
+                (output, bytes, format, fetched)
+            })
         });
-        let (output, bytes) = match compressed.await.context("compress") {
+        let (mut output, bytes, format, fetched) = match compressed.await.context("compress") {
             Ok(Ok(done)) => done,
-            Ok(Err(error)) => return Some(Err(compress_failure(&error))),
-            Err(error) => return Some(Err(internal(image_id, &error))),
+            Ok(Err(error)) => return Ok(Some(Err(Failure::of_compress(&error)))),
+            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
         };
-        if let Err(error) = self.app.store.put(&output.output_key, bytes).await {
-            warn!(image.id = %image_id, "cannot store an output: {error:#}");
-            let message = "The compressed image could not be stored.".to_owned();
-            return Some(Err(Failure::new(ImageErrorCode::StorageFailure, message)));
+        self.pace.compressed(began.elapsed());
+        // Until it is stored, an output counts against the memory that it was made in, and a source that is kept against
+        // that for downloads.
+        memory.shrink(bytes.len() as u64);
+        let source = (output.outcome == ImageOutcome::KeptOriginal).then_some(fetched);
+        let name = output_name(&assignment.input_url, format);
+        output.output_key = format!("{}/{}/{name}", directory(assignment), claim.lease);
+        let stored = self.app.store.put(&output.output_key, bytes).await;
+        drop((source, memory));
+        match stored {
+            Ok(()) => Ok(Some(Ok(output))),
+            Err(PutError::Name(error)) => {
+                warn!(image.id = %image_id, "cannot store an output: {error:#}");
+                let message = "The compressed image could not be stored under its name.".to_owned();
+                let mut failure = Failure::new(ImageErrorCode::StorageFailure, message);
+                failure.next = Next::Nothing;
+                Ok(Some(Err(failure)))
+            }
+            Err(PutError::Store(error)) => Err(error),
         }
-        Some(Ok(output))
     }
 
     /// What a failure means: another attempt, if it may pass and there is one left.
-    fn failed(&self, claim: &Claim, failure: Failure) -> Ending {
+    fn after(&self, claim: &Claim, failure: Failure) -> AttemptResult {
         let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
         let delay = self.app.config.retry_delay;
         // A little later than the host said: others were told the same.
         let asked = |asked: Duration| asked + delay.mul_f64(rand::random_range(0.0..0.25));
         match failure.next {
             // A host that never lets an image through must not keep its request from ending.
-            Next::Postpone { not_before } if claim.age() < MAX_POSTPONED => {
-                Ending::Postponed { after: not_before.map_or(delay, asked) }
+            Next::Postpone { not_before } if claim.tried_for() < MAX_POSTPONED => {
+                AttemptResult::Postponed { after: not_before.map_or(delay, asked) }
             }
             Next::Postpone { not_before } | Next::Retry { not_before } if made < self.app.config.max_attempts => {
                 let backoff = delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).min(MAX_BACKOFF);
                 let backoff = backoff.mul_f64(rand::random_range(0.75..1.25));
-                Ending::Retry { after: not_before.map_or(backoff, asked), reason: failure.error.error_message }
+                // The host's wish lengthens the wait and never shortens it.
+                let after = not_before.map_or(backoff, |not_before| backoff.max(asked(not_before)));
+                AttemptResult::Retry { after, reason: failure.error.error_message }
             }
-            Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => Ending::Failed(failure.error),
+            Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => AttemptResult::Failed(failure.error),
         }
     }
 }
 
-/// What is recorded of a compressed image, and its bytes.
-fn describe(source: &Bytes, compressed: Compressed<'_>, key: impl FnOnce(Format) -> String) -> (Output, Bytes) {
+/// Why an image is not decoded although its size is allowed.
+fn needs_too_much(needed: u64, memory: &Budget) -> Failure {
+    const MIB: u64 = 1 << 20;
+    let (needed, most) = (needed.div_ceil(MIB), memory.total() / MIB);
+    let message = format!(
+        "The image needs {needed} MiB of memory to be compressed, and this server has {most} MiB for it. Supply a smaller \
+         image."
+    );
+    Failure::new(ImageErrorCode::TooManyPixels, message)
+}
+
+/// What is recorded of a compressed image, but for its key, and its bytes.
+fn describe(source: &Bytes, compressed: Compressed<'_>) -> (Output, Bytes) {
     let bytes = match compressed.bytes {
-        std::borrow::Cow::Borrowed(_) => source.clone(),
-        std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
+        Cow::Borrowed(_) => source.clone(),
+        Cow::Owned(bytes) => Bytes::from(bytes),
     };
     let (from, to) = (compressed.source, compressed.output);
     let output = Output {
         outcome: match compressed.outcome {
-            Outcome::Compressed => ImageOutcome::Compressed,
-            Outcome::KeptOriginal => ImageOutcome::KeptOriginal,
+            compress::Outcome::Compressed => ImageOutcome::Compressed,
+            compress::Outcome::KeptOriginal => ImageOutcome::KeptOriginal,
         },
         warnings: compressed.warnings,
         source_format: from.format.name().to_owned(),
@@ -214,62 +281,20 @@ fn describe(source: &Bytes, compressed: Compressed<'_>, key: impl FnOnce(Format)
         output_width: to.width as i32,
         output_height: to.height as i32,
         output_sha256: hex::encode(Sha256::digest(&bytes)),
-        output_key: key(to.format),
+        output_key: String::new(),
         receipt: serde_json::json!(compressed.receipt),
     };
     (output, bytes)
 }
 
-fn fetch_failure(error: &fetch::Error) -> Failure {
-    let code = match error {
-        fetch::Error::InvalidUrl { .. } | fetch::Error::BlockedAddress { .. } => ImageErrorCode::BlockedAddress,
-        fetch::Error::DnsFailure { .. } => ImageErrorCode::DnsFailure,
-        fetch::Error::ConnectFailure { .. } | fetch::Error::HostDown { .. } => ImageErrorCode::ConnectFailure,
-        fetch::Error::TlsFailure { .. } => ImageErrorCode::TlsFailure,
-        fetch::Error::Timeout { .. } | fetch::Error::HostBusy { .. } => ImageErrorCode::Timeout,
-        fetch::Error::ConnectionLost { .. } => ImageErrorCode::ConnectionLost,
-        fetch::Error::TooManyRedirects { .. } => ImageErrorCode::TooManyRedirects,
-        fetch::Error::TooManyBytes { .. } => ImageErrorCode::TooManyBytes,
-        fetch::Error::BadAnswer { .. } => ImageErrorCode::BadAnswer,
-        fetch::Error::ContentEncoding { .. } => ImageErrorCode::CorruptImage,
-        fetch::Error::Http { status: 404 | 410, .. } => ImageErrorCode::HttpNotFound,
-        fetch::Error::Http { status: 401 | 403, .. } => ImageErrorCode::HttpForbidden,
-        fetch::Error::Http { status: 429, .. } | fetch::Error::HostPaused { .. } => ImageErrorCode::HttpThrottled,
-        fetch::Error::Http { status: 500.., .. } => ImageErrorCode::HttpServerError,
-        fetch::Error::Http { .. } => ImageErrorCode::HttpClientError,
-    };
-    Failure {
-        error: Error {
-            error_code: code,
-            error_message: error.to_string(),
-            http_status: error.http_status().map(i32::from),
-        },
-        next: match error {
-            fetch::Error::HostBusy { .. } | fetch::Error::HostPaused { .. } => {
-                Next::Postpone { not_before: error.retry_after() }
-            }
-            error if error.is_transient() => Next::Retry { not_before: error.retry_after() },
-            _ => Next::Nothing,
-        },
-    }
-}
-
-fn compress_failure(error: &compress::Error) -> Failure {
-    Failure::new(error.code().into(), error.to_string())
-}
-
-fn internal(image_id: uuid::Uuid, error: &anyhow::Error) -> Failure {
-    warn!(image.id = %image_id, "cannot process an image: {error:#}");
-    Failure { error: internal_error(), next: Next::Retry { not_before: None } }
-}
-
-fn internal_error() -> Error {
-    let message = "Something went wrong inside Halftone; its log has the details.".to_owned();
-    Error { error_code: ImageErrorCode::Internal, error_message: message, http_status: None }
+/// Where the outputs of all attempts at an image are. Each attempt has a directory of its own in it, named after its
+/// lease, so that a worker that was given up and wakes late replaces nothing.
+fn directory(assignment: &Assignment) -> String {
+    format!("{}/{}", assignment.request_id, assignment.image_id)
 }
 
 /// The output's name after the last part of the URL's path.
-fn file_name(input_url: &str, format: Format) -> String {
+fn output_name(input_url: &str, format: Format) -> String {
     let path = url::Url::parse(input_url).map(|url| url.path().to_owned()).unwrap_or_default();
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
     compress::output_name(&percent_encoding::percent_decode_str(last).decode_utf8_lossy(), format)
@@ -290,7 +315,7 @@ mod tests {
             ("https://www.example.com/..%2f..%2fetc", Format::Png, "compressed_..-..-etc.png"),
             ("https://www.example.com/.hidden", Format::Png, "compressed_.hidden.png"),
         ] {
-            assert_eq!(file_name(url, format), name, "{url}");
+            assert_eq!(output_name(url, format), name, "{url}");
         }
     }
 }

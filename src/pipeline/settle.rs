@@ -1,38 +1,47 @@
-//! How images end. Endings are gathered and recorded together: up to a batch of them, or whatever came within a
-//! few milliseconds, in one transaction that ends the images and their jobs, moves the requests' counters and, when the last image of a
-//! request ends, ends the request and stores its webhook.
+//! How images end. Results of attempts are gathered and recorded together: up to a batch of them, or whatever came within
+//! a few milliseconds, in one transaction that ends the images and their jobs, moves the requests' counters and, when the
+//! last image of a request ends, ends the request and stores its webhook.
+//!
+//! While the database is away, results wait for it. A result that the database refuses is tried alone, so that it delays
+//! no other, and in the end recorded as a failure.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use diesel::result::DatabaseErrorKind;
 use diesel_async::AsyncConnection as _;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use super::failure::internal_error;
 use super::notify;
 use crate::app::App;
+use crate::db::ending::{self, Error, ImageEnd, Output};
 use crate::db::image::ImageStatus;
-use crate::db::request::{self, ProcessingRequest};
-use crate::db::settle::{self, Error, Output, Settlement};
+use crate::db::request::ProcessingRequest;
 use crate::db::{self, Connection};
-use crate::queue::{Claim, jobs};
+use crate::events;
+use crate::queue::Claim;
+use crate::queue::jobs::{self, Requeue};
 
-/// Endings recorded by one transaction at most.
+/// Results recorded by one transaction at most.
 const BATCH: usize = 64;
-/// How long the first ending of a batch waits for others.
+/// How long the first result of a batch waits for others.
 const PATIENCE: Duration = Duration::from_millis(25);
-/// How long a batch that the database refused rests before it is tried again, and how often it is.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
-const RETRIES: usize = 20;
-/// Tries after which the endings of a batch are recorded one by one.
-const TOGETHER: usize = 3;
+/// How long a batch waits for a database that is away: doubles up to the second value while it is.
+const OUTAGE_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// How long a result that the database refused waits for its next try: doubles with each.
+const REFUSED_DELAY: Duration = Duration::from_secs(1);
+/// Refusals after which a result is recorded as a failure instead.
+const MAX_REFUSALS: u32 = 5;
 
 /// How one attempt at an image ended.
 #[derive(Debug, Clone)]
-pub enum Ending {
+pub enum AttemptResult {
     Succeeded(Box<Output>),
     Failed(Error),
     /// This attempt failed for this reason; another one follows.
@@ -40,7 +49,7 @@ pub enum Ending {
         after: Duration,
         reason: String,
     },
-    /// This attempt did not come about; it will.
+    /// The attempt was never started; it will be rescheduled and does not count.
     Postponed {
         after: Duration,
     },
@@ -50,130 +59,210 @@ pub enum Ending {
 
 struct Entry {
     claim: Claim,
-    ending: Ending,
-    recorded: oneshot::Sender<anyhow::Result<()>>,
+    result: AttemptResult,
+    refusals: u32,
+    recorded: oneshot::Sender<anyhow::Result<bool>>,
 }
 
-/// Takes endings; see [`settler`]. Cheap to clone.
+/// Records the results of attempts; see [`recorder`]. Cheap to clone.
 #[derive(Clone)]
-pub struct Settler(mpsc::Sender<Entry>);
+pub struct EndingRecorder(mpsc::Sender<Entry>);
 
-impl Settler {
-    /// Records how the attempt at this claim ended. Returns when that is durable, or when it turns out that the claim
-    /// was lost to another worker, which makes this ending void.
-    pub async fn settle(&self, claim: Claim, ending: Ending) -> anyhow::Result<()> {
+impl EndingRecorder {
+    /// Records how the attempt at this claim ended. Returns when that is durable: whether the claim was still held. If it
+    /// was lost to another worker, this result is void.
+    pub async fn record(&self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
         let (recorded, done) = oneshot::channel();
-        self.0.send(Entry { claim, ending, recorded }).await.ok().context("the settler has stopped")?;
-        done.await.context("the settler has stopped")?
+        let entry = Entry { claim, result, refusals: 0, recorded };
+        self.0.send(entry).await.ok().context("the recorder has stopped")?;
+        done.await.context("the recorder has stopped")?
     }
 }
 
-/// A settler and the task that does its work; the task ends when the last settler is dropped.
-pub fn settler(app: App) -> (Settler, impl Future<Output = ()> + Send) {
-    let (endings, mut incoming) = mpsc::channel(4 * BATCH);
+/// A recorder and the task that does its work; the task ends when the last recorder is dropped.
+pub fn recorder(app: App) -> (EndingRecorder, impl Future<Output = ()> + Send) {
+    let (entries, mut incoming) = mpsc::channel(4 * BATCH);
     let work = async move {
-        while let Some(first) = incoming.recv().await {
-            let mut batch = vec![first];
-            let deadline = Instant::now() + PATIENCE;
-            while batch.len() < BATCH
-                && let Ok(Some(next)) = tokio::time::timeout_at(deadline, incoming.recv()).await
-            {
-                batch.push(next);
+        let mut refused: JoinSet<Entry> = JoinSet::new();
+        loop {
+            let batch = tokio::select! {
+                first = incoming.recv() => match first {
+                    Some(first) => gather(first, &mut incoming).await,
+                    None => return,
+                },
+                Some(Ok(entry)) = refused.join_next() => vec![entry],
+            };
+            for mut entry in record_or_wait(&app, batch).await {
+                entry.refusals += 1;
+                let delay = REFUSED_DELAY * 2_u32.pow(entry.refusals - 1);
+                refused.spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    entry
+                });
             }
-            record_with_retries(&app, batch).await;
         }
     };
-    (Settler(endings), work)
+    (EndingRecorder(entries), work)
 }
 
-async fn record_with_retries(app: &App, batch: Vec<Entry>) {
-    let mut result = record(app, &batch).await;
-    for attempt in 0..RETRIES {
-        let Err(error) = &result else { break };
-        if attempt == TOGETHER && batch.len() > 1 {
-            // One of them may be what the database does not take: the others must not suffer for it.
-            for entry in batch {
-                Box::pin(record_with_retries(app, vec![entry])).await;
-            }
-            return;
+async fn gather(first: Entry, incoming: &mut mpsc::Receiver<Entry>) -> Vec<Entry> {
+    let mut batch = vec![first];
+    let deadline = Instant::now() + PATIENCE;
+    while batch.len() < BATCH
+        && let Ok(Some(next)) = tokio::time::timeout_at(deadline, incoming.recv()).await
+    {
+        batch.push(next);
+    }
+    batch
+}
+
+/// Why a batch was not recorded.
+enum NotRecorded {
+    /// The database is away or stands still: every other batch would fail too.
+    Outage(anyhow::Error),
+    /// The database does not take this batch, or not now.
+    Refused(anyhow::Error),
+}
+
+impl From<anyhow::Error> for NotRecorded {
+    fn from(error: anyhow::Error) -> Self {
+        use diesel::result::Error::{BrokenTransactionManager, DatabaseError, RollbackErrorOnCommit};
+        let cause = error.downcast_ref::<diesel::result::Error>();
+        let is_outage = match cause {
+            Some(DatabaseError(kind, _)) => matches!(
+                kind,
+                DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::UnableToSendCommand
+                    | DatabaseErrorKind::ReadOnlyTransaction
+            ),
+            Some(BrokenTransactionManager | RollbackErrorOnCommit { .. }) => true,
+            _ => false,
+        };
+        if is_outage { Self::Outage(error) } else { Self::Refused(error) }
+    }
+}
+
+/// Records a batch, once the database is there. Returns the entries that it refuses, to be tried again later.
+async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
+    let mut delay = OUTAGE_DELAY.0;
+    loop {
+        // Jobs that were aborted wait for no answer; what they did is done again.
+        batch.retain(|entry| !entry.recorded.is_closed());
+        if batch.is_empty() {
+            return batch;
         }
-        warn!(images = batch.len(), "cannot record finished images, trying again: {error:#}");
-        tokio::time::sleep(RETRY_DELAY).await;
-        result = record(app, &batch).await;
-    }
-    for entry in batch {
-        // A job that stopped waiting was told to end: what was recorded stands all the same.
-        let _ = entry.recorded.send(match &result {
-            Ok(()) => Ok(()),
-            Err(error) => Err(anyhow::anyhow!("{error:#}")),
-        });
+        match record(app, &batch).await {
+            Ok(held) => {
+                for entry in batch {
+                    let is_held = held.contains(&entry.claim.id);
+                    // The job may have been aborted during shutdown; the recorded result is valid regardless.
+                    let _ = entry.recorded.send(Ok(is_held));
+                }
+                return Vec::new();
+            }
+            Err(NotRecorded::Outage(error)) => {
+                warn!(images = batch.len(), "cannot record finished images, trying again: {error:#}");
+                tokio::time::sleep(delay).await;
+                delay = (delay * 2).min(OUTAGE_DELAY.1);
+            }
+            Err(NotRecorded::Refused(_)) if batch.len() > 1 => {
+                // One of them may be what the database does not take: the others must not suffer for it.
+                let mut refused = Vec::new();
+                for entry in batch {
+                    refused.extend(Box::pin(record_or_wait(app, vec![entry])).await);
+                }
+                return refused;
+            }
+            Err(NotRecorded::Refused(cause)) => {
+                for entry in &mut batch {
+                    let image_id = entry.claim.id;
+                    warn!(image.id = %image_id, "the database refuses the result of an image: {cause:#}");
+                    if entry.refusals == MAX_REFUSALS {
+                        error!(image.id = %image_id, "the result of an image cannot be recorded; it fails");
+                        entry.result = AttemptResult::Failed(internal_error());
+                    }
+                }
+                return batch;
+            }
+        }
     }
 }
 
-async fn record(app: &App, batch: &[Entry]) -> anyhow::Result<()> {
-    let mut conn = db::connect(&app.worker_pool).await?;
-    let finished = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
+/// Returns the ids of the images whose claim was still held.
+async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<Uuid>, NotRecorded> {
+    let mut conn = db::connect(&app.worker_pool).await.map_err(NotRecorded::Outage)?;
+    let (held, finished) = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
     for request in finished {
         info!(
             request.id = %request.id, status = %request.status, images = request.total, failed = request.failed,
             input_bytes = request.input_bytes, output_bytes = request.output_bytes, "request finished"
         );
     }
-    Ok(())
+    Ok(held)
 }
 
 /// One transaction's worth. The requests are locked first, in one order for everyone; a claim that was lost is left out.
-async fn record_in(app: &App, conn: &mut Connection, batch: &[Entry]) -> anyhow::Result<Vec<ProcessingRequest>> {
+async fn record_in(
+    app: &App,
+    conn: &mut Connection,
+    batch: &[Entry],
+) -> anyhow::Result<(HashSet<Uuid>, Vec<ProcessingRequest>)> {
     let request_ids: BTreeSet<Uuid> = batch.iter().map(|entry| entry.claim.group_id).collect();
     let request_ids: Vec<Uuid> = request_ids.into_iter().collect();
     let requests: HashMap<Uuid, ProcessingRequest> =
         ProcessingRequest::lock(conn, &request_ids).await?.into_iter().map(|request| (request.id, request)).collect();
 
     let mut ended = Vec::new();
-    for Entry { claim, ending, .. } in batch {
+    let mut requeued = Vec::new();
+    for Entry { claim, result, .. } in batch {
         let canceled = requests.get(&claim.group_id).is_none_or(|request| request.cancel_requested_at.is_some());
-        match ending {
-            Ending::Retry { .. } | Ending::Postponed { .. } if canceled => ended.push((claim, End::canceled())),
-            Ending::Retry { after, reason } => {
-                jobs::retry(conn, claim, *after, reason).await?;
+        match result {
+            AttemptResult::Retry { .. } | AttemptResult::Postponed { .. } if canceled => {
+                ended.push((claim, FinalState::canceled()));
             }
-            Ending::Postponed { after } => {
-                jobs::postpone(conn, claim, *after).await?;
+            AttemptResult::Retry { after, reason } => {
+                requeued.push(Requeue { claim, after: *after, failure: Some(reason) });
             }
-            Ending::Succeeded(output) => ended.push((claim, End::succeeded(output))),
-            Ending::Failed(error) => ended.push((claim, End::failed(error))),
-            Ending::Canceled => ended.push((claim, End::canceled())),
+            AttemptResult::Postponed { after } => requeued.push(Requeue { claim, after: *after, failure: None }),
+            AttemptResult::Succeeded(output) => ended.push((claim, FinalState::succeeded(output))),
+            AttemptResult::Failed(error) => ended.push((claim, FinalState::failed(error))),
+            AttemptResult::Canceled => ended.push((claim, FinalState::canceled())),
         }
     }
+    let mut held: HashSet<Uuid> = HashSet::new();
+    if !requeued.is_empty() {
+        held.extend(jobs::requeue(conn, &requeued).await?);
+    }
     let claims: Vec<Claim> = ended.iter().map(|(claim, _)| (*claim).clone()).collect();
-    let held: HashSet<Uuid> = jobs::finish(conn, &claims).await?.into_iter().collect();
+    held.extend(jobs::finish(conn, &claims).await?);
     ended.retain(|(claim, _)| held.contains(&claim.id));
-    let settlements: Vec<Settlement> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
-    settle::touch(conn, &request_ids).await?;
-    settle::images(conn, &settlements).await?;
-    finish_requests(app, conn, &request_ids).await
+    let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
+    ending::bump_revisions(conn, &request_ids).await?;
+    ending::images(conn, &ends).await?;
+    let finished = finish_requests(app, conn, &request_ids).await?;
+    Ok((held, finished))
 }
 
-/// Ends those of these requests that are complete, stores their webhooks, and wakes whoever watches any of them.
+/// Ends those of these requests that are complete, stores their webhooks, and wakes everyone who watches any of them.
 /// The caller holds their locks.
 pub(super) async fn finish_requests(
     app: &App,
     conn: &mut Connection,
     request_ids: &[Uuid],
 ) -> anyhow::Result<Vec<ProcessingRequest>> {
-    let finished = settle::finish_requests(conn, request_ids).await?;
+    let finished = ending::finish_requests(conn, request_ids).await?;
     let finished = ProcessingRequest::load(conn, &finished).await?;
     for request in &finished {
         notify::enqueue(app, conn, request).await?;
     }
     for id in request_ids {
-        request::announce(conn, *id).await?;
+        events::announce_request(conn, *id).await?;
     }
     Ok(finished)
 }
 
 /// How an image ends for good.
-struct End {
+struct FinalState {
     status: ImageStatus,
     /// Whether the attempt counts.
     attempted: bool,
@@ -181,7 +270,7 @@ struct End {
     error: Option<Error>,
 }
 
-impl End {
+impl FinalState {
     fn succeeded(output: &Output) -> Self {
         Self { status: ImageStatus::Succeeded, attempted: true, output: Some(output.clone()), error: None }
     }
@@ -197,8 +286,8 @@ impl End {
         Self { status: ImageStatus::Canceled, attempted: false, output: None, error: None }
     }
 
-    fn of(self, claim: &Claim) -> Settlement {
-        Settlement {
+    fn of(self, claim: &Claim) -> ImageEnd {
+        ImageEnd {
             id: claim.id,
             request_id: claim.group_id,
             status: self.status,

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek as _};
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
@@ -21,9 +20,10 @@ use crate::db::csv_issue::CsvIssue;
 use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
 use crate::db::product::{NewProduct, Product};
-use crate::db::request::{self, NewProcessingRequest, ProcessingRequest};
+use crate::db::request::{NewProcessingRequest, ProcessingRequest};
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
+use crate::{events, fetch};
 use halftone_compress::Settings;
 use halftone_sheet::{self as sheet, Report, Row};
 
@@ -31,9 +31,6 @@ use halftone_sheet::{self as sheet, Report, Row};
 const ROWS_PER_BATCH: usize = 1_000;
 /// Batches that may wait for the database.
 const BATCHES_AHEAD: usize = 2;
-/// How far apart the images of one request stand in the queue: 50 images a second are claimed before another request's
-/// first one that came later.
-const RANK_SPACING: Duration = Duration::from_millis(20);
 
 /// What a caller sends.
 pub struct Submission {
@@ -55,11 +52,11 @@ pub enum Submitted {
     /// The same submission was made before with this idempotency key: its request.
     Replayed(ProcessingRequest),
     /// The idempotency key was used for another submission.
-    KeyReused,
+    IdempotencyConflict,
     /// The CSV cannot be processed, for the reasons in the report.
     Rejected(Report),
     /// It could, but some of it is refused, and the caller wanted all or nothing.
-    Unwanted(Report),
+    RefusedInvalidRows(Report),
 }
 
 /// A CSV that was read through once.
@@ -93,7 +90,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     if submission.reject_invalid_rows && report.error_count > 0 {
         let rejected_row_count = report.row_count;
         let report = Report { accepted_row_count: 0, rejected_row_count, image_count: 0, ..checked.report };
-        return Ok(Submitted::Unwanted(report));
+        return Ok(Submitted::RefusedInvalidRows(report));
     }
 
     let id = Uuid::now_v7();
@@ -113,16 +110,16 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         settings,
         webhook_url: submission.webhook_url,
         public_url: app.config.public_url.clone(),
-        csv_byte_size: count(report.byte_size)?,
+        csv_byte_size: to_db(report.byte_size)?,
         csv_encoding: report.encoding.clone(),
         csv_delimiter: report.delimiter.to_string(),
-        csv_row_count: count(report.row_count)?,
-        csv_accepted_row_count: count(report.accepted_row_count)?,
-        csv_rejected_row_count: count(report.rejected_row_count)?,
-        csv_issue_count: count(report.issue_count)?,
-        csv_error_count: count(report.error_count)?,
+        csv_row_count: to_db(report.row_count)?,
+        csv_accepted_row_count: to_db(report.accepted_row_count)?,
+        csv_rejected_row_count: to_db(report.rejected_row_count)?,
+        csv_issue_count: to_db(report.issue_count)?,
+        csv_error_count: to_db(report.error_count)?,
         csv_extra_columns: report.extra_columns.clone(),
-        total: count(checked.distinct_urls)?,
+        total: to_db(checked.distinct_urls)?,
     };
     let issues = csv_issues(id, report)?;
 
@@ -130,16 +127,18 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let reading = spawn_blocking(move || read_batches(checked.file, &limits, &batches));
     let mut conn = db::connect(&app.pool).await?;
     let key = submission.idempotency_key.as_deref();
-    let stored = conn
-        .transaction(async |conn| store(conn, &new, &issues, key.map(|key| (key, &input_hash[..])), incoming).await);
+    let key = key.map(|key| (key, &input_hash[..]));
+    let stored = conn.transaction(async |conn| {
+        store(conn, &new, &issues, key, incoming).await?;
+        // Before the commit: a file that cannot be read to its end again must not become a request without its last rows.
+        let again = reading.await.context("read the CSV again").flatten();
+        again.and_then(|again| check_unchanged(report, &again)).map_err(StoreError::Changed)
+    });
     let claimed = match stored.await {
         Ok(()) => Claimed::New,
         Err(StoreError::Claimed(claimed)) => claimed,
         Err(StoreError::Database(error)) => return Err(error).context("store the request"),
-        Err(StoreError::Incomplete) => anyhow::bail!(reading.await.context("read the CSV again")?.err().map_or_else(
-            || anyhow::anyhow!("the CSV changed while it was read"),
-            |error| error.context("read the CSV again")
-        )),
+        Err(StoreError::Changed(error)) => return Err(error),
     };
     let find = async |conn: &mut Connection, id| {
         ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))
@@ -147,7 +146,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     Ok(match claimed {
         Claimed::New => Submitted::Accepted(find(&mut conn, id).await?),
         Claimed::Replayed(earlier) => Submitted::Replayed(find(&mut conn, earlier).await?),
-        Claimed::Reused => Submitted::KeyReused,
+        Claimed::Reused => Submitted::IdempotencyConflict,
     })
 }
 
@@ -171,11 +170,11 @@ fn check(mut file: File, limits: &sheet::Limits) -> anyhow::Result<Checked> {
     Ok(Checked { file, report, distinct_urls: urls.len(), hash })
 }
 
-fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<Batch>) -> anyhow::Result<()> {
+fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<Batch>) -> anyhow::Result<Report> {
     file.rewind()?;
     let mut images: HashMap<u128, Uuid> = HashMap::new();
     let mut batch = Batch::default();
-    sheet::read(&mut file, limits, |row: Row| {
+    let report = sheet::read(&mut file, limits, |row: Row| {
         batch.add(row, &mut images);
         if batch.products.len() < ROWS_PER_BATCH || batches.blocking_send(std::mem::take(&mut batch)).is_ok() {
             ControlFlow::Continue(())
@@ -185,7 +184,7 @@ fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<B
         }
     })?;
     let _ = batches.blocking_send(batch);
-    Ok(())
+    Ok(report)
 }
 
 impl Batch {
@@ -212,12 +211,20 @@ impl Batch {
     }
 }
 
+/// Compares what two readings of the same file found.
+fn check_unchanged(first: &Report, second: &Report) -> anyhow::Result<()> {
+    let counts =
+        |report: &Report| (report.row_count, report.accepted_row_count, report.image_count, report.issue_count);
+    anyhow::ensure!(counts(first) == counts(second), "the CSV changed while it was read");
+    Ok(())
+}
+
 enum StoreError {
     Database(diesel::result::Error),
     /// The idempotency key belongs to another request.
     Claimed(Claimed),
-    /// Fewer images came than the check had counted.
-    Incomplete,
+    /// The second reading did not find what the first one had.
+    Changed(anyhow::Error),
 }
 
 impl From<diesel::result::Error> for StoreError {
@@ -246,14 +253,13 @@ async fn store(
         let urls: Vec<&str> = batch.image_urls.iter().map(String::as_str).collect();
         Product::insert(conn, new.id, &batch.products).await?;
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
-        jobs::enqueue(conn, ProcessImage::KIND, new.id, &batch.image_ids, i64::from(stored), RANK_SPACING).await?;
+        let hosts: Vec<String> = urls.iter().map(|url| fetch::host_key(url)).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        jobs::enqueue(conn, ProcessImage::KIND, new.id, i64::from(stored), &batch.image_ids, &hosts).await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }
-    if stored != new.total {
-        return Err(StoreError::Incomplete);
-    }
-    jobs::announce(conn, ProcessImage::KIND).await?;
-    request::announce(conn, new.id).await?;
+    events::announce_jobs(conn, ProcessImage::KIND).await?;
+    events::announce_request(conn, new.id).await?;
     Ok(())
 }
 
@@ -262,11 +268,11 @@ fn csv_issues(request_id: Uuid, report: &Report) -> anyhow::Result<Vec<CsvIssue>
         Ok(CsvIssue {
             request_id,
             position,
-            severity: word(issue.severity)?,
-            code: word(issue.code)?,
+            severity: wire_name(issue.severity)?,
+            code: wire_name(issue.code)?,
             message: issue.message.clone(),
-            line: count(issue.line)?,
-            row_number: issue.row.map(count).transpose()?,
+            line: to_db(issue.line)?,
+            row_number: issue.row.map(to_db).transpose()?,
             column_name: issue.column.clone(),
             value: issue.value.clone(),
         })
@@ -275,12 +281,12 @@ fn csv_issues(request_id: Uuid, report: &Report) -> anyhow::Result<Vec<CsvIssue>
 }
 
 /// An enum as the API and the database call it.
-fn word(value: impl serde::Serialize) -> anyhow::Result<String> {
+fn wire_name(value: impl serde::Serialize) -> anyhow::Result<String> {
     Ok(serde_json::from_value(serde_json::to_value(value)?)?)
 }
 
 /// A count as the database keeps it.
-fn count<N: TryInto<I>, I>(number: N) -> anyhow::Result<I>
+fn to_db<N: TryInto<I>, I>(number: N) -> anyhow::Result<I>
 where
     N::Error: std::error::Error + Send + Sync + 'static,
 {

@@ -1,35 +1,36 @@
-//! The workers of one process: its heartbeat, its lanes, and the settler behind them.
+//! The workers of one process: its heartbeat, the runners of its jobs, the recorder of their results, and what is tidied up.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::notify::DeliverWebhook;
+use super::notify::{self, DeliverWebhook};
 use super::process::ProcessImage;
-use super::settle::settler;
+use super::settle::recorder;
 use crate::app::App;
-use crate::queue::Lane;
+use crate::db;
+use crate::db::idempotency;
+use crate::queue::JobRunner;
 use crate::queue::heartbeat::Heartbeat;
+use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// Image jobs held for each that may be downloading: the others wait for a core, are stored or recorded meanwhile, or
-/// stand ready so that no download place stays empty.
-const JOBS_PER_DOWNLOAD: usize = 2;
-/// Webhooks in flight at once.
-const WEBHOOKS_AT_ONCE: usize = 16;
-/// Beats within the time after which a silent worker counts as dead.
-const BEATS_PER_TIMEOUT: u32 = 5;
+/// How often what was left behind is looked for: expired keys, deliveries without a job.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Idempotency keys that are forgotten at once.
+const KEYS_AT_ONCE: i64 = 1_000;
 
 /// Runs jobs until `stop` is cancelled and everything in hand has ended or been given back.
 pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     let id = Uuid::now_v7();
     let timeout = app.config.worker_timeout;
-    let beat = (timeout / BEATS_PER_TIMEOUT).max(Duration::from_millis(100));
-    let heartbeat = Heartbeat::start(&app.database_url, id, beat).await?;
+    let heartbeat = Heartbeat::start(&app.database_url, id, timeout).await?;
+    let risk_directory = app.config.data_dir.join("workers");
+    let risk = RiskLog::open(&risk_directory, id, app.config.workers)?;
     let worker = Worker {
         id,
         pool: app.worker_pool.clone(),
@@ -37,17 +38,22 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
         stop: stop.clone(),
         drain: app.config.drain_timeout,
         timeout,
+        alive: heartbeat.alive(),
+        risk_directory,
     };
     info!(worker.id = %id, cores = app.config.workers, downloads = app.config.downloads, "working");
 
-    let (settler, settling) = settler(app.clone());
-    let images =
-        Lane::new(worker.clone(), ProcessImage::new(app.clone(), settler), JOBS_PER_DOWNLOAD * app.config.downloads);
-    let webhooks = Lane::new(worker.clone(), DeliverWebhook { app }, WEBHOOKS_AT_ONCE);
+    let (recorder, recording) = recorder(app.clone());
+    let images = JobRunner::new(worker.clone(), ProcessImage::new(app.clone(), recorder, risk));
+    let webhooks = JobRunner::new(worker.clone(), DeliverWebhook::new(app.clone()));
     let mut parts = JoinSet::new();
     let maintained = worker.clone();
     parts.spawn(async move { maintained.maintain().await });
-    parts.spawn(settling);
+    parts.spawn(recording);
+    let until = stop.clone();
+    parts.spawn(async move {
+        until.run_until_cancelled(tidy(app)).await;
+    });
     parts.spawn(images.run());
     parts.spawn(webhooks.run());
     let mut failure = Ok(());
@@ -61,4 +67,20 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     drop(heartbeat);
     worker.sign_off().await?;
     failure
+}
+
+/// Clears up every minute.
+async fn tidy(app: App) {
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
+    loop {
+        interval.tick().await;
+        let tidied = async {
+            notify::sweep(&app).await?;
+            idempotency::forget_expired(&mut *db::connect(&app.worker_pool).await?, KEYS_AT_ONCE).await?;
+            anyhow::Ok(())
+        };
+        if let Err(error) = tidied.await {
+            warn!("cannot clear up: {error:#}");
+        }
+    }
 }

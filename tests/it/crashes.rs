@@ -212,3 +212,47 @@ async fn connections_cut_again_and_again_strand_no_job() {
     assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(600)));
     assert_each_image_ended_once(&halftone.database_url, 600).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    // The host sends something else at the second request.
+    let urls: Vec<String> = (0..8)
+        .map(|n| {
+            let [first, second] = [n, 100 + n].map(|seed| images::jpeg(160, 120, seed));
+            origin.set(&format!("{n}.jpg"), Answer::Script(vec![Answer::Held(first), Answer::Image(second)]))
+        })
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let id = client.accepted(&csv(&[&urls]), json!({})).await;
+
+    let mut late = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    origin.held(8).await;
+    late.pause();
+    let _successor = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    let request = client.finished(&id).await;
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(8)));
+    origin.open();
+    late.resume();
+    for _ in 0..8 {
+        late.log_line("its result here is void").await;
+    }
+
+    for image in client.images(&id).await {
+        let output = &image["output"];
+        let served = client.download(output["url"].as_str().unwrap()).await;
+        use sha2::Digest as _;
+        assert_eq!(hex::encode(sha2::Sha256::digest(&served)), output["sha256"].as_str().unwrap(), "{image}");
+    }
+    assert_eq!(files(&data_dir.path().join("outputs")), 8, "what the late one stored is removed");
+    assert_each_image_ended_once(&database_url, 8).await;
+}
+
+/// How many files there are below a directory.
+fn files(directory: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}

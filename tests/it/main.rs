@@ -14,6 +14,12 @@ mod webhooks;
 
 mod crashes;
 
+mod fairness;
+
+mod outages;
+
+mod queue;
+
 mod api;
 
 mod console;

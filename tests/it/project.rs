@@ -79,23 +79,24 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 17] = [
-    ("cli", &["service", "graphql", "pipeline", "app", "db", "config", "telemetry"]),
-    ("service", &["http", "graphql", "pipeline", "app", "queue", "db", "config"]),
+const ARROWS: [(&str, &[&str]); 18] = [
+    ("cli", &["service", "graphql", "pipeline", "app", "budget", "db", "config", "telemetry"]),
+    ("service", &["http", "graphql", "pipeline", "app", "db", "config"]),
     ("http", &["graphql", "pipeline", "app", "links", "web_origin", "db"]),
     ("graphql", &["pipeline", "app", "db"]),
-    ("pipeline", &["app", "fetch", "webhook", "queue", "db"]),
+    ("pipeline", &["app", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
     ("app", &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"]),
     ("config", &["fetch", "webhook", "web_origin"]),
-    ("fetch", &["guard"]),
+    ("fetch", &["guard", "budget"]),
     ("store", &[]),
     ("webhook", &["guard"]),
     ("links", &[]),
     ("web_origin", &[]),
     ("guard", &[]),
     ("queue", &["db"]),
-    ("events", &[]),
-    ("db", &["events"]),
+    ("events", &["db"]),
+    ("budget", &[]),
+    ("db", &[]),
     ("telemetry", &[]),
 ];
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::database;
 use crate::support::halftone::{Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
@@ -88,4 +89,66 @@ async fn a_webhook_that_may_not_be_sent_is_refused_at_once() {
         assert_eq!(payload["userErrors"][0]["code"], code, "{url}: {payload}");
         assert_eq!(payload["processingRequest"], json!(null));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn canceling_exactly_a_batch_of_images_loses_no_webhook() {
+    let database_url = database::fresh().await;
+    let sink = Sink::start(&[]).await;
+    let api = Halftone::on(database_url.clone(), &["--workers", "0"]).await;
+    let cancel =
+        "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { processingRequest { status } userErrors { code } } }";
+    // One batch less one, one batch, two batches.
+    for (round, count) in [4_999, 5_000, 10_000].into_iter().enumerate() {
+        let mut sheet = String::from("S. No,Product Name,Input Image Urls\n");
+        for n in 0..count {
+            sheet.push_str(&format!("{n},SKU{n},http://127.0.0.1:9/{round}/{n}.jpg\n"));
+        }
+        let id = api.client.accepted(&sheet, json!({ "webhookUrl": sink.url })).await;
+        let data = api.client.query(cancel, json!({ "id": id })).await;
+        assert_eq!(data["cancelProcessingRequest"]["processingRequest"]["status"], "CANCELED", "{data}");
+    }
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM jobs").await, 3, "one for each webhook");
+    let _workers = Halftone::on(database_url, &[]).await;
+    let received = sink.received(3).await;
+    assert!(received.iter().all(|delivery| delivery.body["data"]["status"] == "CANCELED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_has_lost_its_job_is_sent() {
+    let database_url = database::fresh().await;
+    let sink = Sink::start(&[]).await;
+    let api = Halftone::on(database_url.clone(), &["--workers", "0"]).await;
+    let id = api.client.accepted(&csv(&[&["http://127.0.0.1:9/1.jpg"]]), json!({ "webhookUrl": sink.url })).await;
+    let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";
+    api.client.query(cancel, json!({ "id": id })).await;
+    database::execute(&database_url, "DELETE FROM jobs WHERE kind = 'deliver_webhook'").await;
+    let workers = Halftone::on(database_url, &[]).await;
+    assert_eq!(sink.received(1).await[0].body["data"]["id"], json!(id));
+    delivery(&workers, &id, "DELIVERED").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_hang_hold_up_nobody_elses_webhooks() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let sheet = csv(&[&[&url]]);
+    // Listens, and never answers.
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hook = format!("http://{}/hook", hanging.local_addr().unwrap());
+    for _ in 0..40 {
+        halftone.client.accepted(&sheet, json!({ "webhookUrl": hook })).await;
+    }
+    // Four of them are being sent: as many as one receiver gets at once.
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(hanging.accept().await.unwrap());
+    }
+    let sink = Sink::start(&[]).await;
+    let id = halftone.client.accepted(&sheet, json!({ "webhookUrl": sink.url })).await;
+    let received = tokio::time::timeout(std::time::Duration::from_secs(10), sink.received(1)).await;
+    assert_eq!(received.expect("within the time of one attempt")[0].body["data"]["id"], json!(id));
+    let cancel = "SELECT count(*) FROM jobs WHERE kind = 'deliver_webhook' AND state = 'RUNNING'";
+    assert!(database::number(&halftone.database_url, cancel).await <= 4);
 }

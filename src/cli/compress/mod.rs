@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::names::Job;
@@ -22,6 +22,7 @@ pub use self::options::Arguments;
 use self::report::{Done, Report};
 use super::run::beside;
 use super::{USAGE, stop_signal};
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::db::image::ImageErrorCode;
 use halftone_compress::{self as compress, Limits, Settings};
@@ -45,7 +46,7 @@ pub async fn compress(config: Config, arguments: Arguments) -> anyhow::Result<Ex
     let mut report = Report::new(jobs.len(), arguments.json)?;
 
     let at_once = config.workers.max(1);
-    let memory = Memory::new(config.decode_memory);
+    let memory = Budget::new(config.decode_memory);
     let work = Arc::new(Work { settings, limits: config.compress, max_bytes: config.fetch.max_bytes, memory });
     let (done, mut results) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();
@@ -78,7 +79,7 @@ struct Work {
     limits: Limits,
     /// Of a source file.
     max_bytes: u64,
-    memory: Memory,
+    memory: Budget,
 }
 
 /// A file that has its output.
@@ -119,7 +120,7 @@ impl Work {
         let max_bytes = self.max_bytes;
         let bytes = blocking(move || read(&source, max_bytes)).await?;
         let needed = compress::memory_needed(&bytes, &self.settings);
-        let _permit = self.memory.take(needed).await;
+        let _permit = self.memory.reserve(needed).await;
         let work = self.clone();
         let name = {
             let job = Job::clone(job);
@@ -143,25 +144,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
     spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(Failure::new(ImageErrorCode::Internal, format!("Something went wrong inside Halftone ({error}).")))
     })
-}
-
-/// A budget in KiB that files share; one that needs more than all of it is alone.
-struct Memory {
-    free: Arc<Semaphore>,
-    all: u32,
-}
-
-impl Memory {
-    fn new(bytes: u64) -> Self {
-        let all = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-        Self { free: Arc::new(Semaphore::new(all as usize)), all }
-    }
-
-    async fn take(&self, bytes: u64) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let needed = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.all);
-        // Only a closed semaphore refuses, and this one is never closed.
-        self.free.clone().acquire_many_owned(needed).await.ok()
-    }
 }
 
 fn read(source: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {

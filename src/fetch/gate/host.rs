@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::lock;
 
 /// Downloads at once from a host not known yet.
-const START: usize = 8;
+pub(super) const START: usize = 8;
 
 /// So many requests in a row without any answer, and the host is down.
 const DOWN_AFTER: usize = 8;
@@ -119,6 +119,15 @@ impl Host {
         let paused = state.paused.is_some_and(|pause| pause.until > now);
         let down = state.down_until.is_some_and(|until| until > now);
         paused || down || now.saturating_duration_since(state.used) < remembered
+    }
+
+    /// The window; 0 while the host is paused or down.
+    pub(super) fn open_window(&self) -> usize {
+        let state = self.state();
+        let now = Instant::now();
+        let is_paused = state.paused.is_some_and(|pause| pause.until > now);
+        let is_down = state.down_until.is_some_and(|until| until > now);
+        if is_paused || is_down { 0 } else { state.window }
     }
 
     /// Notes a request about to be sent; its round.

@@ -58,6 +58,17 @@ impl Gates {
         self.host(origin).enter(self.max_wait).await
     }
 
+    /// The windows of the hosts that are known: how many requests each may have under way. 0: it is paused or down.
+    pub(super) fn windows(&self) -> Vec<(String, usize)> {
+        let hosts = lock(&self.hosts);
+        hosts.by_origin.iter().map(|(origin, host)| (origin.clone(), host.open_window())).collect()
+    }
+
+    /// The window of a host that is not known yet.
+    pub(super) fn first_window(&self) -> usize {
+        host::START.min(self.max_per_host)
+    }
+
     fn host(&self, origin: &str) -> Arc<Host> {
         let mut hosts = lock(&self.hosts);
         if let Some(host) = hosts.by_origin.get(origin) {

@@ -51,7 +51,7 @@ pub struct Halftone {
     pub client: Client,
     pub database_url: String,
     _service: Service,
-    _data_dir: tempfile::TempDir,
+    data_dir: tempfile::TempDir,
 }
 
 impl Halftone {
@@ -70,9 +70,55 @@ impl Halftone {
         let mut service = Service::open(config, &database_url).await.expect("open");
         service.serve(listener).expect("serve");
         service.work();
-        Self { client: Client::new(url), database_url, _service: service, _data_dir: data_dir }
+        Self { client: Client::new(url), database_url, _service: service, data_dir }
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.data_dir.path()
     }
 }
+
+impl Drop for Halftone {
+    /// Whatever a test did, no request may have ended and left work behind, and no webhook may be lost.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let url = self.database_url.clone();
+        // A drop cannot wait for a future on its own runtime.
+        let checked = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                for (what, sql) in LEFT_BEHIND {
+                    assert_eq!(database::number(&url, sql).await, 0, "{what}");
+                }
+            });
+        });
+        checked.join().expect("the check passes");
+    }
+}
+
+/// What there must be none of, at any time.
+const LEFT_BEHIND: [(&str, &str); 4] = [
+    (
+        "jobs of images that have ended",
+        "SELECT count(*) FROM jobs JOIN images USING (id) WHERE images.finished_at IS NOT NULL",
+    ),
+    (
+        "unfinished images of finished requests",
+        "SELECT count(*) FROM images JOIN processing_requests r ON r.id = request_id
+          WHERE r.finished_at IS NOT NULL AND images.finished_at IS NULL",
+    ),
+    (
+        "unfinished images without a job",
+        "SELECT count(*) FROM images WHERE finished_at IS NULL AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = images.id)",
+    ),
+    (
+        "webhooks to be sent without a job",
+        "SELECT count(*) FROM webhook_deliveries d
+          WHERE status IN ('PENDING', 'RETRYING') AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = d.id)",
+    ),
+];
 
 /// A GraphQL client.
 #[derive(Clone)]

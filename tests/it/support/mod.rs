@@ -10,4 +10,6 @@ pub mod origin;
 
 pub mod process;
 
+pub mod proxy;
+
 pub mod sink;

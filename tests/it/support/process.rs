@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -16,7 +17,17 @@ pub struct Process {
 impl Process {
     /// Starts `halftone` with these arguments and nothing of our environment that it would read.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_halftone")), arguments)
+    }
+
+    /// The same after a command of the shell that changes what it inherits.
+    pub fn start_with(first: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{first} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_halftone")]);
+        Self::spawn(command, arguments)
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str]) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
                 command.env_remove(name);
@@ -65,6 +76,37 @@ impl Process {
         tokio::time::timeout(PATIENCE, find).await.expect("the process logs")
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// The exit code and the log of a process that ends by itself.
+    pub async fn ended(mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        let read = async {
+            while let Some(line) = self.log.next_line().await.expect("a log in UTF-8") {
+                log.push_str(&line);
+                log.push('\n');
+            }
+        };
+        let (exited, ()) = tokio::join!(tokio::time::timeout(PATIENCE, self.child.wait()), read);
+        (exited.expect("it ends in time").expect("wait").code(), log)
+    }
+
+    /// SIGSTOP: the process stands still until [`Self::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("signal");
+    }
+
     /// `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("kill");
@@ -72,9 +114,7 @@ impl Process {
 
     /// SIGTERM; returns the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let pid = i32::try_from(self.child.id().expect("it runs")).expect("a pid");
-        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
+        self.signal(Signal::TERM);
         // Its log is read to the end: a full pipe would hold it up.
         let drained = async { while let Ok(Some(_)) = self.log.next_line().await {} };
         let (exited, ()) = tokio::join!(tokio::time::timeout(PATIENCE, self.child.wait()), drained);

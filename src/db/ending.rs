@@ -12,7 +12,7 @@ use super::image::{ImageErrorCode, ImageOutcome, ImageStatus};
 
 /// How one image ended.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Settlement {
+pub struct ImageEnd {
     pub id: Uuid,
     pub request_id: Uuid,
     /// One of the final ones.
@@ -54,9 +54,8 @@ pub struct Error {
 
 /// Ends these images, each exactly once, and moves their requests' counters and revisions with them. Each image gets a
 /// revision of its own, the next of its request. An image that has ended before is left alone.
-pub async fn images(conn: &mut Connection, settlements: &[Settlement]) -> QueryResult<()> {
-    let settlements =
-        serde_json::to_value(settlements).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()> {
+    let ends = serde_json::to_value(ends).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     diesel::sql_query(
         "WITH ending AS (
             SELECT e.*, row_number() OVER (PARTITION BY e.request_id ORDER BY e.id) AS place
@@ -94,14 +93,14 @@ pub async fn images(conn: &mut Connection, settlements: &[Settlement]) -> QueryR
                 output_bytes = r.output_bytes + d.output_bytes
            FROM delta d WHERE r.id = d.request_id",
     )
-    .bind::<Jsonb, _>(settlements)
+    .bind::<Jsonb, _>(ends)
     .execute(conn)
     .await?;
     Ok(())
 }
 
 /// Gives requests whose images changed without ending, such as by waiting for another attempt, a new revision.
-pub async fn touch(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<()> {
+pub async fn bump_revisions(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<()> {
     use super::schema::processing_requests::{id, revision, table};
     diesel::update(table.filter(id.eq_any(request_ids))).set(revision.eq(revision + 1)).execute(conn).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Memory for downloads, counted in KiB: reserved before a body is read, given back when the bytes are dropped.
+//! Memory, counted in KiB: reserved before it is used, given back when the reservation is dropped.
 //! The sum of all reservations never exceeds the budget; waiting is first come, first served.
 
 use std::sync::Arc;
@@ -7,32 +7,42 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const KIB: u64 = 1024;
 
-/// A budget shared by everything that downloads. Cheap to clone.
+/// A budget shared by everything of one kind, such as downloads. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     free: Arc<Semaphore>,
     total_kib: u32,
 }
 
 /// A part of the budget, given back on drop.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub struct Reservation {
     permit: OwnedSemaphorePermit,
 }
 
 impl Budget {
     /// A budget of `bytes`, rounded down to KiB, at least one.
-    pub(super) fn new(bytes: u64) -> Budget {
+    pub fn new(bytes: u64) -> Budget {
         let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let total_kib = u32::try_from(bytes / KIB).unwrap_or(u32::MAX).clamp(1, most);
         Budget { free: Arc::new(Semaphore::new(total_kib as usize)), total_kib }
     }
 
-    /// Waits until `bytes` are free and takes them. More than the whole budget takes the whole budget: such a download runs
-    /// alone instead of never.
-    pub(super) async fn reserve(&self, bytes: u64) -> Reservation {
+    /// Whether `bytes` can ever be free.
+    pub fn holds(&self, bytes: u64) -> bool {
+        to_kib(bytes) <= self.total_kib
+    }
+
+    /// All of it, in bytes.
+    pub fn total(&self) -> u64 {
+        u64::from(self.total_kib) * KIB
+    }
+
+    /// Waits until `bytes` are free and takes them. More than the whole budget takes the whole budget: that user runs alone
+    /// instead of never.
+    pub async fn reserve(&self, bytes: u64) -> Reservation {
         let kib = to_kib(bytes).min(self.total_kib);
-        // Reserved in one step: a fetch that held a part while waiting for more could wait for another that does the same.
+        // Reserved in one step: who held a part while waiting for more could wait for another that does the same.
         match Arc::clone(&self.free).acquire_many_owned(kib).await {
             Ok(permit) => Reservation { permit },
             Err(_) => unreachable!("the budget's semaphore is never closed"),
@@ -42,7 +52,7 @@ impl Budget {
 
 impl Reservation {
     /// Gives back what `bytes` do not need.
-    pub(super) fn shrink(&mut self, bytes: u64) {
+    pub fn shrink(&mut self, bytes: u64) {
         let spare = self.permit.num_permits().saturating_sub(to_kib(bytes) as usize);
         drop(self.permit.split(spare));
     }

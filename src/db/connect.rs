@@ -1,0 +1,209 @@
+//! Connections to Postgres that notice when the server falls silent.
+//!
+//! A connection that is cut is noticed at once. One whose packets are dropped without a word, as after a failover behind
+//! a moved address, is not: the system would wait for a quarter of an hour. So every connection has time-outs of TCP,
+//! and one of its own for the server's answers, which also notices a proxy that takes everything and answers nothing.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::time::{Instant, Sleep, timeout};
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls};
+
+/// How long the server may take to accept a connection, unless the URL says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement may run. Postgres ends one that takes longer; see [`SILENCE`].
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the server may leave a statement without any answer: a little longer than a statement may run.
+const SILENCE: Duration = Duration::from_secs(17);
+/// How long an idle connection is quiet before TCP asks whether the other side is there, how often it asks again, and after
+/// how long without an acknowledgement it gives up. Longer values of the URL are not kept.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+
+/// The task of a connection, to be polled while its [`Client`] is used.
+pub type Driver = Connection<Watched, NoTlsStream>;
+
+/// Connects to the first of the configured hosts that can be reached.
+pub async fn establish(config: &Config) -> anyhow::Result<(Client, Driver)> {
+    let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    let ports = config.get_ports();
+    let count = config.get_hosts().len().max(config.get_hostaddrs().len());
+    let mut last = None;
+    for place in 0..count {
+        let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+        let connecting = async {
+            let socket = match (config.get_hostaddrs().get(place), config.get_hosts().get(place)) {
+                (Some(address), _) => Socket::tcp(&address.to_string(), port).await?,
+                (None, Some(Host::Tcp(name))) => Socket::tcp(name, port).await?,
+                (None, Some(Host::Unix(directory))) => {
+                    Socket::Unix(UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?)
+                }
+                (None, None) => anyhow::bail!("neither a host nor an address is given"),
+            };
+            let (client, mut driver) = config.connect_raw(Watched::new(socket), NoTls).await?;
+            if config.get_target_session_attrs() != TargetSessionAttrs::Any {
+                check_session(&client, &mut driver, config.get_target_session_attrs()).await?;
+            }
+            Ok((client, driver))
+        };
+        match timeout(patience, connecting).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => last = Some(error),
+            Err(_) => last = Some(anyhow::anyhow!("the server did not answer within {patience:?}")),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("no host is given")))
+}
+
+/// Whether the server is of the kind that `target_session_attrs` asks for.
+async fn check_session(client: &Client, driver: &mut Driver, wanted: TargetSessionAttrs) -> anyhow::Result<()> {
+    let asked = client.query_one("SELECT current_setting('transaction_read_only')", &[]);
+    let row = tokio::select! {
+        row = asked => row.context("ask whether the server is read-only")?,
+        ended = driver => {
+            ended?;
+            anyhow::bail!("the server closed the connection")
+        }
+    };
+    let is_read_only = row.get::<_, &str>(0) == "on";
+    match wanted {
+        TargetSessionAttrs::ReadWrite if is_read_only => anyhow::bail!("the server is read-only"),
+        TargetSessionAttrs::ReadOnly if !is_read_only => anyhow::bail!("the server is not read-only"),
+        _ => Ok(()),
+    }
+}
+
+/// A connection's socket.
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    async fn tcp(name: &str, port: u16) -> anyhow::Result<Self> {
+        let mut last = None;
+        for address in lookup_host((name, port)).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    let socket = SockRef::from(&stream);
+                    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+                    socket.set_tcp_keepalive(&keepalive)?;
+                    #[cfg(target_os = "linux")]
+                    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+                    return Ok(Self::Tcp(stream));
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.map_or_else(|| anyhow::anyhow!("{name} has no address"), anyhow::Error::from))
+    }
+}
+
+/// A socket that fails when the server leaves what was sent without an answer for [`SILENCE`].
+pub struct Watched {
+    socket: Socket,
+    /// Runs while an answer is owed.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// The last bytes received.
+    tail: Vec<u8>,
+}
+
+/// The message with which the server ends every answer, but for the state of the transaction in its last byte.
+const READY_FOR_QUERY: [u8; 5] = [b'Z', 0, 0, 0, 5];
+
+impl Watched {
+    fn new(socket: Socket) -> Self {
+        Self { socket, deadline: None, tail: Vec::with_capacity(2 * READY_FOR_QUERY.len()) }
+    }
+
+    fn sent(&mut self) {
+        self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+    }
+
+    fn received(&mut self, bytes: &[u8]) {
+        // What comes unasked, such as a notification, is no answer and owes none.
+        let Some(deadline) = &mut self.deadline else { return };
+        const ENDING: usize = READY_FOR_QUERY.len() + 1;
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(ENDING)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(ENDING));
+        if self.tail.starts_with(&READY_FOR_QUERY) {
+            self.deadline = None;
+        } else {
+            deadline.as_mut().reset(Instant::now() + SILENCE);
+        }
+    }
+
+    /// Fails when the answer is overdue.
+    fn check(&mut self, cx: &mut TaskContext<'_>) -> io::Result<()> {
+        let is_overdue = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
+        if is_overdue {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the database has not answered for {SILENCE:?}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        match read {
+            Poll::Pending => match self.check(cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
+            Poll::Ready(Ok(())) => {
+                self.received(&buf.filled()[before..]);
+                Poll::Ready(Ok(()))
+            }
+            failed => failed,
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        self.sent();
+        // Also when the bytes are on their way: this arranges for being woken when no answer comes.
+        match self.check(cx) {
+            Ok(()) => written,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

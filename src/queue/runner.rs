@@ -1,0 +1,292 @@
+//! Runs the jobs of one kind: claims them, runs each as a task, and gives back what cannot be run.
+//!
+//! A fault of this process's own, such as a full disk or a database that is away, costs a job nothing: it is given back,
+//! and nothing more is claimed for a while. When told to stop, a runner claims nothing more, lets what it runs come to
+//! its end, and gives back what did not.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::claim::{Claim, Claimed, Room, Turns};
+use super::jobs::{self, Requeue};
+use super::worker::Worker;
+use crate::db;
+
+/// How often a runner looks for jobs that nobody announced.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a runner compares what it holds with what the database says it holds; at once when the database failed it.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a runner rests after the database failed it.
+const DATABASE_REST: Duration = Duration::from_secs(1);
+/// When a job that panicked is tried again.
+const PANIC_RETRY: Duration = Duration::from_secs(5);
+/// How long a runner pauses after a fault of its own: doubles up to the second value while the fault lasts.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Claims in a row that may find only groups whose hosts take nothing, before the runner waits.
+const MAX_EMPTY_CLAIMS: usize = 64;
+
+/// What came of running a job.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The result is recorded, and in the same transaction the job was finished or put back.
+    Recorded,
+    /// There is nothing to do any more: the job is to be deleted.
+    Gone,
+    /// The process is to end: the job is to be given back as if it had never been claimed.
+    GivenBack,
+}
+
+/// How many jobs a runner may hold now.
+#[derive(Debug)]
+pub struct Limits {
+    /// All together.
+    pub jobs: usize,
+    /// Of a host that is not in `hosts`.
+    pub per_host: usize,
+    /// Of these hosts; 0: the host takes nothing at the moment.
+    pub hosts: HashMap<String, usize>,
+}
+
+/// One kind of work.
+pub trait Job: Send + Sync + 'static {
+    /// What the database calls it. Never changes once shipped.
+    const KIND: &'static str;
+
+    /// How many jobs may be held at the moment.
+    fn limits(&self) -> Limits;
+
+    /// Runs one claim to its end.
+    ///
+    /// `stop` is cancelled when the process is to end: work that can be given back then should be.
+    ///
+    /// # Errors
+    /// A fault of this process, not of the job, after which nothing was recorded. The job is given back and the runner
+    /// pauses. A panic counts as a failed attempt.
+    fn run(&self, claim: Claim, stop: CancellationToken) -> impl Future<Output = anyhow::Result<Outcome>> + Send;
+}
+
+/// Runs the jobs of one kind.
+pub struct JobRunner<J> {
+    worker: Worker,
+    job: Arc<J>,
+    running: JoinSet<anyhow::Result<Outcome>>,
+    claims: HashMap<Id, Claim>,
+    turns: Turns,
+    empty_claims: usize,
+    reconcile_at: Instant,
+    pause: Option<Pause>,
+}
+
+/// The runner claims nothing until then, and a single job after that, until one is recorded.
+struct Pause {
+    until: Instant,
+    next: Duration,
+}
+
+impl<J: Job> JobRunner<J> {
+    pub fn new(worker: Worker, job: J) -> Self {
+        Self {
+            worker,
+            job: Arc::new(job),
+            running: JoinSet::new(),
+            claims: HashMap::new(),
+            turns: Turns::default(),
+            empty_claims: 0,
+            reconcile_at: Instant::now(),
+            pause: None,
+        }
+    }
+
+    /// Runs jobs until the worker is stopped and everything held has ended or been given back.
+    pub async fn run(mut self) {
+        let stop = self.worker.stop.clone();
+        while !stop.is_cancelled() {
+            let mut is_dry = true;
+            if let Some(room) = self.room() {
+                self.worker.wake.mark_unchanged();
+                // The claim of a runner that stops in the middle is found and given back at the end.
+                match stop.run_until_cancelled(self.claim(&room)).await {
+                    None => break,
+                    Some(Ok(found_all)) => is_dry = found_all,
+                    Some(Err(error)) => {
+                        // The claim may have succeeded even though its answer was lost.
+                        self.reconcile_at = Instant::now();
+                        warn!(kind = J::KIND, "cannot claim jobs: {error:#}");
+                        stop.run_until_cancelled(tokio::time::sleep(DATABASE_REST)).await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.running.join_next_with_id() => self.ended(ended).await,
+                () = tokio::time::sleep_until(self.reconcile_at) => self.reconcile().await,
+                _ = self.worker.wake.changed(), if is_dry => {}
+                () = tokio::time::sleep(POLL_INTERVAL), if is_dry => {}
+                () = std::future::ready(()), if !is_dry => {}
+            }
+        }
+        self.drain().await;
+    }
+
+    /// What may be claimed now; `None`: nothing.
+    fn room(&self) -> Option<Room> {
+        if !self.worker.is_alive() {
+            // Others may believe that this process is dead and do its jobs: it must not take more of them.
+            return None;
+        }
+        let mut limits = self.job.limits();
+        if let Some(pause) = &self.pause {
+            if Instant::now() < pause.until {
+                return None;
+            }
+            limits.jobs = limits.jobs.min(1);
+        }
+        let free = limits.jobs.saturating_sub(self.running.len());
+        // A few places must be free: claiming one job at a time would cost a round trip each.
+        if free == 0 || free < limits.jobs / 4 {
+            return None;
+        }
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for claim in self.claims.values() {
+            *held.entry(&claim.host).or_default() += 1;
+        }
+        let mut hosts = limits.hosts;
+        for (host, held) in held {
+            let room = hosts.entry(host.to_owned()).or_insert(limits.per_host);
+            *room = room.saturating_sub(held);
+        }
+        Some(Room { jobs: free, per_host: limits.per_host, hosts })
+    }
+
+    /// Claims and starts jobs. Returns whether there is nothing left to claim for now.
+    async fn claim(&mut self, room: &Room) -> anyhow::Result<bool> {
+        let mut conn = db::connect(&self.worker.pool).await?;
+        let Claimed { claims, has_more_groups } = self.turns.claim(&mut conn, self.worker.id, J::KIND, room).await?;
+        drop(conn);
+        let claimed = claims.len();
+        for claim in claims {
+            let (job, stop) = (self.job.clone(), self.worker.stop.clone());
+            let of_task = claim.clone();
+            let task = self.running.spawn(async move { job.run(of_task, stop).await });
+            self.claims.insert(task.id(), claim);
+        }
+        if claimed > 0 {
+            self.empty_claims = 0;
+        } else {
+            self.empty_claims += 1;
+        }
+        Ok(match claimed {
+            0 => !has_more_groups || self.empty_claims % MAX_EMPTY_CLAIMS == 0,
+            some => some < room.jobs && !has_more_groups,
+        })
+    }
+
+    async fn ended(&mut self, ended: Result<(Id, anyhow::Result<Outcome>), JoinError>) {
+        let (id, outcome) = match ended {
+            Ok((id, outcome)) => (id, Ok(outcome)),
+            Err(panic) => (panic.id(), Err(panic)),
+        };
+        let Some(claim) = self.claims.remove(&id) else { return };
+        let given_back = match outcome {
+            Ok(Ok(Outcome::Recorded)) => {
+                self.pause = None;
+                return;
+            }
+            Ok(Ok(Outcome::Gone)) => self.finish(claim).await,
+            Ok(Ok(Outcome::GivenBack)) => self.release(&[claim]).await,
+            Ok(Err(fault)) => {
+                self.pause_for(&fault);
+                // Behind the others: if only this job meets the fault, they are not held up.
+                self.requeue(&claim, Duration::ZERO, None).await
+            }
+            Err(panic) => {
+                error!(kind = J::KIND, job.id = %claim.id, "a job panicked, it will be retried: {panic}");
+                self.requeue(&claim, PANIC_RETRY, Some("The job panicked.")).await
+            }
+        };
+        if let Err(error) = given_back {
+            warn!(kind = J::KIND, "cannot give a job back yet: {error:#}");
+            self.reconcile_at = Instant::now() + DATABASE_REST;
+        }
+    }
+
+    fn pause_for(&mut self, fault: &anyhow::Error) {
+        let now = Instant::now();
+        let length = match &self.pause {
+            // One of those that were already running when the pause began.
+            Some(pause) if now < pause.until => return,
+            Some(pause) => pause.next,
+            None => PAUSE.0,
+        };
+        error!(
+            kind = J::KIND,
+            pause_ms = length.as_millis() as u64,
+            "pausing because of a fault of this process: {fault:#}"
+        );
+        self.pause = Some(Pause { until: now + length, next: (length * 2).min(PAUSE.1) });
+    }
+
+    /// Gives back what the database says is held here and is not.
+    async fn reconcile(&mut self) {
+        let known: Vec<i64> = self.claims.values().map(|claim| claim.lease).collect();
+        let released = async {
+            let mut conn = db::connect(&self.worker.pool).await?;
+            anyhow::Ok(jobs::release_unknown_claims(&mut conn, self.worker.id, J::KIND, &known).await?)
+        };
+        self.reconcile_at = Instant::now() + RECONCILE_INTERVAL;
+        match released.await {
+            Ok(0) => {}
+            Ok(jobs) => warn!(kind = J::KIND, jobs, "gave back jobs whose claim was lost on its way here"),
+            Err(error) => {
+                warn!(kind = J::KIND, "cannot compare the jobs held: {error:#}");
+                self.reconcile_at = Instant::now() + DATABASE_REST;
+            }
+        }
+    }
+
+    async fn finish(&self, claim: Claim) -> anyhow::Result<()> {
+        jobs::finish(&mut *db::connect(&self.worker.pool).await?, &[claim]).await.context("delete the job")?;
+        Ok(())
+    }
+
+    async fn release(&self, claims: &[Claim]) -> anyhow::Result<()> {
+        jobs::release(&mut *db::connect(&self.worker.pool).await?, claims).await.context("release the job")?;
+        Ok(())
+    }
+
+    async fn requeue(&self, claim: &Claim, after: Duration, failure: Option<&str>) -> anyhow::Result<()> {
+        let mut conn = db::connect(&self.worker.pool).await?;
+        jobs::requeue(&mut conn, &[Requeue { claim, after, failure }]).await.context("put the job back")?;
+        Ok(())
+    }
+
+    /// Lets running jobs end, at most until the drain time is over, and gives the others back.
+    async fn drain(mut self) {
+        let deadline = Instant::now() + self.worker.drain;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.running.join_next_with_id()).await {
+            self.ended(ended).await;
+        }
+        self.running.shutdown().await;
+        let left = self.claims.len();
+        if left > 0 {
+            info!(kind = J::KIND, jobs = left, "giving unfinished jobs back");
+        }
+        let released = async {
+            let mut conn = db::connect(&self.worker.pool).await?;
+            // All of them, also those whose claim was cut off.
+            anyhow::Ok(jobs::release_unknown_claims(&mut conn, self.worker.id, J::KIND, &[]).await?)
+        };
+        if let Err(error) = released.await {
+            warn!(kind = J::KIND, "cannot give jobs back, they will be rescued: {error:#}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Requests and hosts share the workers: nobody waits for the work of others.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::support::halftone::{Client, Halftone, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
+
+/// The bound within which a small request ends, whatever else there is to do: many times what it takes, and a small part of
+/// what it would take behind the others.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A request with a row for each of `count` URLs of a host, all with this answer.
+async fn catalogue(client: &Client, origin: &Origin, name: &str, count: usize, answer: &Answer) -> String {
+    let mut sheet = String::from("S. No,Product Name,Input Image Urls\n");
+    for n in 0..count {
+        let url = origin.set(&format!("{name}/{n}.jpg"), answer.clone());
+        sheet.push_str(&format!("{n},SKU{n},{url}\n"));
+    }
+    client.accepted(&sheet, json!({})).await
+}
+
+async fn ends_soon(client: &Client, id: &str) {
+    let request = timeout(SOON, client.finished(id)).await.expect("a small request does not wait for the others");
+    assert_eq!(request["status"], "COMPLETED", "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_images_of_a_quick_host_do_not_wait_for_a_host_that_never_answers() {
+    let (slow, quick) = (Origin::start().await, Origin::start().await);
+    let halftone = Halftone::start(&["--first-byte-timeout", "10m", "--download-timeout", "10m"]).await;
+    let client = &halftone.client;
+    let bytes = images::jpeg(64, 48, 1);
+    let stuck = catalogue(client, &slow, "slow", 2_000, &Answer::Held(bytes.clone())).await;
+    slow.held(8).await;
+    for round in 0..3 {
+        let small = catalogue(client, &quick, &format!("quick{round}"), 3, &Answer::Image(bytes.clone())).await;
+        ends_soon(client, &small).await;
+    }
+    // Nor do they within one request.
+    let mixed: Vec<String> = (0..300)
+        .map(|n| match n % 2 {
+            0 => slow.set(&format!("mixed/{n}.jpg"), Answer::Held(bytes.clone())),
+            _ => quick.set(&format!("mixed/{n}.jpg"), Answer::Image(bytes.clone())),
+        })
+        .collect();
+    let mixed: Vec<&str> = mixed.iter().map(String::as_str).collect();
+    let rows: Vec<&[&str]> = mixed.chunks(1).collect();
+    let mixed = client.accepted(&csv(&rows), json!({})).await;
+    let succeeded = "query ($id: ID!) { processingRequest(id: $id) { progress { succeeded } } }";
+    let all_quick_ones = async {
+        loop {
+            let data = client.query(succeeded, json!({ "id": mixed })).await;
+            if data["processingRequest"]["progress"]["succeeded"] == 150 {
+                return;
+            }
+        }
+    };
+    timeout(SOON, all_quick_ones).await.expect("the quick half of a request does not wait for the slow half");
+
+    let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";
+    for id in [stuck, mixed] {
+        client.query(cancel, json!({ "id": id })).await;
+    }
+    slow.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_request_takes_turns_with_a_large_one_of_the_same_host() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&["--downloads", "4"]).await;
+    let client = &halftone.client;
+    // At four downloads of a fifth of a second each, the large one alone takes minutes.
+    let slow = Answer::Slow(Duration::from_millis(200), images::jpeg(64, 48, 1));
+    let large = catalogue(client, &origin, "large", 5_000, &slow).await;
+    for round in 0..3 {
+        let small = catalogue(client, &origin, &format!("small{round}"), 3, &slow).await;
+        ends_soon(client, &small).await;
+    }
+    let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";
+    client.query(cancel, json!({ "id": large })).await;
+}

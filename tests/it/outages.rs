@@ -1,0 +1,119 @@
+//! Faults of the machine and of the database: they cost time, and nothing else.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::database;
+use crate::support::halftone::{Halftone, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
+use crate::support::process::Process;
+use crate::support::proxy::Proxy;
+
+/// A request with `count` images of this host, held until it opens.
+async fn held_images(halftone: &Halftone, origin: &Origin, count: u32) -> String {
+    let urls: Vec<String> =
+        (0..count).map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(64, 48, n)))).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let rows: Vec<&[&str]> = urls.chunks(1).collect();
+    halftone.client.accepted(&csv(&rows), json!({})).await
+}
+
+/// All images of the request succeeded at their first attempt.
+async fn assert_nothing_was_lost(halftone: &Halftone, id: &str, count: i64) {
+    let request = halftone.client.finished(id).await;
+    assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(count)));
+    let attempts = "SELECT sum(attempt_count)::bigint FROM images";
+    assert_eq!(
+        database::number(&halftone.database_url, attempts).await,
+        count,
+        "no attempt was counted for the outage"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_fall_silent_are_noticed_and_replaced() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let proxy = Proxy::start(&database_url).await;
+    let halftone = Halftone::on(proxy.url.clone(), &[]).await;
+    let id = held_images(&halftone, &origin, 40).await;
+    origin.held(8).await;
+    proxy.silence();
+    origin.open();
+    // Less than what a connection without time-outs would wait for.
+    let ended = tokio::time::timeout(Duration::from_secs(80), assert_nothing_was_lost(&halftone, &id, 40)).await;
+    ended.expect("new connections are made");
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_costs_no_attempt() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let proxy = Proxy::start(&database_url).await;
+    let halftone = Halftone::on(proxy.url.clone(), &["--max-attempts", "1"]).await;
+    let id = held_images(&halftone, &origin, 40).await;
+    origin.held(8).await;
+    proxy.go_away();
+    origin.open();
+    // The images in hand are done meanwhile, and others fail for want of the database.
+    while origin.hits("7.jpg") == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    proxy.come_back();
+    assert_nothing_was_lost(&halftone, &id, 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_that_cannot_be_stored_cost_no_attempt_and_are_stored_later() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&["--max-attempts", "1"]).await;
+    let id = held_images(&halftone, &origin, 20).await;
+    origin.held(8).await;
+    let outputs = halftone.data_dir().join("outputs");
+    let away = halftone.data_dir().join("away");
+    std::fs::rename(&outputs, &away).unwrap();
+    std::fs::write(&outputs, "not a directory").unwrap();
+    origin.open();
+    // Those that were held have been given back once they are asked for again.
+    let given_back = "SELECT count(*) FROM jobs WHERE state <> 'RUNNING' AND lease > 0 AND attempts = 0";
+    while database::number(&halftone.database_url, given_back).await < 8 {}
+    let failed = "SELECT failed::bigint FROM processing_requests";
+    assert_eq!(database::number(&halftone.database_url, failed).await, 0);
+    std::fs::remove_file(&outputs).unwrap();
+    std::fs::rename(&away, &outputs).unwrap();
+    assert_nothing_was_lost(&halftone, &id, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_version_and_outputs_that_cannot_be_written_are_refused_at_the_start() {
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    std::fs::write(data_dir.path().join("outputs"), "not a directory").unwrap();
+    let arguments = ["work", "--database-url", &database_url, "--data-dir", data_dir.path().to_str().unwrap()];
+    let (code, log) = Process::start(&arguments).ended().await;
+    assert_eq!(code, Some(1));
+    assert!(log.contains("cannot write outputs to"), "{log}");
+
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')";
+    database::execute(&database_url, newer).await;
+    let (code, log) = Process::start(&arguments).ended().await;
+    assert_eq!(code, Some(1));
+    assert!(log.contains("A newer Halftone has migrated this database"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets() {
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let arguments = ["--database-url", &database_url, "--data-dir", data_dir.path().to_str().unwrap()];
+    let mut process = Process::start_with("ulimit -S -n 200", &[&["work"], &arguments[..]].concat());
+    process.log_line("\"working\"").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let [soft, hard] = [3, 4].map(|place| open_files.split_whitespace().nth(place).unwrap());
+    assert_eq!(soft, hard, "{open_files}");
+}

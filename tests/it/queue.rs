@@ -1,0 +1,189 @@
+//! The promises of the queue, statement by statement, on a real database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use halftone::db::{self, Pool};
+use halftone::queue::Claim;
+use halftone::queue::claim::{Room, Turns};
+use halftone::queue::jobs::{self, Requeue};
+use uuid::Uuid;
+
+use crate::support::database;
+
+const KIND: &str = "process_image";
+const ME: Uuid = Uuid::from_u128(1);
+
+async fn pool() -> (String, Pool) {
+    let url = database::fresh().await;
+    let pool = db::pool(&url, 4).unwrap();
+    (url, pool)
+}
+
+fn group(n: u128) -> Uuid {
+    Uuid::from_u128(n << 64)
+}
+
+/// Adds `count` jobs to a group; the k-th is named so that its position can be read from its id.
+async fn enqueue(conn: &mut db::Connection, group_number: u128, host: &str, first: u128, count: u128) {
+    let ids: Vec<Uuid> = (first..first + count).map(|k| Uuid::from_u128(group_number << 64 | k)).collect();
+    let hosts = vec![host; ids.len()];
+    jobs::enqueue(conn, KIND, group(group_number), first as i64, &ids, &hosts).await.unwrap();
+}
+
+fn room(jobs: usize) -> Room {
+    Room { jobs, per_host: 1_000, hosts: HashMap::new() }
+}
+
+async fn claim(conn: &mut db::Connection, turns: &mut Turns, room: &Room) -> Vec<Claim> {
+    turns.claim(conn, ME, KIND, room).await.unwrap().claims
+}
+
+fn by_group(claims: &[Claim]) -> BTreeMap<Uuid, Vec<u64>> {
+    let mut groups: BTreeMap<Uuid, Vec<u64>> = BTreeMap::new();
+    for claim in claims {
+        groups.entry(claim.group_id).or_default().push(claim.id.as_u128() as u64);
+    }
+    groups.values_mut().for_each(|places| places.sort_unstable());
+    groups
+}
+
+#[tokio::test]
+async fn groups_take_turns_however_many_jobs_each_has() {
+    let (_, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 1_000).await;
+    enqueue(conn, 2, "a", 0, 3).await;
+    enqueue(conn, 3, "b", 0, 50).await;
+    let mut turns = Turns::default();
+    let first = by_group(&claim(conn, &mut turns, &room(9)).await);
+    let expected = BTreeMap::from([(group(1), vec![0, 1, 2]), (group(2), vec![0, 1, 2]), (group(3), vec![0, 1, 2])]);
+    assert_eq!(first, expected, "the lowest positions of each");
+    let second = by_group(&claim(conn, &mut turns, &room(8)).await);
+    assert_eq!(second, BTreeMap::from([(group(1), vec![3, 4, 5, 6]), (group(3), vec![3, 4, 5, 6])]));
+    // With room for one job only, the turn goes around.
+    let mut singles = Vec::new();
+    for _ in 0..4 {
+        singles.extend(claim(conn, &mut turns, &room(1)).await.iter().map(|claim| claim.group_id));
+    }
+    singles.sort_unstable();
+    assert_eq!(singles, [group(1), group(1), group(3), group(3)]);
+    // What one has left is not wasted on the share of others.
+    let rest = claim(conn, &mut turns, &room(100)).await;
+    assert_eq!(rest.len(), 100);
+}
+
+#[tokio::test]
+async fn hosts_that_take_nothing_are_left_out_and_the_others_are_not_held_up() {
+    let (_, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "slow", 0, 500).await;
+    enqueue(conn, 1, "quick", 500, 5).await;
+    enqueue(conn, 2, "slow", 0, 500).await;
+    let closed = Room { hosts: HashMap::from([("slow".to_owned(), 0)]), ..room(64) };
+    let mut turns = Turns::default();
+    let claims = claim(conn, &mut turns, &closed).await;
+    assert_eq!(by_group(&claims), BTreeMap::from([(group(1), (500..505).collect())]));
+    assert!(claim(conn, &mut turns, &closed).await.is_empty());
+
+    // A host that takes a few gets these, over all groups together.
+    let few = Room { hosts: HashMap::from([("slow".to_owned(), 6)]), ..room(64) };
+    let claims = claim(conn, &mut turns, &few).await;
+    assert_eq!(by_group(&claims), BTreeMap::from([(group(1), vec![0, 1, 2]), (group(2), vec![0, 1, 2])]));
+    let unknown = Room { per_host: 4, ..room(64) };
+    assert_eq!(claim(conn, &mut turns, &unknown).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_back_goes_behind_those_that_are_ready() {
+    let (_, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 4).await;
+    let mut turns = Turns::default();
+    let first = claim(conn, &mut turns, &room(1)).await;
+    assert_eq!((first[0].id.as_u128() as u64, first[0].is_reclaimed), (0, false));
+    let back = Requeue { claim: &first[0], after: Duration::ZERO, failure: None };
+    assert_eq!(jobs::requeue(conn, &[back]).await.unwrap(), [first[0].id]);
+    assert_eq!(jobs::promote(conn).await.unwrap(), 1);
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.extend(claim(conn, &mut turns, &room(1)).await);
+    }
+    assert_eq!(order.iter().map(|claim| claim.id.as_u128() as u64).collect::<Vec<_>>(), [1, 2, 3, 0]);
+    assert!(order[3].is_reclaimed && order[3].attempts == 0);
+}
+
+#[tokio::test]
+async fn nothing_is_changed_under_a_lease_that_is_lost() {
+    let (url, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 2).await;
+    let mut turns = Turns::default();
+    let lost = claim(conn, &mut turns, &room(2)).await;
+    // The worker is unknown, which is as good as dead.
+    assert_eq!(jobs::rescue(conn, ME, Duration::from_secs(1), &[]).await.unwrap(), 2);
+    let held = claim(conn, &mut turns, &room(2)).await;
+    assert_eq!(held.len(), 2);
+    let again = |claim| Requeue { claim, after: Duration::ZERO, failure: Some("late") };
+    assert!(jobs::requeue(conn, &[again(&lost[0])]).await.unwrap().is_empty());
+    assert_eq!(jobs::release(conn, &lost).await.unwrap(), 0);
+    assert!(jobs::finish(conn, &lost).await.unwrap().is_empty());
+    let untouched = "SELECT count(*) FROM jobs WHERE state = 'RUNNING' AND attempts = 0 AND crashes = 0";
+    assert_eq!(database::number(&url, untouched).await, 2);
+    assert_eq!(jobs::finish(conn, &held).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn claims_nobody_knows_of_are_released_and_those_known_are_kept() {
+    let (url, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 3).await;
+    let known = claim(conn, &mut Turns::default(), &room(1)).await;
+    claim(conn, &mut Turns::default(), &room(2)).await;
+    assert_eq!(jobs::release_unknown_claims(conn, ME, KIND, &[known[0].lease]).await.unwrap(), 2);
+    assert_eq!(database::number(&url, "SELECT count(*) FROM jobs WHERE state = 'RUNNING'").await, 1);
+}
+
+#[tokio::test]
+async fn a_crash_counts_only_against_what_can_have_caused_it() {
+    let (url, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 10).await;
+    let mut turns = Turns::default();
+    let crashes = async |n: u128| {
+        let id = Uuid::from_u128(1 << 64 | n);
+        database::number(&url, &format!("SELECT crashes::bigint FROM jobs WHERE id = '{id}'")).await
+    };
+    let [poison, innocent] = [3, 4].map(|n| Uuid::from_u128(1 << 64 | n));
+    // In company, as often as may be: both may have done it.
+    for _ in 0..3 {
+        assert_eq!(claim(conn, &mut turns, &room(10)).await.len(), 10);
+        jobs::rescue(conn, ME, Duration::from_secs(1), &[poison, innocent]).await.unwrap();
+    }
+    assert_eq!((crashes(3).await, crashes(4).await, crashes(5).await), (1, 1, 0));
+    // Alone, it was this one.
+    for expected in [2, 3] {
+        claim(conn, &mut turns, &room(10)).await;
+        jobs::rescue(conn, ME, Duration::from_secs(1), &[poison]).await.unwrap();
+        assert_eq!((crashes(3).await, crashes(4).await), (expected, 1));
+    }
+}
+
+#[tokio::test]
+async fn discarding_a_group_takes_its_idle_jobs_of_one_kind_up_to_the_limit() {
+    let (url, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    enqueue(conn, 1, "a", 0, 10).await;
+    enqueue(conn, 2, "a", 0, 1).await;
+    jobs::enqueue(conn, "deliver_webhook", group(1), 0, &[Uuid::from_u128(7)], &["b"]).await.unwrap();
+    claim(conn, &mut Turns::default(), &Room { hosts: HashMap::from([("a".to_owned(), 2)]), ..room(2) }).await;
+    let mut discarded = 0;
+    for expected in [4, 4, 0] {
+        let ids = jobs::discard_group(conn, KIND, group(1), 4).await.unwrap();
+        discarded += ids.len();
+        assert!(ids.len() >= expected.min(1), "{expected}");
+    }
+    let left = database::number(&url, &format!("SELECT count(*) FROM jobs WHERE group_id = '{}'", group(1))).await;
+    assert_eq!(discarded as i64 + left, 11);
+    assert_eq!(database::number(&url, "SELECT count(*) FROM jobs WHERE kind = 'deliver_webhook'").await, 1);
+}

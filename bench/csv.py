@@ -120,7 +120,7 @@ def serve(halftone, directory):
     """The process and its address, once it is ready."""
     data_dir = directory / "data"
     log = open(directory / "log", "wb")
-    process = subprocess.Popen([halftone, "serve", "--workers", "0", "--listen", "127.0.0.1:8099", "--data-dir", data_dir],
+    process = subprocess.Popen([halftone, "serve", "--compressions", "0", "--listen", "127.0.0.1:8099", "--data-dir", data_dir],
                                stderr=log)
     for _ in range(600):
         time.sleep(0.1)

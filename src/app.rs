@@ -46,32 +46,35 @@ impl Deref for App {
 impl App {
     /// Builds the parts on a migrated database.
     pub async fn open(config: Config, database_url: String) -> anyhow::Result<Self> {
-        let pool = db::pool(&database_url, config.database_connections)?;
+        let pool = db::pool(&database_url, config.general.database_connections)?;
         let mut conn = db::connect(&pool).await?;
         let link_key = secret::get_or_create(&mut conn, secret::DOWNLOAD_LINKS, &rand::random::<[u8; 32]>()).await?;
-        let webhook_secret = match &config.webhook_secret {
-            Some(given) => webhook::Secret::parse(given).context("read the webhook secret")?,
-            None => {
-                let fresh = webhook::Secret::generate();
-                let kept = secret::get_or_create(&mut conn, secret::WEBHOOKS, fresh.reveal().as_bytes()).await?;
-                webhook::Secret::parse(std::str::from_utf8(&kept)?).context("read the stored webhook secret")?
-            }
-        };
+        let webhook_secret = webhook_secret(&config, &mut conn).await?;
         drop(conn);
-        let guard = Guard::new(config.allow_nets.clone(), config.fetch_ports.clone());
+        let guard = Guard::new(config.fetching.allow_nets.clone(), config.fetching.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
-        let client = fetch::client(&guard, &config.fetch, config.user_agent.as_deref())?;
+        let client = fetch::client(&guard, &config.fetch, config.fetching.user_agent.as_deref())?;
         Ok(Self(Arc::new(Parts {
-            worker_pool: db::pool(&database_url, config.database_connections.div_ceil(2))?,
+            worker_pool: db::pool(&database_url, config.general.database_connections.div_ceil(2))?,
             pool,
-            store: Store::local(&config.data_dir.join("outputs"))?,
-            fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.download_memory),
+            store: Store::local(&config.general.data_dir.join("outputs"))?,
+            fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),
             client,
             events: Events::default(),
-            links: Links::new(config.public_url.clone(), &link_key, config.link_lifetime)?,
+            links: Links::new(config.public_url.clone(), &link_key, config.server.link_lifetime)?,
             webhook_secret,
             database_url,
             config,
         })))
     }
+}
+
+/// The secret that signs webhooks: the configured one, else the one that is kept in the database.
+pub async fn webhook_secret(config: &Config, conn: &mut db::Connection) -> anyhow::Result<webhook::Secret> {
+    if let Some(given) = &config.webhooks.secret {
+        return Ok(given.clone());
+    }
+    let fresh = webhook::Secret::generate();
+    let kept = secret::get_or_create(conn, secret::WEBHOOKS, fresh.reveal().as_bytes()).await?;
+    webhook::Secret::parse(std::str::from_utf8(&kept)?).context("read the stored webhook secret")
 }

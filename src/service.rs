@@ -48,7 +48,7 @@ impl Service {
         let options = EndpointOptions {
             query: limits,
             upload: UploadLimits { file_bytes: config.sheet.max_bytes, ..UploadLimits::default() },
-            origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.cors_origins.clone()),
+            origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.server.cors_origins.clone()),
             shutdown: self.stop.clone(),
             ..EndpointOptions::default()
         };
@@ -68,7 +68,7 @@ impl Service {
 
     /// Runs jobs, unless the configuration says that this process has no workers.
     pub fn work(&mut self) {
-        if self.app.config.workers > 0 {
+        if self.app.config.workers.compressions > 0 {
             self.tasks.spawn(workers::run(self.app.clone(), self.stop.clone()));
         }
     }
@@ -96,7 +96,7 @@ impl Service {
                 }
             }
         };
-        let patience = self.app.config.drain_timeout + STOP_MARGIN;
+        let patience = self.app.config.workers.drain_timeout + STOP_MARGIN;
         if tokio::time::timeout(patience, ended).await.is_err() {
             warn!("not everything ended in time; what was in hand will be rescued");
         }

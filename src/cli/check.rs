@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{BROKEN_PIPE, NO_FILE, counted, unreadable};
+use super::print::{counted, unreadable};
+use super::{BROKEN_PIPE, NO_FILE};
 use halftone_sheet::{Issue, Limits, Reader, Report, Row, Severity};
 
 /// Arguments of `halftone check`.

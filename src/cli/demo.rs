@@ -16,9 +16,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::run::{print_report, watch};
+use super::database::with_database;
+use super::progress::watch;
+use super::run::print_report;
 use super::serve::{listen, run_until};
-use super::{stop_signal, with_database};
+use super::signals::stop_signal;
 use crate::config::Config;
 use crate::db;
 use crate::db::image::{Image, ImageFilter, ImageStatus};
@@ -47,26 +49,26 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
     let listener = match listen(&mut config).await {
         Ok(listener) => listener,
         Err(error) => {
-            let taken = config.listen;
-            config.listen = SocketAddr::new(taken.ip(), 0);
+            let taken = config.server.listen;
+            config.server.listen = SocketAddr::new(taken.ip(), 0);
             let listener = listen(&mut config).await?;
-            eprintln!("{taken} is not free ({:#}); using {}.", error.root_cause(), config.listen);
+            eprintln!("{taken} is not free ({:#}); using {}.", error.root_cause(), config.server.listen);
             listener
         }
     };
     let photos =
         TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("listen for the photos")?;
     let photo_origin = format!("http://{}", photos.local_addr()?);
-    config.allow_nets.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
-    config.workers = config.workers.max(1);
-    if config.log == "info" {
-        config.log = "warn".to_owned();
+    config.fetching.allow_nets.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
+    config.workers.compressions = config.workers.compressions.max(1);
+    if config.general.log == "info" {
+        config.general.log = "warn".to_owned();
     }
     let mut photo_server = JoinSet::new();
     let photo_routes = Router::new().route("/photos/{name}", get(photo));
     photo_server.spawn(async move { axum::serve(photos, photo_routes).await });
 
-    say!("Starting Halftone with its database in {} …", config.data_dir.display());
+    say!("Starting Halftone with its database in {} …", config.general.data_dir.display());
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.serve(listener)?;

@@ -5,34 +5,27 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
-use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::{NO_FILE, USAGE, counted, stop_signal, unreadable, with_database};
+use super::database::with_database;
+use super::print::{counted, unreadable};
+use super::progress::watch;
+use super::signals::stop_signal;
+use super::{NO_FILE, USAGE, atomic_file};
 use crate::app::App;
 use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
-use crate::db::request::{ProcessingRequest, Progress};
+use crate::db::request::ProcessingRequest;
 use crate::pipeline::export::{self, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
 use halftone_compress::{Goal, Settings};
 use halftone_sheet::{Issue, Report, Severity};
-
-/// How often progress is read although nothing said that it changed.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// How often the bar moves at most.
-const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often a line is printed where there is no terminal for a bar.
-const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Arguments of `halftone run`.
 #[derive(clap::Args)]
@@ -50,12 +43,12 @@ pub struct Arguments {
 /// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected, 2 when the CSV cannot be read or
 /// the output cannot be written where it should.
 pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (file, look) = match open(&arguments.file) {
+    let (file, metadata) = match open(&arguments.file) {
         Ok(opened) => opened,
         Err(error) => return Ok(unreadable(&arguments.file, &error)),
     };
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
-    if std::fs::metadata(&output).is_ok_and(|there| (there.dev(), there.ino()) == (look.dev(), look.ino())) {
+    if std::fs::metadata(&output).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
         eprintln!("error: {} is the CSV itself; give the output another name with --output", output.display());
         return Ok(ExitCode::from(USAGE));
     }
@@ -67,7 +60,7 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         }
     };
     let stop = stop_signal()?;
-    let links = if config.public_url_given { Links::Served } else { Links::Files };
+    let links = if config.server.public_url.is_some() { Links::Served } else { Links::Files };
     with_database(quiet(config), async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.work();
@@ -80,14 +73,14 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
 
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = File::open(path)?;
-    let look = file.metadata()?;
-    if look.is_dir() {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if !look.is_file() {
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    Ok((file, look))
+    Ok((file, metadata))
 }
 
 /// The output, as it grows. That it cannot take its place is known now, not when all is done.
@@ -95,13 +88,16 @@ fn create(output: &Path) -> io::Result<NamedTempFile> {
     if output.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    beside(output)
+    atomic_file::beside(output)
 }
 
 /// Beside a progress bar only trouble is worth a line.
-fn quiet(config: Config) -> Config {
-    let log = if config.log == "info" { "error".to_owned() } else { config.log };
-    Config { log, workers: config.workers.max(1), ..config }
+fn quiet(mut config: Config) -> Config {
+    if config.general.log == "info" {
+        config.general.log = "error".to_owned();
+    }
+    config.workers.compressions = config.workers.compressions.max(1);
+    config
 }
 
 async fn process(
@@ -153,69 +149,9 @@ async fn process(
     })
 }
 
-/// Shows the progress until the request ends; `None` when told to stop before.
-pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Result<Option<ProcessingRequest>> {
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} images  {msg}  {elapsed}")?);
-    let mut changed = app.events.request(id);
-    let mut last_line = Instant::now();
-    loop {
-        let mut conn = db::connect(&app.pool).await?;
-        let request = ProcessingRequest::find(&mut conn, id).await?.context("the request was removed")?;
-        let progress = ProcessingRequest::progress(&mut conn, &[id]).await?.pop().context("the request was removed")?;
-        drop(conn);
-        bar.set_length(u64::from(progress.total.unsigned_abs()));
-        bar.set_position(u64::from(progress.ended().unsigned_abs()));
-        bar.set_message(message(&request, &progress));
-        if bar.is_hidden() && (request.status.is_final() || last_line.elapsed() >= LINE_INTERVAL) {
-            last_line = Instant::now();
-            say!("{}/{} images, {}", progress.ended(), progress.total, message(&request, &progress));
-        }
-        if request.status.is_final() {
-            bar.finish();
-            return Ok(Some(request));
-        }
-        tokio::select! {
-            () = stop.cancelled() => {
-                bar.abandon();
-                return Ok(None);
-            }
-            // The next draw follows at its own pace whatever woke us.
-            _ = tokio::time::timeout(POLL_INTERVAL, changed.changed()) => tokio::time::sleep(REDRAW_INTERVAL).await,
-        }
-    }
-}
-
-fn message(request: &ProcessingRequest, progress: &Progress) -> String {
-    let mut message = format!("{:.0} % saved", 100.0 * request.saved_ratio());
-    if progress.failed > 0 {
-        message.push_str(&format!(", {} failed", progress.failed));
-    }
-    if progress.retrying > 0 {
-        message.push_str(&format!(", {} to be retried", progress.retrying));
-    }
-    if let Some(pace) = progress.images_per_second {
-        message.push_str(&format!(", {pace:.0}/s"));
-    }
-    message
-}
-
 fn default_output(file: &Path) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     file.with_file_name(format!("{stem}_output.csv"))
-}
-
-/// A file beside the output's place that will be renamed to it: an output that is there is whole. The error is without the
-/// file's own name, which nobody has asked for.
-pub(super) fn beside(output: &Path) -> io::Result<NamedTempFile> {
-    let directory = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().permissions(permissions()).tempfile_in(directory);
-    file.map_err(|error| error.kind().into())
-}
-
-/// What a file created the usual way may be used for, before the umask has its say.
-fn permissions() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
 async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> anyhow::Result<()> {

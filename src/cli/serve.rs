@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tracing::info;
 
-use super::{stop_signal, with_database};
+use super::database::with_database;
+use super::signals::stop_signal;
 use crate::config::Config;
 use crate::service::Service;
 
@@ -24,7 +25,7 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
 
 /// Workers only.
 pub async fn work(config: Config) -> anyhow::Result<()> {
-    anyhow::ensure!(config.workers > 0, "`work` with --workers 0 would do nothing");
+    anyhow::ensure!(config.workers.compressions > 0, "`work` with --compressions 0 would do nothing");
     let stop = stop_signal()?;
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
@@ -36,12 +37,13 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
 
 /// The configured listener. Links point to the port that was really taken, unless the configuration says otherwise.
 pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.with_context(|| format!("listen on {} (choose another with --listen)", config.listen))?;
-    config.listen = listener.local_addr()?;
-    config.own_listeners = vec![config.listen];
-    if !config.public_url_given {
-        config.public_url = format!("http://{}", config.listen);
+    let listener = TcpListener::bind(config.server.listen).await;
+    let listener =
+        listener.with_context(|| format!("listen on {} (choose another with --listen)", config.server.listen))?;
+    config.server.listen = listener.local_addr()?;
+    config.own_listeners = vec![config.server.listen];
+    if config.server.public_url.is_none() {
+        config.public_url = format!("http://{}", config.server.listen);
     }
     Ok(listener)
 }

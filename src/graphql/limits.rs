@@ -93,7 +93,7 @@ impl Limits {
                 min_bytes_per_second: UnsignedInt53(config.fetch.min_bytes_per_second),
                 max_redirects: UnsignedInt53(config.fetch.max_redirects as u64),
                 max_per_host: size(config.fetch.max_per_host),
-                max_attempts: i32::try_from(config.max_attempts).unwrap_or(i32::MAX),
+                max_attempts: i32::try_from(config.fetching.max_attempts).unwrap_or(i32::MAX),
             },
             image: ImageLimits {
                 max_pixels: UnsignedInt53(config.compress.max_pixels),

@@ -30,7 +30,7 @@ use graphql::EndpointOptions;
 
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
-    let (front, graphql) = if app.config.console {
+    let (front, graphql) = if !app.config.server.no_console {
         (console::routes(), graphql::routes(schema, options).layer(middleware::from_fn(console::show_playground)))
     } else {
         (Router::new().route("/", get(welcome)), graphql::routes(schema, options))

@@ -154,7 +154,7 @@ async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &
         Verdict::Gone => (WebhookDeliveryStatus::Refused, None),
         Verdict::Retry => {
             let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-            let delay = webhook::retry_delay(&app.config.webhook_schedule, made, attempt.retry_after);
+            let delay = webhook::retry_delay(&app.config.webhooks.schedule, made, attempt.retry_after);
             (delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying), delay)
         }
     };

@@ -58,9 +58,9 @@ impl ProcessImage {
     /// The job with its share of the machine: as many cores and as much memory as the configuration gives.
     pub fn new(app: App, recorder: EndingRecorder, risk: RiskLog) -> Self {
         Self {
-            cores: Arc::new(Semaphore::new(app.config.workers)),
-            memory: Budget::new(app.config.decode_memory),
-            pace: Pace::new(app.config.workers, JOBS_PER_DOWNLOAD * app.config.downloads),
+            cores: Arc::new(Semaphore::new(app.config.workers.compressions)),
+            memory: Budget::new(app.config.workers.decode_memory),
+            pace: Pace::new(app.config.workers.compressions, JOBS_PER_DOWNLOAD * app.config.workers.downloads),
             risk,
             app,
             recorder,
@@ -74,7 +74,7 @@ impl Job for ProcessImage {
     fn limits(&self) -> Limits {
         let jobs = self.pace.limit();
         // However many a host takes at once, it leaves places for others.
-        let places = JOBS_PER_DOWNLOAD * self.app.config.downloads;
+        let places = JOBS_PER_DOWNLOAD * self.app.config.workers.downloads;
         let most = places - places / 8;
         let of_window = |window: usize| (JOBS_PER_HOST_DOWNLOAD * window).min(most);
         let hosts = self.app.fetcher.windows().into_iter().map(|(host, window)| (host, of_window(window)));
@@ -94,7 +94,7 @@ impl Job for ProcessImage {
 
         let result = if assignment.cancel_requested {
             AttemptResult::Canceled
-        } else if claim.attempts >= i32::try_from(self.app.config.max_attempts).unwrap_or(i32::MAX) {
+        } else if claim.attempts >= i32::try_from(self.app.config.fetching.max_attempts).unwrap_or(i32::MAX) {
             // Its last attempt ended without a word, by a fault of this program.
             AttemptResult::Failed(internal_error())
         } else if claim.crashes >= MAX_CRASHES {
@@ -169,7 +169,7 @@ impl ProcessImage {
 
         // Memory before a core: an image that waits for memory must not keep one from working. An image that may have
         // crashed a process takes all cores, so that the next crash is certainly its own.
-        let cores = if claim.crashes > 0 { self.app.config.workers } else { 1 };
+        let cores = if claim.crashes > 0 { self.app.config.workers.compressions } else { 1 };
         let needed = compress::memory_needed(&fetched.bytes, &settings);
         if !self.memory.holds(needed) {
             return Ok(Some(Err(needs_too_much(needed, &self.memory))));
@@ -227,7 +227,7 @@ impl ProcessImage {
     /// What a failure means: another attempt, if it may pass and there is one left.
     fn after(&self, claim: &Claim, failure: Failure) -> AttemptResult {
         let made = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-        let delay = self.app.config.retry_delay;
+        let delay = self.app.config.fetching.retry_delay;
         // A little later than the host said: others were told the same.
         let asked = |asked: Duration| asked + delay.mul_f64(rand::random_range(0.0..0.25));
         match failure.next {
@@ -235,7 +235,9 @@ impl ProcessImage {
             Next::Postpone { not_before } if claim.tried_for() < MAX_POSTPONED => {
                 AttemptResult::Postponed { after: not_before.map_or(delay, asked) }
             }
-            Next::Postpone { not_before } | Next::Retry { not_before } if made < self.app.config.max_attempts => {
+            Next::Postpone { not_before } | Next::Retry { not_before }
+                if made < self.app.config.fetching.max_attempts =>
+            {
                 let backoff = delay.saturating_mul(BACKOFF.saturating_pow(made - 1)).min(MAX_BACKOFF);
                 let backoff = backoff.mul_f64(rand::random_range(0.75..1.25));
                 // The host's wish lengthens the wait and never shortens it.

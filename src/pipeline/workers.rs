@@ -27,21 +27,21 @@ const KEYS_AT_ONCE: i64 = 1_000;
 /// Runs jobs until `stop` is cancelled and everything in hand has ended or been given back.
 pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     let id = Uuid::now_v7();
-    let timeout = app.config.worker_timeout;
+    let timeout = app.config.workers.worker_timeout;
     let heartbeat = Heartbeat::start(&app.database_url, id, timeout).await?;
-    let risk_directory = app.config.data_dir.join("workers");
-    let risk = RiskLog::open(&risk_directory, id, app.config.workers)?;
+    let risk_directory = app.config.general.data_dir.join("workers");
+    let risk = RiskLog::open(&risk_directory, id, app.config.workers.compressions)?;
     let worker = Worker {
         id,
         pool: app.worker_pool.clone(),
         wake: app.events.jobs(),
         stop: stop.clone(),
-        drain: app.config.drain_timeout,
+        drain: app.config.workers.drain_timeout,
         timeout,
         alive: heartbeat.alive(),
         risk_directory,
     };
-    info!(worker.id = %id, cores = app.config.workers, downloads = app.config.downloads, "working");
+    info!(worker.id = %id, compressions = app.config.workers.compressions, downloads = app.config.workers.downloads, "working");
 
     let (recorder, recording) = recorder(app.clone());
     let images = JobRunner::new(worker.clone(), ProcessImage::new(app.clone(), recorder, risk));

@@ -8,7 +8,7 @@ use crate::support::origin::{Answer, Origin};
 
 /// Halftone with workers that have nothing to do: what is uploaded stays as it is.
 async fn idle() -> Halftone {
-    Halftone::start(&["--workers", "0"]).await
+    Halftone::start(&["--compressions", "0"]).await
 }
 
 fn product_rows(count: usize) -> String {

@@ -208,7 +208,7 @@ async fn all_bad_settings_are_reported_at_once() {
         "serve",
         "--listen",
         "nowhere",
-        "--workers",
+        "--compressions",
         "many",
         "--max-image-bytes",
         "much",
@@ -222,9 +222,20 @@ async fn all_bad_settings_are_reported_at_once() {
     let output = halftone(&bad).await;
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
-    for flag in ["--listen", "--workers", "--max-image-bytes", "--allow-net", "--download-timeout", "--database-url"] {
-        assert!(said.contains(flag), "{flag}: {said}");
+    for problem in [
+        "error: --listen \"nowhere\" is not an address and port such as 127.0.0.1:8080.\n",
+        "error: --compressions \"many\" is not a whole number from 0 to 1024.\n",
+        "error: --max-image-bytes \"much\" is not a number of bytes such as 25MiB.\n",
+        "error: --allow-net \"10.0.0.0/99\" is not a network such as 10.0.0.0/8 or fd00::/8.\n",
+        "error: --download-timeout \"soon\" is not a duration from 1ms to 1h such as 30s, 5m or 2h.\n",
+        "error: The value of --database-url is not a Postgres URL such as postgres://user:password@host/database.\n",
+    ] {
+        assert_eq!(said.matches(problem).count(), 1, "{problem}: {said}");
     }
+    assert_eq!(said.matches("error: ").count(), 6, "{said}");
+    // Its name of before.
+    let output = halftone(&["serve", "--compressions", "many"]).await;
+    assert!(text(&output.stderr).contains("--compressions \"many\""), "{}", text(&output.stderr));
     let open = halftone(&["serve", "--listen", "0.0.0.0:0"]).await;
     assert_eq!(open.status.code(), Some(2));
     assert!(text(&open.stderr).contains("--insecure-no-auth"), "{}", text(&open.stderr));
@@ -241,7 +252,7 @@ async fn help_lists_the_settings_that_a_command_reads() {
         ),
         (
             "compress",
-            "--quality --workers --decode-memory --max-image-bytes --max-pixels --max-side",
+            "--quality --compressions --decode-memory --max-image-bytes --max-pixels --max-side",
             "--database-url --max-csv-bytes",
         ),
         ("schema", "--help", "--data-dir --log"),

@@ -20,7 +20,7 @@ fn loaded(html: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_complete_and_load_nothing_foreign() {
-    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
     let client = &halftone.client;
     for path in ["/", "/new", "/requests", "/requests/1", "/images/1", "/system", "/playground"] {
         let page = get(client, path).await;
@@ -44,7 +44,7 @@ async fn pages_are_complete_and_load_nothing_foreign() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_come_compressed_to_those_who_can_read_that() {
-    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
     let client = &halftone.client;
     let plain = get(client, "/playground").await;
     assert_eq!(plain.headers().get(CONTENT_ENCODING), None);
@@ -67,7 +67,7 @@ async fn pages_come_compressed_to_those_who_can_read_that() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_at_the_endpoint_gets_the_playground_and_nobody_else() {
-    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
     let Client { url, http } = &halftone.client;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let opened = http.get(format!("{url}/graphql")).header(ACCEPT, browser).send().await.expect("an answer");
@@ -80,7 +80,7 @@ async fn a_browser_at_the_endpoint_gets_the_playground_and_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_console_only_the_api_is_served() {
-    let halftone = Halftone::start(&["--workers", "0", "--no-console"]).await;
+    let halftone = Halftone::start(&["--compressions", "0", "--no-console"]).await;
     let client = &halftone.client;
     let welcome = get(client, "/").await;
     assert_eq!(welcome.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");

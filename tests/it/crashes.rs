@@ -28,7 +28,7 @@ async fn a_worker_killed_in_the_middle_loses_no_image() {
     let origin = Origin::start().await;
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().unwrap();
-    let api = [&["--workers", "0"][..], &QUICK_RESCUE].concat();
+    let api = [&["--compressions", "0"][..], &QUICK_RESCUE].concat();
     let (_api, client) = Process::serve(&database_url, data_dir.path(), &api).await;
     let urls: Vec<String> = (0..40)
         .map(|n| {
@@ -97,7 +97,7 @@ async fn sigterm_finishes_or_gives_back_what_is_in_flight_and_burns_no_attempt()
 async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().unwrap();
-    let (api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    let (api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
     // Once while the body arrives …
     let address = client.url.strip_prefix("http://").unwrap().to_owned();
     let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -138,7 +138,7 @@ async fn an_api_killed_in_the_middle_of_an_upload_leaves_no_half_request() {
     while let Some(ended) = connections.join_next().await {
         ended.unwrap();
     }
-    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
     let data = client.query("{ processingRequests { edges { node { id } } } }", json!({})).await;
     assert_eq!(data["processingRequests"]["edges"], json!([]));
     for table in ["processing_requests", "products", "images", "jobs", "csv_issues"] {
@@ -218,7 +218,7 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
     let origin = Origin::start().await;
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().unwrap();
-    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
     // The host sends something else at the second request.
     let urls: Vec<String> = (0..8)
         .map(|n| {

@@ -140,7 +140,7 @@ async fn every_kind_of_result_says_what_became_of_every_row_and_failed_rows_are_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_are_snapshots_while_a_request_runs_and_say_what_was_canceled() {
-    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
     let client = &halftone.client;
     let sheet = "S. No,Product Name,Input Image Urls\n1,SKU1,https://www.example.com/1.jpg\n2,SKU2,nonsense\n";
     let id = client.accepted(sheet, json!({})).await;
@@ -161,7 +161,7 @@ async fn results_are_snapshots_while_a_request_runs_and_say_what_was_canceled() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_problems_than_are_kept_leave_no_row_without_a_reason() {
-    let halftone = Halftone::start(&["--workers", "0", "--max-csv-issues", "3"]).await;
+    let halftone = Halftone::start(&["--compressions", "0", "--max-csv-issues", "3"]).await;
     let client = &halftone.client;
     let mut sheet = "Product Name,Input Image Urls\nSKU,https://www.example.com/1.jpg\n".to_owned();
     for row in 0..600 {
@@ -179,7 +179,7 @@ async fn more_problems_than_are_kept_leave_no_row_without_a_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_is_compressed_and_marked_for_excel_for_those_who_ask() {
-    let halftone = Halftone::start(&["--workers", "0"]).await;
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
     let client = &halftone.client;
     let mut sheet = "S. No,Product Name,Input Image Urls\n".to_owned();
     for row in 1..=2_500 {

@@ -95,7 +95,7 @@ async fn a_webhook_that_may_not_be_sent_is_refused_at_once() {
 async fn canceling_exactly_a_batch_of_images_loses_no_webhook() {
     let database_url = database::fresh().await;
     let sink = Sink::start(&[]).await;
-    let api = Halftone::on(database_url.clone(), &["--workers", "0"]).await;
+    let api = Halftone::on(database_url.clone(), &["--compressions", "0"]).await;
     let cancel =
         "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { processingRequest { status } userErrors { code } } }";
     // One batch less one, one batch, two batches.
@@ -118,7 +118,7 @@ async fn canceling_exactly_a_batch_of_images_loses_no_webhook() {
 async fn a_delivery_that_has_lost_its_job_is_sent() {
     let database_url = database::fresh().await;
     let sink = Sink::start(&[]).await;
-    let api = Halftone::on(database_url.clone(), &["--workers", "0"]).await;
+    let api = Halftone::on(database_url.clone(), &["--compressions", "0"]).await;
     let id = api.client.accepted(&csv(&[&["http://127.0.0.1:9/1.jpg"]]), json!({ "webhookUrl": sink.url })).await;
     let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";
     api.client.query(cancel, json!({ "id": id })).await;

@@ -20,8 +20,9 @@ use tokio::task::{JoinSet, spawn_blocking};
 use self::names::Job;
 pub use self::options::Arguments;
 use self::report::{Done, Report};
-use super::run::beside;
-use super::{USAGE, stop_signal};
+use super::USAGE;
+use super::atomic_file::beside;
+use super::signals::stop_signal;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::db::image::ImageErrorCode;
@@ -46,7 +47,7 @@ pub async fn compress(config: Config, arguments: Arguments) -> anyhow::Result<Ex
     let mut report = Report::new(jobs.len(), arguments.json)?;
 
     let at_once = config.workers.max(1);
-    let memory = Budget::new(config.decode_memory);
+    let memory = Budget::new(config.workers.decode_memory);
     let work = Arc::new(Work { settings, limits: config.compress, max_bytes: config.fetch.max_bytes, memory });
     let (done, mut results) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();

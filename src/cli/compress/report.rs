@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Failure, Output};
-use crate::cli::counted;
+use crate::cli::print::counted;
 use halftone_compress::Outcome;
 
 /// A file that came to its end.

@@ -15,7 +15,7 @@ use crate::support::images;
 use crate::support::origin::Answer;
 use crate::world::{Program, World};
 
-const API_ONLY: [&str; 2] = ["--workers", "0"];
+const API_ONLY: [&str; 2] = ["--compressions", "0"];
 
 /// A host that takes this many milliseconds.
 fn slow(milliseconds: u64) -> impl Fn(Bytes) -> Answer {

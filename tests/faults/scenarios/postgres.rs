@@ -37,7 +37,7 @@ pub async fn connections_cut_and_refused(world: &mut World) {
 /// Open connections carry nothing any more and nobody is told; new ones work. As after a failover to a moved address.
 pub async fn connections_fall_silent(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;
-    let _api = world.serve_on(&proxy.database_url, &["--workers", "0"]).await;
+    let _api = world.serve_on(&proxy.database_url, &["--compressions", "0"]).await;
     let _worker = world.work_on(&proxy.database_url, &[]).await;
     let id = world.upload(600, slow).await;
     world.ended(50).await;

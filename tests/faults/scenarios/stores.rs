@@ -55,7 +55,7 @@ impl Drop for Unmount {
 
 /// A worker that may open few files, for a host that would bear more.
 pub async fn descriptors_run_out(world: &mut World) {
-    let _api = world.serve(&["--workers", "0"]).await;
+    let _api = world.serve(&["--compressions", "0"]).await;
     let url = world.database_url.clone();
     let few = Program::start_with_descriptors(world.data_dir.path(), 48, &["work", "--database-url", &url]);
     few.logged("\"working\"").await;

@@ -40,7 +40,7 @@ pub async fn cancel_races_the_end(world: &mut World) {
 
 /// As many waiting images as a cancel ends in one batch.
 pub async fn cancel_of_five_thousand_waiting_images(world: &mut World) {
-    let api = world.serve(&["--workers", "0"]).await;
+    let api = world.serve(&["--compressions", "0"]).await;
     let id = world.upload(5_000, |_| Answer::Status(404)).await;
     world.client().query(&cancel(&id), json!({})).await;
     drop(api);

@@ -1,0 +1,80 @@
+//! Settings of every command: the database, the data directory, the logs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::value::{self, number};
+
+/// General settings.
+#[derive(Debug, Clone, clap::Args)]
+pub struct General {
+    /// Postgres to use. Without it Halftone runs a server of its own in the data directory
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// Where the outputs and the managed database are stored
+    #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data")]
+    pub data_dir: PathBuf,
+    /// Database connections for the API; jobs have half as many of their own
+    #[arg(
+        long,
+        env = "HALFTONE_DATABASE_CONNECTIONS",
+        value_name = "N",
+        default_value = "16",
+        value_parser = number::<usize>(2, 1_000)
+    )]
+    pub database_connections: usize,
+    /// What to log: error, warn, info, debug or trace, also per module (`info,halftone::fetch=debug`)
+    #[arg(long, env = "HALFTONE_LOG", value_name = "FILTER", default_value = "info", value_parser = value::log_filter)]
+    pub log: String,
+    /// How to log: text or json
+    #[arg(long, env = "HALFTONE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("text or json".to_owned()),
+        }
+    }
+}
+
+/// The address of a database. It may hold a password, so `Debug` does not print it.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The address with its password.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<tokio_postgres::Config>() {
+            Ok(_) => Ok(DatabaseUrl(text.to_owned())),
+            Err(_) => Err("a Postgres URL such as postgres://user:password@host/database".to_owned()),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}

@@ -1,0 +1,49 @@
+//! Settings of the API's server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::value::{self, duration};
+use crate::web_origin::WebOrigin;
+
+/// Settings of the server.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub struct Server {
+    /// The API's address and port
+    #[arg(
+        long,
+        env = "HALFTONE_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        value_parser = value::address
+    )]
+    pub listen: SocketAddr,
+    /// How clients reach the API, for the links in results. Default: http:// and the listener's address
+    #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
+    pub public_url: Option<String>,
+    /// Serve other machines without any authentication
+    #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = value::boolean)]
+    pub insecure_no_auth: bool,
+    /// Serve only the API: no console at / and no playground
+    #[arg(long, env = "HALFTONE_NO_CONSOLE", value_parser = value::boolean)]
+    pub no_console: bool,
+    /// A web origin whose pages may call the API (repeatable; comma-separated in the environment)
+    #[arg(
+        long = "cors-origin",
+        env = "HALFTONE_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = value::origin
+    )]
+    pub cors_origins: Vec<WebOrigin>,
+    /// How long a signed download link works
+    #[arg(
+        long,
+        env = "HALFTONE_LINK_LIFETIME",
+        value_name = "DURATION",
+        default_value = "7d",
+        value_parser = duration("1s", "3650d")
+    )]
+    pub link_lifetime: Duration,
+}

@@ -1,16 +1,16 @@
-//! Which Postgres this process works with: the one it was told of, or one it runs itself.
+//! Which Postgres this process works with: the configured one, or one it runs itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::task::spawn_blocking;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
-use local_postgres::{Durability, LocalPostgres};
+use local_postgres::{LocalPostgres, Options};
 
-/// The database of the managed server.
+/// The database of the managed server, and its owner.
 const DATABASE: &str = "halftone";
 
 /// How long a server may take to answer the first time.
@@ -29,8 +29,11 @@ impl Database {
             reach(url).await?;
             return Ok(Self { url: url.to_owned(), local: None });
         }
-        let start = move || LocalPostgres::start(&data_dir.join("postgres"), Durability::Full);
-        let local = spawn_blocking(start).await.context("start the managed Postgres")??;
+        let options = Options { owner: DATABASE.to_owned(), ..Options::default() };
+        let start = move || LocalPostgres::start(&data_dir.join("postgres"), options);
+        let started = spawn_blocking(start).await.context("start the managed Postgres")?;
+        let local =
+            started.map_err(|error| anyhow!("{error}\nTo use another PostgreSQL database, set DATABASE_URL."))?;
         Ok(Self { url: local.url(DATABASE), local: Some(local) })
     }
 

@@ -11,7 +11,7 @@ use super::binaries::{Binaries, Search};
 use super::layout::{self, Layout};
 use super::server::{self, Answer};
 use super::user::RunAs;
-use super::{Durability, Error, ROLE, lock, settings, socket};
+use super::{Durability, Error, lock, settings, socket};
 
 /// How long a server may take to answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -27,6 +27,8 @@ const LONGEST_POLL: Duration = Duration::from_millis(500);
 pub(super) struct Cluster {
     pub(super) layout: Layout,
     pub(super) run_as: RunAs,
+    /// The role that owns everything, and the database that always exists.
+    pub(super) owner: String,
     pub(super) durability: Durability,
     pub(super) search: Search,
     /// Remove the whole directory at the end.
@@ -56,7 +58,7 @@ impl Cluster {
         }
         let started = Instant::now();
         loop {
-            let last = match server::ask(&socket::recorded(&self.layout)) {
+            let last = match server::ask(&socket::recorded(&self.layout), &self.owner) {
                 Answer::Ready => return Ok(None),
                 Answer::NotYet => "it is starting or stopping".to_owned(),
                 Answer::Silent(last) => last,
@@ -83,7 +85,7 @@ impl Cluster {
         }
         self.clear_stale_pid_file()?;
         let socket_dir = socket::prepare(&self.layout, &self.run_as)?;
-        let text = settings::render(&socket_dir, self.durability, binaries.major);
+        let text = settings::render(&socket_dir, &self.owner, self.durability, binaries.major);
         layout::replace_file(&self.layout.config(), text.as_bytes(), &self.run_as)?;
         server::spawn(&self.layout, &self.run_as, &binaries, held, self.throw_away)
     }
@@ -101,7 +103,7 @@ impl Cluster {
         let new = tempfile::Builder::new().prefix("new-").tempdir_in(dir).map_err(failed)?;
         self.run_as.own(&File::open(new.path()).map_err(failed)?).map_err(failed)?;
         let mut command = self.run_as.command(binaries.program("initdb"));
-        command.arg("-D").arg(new.path()).args(["-U", ROLE, "--auth-local=trust", "--auth-host=reject"]);
+        command.arg("-D").arg(new.path()).args(["-U", &self.owner, "--auth-local=trust", "--auth-host=reject"]);
         command.args(["--encoding=UTF8", "--locale=C", "--no-sync"]);
         command.stdin(Stdio::from(held.try_clone().map_err(failed)?));
         let output = command.output().map_err(|source| Error::io("run initdb".to_owned(), source))?;
@@ -151,7 +153,7 @@ impl Cluster {
             let (limit, last) = if !socket_dir.join(socket::FILE).exists() {
                 (ANSWER_WITHIN, "it made no socket".to_owned())
             } else {
-                match server::ask(&socket_dir) {
+                match server::ask(&socket_dir, &self.owner) {
                     Answer::Ready => return Ok(()),
                     Answer::NotYet => (RECOVER_WITHIN, "it is still recovering".to_owned()),
                     Answer::Silent(last) => (ANSWER_WITHIN, last),

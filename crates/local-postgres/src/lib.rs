@@ -1,21 +1,49 @@
-//! A PostgreSQL server of our own, for when no database is configured: made, started and stopped by the program.
-//! As long as a process holds a [`LocalPostgres`] there is a server; when the last one ends, however it ends, it stops.
+//! A PostgreSQL server for one program: created on first use, shared by the program's processes, and stopped when the
+//! last of them ends.
 //!
-//! # How the processes that share a cluster get along
+//! For programs that need PostgreSQL but should run without asking anybody to set it up, and for tests. The server
+//! programs must be installed (version 13 or newer); nothing is downloaded, and no service is installed. The server
+//! listens on a Unix socket in a directory that only its owner can enter. Linux and macOS.
 //!
-//! The server belongs to nobody in particular. Every user process holds a shared lock and the writing end of a named
-//! pipe (the module `lock` has the list). Whoever comes first starts the server, whoever comes later attaches, and the last one to leave
-//! stops it, whether or not that one started it.
+//! ```no_run
+//! use local_postgres::{LocalPostgres, Options};
 //!
-//! - A user killed with `kill -9` loses its lock and its end of the pipe at that moment. Others do not notice. If it was
-//!   the last, the pipe ends, and a small watcher beside the server asks the server to stop. Both work the same on Linux and
-//!   macOS and need no signal tied to a thread, as `PR_SET_PDEATHSIG` is.
-//! - A server that dies is started again by the keeper of whichever process notices first, within a second.
-//! - Whether a server lives is never guessed from a process number: the server and all its children hold a lock.
+//! # fn main() -> Result<(), local_postgres::Error> {
+//! let options = Options { owner: "inventory".to_owned(), ..Options::default() };
+//! let server = LocalPostgres::start("/var/lib/inventory/postgres".as_ref(), options)?;
+//! println!("connect to {}", server.url("inventory"));
+//! server.stop()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Tests want [`LocalPostgres::throw_away`]: a server without `fsync` in a temporary directory, which is removed even if
+//! the test is killed.
+//!
+//! # How processes share a cluster
+//!
+//! No process owns the server. Each one that uses it holds a shared lock and the writing end of a named pipe (the module
+//! `lock` lists the files). The first one starts the server, later ones attach, and the last one to leave stops it, no
+//! matter which one started it.
+//!
+//! - A process killed with `kill -9` loses its lock and its end of the pipe at that moment; the others do not notice. If
+//!   it was the last, the pipe reaches its end, and a small watcher process asks the server to stop. Both work the same
+//!   on Linux and macOS and, unlike `PR_SET_PDEATHSIG`, are not tied to a thread.
+//! - A server that dies is restarted within about a second by the first process that notices.
+//! - Whether a server is alive is never guessed from a process number: the server and its children hold a lock.
 //! - Starts and stops happen one at a time, under a lock of their own.
 //!
-//! Anybody who can enter the socket's directory is trusted as the database's owner: that is the account the server runs
-//! as, and root.
+//! Whoever can enter the socket's directory has all rights in the database: the account the server runs as, and root.
+//!
+//! # As root
+//!
+//! PostgreSQL refuses to run as root. A process that runs as root starts the server as the account `postgres`, or else
+//! `nobody`; that account must be able to reach the directory.
+//!
+//! # Settings
+//!
+//! `postgresql.conf` in the cluster's directory is written at every start. `custom.conf` beside it is yours: it is read
+//! last, so it wins.
 
 mod binaries;
 mod cluster;
@@ -41,85 +69,108 @@ use self::keeper::Keeper;
 use self::layout::Layout;
 use self::user::RunAs;
 
-/// The owner of everything in the cluster, and the name to connect as.
-const ROLE: &str = "halftone";
-/// The database that always exists.
-const DATABASE: &str = "halftone";
-
-/// What survives a crash of the machine.
+/// What survives a crash of the machine. A crash of only the program or the server loses no committed transaction either
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Every committed transaction.
     Full,
-    /// Nothing for certain, at several times the speed: for throw-away clusters of tests. When only the program or the server
-    /// crashes, and not the machine, every committed transaction survives even so.
+    /// Nothing for certain, at several times the speed: for tests.
     None,
 }
 
-/// A share in a running local server. Dropping it leaves as [`LocalPostgres::stop`] does, and logs what goes wrong.
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The role to connect as, which owns everything in the cluster; a database of this name always exists. It is fixed
+    /// when the cluster is created. Default: `postgres`.
+    pub owner: String,
+    /// Default: [`Durability::Full`].
+    pub durability: Durability,
+    /// Where to look for the PostgreSQL programs. Default: [`Search::standard`].
+    pub search: Search,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { owner: "postgres".to_owned(), durability: Durability::Full, search: Search::standard() }
+    }
+}
+
+/// A share in a running server. Dropping it does what [`LocalPostgres::stop`] does, and logs an error.
 #[derive(Debug)]
 pub struct LocalPostgres {
+    owner: String,
     socket_dir: PathBuf,
     attached: bool,
     keeper: Option<Keeper>,
 }
 
 impl LocalPostgres {
-    /// Makes the cluster at `dir` if there is none, starts its server or attaches to the running one, and waits until it
-    /// accepts connections. The database `halftone` exists then.
+    /// Creates the cluster at `dir` if there is none, starts its server or attaches to the running one, and waits until it
+    /// accepts connections. Only the server's account can enter `dir` after that.
     ///
-    /// Blocks, for some seconds the first time. As root, everything is made for and run by the account `postgres`, else
-    /// `nobody`, which has to be able to reach `dir`.
+    /// Blocks: for some seconds when it creates the cluster, for minutes when the server has to recover much.
     ///
     /// # Errors
     /// Each [`Error`] is a sentence for the person who started the program. Nothing is created when PostgreSQL is missing
-    /// or `dir` is out of reach.
-    pub fn start(dir: &Path, durability: Durability) -> Result<LocalPostgres, Error> {
-        LocalPostgres::start_with(dir, durability, Search::standard())
-    }
-
-    /// Like [`LocalPostgres::start`], looking for the PostgreSQL programs in the given places.
-    pub fn start_with(dir: &Path, durability: Durability, search: Search) -> Result<LocalPostgres, Error> {
+    /// or the server's account cannot reach `dir`.
+    pub fn start(dir: &Path, options: Options) -> Result<LocalPostgres, Error> {
         let layout = Layout::new(dir)?;
         let run_as = RunAs::choose(&layout.data())?;
-        Self::join(Cluster { layout, run_as, durability, search, throw_away: false })
+        let Options { owner, durability, search } = options;
+        Self::join(Cluster { layout, run_as, owner, durability, search, throw_away: false })
     }
 
     /// A new cluster with [`Durability::None`] in a directory of its own below `/tmp`, for tests. It is removed when its
-    /// last user ends, also one that is killed or that never drops its handle.
+    /// last process ends, even one that is killed or never drops its handle.
+    ///
+    /// # Errors
+    /// As for [`LocalPostgres::start`].
     pub fn throw_away() -> Result<LocalPostgres, Error> {
         let run_as = RunAs::choose(Path::new("/nonexistent"))?;
         let failed = |source| Error::io("make a directory in /tmp".to_owned(), source);
-        let dir = tempfile::Builder::new().prefix("halftone-test-").tempdir_in("/tmp").map_err(failed)?;
+        let dir = tempfile::Builder::new().prefix("local-postgres-test-").tempdir_in("/tmp").map_err(failed)?;
         run_as.own(&std::fs::File::open(dir.path()).map_err(failed)?).map_err(failed)?;
         let layout = Layout::new(dir.path())?;
-        let cluster =
-            Cluster { layout, run_as, durability: Durability::None, search: Search::standard(), throw_away: true };
-        let started = Self::join(cluster)?;
+        let Options { owner, search, .. } = Options::default();
+        let durability = Durability::None;
+        let started = Self::join(Cluster { layout, run_as, owner, durability, search, throw_away: true })?;
         let _ = dir.keep();
         Ok(started)
     }
 
     fn join(cluster: Cluster) -> Result<LocalPostgres, Error> {
+        let owner = cluster.owner.clone();
         let keeper = Keeper::join(cluster)?;
-        Ok(LocalPostgres { socket_dir: keeper.socket_dir.clone(), attached: keeper.attached, keeper: Some(keeper) })
+        Ok(LocalPostgres {
+            owner,
+            socket_dir: keeper.socket_dir.clone(),
+            attached: keeper.attached,
+            keeper: Some(keeper),
+        })
     }
 
-    /// The address of `database` on this server, for `tokio_postgres`, diesel-async and `psql`. It stays the same for the life
-    /// of the handle.
+    /// The URL of `database` on this server, for `tokio_postgres`, diesel-async, `psql` and other clients that accept a
+    /// percent-encoded socket directory as the host. It does not change while the handle lives, even if the server is
+    /// restarted.
     pub fn url(&self, database: &str) -> String {
         let host = percent_encode(self.socket_dir.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+        let owner = percent_encode(self.owner.as_bytes(), NON_ALPHANUMERIC);
         let database = percent_encode(database.as_bytes(), NON_ALPHANUMERIC);
-        format!("postgres://{ROLE}@{host}/{database}?sslmode=disable")
+        format!("postgres://{owner}@{host}/{database}?sslmode=disable")
     }
 
-    /// True if the server was already running for another process when this one came.
+    /// Whether the server was already running for another process.
     pub fn attached(&self) -> bool {
         self.attached
     }
 
-    /// Leaves. If nobody else uses the server it is stopped, cutting connections that are still open, and this waits, less
-    /// than a minute, until it has ended; else it goes on for the others.
+    /// Leaves the server. If no other process uses it, it is stopped, which closes open connections, and this waits until
+    /// it has ended, for less than a minute.
+    ///
+    /// # Errors
+    /// The server does not stop, or another process has been starting or stopping it for too long.
     pub fn stop(mut self) -> Result<(), Error> {
         self.keeper.take().map_or(Ok(()), Keeper::leave)
     }
@@ -138,32 +189,31 @@ impl Drop for LocalPostgres {
 pub enum Error {
     /// No server programs, or only ones that are too old.
     #[error(
-        "PostgreSQL {} or newer is needed and was not found (versions found: {found}). Install it with\n    {install}\nor set \
-         DATABASE_URL to a PostgreSQL database you have.",
+        "PostgreSQL {} or newer is needed and was not found (versions found: {found}). Install it with\n    {install}",
         binaries::OLDEST
     )]
     NotInstalled { found: String, install: String },
     /// The data directory was made by a version that is not installed.
     #[error(
         "the local database was made by PostgreSQL {wanted}, which is not installed (versions found: {found}). Install \
-         PostgreSQL {wanted}, or upgrade the data directory with pg_upgrade, or set DATABASE_URL to another database."
+         PostgreSQL {wanted}, or upgrade the data directory with pg_upgrade."
     )]
     VersionMissing { wanted: u32, found: String },
     /// We are root and there is no account to run PostgreSQL.
     #[error(
         "PostgreSQL refuses to run as root, and neither of the accounts \"postgres\" and \"nobody\" exists to run it. Start the \
-         program as an ordinary user, or set DATABASE_URL."
+         program as an ordinary user."
     )]
     NoAccount,
     /// We are root, and the account that runs PostgreSQL cannot enter the directory.
     #[error(
         "PostgreSQL refuses to run as root, so it runs as {account}, which cannot reach {}: {} is closed to it. Choose a \
-         data directory elsewhere, such as /var/lib/halftone, or start the program as an ordinary user.",
+         data directory elsewhere, such as one below /var/lib, or start the program as an ordinary user.",
         dir.display(), blocked.display()
     )]
     OutOfReach { dir: PathBuf, blocked: PathBuf, account: String },
     /// The data directory holds something else.
-    #[error("{} is not a complete PostgreSQL data directory; move it away or choose another data directory", dir.display())]
+    #[error("{} is not a complete PostgreSQL data directory; move it away, or choose another directory", dir.display())]
     NotACluster { dir: PathBuf },
     /// Somebody started a server by hand.
     #[error("a PostgreSQL server that was not started by this program (process {pid}) is running on {}; stop it first", dir.display())]

@@ -12,10 +12,10 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::Error;
 use super::binaries::Binaries;
 use super::layout::Layout;
 use super::user::RunAs;
-use super::{DATABASE, Error, ROLE};
 
 /// Becomes the server, leaving a watcher behind that outlives us.
 ///
@@ -98,8 +98,8 @@ pub(super) enum Answer {
     Silent(String),
 }
 
-/// Asks the server behind the socket, and makes the database if it is missing.
-pub(super) fn ask(socket_dir: &Path) -> Answer {
+/// Asks the server behind the socket, and creates the owner's database if it is missing.
+pub(super) fn ask(socket_dir: &Path, owner: &str) -> Answer {
     // On a thread of its own, because a runtime must not be entered from within another one.
     let asked = std::thread::scope(|scope| {
         let ask = || {
@@ -107,7 +107,7 @@ pub(super) fn ask(socket_dir: &Path) -> Answer {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
             let patience = Duration::from_secs(10);
             runtime
-                .block_on(async { tokio::time::timeout(patience, converse(socket_dir)).await })
+                .block_on(async { tokio::time::timeout(patience, converse(socket_dir, owner)).await })
                 .map_err(|e| e.to_string())
         };
         scope.spawn(ask).join().unwrap_or_else(|_| Err("the thread that asks PostgreSQL panicked".to_owned()))
@@ -123,19 +123,20 @@ pub(super) fn ask(socket_dir: &Path) -> Answer {
     }
 }
 
-async fn converse(socket_dir: &Path) -> Result<(), tokio_postgres::Error> {
+async fn converse(socket_dir: &Path, owner: &str) -> Result<(), tokio_postgres::Error> {
     let mut config = Config::new();
-    config.host_path(socket_dir).port(5432).user(ROLE).dbname("postgres").ssl_mode(SslMode::Disable);
+    config.host_path(socket_dir).port(5432).user(owner).dbname("postgres").ssl_mode(SslMode::Disable);
     let (client, connection) = config.connect(NoTls).await?;
     // Both in this task: the connection has to be driven while the client waits, and ends when the client is dropped.
-    let (answer, _) = tokio::join!(ensure_database(client), connection);
+    let (answer, _) = tokio::join!(ensure_database(client, owner), connection);
     answer
 }
 
-async fn ensure_database(client: Client) -> Result<(), tokio_postgres::Error> {
-    let known = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE]).await?;
+async fn ensure_database(client: Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let known = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?;
     if known.is_none() {
-        client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        let name = name.replace('"', "\"\"");
+        client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await?;
     }
     Ok(())
 }

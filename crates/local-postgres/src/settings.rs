@@ -6,7 +6,8 @@ use std::path::Path;
 use super::Durability;
 
 /// The text of `postgresql.conf`. `socket_dir` is a path without quotes, commas or spaces.
-pub(super) fn render(socket_dir: &Path, durability: Durability, major: u32) -> String {
+pub(super) fn render(socket_dir: &Path, owner: &str, durability: Durability, major: u32) -> String {
+    let owner = owner.replace('\'', "''");
     let mut text = format!(
         "\
 # Written at every start; put your own settings into custom.conf beside this file.
@@ -14,7 +15,7 @@ listen_addresses = ''
 port = 5432
 unix_socket_directories = '{socket_dir}'
 unix_socket_permissions = 0700
-cluster_name = 'halftone'
+cluster_name = '{owner}'
 
 max_connections = 100
 shared_buffers = 128MB

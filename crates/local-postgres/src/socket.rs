@@ -61,7 +61,7 @@ fn prepare_outside(layout: &Layout, run_as: &RunAs) -> Result<PathBuf, Error> {
     }
     // A random name: anybody may write to /tmp and could have taken one that can be foreseen.
     let failed = |source| Error::io("make a directory for the database's socket in /tmp".to_owned(), source);
-    let dir = tempfile::Builder::new().prefix("halftone-").tempdir_in("/tmp").map_err(failed)?;
+    let dir = tempfile::Builder::new().prefix("local-postgres-").tempdir_in("/tmp").map_err(failed)?;
     layout::give(dir.path(), run_as).map_err(failed)?;
     layout::replace_file(&layout.socket_note(), dir.path().as_os_str().as_bytes(), run_as)?;
     Ok(dir.keep())
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_short_plain_paths_hold_the_socket() {
-        assert!(fits(Path::new("/var/lib/halftone/postgres/run")));
+        assert!(fits(Path::new("/var/lib/example/postgres/run")));
         assert!(!fits(Path::new("/home/me/my data/run")));
         let longest = format!("/{}", "a".repeat(LONGEST - FILE.len() - 2));
         assert!(fits(Path::new(&longest)));

@@ -46,7 +46,7 @@ pub async fn compress(config: Config, arguments: Arguments) -> anyhow::Result<Ex
     let jobs = names::jobs(arguments.files, arguments.output.as_deref(), settings.format);
     let mut report = Report::new(jobs.len(), arguments.json)?;
 
-    let at_once = config.workers.max(1);
+    let at_once = config.workers.compressions.max(1);
     let memory = Budget::new(config.workers.decode_memory);
     let work = Arc::new(Work { settings, limits: config.compress, max_bytes: config.fetch.max_bytes, memory });
     let (done, mut results) = mpsc::unbounded_channel();

@@ -14,7 +14,7 @@ fn a_killed_owner_leaves_no_server_behind_and_no_data_is_lost() {
     sql(&began.url, SEED);
     owner.kill();
     scratch.wait_until_down();
-    assert_eq!(sql(&scratch.start().url("halftone"), COUNT), ["5000"]);
+    assert_eq!(sql(&scratch.start().url(OWNER), COUNT), ["5000"]);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn starting_right_after_the_owner_was_killed_works() {
         owner.kill();
         let next = scratch.start();
         assert!(!next.attached(), "an orphan is replaced");
-        assert_eq!(sql(&next.url("halftone"), COUNT), [round.to_string()]);
+        assert_eq!(sql(&next.url(OWNER), COUNT), [round.to_string()]);
         next.stop().expect("stop");
     }
 }
@@ -61,7 +61,7 @@ fn a_killed_server_is_started_again_for_every_user() {
         assert_eq!(sql(&began.url, COUNT), ["5000"]);
     }
     owner.stop();
-    assert_eq!(sql(&other.url("halftone"), COUNT), ["5000"], "the other still has a server");
+    assert_eq!(sql(&other.url(OWNER), COUNT), ["5000"], "the other still has a server");
     other.stop().expect("stop");
     scratch.wait_until_down();
 }
@@ -76,7 +76,7 @@ fn everything_killed_at_once_recovers() {
     owner.kill();
     let _ = rustix::process::kill_process_group(group, Signal::KILL);
     let next = scratch.start_durably();
-    assert_eq!(sql(&next.url("halftone"), COUNT), ["5000"]);
+    assert_eq!(sql(&next.url(OWNER), COUNT), ["5000"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_start_killed_in_the_middle_is_started_over() {
         half.kill();
     }
     let held = scratch.start();
-    assert_eq!(sql(&held.url("halftone"), "SELECT 1"), ["1"]);
+    assert_eq!(sql(&held.url(OWNER), "SELECT 1"), ["1"]);
     let leftovers = std::fs::read_dir(scratch.path()).expect("the directory").flatten();
     let leftovers = leftovers.filter(|entry| entry.file_name().to_string_lossy().starts_with("new-"));
     assert_eq!(leftovers.count(), 0);
@@ -108,7 +108,7 @@ fn lock_files_that_name_an_unrelated_live_process_do_not_stop_it() {
     std::fs::write(layout.pid_file(), &text).expect("write");
     std::fs::write(layout.run().join(format!("{}.lock", socket::FILE)), &text).expect("write");
     let held = scratch.start();
-    assert_eq!(sql(&held.url("halftone"), "SELECT 1"), ["1"]);
+    assert_eq!(sql(&held.url(OWNER), "SELECT 1"), ["1"]);
     assert!(unrelated.0.try_wait().expect("its state").is_none(), "it was left alone");
 }
 
@@ -118,8 +118,8 @@ fn a_throw_away_cluster_is_removed_also_when_its_user_is_killed() {
         |url: &str| PathBuf::from(sql(url, "SHOW data_directory").remove(0)).parent().expect("a parent").to_owned();
 
     let held = LocalPostgres::throw_away().expect("start");
-    let dir = dir_of(&held.url("halftone"));
-    assert_eq!(sql(&held.url("halftone"), "SHOW fsync"), ["off"]);
+    let dir = dir_of(&held.url("postgres"));
+    assert_eq!(sql(&held.url("postgres"), "SHOW fsync"), ["off"]);
     held.stop().expect("stop");
     assert!(!dir.exists());
 

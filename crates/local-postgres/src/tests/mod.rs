@@ -14,11 +14,18 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::layout::Layout;
 use super::user::RunAs;
-use super::{Durability, LocalPostgres, lock};
+use super::{Durability, LocalPostgres, Options, lock};
 
 mod crash;
 mod refuse;
 mod share;
+
+/// A name that has to be quoted.
+const OWNER: &str = "the \"owner\"";
+
+fn options(durability: Durability) -> Options {
+    Options { owner: OWNER.to_owned(), durability, ..Options::default() }
+}
 
 /// A directory that the server's account can reach, also when we are root.
 struct Scratch(TempDir);
@@ -40,12 +47,12 @@ impl Scratch {
 
     /// Starts in this process, without waiting for the disk: a crash of processes loses nothing even so.
     fn start(&self) -> LocalPostgres {
-        LocalPostgres::start(&self.path(), Durability::None).unwrap_or_else(|error| panic!("{error}"))
+        LocalPostgres::start(&self.path(), options(Durability::None)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts in this process as the program does.
     fn start_durably(&self) -> LocalPostgres {
-        LocalPostgres::start(&self.path(), Durability::Full).unwrap_or_else(|error| panic!("{error}"))
+        LocalPostgres::start(&self.path(), options(Durability::Full)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn postmaster(&self) -> Pid {
@@ -183,14 +190,14 @@ fn holder() {
     };
     let started = match kind.as_str() {
         "throw away" => LocalPostgres::throw_away(),
-        "durable" => LocalPostgres::start(Path::new(&dir), Durability::Full),
-        _ => LocalPostgres::start(Path::new(&dir), Durability::None),
+        "durable" => LocalPostgres::start(Path::new(&dir), options(Durability::Full)),
+        _ => LocalPostgres::start(Path::new(&dir), options(Durability::None)),
     };
     let held = started.unwrap_or_else(|error| {
         println!("holder: failed: {error}");
         panic!("{error}");
     });
-    println!("holder: {} {}", if held.attached() { "attached" } else { "own" }, held.url("halftone"));
+    println!("holder: {} {}", if held.attached() { "attached" } else { "own" }, held.url(&held.owner));
     if lines.next().is_some() {
         held.stop().expect("stop");
         println!("holder: stopped");

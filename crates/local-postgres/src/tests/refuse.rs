@@ -2,10 +2,10 @@
 //! The sentences are for the person who started the program.
 
 use super::*;
-use crate::{Error, Search};
+use crate::{Error, Options, Search};
 
 fn refused(dir: &Path, search: Search) -> Error {
-    match LocalPostgres::start_with(dir, Durability::Full, search) {
+    match LocalPostgres::start(dir, Options { search, ..Options::default() }) {
         Ok(_) => panic!("it started"),
         Err(error) => error,
     }
@@ -30,7 +30,7 @@ fn without_postgresql_it_says_what_to_type_and_makes_nothing() {
     let error = refused(&scratch.path(), Search::only([PathBuf::from("/nonexistent")]));
     assert!(matches!(error, Error::NotInstalled { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("install") && text.contains("postgresql") && text.contains("DATABASE_URL"), "{text}");
+    assert!(text.contains("install") && text.contains("postgresql"), "{text}");
     assert!(!scratch.path().exists());
 }
 

@@ -10,7 +10,7 @@ fn data_survives_stop_and_start() {
     let scratch = Scratch::new();
     let first = scratch.start_durably();
     assert!(!first.attached());
-    let url = first.url("halftone");
+    let url = first.url(OWNER);
     sql(&url, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)");
     first.stop().expect("stop");
     assert!(try_sql(&url, "SELECT 1").is_err(), "the server is gone");
@@ -19,7 +19,7 @@ fn data_survives_stop_and_start() {
 
     let again = scratch.start_durably();
     assert!(!again.attached());
-    assert_eq!(again.url("halftone"), url);
+    assert_eq!(again.url(OWNER), url);
     assert_eq!(sql(&url, "SELECT n FROM kept"), ["7"]);
     drop(again);
     scratch.wait_until_down();
@@ -29,7 +29,7 @@ fn data_survives_stop_and_start() {
 fn the_server_is_durable_private_and_utf8() {
     let scratch = Scratch::new();
     let held = scratch.start_durably();
-    let url = held.url("halftone");
+    let url = held.url(OWNER);
     for (name, value) in [
         ("fsync", "on"),
         ("synchronous_commit", "on"),
@@ -57,7 +57,7 @@ fn your_own_settings_win() {
     let custom = scratch.path().join("custom.conf");
     std::fs::write(&custom, "max_connections = 33\n").expect("write");
     std::fs::set_permissions(&custom, Permissions::from_mode(0o644)).expect("its mode");
-    assert_eq!(sql(&scratch.start().url("halftone"), "SHOW max_connections"), ["33"]);
+    assert_eq!(sql(&scratch.start().url(OWNER), "SHOW max_connections"), ["33"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_second_process_attaches_and_the_last_one_out_stops_the_server() {
 
     let second = scratch.start();
     assert!(second.attached());
-    assert_eq!(second.url("halftone"), began.url);
+    assert_eq!(second.url(OWNER), began.url);
     let server = scratch.postmaster();
 
     // The one that started it leaves first, and the server stays.
@@ -111,23 +111,23 @@ fn a_directory_too_deep_for_a_socket_works_and_is_found_again() {
     let scratch = Scratch::new();
     let deep = scratch.path().join("d".repeat(60)).join("and a name with spaces, and commas").join("e".repeat(60));
     let (first, began) = Holder::start(&deep, "fast");
-    let second = LocalPostgres::start(&deep, Durability::None).expect("attach");
+    let second = LocalPostgres::start(&deep, options(Durability::None)).expect("attach");
     assert!(second.attached());
-    assert_eq!(second.url("halftone"), began.url);
+    assert_eq!(second.url(OWNER), began.url);
     let socket_dir = PathBuf::from(sql(&began.url, "SHOW unix_socket_directories").remove(0));
     assert!(socket_dir.starts_with("/tmp") && !socket_dir.starts_with(scratch.path()), "{}", socket_dir.display());
     first.stop();
     second.stop().expect("stop");
     assert!(!socket_dir.exists(), "nothing is left in /tmp");
-    let again = LocalPostgres::start(&deep, Durability::None).expect("start again");
-    assert_eq!(sql(&again.url("halftone"), "SELECT 1"), ["1"]);
+    let again = LocalPostgres::start(&deep, options(Durability::None)).expect("start again");
+    assert_eq!(sql(&again.url(OWNER), "SELECT 1"), ["1"]);
 }
 
 #[test]
 fn it_starts_from_inside_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let held = runtime.block_on(async { LocalPostgres::throw_away() }).expect("start");
-    let url = held.url("halftone");
+    let url = held.url("postgres");
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
         let ask = async move { client.query_one("SELECT 41 + 1", &[]).await.map(|row| row.get::<_, i32>(0)) };

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::graphql::admission::QueryLimits;
 use crate::http::graphql::{EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
-use crate::pipeline::workers;
+use crate::pipeline::{hosts, workers};
 use crate::{db, graphql, http};
 
 /// How much longer than its workers a process may take to end.
@@ -54,6 +54,11 @@ impl Service {
         };
         let streams = options.tasks.clone();
         let router = http::router(self.app.clone(), graphql::schema(self.app.clone(), limits), options);
+        let (stop, announcing) = (self.stop.clone(), hosts::announce_listener(self.app.clone(), address));
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(announcing).await;
+            Ok(())
+        });
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let stopped = stop.cancelled_owned();

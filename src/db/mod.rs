@@ -8,8 +8,12 @@ mod schema;
 pub mod connect;
 pub mod csv_issue;
 pub mod ending;
+pub mod host;
+
 pub mod idempotency;
 pub mod image;
+pub mod listener;
+
 pub mod page;
 pub mod product;
 pub mod request;

@@ -1,6 +1,14 @@
 //! The tables as diesel sees them; written by `diesel print-schema` from `migrations/`.
 
 diesel::table! {
+    api_listeners (hostname, address) {
+        hostname -> Text,
+        address -> Text,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     csv_issues (request_id, position) {
         request_id -> Uuid,
         position -> Int4,
@@ -11,6 +19,27 @@ diesel::table! {
         row_number -> Nullable<Int4>,
         column_name -> Nullable<Text>,
         value -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    host_workers (origin, worker_id) {
+        origin -> Text,
+        worker_id -> Uuid,
+        window_size -> Int4,
+        in_flight -> Int4,
+        reported_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    hosts (origin) {
+        origin -> Text,
+        paused_until -> Nullable<Timestamptz>,
+        paused_status -> Nullable<Int4>,
+        down_until -> Nullable<Timestamptz>,
+        median_ms -> Nullable<Int4>,
+        reported_at -> Timestamptz,
     }
 }
 
@@ -182,7 +211,10 @@ diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery_id));
 diesel::joinable!(webhook_deliveries -> processing_requests (request_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    api_listeners,
     csv_issues,
+    host_workers,
+    hosts,
     idempotency_keys,
     images,
     job_states,

@@ -2,7 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use super::gate::Closed;
 use crate::guard::{Blocked, Failure};
@@ -104,6 +107,19 @@ impl Error {
             | Error::BadAnswer { .. }
             | Error::ContentEncoding { .. } => false,
         }
+    }
+
+    /// Whether it is this process that failed rather than the host: it has no file descriptors or no memory left.
+    pub fn is_own_fault(&self) -> bool {
+        let own_faults = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].map(Errno::raw_os_error);
+        let mut cause: Option<&dyn StdError> = Some(self);
+        while let Some(error) = cause {
+            if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+                return own_faults.contains(&code);
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// How long the host asked not to be contacted, at most an hour, or is not contacted because it is down.

@@ -37,6 +37,7 @@ use gate::{Gates, Slot};
 use time_budget::TimeBudget;
 
 pub use error::{Error, Hint, Stage};
+pub use gate::{Report, Share};
 
 /// The memory for downloads that are under way or wait for the CPU, unless configured otherwise: 256 MiB.
 pub const DEFAULT_BUDGET_BYTES: u64 = 256 * 1024 * 1024;
@@ -197,6 +198,16 @@ impl Fetcher {
         self.inner.gates.first_window()
     }
 
+    /// What other workers should know of the hosts in use.
+    pub fn report(&self) -> Vec<Report> {
+        self.inner.gates.report()
+    }
+
+    /// Keeps to what all workers together know of their hosts.
+    pub fn adopt(&self, shares: &[Share]) {
+        self.inner.gates.adopt(shares);
+    }
+
     async fn hop(&self, url: &Url, cookies: &mut Cookies, time: &mut TimeBudget) -> Result<Hop, Error> {
         let Inner { client, limits, budget, .. } = &*self.inner;
         let sent = send(client, url, cookies.header(url));
@@ -228,7 +239,11 @@ impl Fetcher {
 
 /// Tells the gate how the host coped.
 fn report_to_gate(slot: Slot, error: Option<&Error>) {
+    if error.is_none() {
+        slot.succeeded();
+    }
     match error {
+        Some(error) if error.is_own_fault() => drop(slot),
         Some(Error::Http { status: status @ (429 | 503), retry_after, .. }) => {
             if let Some(wait) = retry_after {
                 slot.pause(*status, *wait);

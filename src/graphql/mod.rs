@@ -16,6 +16,8 @@ mod csv;
 
 mod product;
 
+mod host;
+
 mod image;
 
 mod format;

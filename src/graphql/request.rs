@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::csv::CsvReport;
 use super::error::internal;
+use super::host::Host;
 use super::image::{FailureGroup, Image, ImageFilter};
 use super::loaders::{Loaders, ProgressOf};
 use super::paging::{Args, Paged, page_cost, paginate};
@@ -16,7 +17,7 @@ use super::settings::CompressionSettings;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
-use crate::db::{self, image, product, request, webhook};
+use crate::db::{self, host, image, product, request, webhook};
 use crate::pipeline::export;
 
 /// Where a request is in its life. The last four are final.
@@ -154,6 +155,14 @@ impl ProcessingRequest {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
         let groups = image::Image::failure_groups(&mut conn, self.0.id).await.map_err(internal)?;
         Ok(groups.into_iter().map(FailureGroup).collect())
+    }
+
+    /// The image hosts of the request with the most images, at most 100.
+    #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
+    async fn hosts(&self, ctx: &Context<'_>) -> Result<Vec<Host>> {
+        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
+        let hosts = host::of_request(&mut conn, self.0.id, 100).await.map_err(internal)?;
+        Ok(hosts.into_iter().map(Host::from).collect())
     }
 
     /// The output CSV's signed link; null until the request is final. `result` serves it earlier.

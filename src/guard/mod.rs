@@ -19,7 +19,7 @@ pub mod retry_after;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -40,6 +40,8 @@ struct Rules {
     allow: Vec<IpNet>,
     ports: Vec<u16>,
     own: Vec<SocketAddr>,
+    /// Where other processes of this service listen.
+    learned: RwLock<Vec<SocketAddr>>,
 }
 
 /// Why a host or a URL is refused. The sentence does not name a resolved address: it is shown to the person who supplied
@@ -64,15 +66,20 @@ impl Guard {
     /// `allow`: networks that may be contacted on any port although they are not public. `ports`: the ports of public
     /// addresses that may be contacted, see [`DEFAULT_PORTS`].
     pub fn new(allow: Vec<IpNet>, ports: Vec<u16>) -> Guard {
-        let own = Vec::new();
-        Guard { rules: Arc::new(Rules { allow, ports, own }) }
+        Guard { rules: Arc::new(Rules { allow, ports, own: Vec::new(), learned: RwLock::default() }) }
     }
 
     /// The same rules, and the addresses this process itself listens on are refused even inside an allowed network.
     /// A wildcard listener (`0.0.0.0`, `::`) means every address of this machine.
     pub fn refusing(&self, own: Vec<SocketAddr>) -> Guard {
         let Rules { allow, ports, .. } = &*self.rules;
-        Guard { rules: Arc::new(Rules { allow: allow.clone(), ports: ports.clone(), own }) }
+        let (allow, ports) = (allow.clone(), ports.clone());
+        Guard { rules: Arc::new(Rules { allow, ports, own, learned: RwLock::default() }) }
+    }
+
+    /// From now on these addresses are refused too, and no longer those of the last call.
+    pub fn refuse(&self, listeners: Vec<SocketAddr>) {
+        *self.rules.learned.write().unwrap_or_else(PoisonError::into_inner) = listeners;
     }
 
     /// Judges an address together with the port it would be contacted on.
@@ -117,7 +124,8 @@ impl Guard {
     }
 
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
-        self.rules.own.iter().filter(|own| own.port() == port).any(|own| {
+        let learned = self.rules.learned.read().unwrap_or_else(PoisonError::into_inner);
+        self.rules.own.iter().chain(learned.iter()).filter(|own| own.port() == port).any(|own| {
             let listening = own.ip().to_canonical();
             listening == ip || (listening.is_unspecified() && is_this_machine(ip))
         })

@@ -81,18 +81,3 @@ pub(super) fn internal_error() -> Error {
     let message = "Something went wrong inside Halftone; its log has the details.".to_owned();
     Error { error_code: ImageErrorCode::Internal, error_message: message, http_status: None }
 }
-
-/// Whether this is the process's own fault rather than the image's or its host's: it has no file descriptors left.
-pub(super) fn is_own_fault(error: &fetch::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && let Some(code) = error.raw_os_error()
-        {
-            use rustix::io::Errno;
-            return [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].map(Errno::raw_os_error).contains(&code);
-        }
-        cause = error.source();
-    }
-    false
-}

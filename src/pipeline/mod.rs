@@ -18,4 +18,6 @@ pub mod notify;
 
 pub mod export;
 
+pub mod hosts;
+
 pub mod workers;

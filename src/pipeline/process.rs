@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::failure::{Failure, Next, internal_error, is_own_fault};
+use super::failure::{Failure, Next, internal_error};
 use super::pace::{Pace, Step};
 use super::settle::{AttemptResult, EndingRecorder};
 use crate::app::App;
@@ -156,7 +156,7 @@ impl ProcessImage {
         let Some(fetched) = stop.run_until_cancelled(fetching).await else { return Ok(None) };
         let fetched = match fetched {
             Ok(fetched) => fetched,
-            Err(error) if is_own_fault(&error) => return Err(error).context("download an image"),
+            Err(error) if error.is_own_fault() => return Err(error).context("download an image"),
             Err(error) => {
                 debug!(image.id = %image_id, "cannot fetch: {error:#}");
                 return Ok(Some(Err(Failure::of_fetch(&error))));

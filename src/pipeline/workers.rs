@@ -3,23 +3,25 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::hosts;
 use super::notify::{self, DeliverWebhook};
 use super::process::ProcessImage;
 use super::settle::recorder;
 use crate::app::App;
 use crate::db;
-use crate::db::idempotency;
+use crate::db::{host, idempotency, listener};
 use crate::queue::JobRunner;
 use crate::queue::heartbeat::Heartbeat;
 use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// How often what was left behind is looked for: expired keys, deliveries without a job.
+/// How often what was left behind is looked for: expired keys, deliveries without a job, hosts nobody contacts.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 /// Idempotency keys that are forgotten at once.
 const KEYS_AT_ONCE: i64 = 1_000;
@@ -43,6 +45,7 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     };
     info!(worker.id = %id, compressions = app.config.workers.compressions, downloads = app.config.workers.downloads, "working");
 
+    hosts::learn(&app, id).await;
     let (recorder, recording) = recorder(app.clone());
     let images = JobRunner::new(worker.clone(), ProcessImage::new(app.clone(), recorder, risk));
     let webhooks = JobRunner::new(worker.clone(), DeliverWebhook::new(app.clone()));
@@ -50,10 +53,14 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     let maintained = worker.clone();
     parts.spawn(async move { maintained.maintain().await });
     parts.spawn(recording);
-    let until = stop.clone();
-    parts.spawn(async move {
-        until.run_until_cancelled(tidy(app)).await;
-    });
+    for side_task in
+        [tidy(app.clone()).boxed(), hosts::share(app.clone(), id).boxed(), hosts::avoid_listeners(app.clone()).boxed()]
+    {
+        let until = stop.clone();
+        parts.spawn(async move {
+            until.run_until_cancelled(side_task).await;
+        });
+    }
     parts.spawn(images.run());
     parts.spawn(webhooks.run());
     let mut failure = Ok(());
@@ -66,6 +73,7 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     }
     drop(heartbeat);
     worker.sign_off().await?;
+    host::leave(&mut *db::connect(&app.worker_pool).await?, id).await?;
     failure
 }
 
@@ -76,7 +84,10 @@ async fn tidy(app: App) {
         interval.tick().await;
         let tidied = async {
             notify::sweep(&app).await?;
-            idempotency::forget_expired(&mut *db::connect(&app.worker_pool).await?, KEYS_AT_ONCE).await?;
+            let mut conn = db::connect(&app.worker_pool).await?;
+            idempotency::forget_expired(&mut conn, KEYS_AT_ONCE).await?;
+            host::forget_unused(&mut conn).await?;
+            listener::forget_gone(&mut conn).await?;
             anyhow::Ok(())
         };
         if let Err(error) = tidied.await {

@@ -16,6 +16,8 @@ mod crashes;
 
 mod fairness;
 
+mod hosts;
+
 mod outages;
 
 mod queue;

@@ -1,6 +1,7 @@
 //! One host: its window of requests, its pauses, and whether it is down.
 //! A [`Slot`] gives itself back when it is dropped, so a cancelled fetch loses nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -8,9 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::lock;
+use super::recent::Recent;
+use super::share::{Report, Share};
 
 /// Downloads at once from a host not known yet.
 pub(super) const START: usize = 8;
+
+/// As many fetches wait for a slot before others are turned away at once, or twice the window if that is more.
+const MIN_WAITING: usize = 2 * START;
 
 /// So many requests in a row without any answer, and the host is down.
 const DOWN_AFTER: usize = 8;
@@ -21,9 +27,11 @@ const DOWN_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_
 /// What is known of one host.
 #[derive(Debug)]
 pub(super) struct Host {
-    /// The largest window.
+    /// The largest window of all workers together.
     most: usize,
     free: Arc<Semaphore>,
+    /// Fetches that wait for a slot or for the end of a pause.
+    waiting: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -31,6 +39,10 @@ pub(super) struct Host {
 struct State {
     /// Slots that exist, free and taken, less the `debt`.
     window: usize,
+    /// The largest window of this worker: its share of what all workers may have.
+    share: usize,
+    /// Workers that contact this host, as far as is known; 0 before the first exchange with the others.
+    workers: usize,
     /// Slots that vanish when they are given back, because they were taken when the window halved.
     debt: usize,
     /// The most requests there were at once since the window halved.
@@ -46,7 +58,19 @@ struct State {
     down_until: Option<Instant>,
     /// The next time it is down, it is for so long.
     down_for: Duration,
+    /// What the other workers learned.
+    elsewhere: Elsewhere,
+    /// Whether the host answered since the last report.
+    answered: bool,
+    recent: Recent,
     used: Instant,
+}
+
+/// The pauses that other workers met with.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    paused: Option<Pause>,
+    down_until: Option<Instant>,
 }
 
 /// A host's `Retry-After`.
@@ -64,7 +88,7 @@ pub(in crate::fetch) enum Closed {
     Asked { status: u16, left: Duration },
     /// The host has not answered for a while and is tried again when `left` has passed.
     Down { left: Duration },
-    /// No slot came free within `max_wait`.
+    /// No slot came free within `max_wait`, or too many others wait for one.
     Busy,
 }
 
@@ -74,6 +98,16 @@ pub(in crate::fetch) struct Slot {
     host: Arc<Host>,
     permit: Option<OwnedSemaphorePermit>,
     round: u64,
+    started: Instant,
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Host {
@@ -82,6 +116,8 @@ impl Host {
         let window = START.min(most);
         let state = State {
             window,
+            share: most,
+            workers: 0,
             debt: 0,
             peak: 0,
             slow_start: true,
@@ -91,43 +127,93 @@ impl Host {
             unanswered: 0,
             down_until: None,
             down_for: DOWN_FOR.0,
+            elsewhere: Elsewhere::default(),
+            answered: false,
+            recent: Recent::default(),
             used: Instant::now(),
         };
-        Host { most, free: Arc::new(Semaphore::new(window)), state: Mutex::new(state) }
+        let free = Arc::new(Semaphore::new(window));
+        Host { most, free, waiting: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    /// Waits for a slot and for the end of a pause, for `max_wait` together.
+    /// Waits for a slot and for the end of a pause, for `max_wait` together; not at all behind too many others.
     pub(super) async fn enter(self: Arc<Host>, max_wait: Duration) -> Result<Slot, Closed> {
         let deadline = Instant::now() + max_wait;
+        let waiting = self.queue()?;
         self.open(deadline).await?;
         let permit = match timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => unreachable!("a gate's semaphore is never closed"),
             Err(_) => return Err(Closed::Busy),
         };
+        drop(waiting);
         // A slot from here on: it gives the permit back as its host wants it.
-        let mut slot = Slot { host: self, permit: Some(permit), round: 0 };
+        let mut slot = Slot { host: self, permit: Some(permit), round: 0, started: Instant::now() };
         // Things may have changed while this request queued.
         slot.host.open(deadline).await?;
         slot.round = slot.host.begin();
+        slot.started = Instant::now();
         Ok(slot)
+    }
+
+    /// A place among those that wait.
+    fn queue(&self) -> Result<Waiting<'_>, Closed> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting);
+        let most = (2 * self.state().window).max(MIN_WAITING);
+        if before >= most && self.free.available_permits() == 0 { Err(Closed::Busy) } else { Ok(waiting) }
+    }
+
+    /// What the other workers should know of this host; `None` when it is not in use.
+    pub(super) fn report(&self, origin: &str, now: Instant, in_use: Duration) -> Option<Report> {
+        let mut state = self.state();
+        let in_flight = (state.window + state.debt).saturating_sub(self.free.available_permits());
+        let left = |until: Option<Instant>| until.filter(|until| *until > now).map(|until| until - now);
+        let paused = state.paused.and_then(|pause| Some((left(Some(pause.until))?, pause.status)));
+        let down = left(state.down_until);
+        let is_in_use = in_flight > 0 || now.saturating_duration_since(state.used) < in_use;
+        if !is_in_use && paused.is_none() && down.is_none() {
+            // The next use begins like the first.
+            state.workers = 0;
+            return None;
+        }
+        let answered = std::mem::take(&mut state.answered);
+        let median = state.recent.median();
+        Some(Report { origin: origin.to_owned(), window: state.window, in_flight, paused, down, answered, median })
+    }
+
+    /// Keeps to this worker's share of the host, and to what the other workers learned of it.
+    pub(super) fn adopt(&self, share: &Share, now: Instant) {
+        let mut state = self.state();
+        state.elsewhere.paused = share.paused.map(|(left, status)| Pause { until: now + left, status });
+        state.elsewhere.down_until = share.down.map(|left| now + left);
+        if share.workers == 0 {
+            return;
+        }
+        state.share = self.most / share.workers + usize::from(share.rank < self.most % share.workers);
+        let fair = match state.workers {
+            // One that joins takes its part of the window the others have found.
+            0 if share.others_window > 0 => share.others_window / share.workers,
+            0 => state.window,
+            // Those that were there make room for it.
+            before => state.window * before / share.workers.max(before),
+        };
+        state.workers = share.workers;
+        let window = fair.min(state.share).clamp(1, state.window);
+        state.shrink(window, &self.free);
     }
 
     /// Whether something is known that would be missed: it was used within `remembered`, is paused or down.
     pub(super) fn is_worth_remembering(&self, now: Instant, remembered: Duration) -> bool {
         let state = self.state();
-        let paused = state.paused.is_some_and(|pause| pause.until > now);
-        let down = state.down_until.is_some_and(|until| until > now);
-        paused || down || now.saturating_duration_since(state.used) < remembered
+        state.is_closed(now) || now.saturating_duration_since(state.used) < remembered
     }
 
-    /// The window; 0 while the host is paused or down.
+    /// The window; 0 while the host is paused or down, or has no share for this worker.
     pub(super) fn open_window(&self) -> usize {
         let state = self.state();
-        let now = Instant::now();
-        let is_paused = state.paused.is_some_and(|pause| pause.until > now);
-        let is_down = state.down_until.is_some_and(|until| until > now);
-        if is_paused || is_down { 0 } else { state.window }
+        let is_closed = state.is_closed(Instant::now()) || state.share == 0;
+        if is_closed { 0 } else { state.window }
     }
 
     /// Notes a request about to be sent; its round.
@@ -152,10 +238,14 @@ impl Host {
     /// Waits until the host is not paused, if that is before `deadline`.
     async fn open(&self, deadline: Instant) -> Result<(), Closed> {
         loop {
-            let (paused, down_until) = {
+            let (paused, down_until, share) = {
                 let state = self.state();
-                (state.paused, state.down_until)
+                (state.paused(), state.down_until(), state.share)
             };
+            if share == 0 {
+                // There are more workers than the host may have requests.
+                return Err(Closed::Busy);
+            }
             let now = Instant::now();
             if let Some(until) = down_until.filter(|until| *until > now) {
                 return Err(Closed::Down { left: until - now });
@@ -172,9 +262,25 @@ impl Host {
 }
 
 impl State {
+    /// The pause that lasts longest.
+    fn paused(&self) -> Option<Pause> {
+        [self.paused, self.elsewhere.paused].into_iter().flatten().max_by_key(|pause| pause.until)
+    }
+
+    fn down_until(&self) -> Option<Instant> {
+        self.down_until.max(self.elsewhere.down_until)
+    }
+
+    /// Whether the host is paused or down.
+    fn is_closed(&self, now: Instant) -> bool {
+        self.paused().map(|pause| pause.until).max(self.down_until()).is_some_and(|until| until > now)
+    }
+
     fn answered(&mut self) {
         self.unanswered = 0;
+        self.answered = true;
         self.down_until = None;
+        self.elsewhere.down_until = None;
         self.down_for = DOWN_FOR.0;
     }
 
@@ -183,17 +289,27 @@ impl State {
         if round != self.round {
             return;
         }
-        let less = self.window - (self.window / 2).max(1);
-        self.window -= less;
-        self.debt += less - free.forget_permits(less);
+        self.shrink((self.window / 2).max(1), free);
         self.peak = 0;
         self.slow_start = false;
         self.successes = 0;
         self.round += 1;
     }
+
+    /// Makes the window as small as `window`, if it is larger.
+    fn shrink(&mut self, window: usize, free: &Semaphore) {
+        let less = self.window.saturating_sub(window);
+        self.window -= less;
+        self.debt += less - free.forget_permits(less);
+    }
 }
 
 impl Slot {
+    /// The request succeeded, after the time since it was let in.
+    pub(in crate::fetch) fn succeeded(&self) {
+        self.host.state().recent.add(self.started.elapsed());
+    }
+
     /// The host answered, whatever it said: it copes.
     pub(in crate::fetch) fn coped(self) {
         let mut state = self.host.state();
@@ -204,7 +320,7 @@ impl Slot {
         }
         state.successes += 1;
         let due = state.slow_start || state.successes >= state.window;
-        if due && state.window < self.host.most {
+        if due && state.window < state.share {
             state.successes = 0;
             state.window += 1;
             if state.debt > 0 {

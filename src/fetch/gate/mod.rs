@@ -1,12 +1,17 @@
 //! How many downloads one host gets at once: starts small, grows while the host copes, halves when it does not.
-//! Nobody waits longer than `max_wait`, and idle hosts are forgotten: memory follows the hosts in use, not those ever seen.
+//! Nobody waits longer than `max_wait`, and nobody at all once many do. Idle hosts are forgotten: memory follows the hosts in use, not those ever seen.
 //!
 //! The window follows TCP's (RFC 5681): slow start (+1 per success, so it doubles each round) until the first setback, then
 //! +1 per full window; a setback halves it, once for all requests that were under way together. A `Retry-After` is waited
 //! out. A host that lets many requests in a row go unanswered is down: for a while its fetches fail at once, so that
 //! one dead host does not tie up everybody who could fetch from another.
+//!
+//! Several workers share a host: each keeps to its part of the largest window, and to the pauses that any of them met with
+//! (see [`Share`]).
 
 mod host;
+mod recent;
+mod share;
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +24,16 @@ use tokio::time::Instant;
 
 use host::Host;
 pub(in crate::fetch) use host::{Closed, Slot};
+pub use share::{Report, Share};
 
 /// An idle host is remembered this long.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Idle hosts are looked for when a new one comes, at most this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A host that no request went to for this long is not reported as being in use.
+const IN_USE: Duration = Duration::from_secs(5);
 
 /// Above this many hosts every idle one is forgotten at once, whatever it asked for.
 const MAX_HOSTS: usize = 4096;
@@ -67,6 +76,21 @@ impl Gates {
     /// The window of a host that is not known yet.
     pub(super) fn first_window(&self) -> usize {
         host::START.min(self.max_per_host)
+    }
+
+    /// What the other workers should know of the hosts in use.
+    pub(super) fn report(&self) -> Vec<Report> {
+        let now = Instant::now();
+        let hosts = lock(&self.hosts);
+        hosts.by_origin.iter().filter_map(|(origin, host)| host.report(origin, now, IN_USE)).collect()
+    }
+
+    /// Keeps to what all workers together know.
+    pub(super) fn adopt(&self, shares: &[Share]) {
+        let now = Instant::now();
+        for share in shares {
+            self.host(&share.origin).adopt(share, now);
+        }
     }
 
     fn host(&self, origin: &str) -> Arc<Host> {

@@ -135,3 +135,81 @@ async fn the_hosts_remembered_are_bounded_and_those_in_use_are_kept() {
     kept.pop();
     assert!(enter_now(&gates).is_some());
 }
+
+/// Two workers, and what each hears of the other.
+fn exchange(gates: [&Gates; 2]) {
+    let reports = gates.map(Gates::report);
+    for (rank, gates) in gates.into_iter().enumerate() {
+        let (mine, others) = (&reports[rank], &reports[1 - rank]);
+        let shares = mine.iter().map(|report| {
+            let other = others.iter().find(|other| other.origin == report.origin);
+            Share {
+                origin: report.origin.clone(),
+                workers: 1 + usize::from(other.is_some()),
+                rank: if other.is_some() { rank } else { 0 },
+                others_window: other.map_or(0, |other| other.window),
+                paused: other.and_then(|other| other.paused),
+                down: other.and_then(|other| other.down),
+            }
+        });
+        gates.adopt(&shares.collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn workers_share_the_window_of_a_host_from_the_first_exchange_on() {
+    let (first, second) = (gates(25), gates(25));
+    (0..6).for_each(|_| _ = round(&first, Slot::coped));
+    assert_eq!(fill(&first).len(), 25);
+    exchange([&first, &second]);
+    let held = fill(&second);
+    assert_eq!(held.len(), 8);
+    exchange([&first, &second]);
+    // The one that was there makes room, what it has under way ends by itself.
+    assert_eq!([&first, &second].map(|gates| gates.host(ORIGIN).accounts().1), [12, 8]);
+    drop(held);
+    for _ in 0..20 {
+        let held = [fill(&first), fill(&second)];
+        assert!(held[0].len() + held[1].len() <= 25);
+        exchange([&first, &second]);
+        held.into_iter().flatten().for_each(Slot::coped);
+    }
+    let grown = [&first, &second].map(|gates| fill(gates).len());
+    assert_eq!(grown, [13, 12]);
+}
+
+#[tokio::test]
+async fn a_worker_without_a_share_is_turned_away_and_one_alone_has_it_all() {
+    let (first, second) = (gates(1), gates(1));
+    drop((fill(&first), fill(&second)));
+    exchange([&first, &second]);
+    assert_eq!(enter_now(&second).expect("at once").expect_err("no share"), Closed::Busy);
+    assert_eq!(fill(&first).len(), 1);
+    second.adopt(&[Share { origin: ORIGIN.to_owned(), workers: 1, ..Share::default() }]);
+    assert_eq!(fill(&second).len(), 1);
+}
+
+#[tokio::test]
+async fn pauses_and_breakdowns_hold_for_all_workers() {
+    let (first, second) = (gates(8), gates(8));
+    let slot = first.enter(ORIGIN).await.expect("a slot");
+    slot.pause(429, Duration::from_secs(600));
+    slot.overloaded();
+    drop(second.enter(ORIGIN).await.expect("not yet known"));
+    exchange([&first, &second]);
+    let closed = enter_now(&second).expect("at once").expect_err("paused");
+    assert!(matches!(closed, Closed::Asked { status: 429, left } if left > Duration::from_secs(590)), "{closed:?}");
+    // What was learned from others is not passed on as one's own.
+    assert_eq!(second.report()[0].paused, None);
+
+    let (first, second) = (gates(8), gates(8));
+    let held = second.enter(ORIGIN).await.expect("a slot");
+    for _ in 0..8 {
+        first.enter(ORIGIN).await.expect("a slot").unanswered();
+    }
+    exchange([&first, &second]);
+    assert!(matches!(enter_now(&second), Some(Err(Closed::Down { .. }))));
+    held.coped();
+    assert!(second.enter(ORIGIN).await.is_ok(), "the host answered after all");
+    assert!(second.report()[0].answered);
+}

@@ -51,7 +51,14 @@ async fn loaded(overloaded_above: usize) -> (Arc<Load>, Server) {
 /// Fetches `count` images together; how many came.
 async fn fetch_all(fetcher: &Fetcher, server: &Server, count: usize) -> usize {
     let url = server.url("/");
-    let fetched = join_all((0..count).map(|_| fetcher.get(&url))).await;
+    let fetch = async || loop {
+        match fetcher.get(&url).await {
+            // Put off, as the queue does.
+            Err(Error::HostBusy { .. }) => tokio::time::sleep(MS).await,
+            done => return done,
+        }
+    };
+    let fetched = join_all((0..count).map(|_| fetch())).await;
     fetched.iter().filter(|fetched| fetched.is_ok()).count()
 }
 
@@ -174,15 +181,45 @@ async fn a_dead_host_fails_its_fetches_at_once_and_is_tried_again_later() {
     let fetcher = fetcher(Limits { first_byte_timeout: 50 * MS, ..limits() });
     let url = silent.url("/");
     let started = tokio::time::Instant::now();
-    let failures = join_all((0..200).map(|_| fetcher.get(&url))).await;
+    let failures = join_all((0..20).map(|_| fetcher.get(&url))).await;
     let timed_out = failures.iter().filter(|it| matches!(it, Err(Error::Timeout { .. }))).count();
     let not_tried = failures.iter().filter(|it| matches!(it, Err(Error::HostDown { .. }))).count();
     // The window halves meanwhile, so a few more may slip in before the eighth is known.
     assert!((8..=12).contains(&timed_out), "{timed_out}");
-    assert_eq!(timed_out + not_tried, 200);
+    assert_eq!(timed_out + not_tried, 20);
     assert!(started.elapsed() < 2000 * MS, "{:?}", started.elapsed());
     let error = fetcher.get(&url).await.expect_err("still down");
     assert!(error.is_transient() && error.retry_after() <= Some(Duration::from_secs(10)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_lack_of_descriptors_is_not_held_against_the_host() {
+    let gates = Gates::new(64, Duration::ZERO);
+    // EMFILE, and then EHOSTUNREACH.
+    for (code, is_own) in [(24, true), (113, false)] {
+        for _ in 0..8 {
+            let source = std::io::Error::from_raw_os_error(code).into();
+            let error = Error::ConnectFailure { host: "images.example".to_owned(), source };
+            assert_eq!(error.is_own_fault(), is_own);
+            let slot = gates.enter("http://images.example").await.expect("the host is not down");
+            report_to_gate(slot, Some(&error));
+        }
+    }
+    assert!(matches!(gates.enter("http://images.example").await, Err(gate::Closed::Down { .. })));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_turn_behind_too_many_others() {
+    let silent = scripted::serve(Exchange::until_gone).await;
+    let fetcher = fetcher(limits());
+    let url = silent.url("/");
+    let mut fetches: futures_util::stream::FuturesUnordered<_> = (0..100).map(|_| fetcher.get(&url)).collect();
+    // Eight are under way and sixteen wait; the others hear at once.
+    for _ in 0..76 {
+        let turned_away = futures_util::StreamExt::next(&mut fetches).await.expect("a fetch");
+        assert!(matches!(turned_away, Err(Error::HostBusy { .. })), "{turned_away:?}");
+    }
+    assert_eq!(fetches.len(), 24);
 }
 
 #[tokio::test]

@@ -188,6 +188,11 @@ fn our_own_listeners_are_refused_even_in_an_allowed_network() {
     assert!(!own(&one, "127.0.0.1", 8081));
     assert!(!own(&one, "127.0.0.2", 8080));
 
+    one.refuse(vec!["127.0.0.1:9090".parse().expect("an address")]);
+    assert!(own(&one.clone(), "127.0.0.1", 9090) && own(&one, "127.0.0.1", 8080));
+    one.refuse(Vec::new());
+    assert!(!own(&one, "127.0.0.1", 9090));
+
     let every = guard.refusing(vec!["[::]:8080".parse().expect("an address")]);
     for ip in ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"] {
         assert!(own(&every, ip, 8080), "{ip}");

@@ -53,6 +53,8 @@ struct Shared {
     waiting: AtomicUsize,
     arrived: watch::Sender<usize>,
     gate: watch::Sender<bool>,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 impl Origin {
@@ -65,8 +67,10 @@ impl Origin {
             waiting: AtomicUsize::new(0),
             arrived: watch::Sender::new(0),
             gate: watch::Sender::new(false),
+            at_once: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
         });
-        let router = Router::new().route("/{*path}", get(answer)).with_state(state.clone());
+        let router = Router::new().route("/{*path}", get(counted)).with_state(state.clone());
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("serve") });
         Self { address, state, _server: server }
@@ -87,6 +91,11 @@ impl Origin {
         self.state.hits.lock().unwrap().get(path).copied().unwrap_or(0)
     }
 
+    /// The most requests there were at once since this was last asked.
+    pub fn most_at_once(&self) -> usize {
+        self.state.most_at_once.swap(0, Ordering::SeqCst)
+    }
+
     /// Returns when this many requests wait for [`Self::open`].
     pub async fn held(&self, count: usize) {
         self.state.arrived.subscribe().wait_for(|arrived| *arrived >= count).await.expect("the origin runs");
@@ -96,6 +105,15 @@ impl Origin {
     pub fn open(&self) {
         self.state.gate.send_replace(true);
     }
+}
+
+async fn counted(state: State<Arc<Shared>>, path: Path<String>) -> Response {
+    let shared = state.0.clone();
+    let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+    shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+    let response = answer(state, path).await;
+    shared.at_once.fetch_sub(1, Ordering::SeqCst);
+    response
 }
 
 async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> Response {

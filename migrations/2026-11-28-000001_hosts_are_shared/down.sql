@@ -1,0 +1,3 @@
+DROP TABLE api_listeners;
+DROP TABLE host_workers;
+DROP TABLE hosts;

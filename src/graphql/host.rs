@@ -1,0 +1,58 @@
+//! An image host of a request as a client sees it.
+
+use async_graphql::{Enum, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use crate::db::host::RequestHost;
+
+/// Whether images are downloaded from a host.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostStatus {
+    Open,
+    /// The host asked not to be contacted for a while (`Retry-After`).
+    Paused,
+    /// The host did not answer several requests in a row. It is tried again after a while.
+    Down,
+}
+
+/// A host from which images of the request are downloaded. `succeeded` and `failed` count images of the request; everything
+/// else is about all requests and workers together, and up to a few seconds old.
+#[derive(SimpleObject)]
+pub struct Host {
+    /// Scheme, name and port, such as `https://images.example`.
+    host: String,
+    status: HostStatus,
+    /// How many downloads at once the host may have at the moment. Null while nothing is downloaded from it.
+    window: Option<i32>,
+    /// When downloads go on, while the host is paused or down.
+    paused_until: Option<DateTime<Utc>>,
+    /// Downloads under way.
+    in_flight: i32,
+    /// Images of the request that have an output.
+    succeeded: i32,
+    /// Images of the request that failed for good.
+    failed: i32,
+    /// The median time of the last downloads, in milliseconds.
+    median_ms: Option<i32>,
+}
+
+impl From<RequestHost> for Host {
+    fn from(row: RequestHost) -> Self {
+        let state = row.state.as_ref();
+        let (paused, down) = (state.and_then(|it| it.paused_until), state.and_then(|it| it.down_until));
+        Self {
+            status: match (paused, down) {
+                (_, Some(_)) => HostStatus::Down,
+                (Some(_), None) => HostStatus::Paused,
+                (None, None) => HostStatus::Open,
+            },
+            window: state.and_then(|it| it.window),
+            paused_until: paused.max(down),
+            in_flight: state.map_or(0, |it| it.in_flight),
+            succeeded: row.succeeded,
+            failed: row.failed,
+            median_ms: state.and_then(|it| it.median_ms),
+            host: row.origin,
+        }
+    }
+}

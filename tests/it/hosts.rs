@@ -1,0 +1,144 @@
+//! Image hosts and several workers: what one learns of a host holds for all.
+
+use halftone::db::{self, host};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::support::database;
+use crate::support::halftone::{Client, Halftone, PATIENCE, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
+use crate::support::process::Process;
+
+const HOSTS: &str = "query ($id: ID!) { processingRequest(id: $id) {
+    progress { succeeded }
+    hosts { host status window pausedUntil inFlight succeeded failed medianMs }
+} }";
+
+/// Asks until the answer is as wanted.
+async fn until(client: &Client, id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    let ask = async {
+        loop {
+            let request = client.query(HOSTS, json!({ "id": id })).await["processingRequest"].take();
+            if is_wanted(&request) {
+                return request;
+            }
+        }
+    };
+    timeout(PATIENCE, ask).await.expect("the hosts are as wanted in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_together_keep_to_the_limit_of_a_host() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let limit = ["--downloads-per-host", "10"];
+    let first = Halftone::on(database_url.clone(), &limit).await;
+    let _second = Halftone::on(database_url.clone(), &limit).await;
+    let answer = Answer::Slow(std::time::Duration::from_millis(20), images::jpeg(64, 48, 1));
+    let urls: Vec<String> = (0..4_000).map(|n| origin.set(&format!("{n}.jpg"), answer.clone())).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let rows: Vec<&[&str]> = urls.chunks(1).collect();
+    let client = &first.client;
+    let id = client.accepted(&csv(&rows), json!({})).await;
+
+    let both = "SELECT count(*) FROM host_workers";
+    let workers = async { while database::number(&database_url, both).await < 2 {} };
+    timeout(PATIENCE, workers).await.expect("both workers contact the host");
+    // What is reported was kept to since the exchange before.
+    let is_shared = |request: &Value| request["hosts"][0]["window"].as_i64().is_some_and(|window| window <= 10);
+    let request = until(client, &id, is_shared).await;
+    let done = |request: &Value| request["progress"]["succeeded"].as_i64().expect("a number");
+    let before = done(&request);
+    origin.most_at_once();
+    until(client, &id, |request| done(request) >= before + 500).await;
+    let most = origin.most_at_once();
+    assert!((6..=10).contains(&most), "{most} at once");
+
+    client.finished(&id).await;
+    let request = until(client, &id, |_| true).await;
+    let host = &request["hosts"][0];
+    assert_eq!(host["host"], origin.url("").trim_end_matches('/'));
+    assert_eq!(
+        (&host["status"], &host["succeeded"], &host["failed"], &host["pausedUntil"]),
+        (&json!("OPEN"), &json!(4_000), &json!(0), &Value::Null)
+    );
+    assert!(host["medianMs"].as_i64().expect("a number") >= 20, "{host}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_one_worker_met_with_holds_for_the_others_and_is_shown() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let first = Halftone::on(database_url.clone(), &[]).await;
+    let busy = origin.set("busy.jpg", Answer::RetryAfter(429, 1_000));
+    let id = first.client.accepted(&csv(&[&[&busy]]), json!({})).await;
+    let request = until(&first.client, &id, |request| request["hosts"][0]["status"] == "PAUSED").await;
+    assert!(request["hosts"][0]["pausedUntil"].is_string(), "{request}");
+
+    // A worker that starts now asks the others before it contacts anybody.
+    drop(first);
+    let second = Halftone::on(database_url.clone(), &[]).await;
+    let other = origin.set("other.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let good = Origin::start().await;
+    let known = good.set("a.jpg", Answer::Image(images::jpeg(64, 48, 2)));
+    let waits = second.client.accepted(&csv(&[&[&other]]), json!({})).await;
+    let ends = second.client.accepted(&csv(&[&[&known]]), json!({})).await;
+    second.client.finished(&ends).await;
+    let request = until(&second.client, &waits, |_| true).await;
+    assert_eq!((&request["hosts"][0]["status"], origin.hits("other.jpg")), (&json!("PAUSED"), 0), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_report_of_a_host_is_put_together() {
+    let pool = db::pool(&database::fresh().await, 2).expect("a pool");
+    let mut conn = db::connect(&pool).await.expect("a connection");
+    let report = |window| host::HostReport {
+        origin: "https://images.example".to_owned(),
+        window,
+        in_flight: 1,
+        paused_for: None,
+        paused_status: None,
+        down_for: None,
+        answered: false,
+        median_ms: Some(7),
+    };
+    let [one, other] = [1, 2].map(Uuid::from_u128);
+    let alone = host::exchange(&mut conn, one, vec![report(8)]).await.expect("exchanged");
+    assert_eq!((alone[0].workers, alone[0].rank, alone[0].others_window), (1, 0, 0));
+
+    let troubled =
+        host::HostReport { paused_for: Some(600.0), paused_status: Some(429), down_for: Some(60.0), ..report(5) };
+    let shares = host::exchange(&mut conn, other, vec![troubled]).await.expect("exchanged");
+    assert_eq!((shares[0].workers, shares[0].rank, shares[0].others_window), (2, 1, 8));
+    // A shorter pause does not end a longer one, and an answer ends the breakdown.
+    let answered = host::HostReport { paused_for: Some(1.0), paused_status: Some(503), answered: true, ..report(8) };
+    let shares = host::exchange(&mut conn, one, vec![answered]).await.expect("exchanged");
+    assert_eq!((shares[0].workers, shares[0].rank, shares[0].others_window), (2, 0, 5));
+    assert!(shares[0].paused_for.is_some_and(|left| left > 590.0), "{shares:?}");
+    assert_eq!((shares[0].paused_status, shares[0].down_for), (Some(429), None));
+
+    // One that does not use the host hears of the pause, and is not counted.
+    let third = Uuid::from_u128(3);
+    let shares = host::exchange(&mut conn, third, Vec::new()).await.expect("exchanged");
+    assert_eq!((shares.len(), shares[0].workers), (1, 0));
+    host::leave(&mut conn, other).await.expect("left");
+    let shares = host::exchange(&mut conn, one, vec![report(8)]).await.expect("exchanged");
+    assert_eq!((shares[0].workers, shares[0].others_window), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_apart_fetches_no_image_from_the_api() {
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().expect("a directory");
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
+    let announced = async { while database::number(&database_url, "SELECT count(*) FROM api_listeners").await == 0 {} };
+    timeout(PATIENCE, announced).await.expect("the API announces where it listens");
+    let _worker = Process::work(&database_url, data_dir.path(), &[]).await;
+    let url = format!("{}/schema.graphql", client.url);
+    let id = client.accepted(&csv(&[&[&url]]), json!({})).await;
+    client.finished(&id).await;
+    let images = client.images(&id).await;
+    assert_eq!(images[0]["error"]["code"], "BLOCKED_ADDRESS", "{images:?}");
+}

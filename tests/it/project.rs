@@ -131,54 +131,84 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+fn first_word(text: &str) -> String {
+    text.trim_start().chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+}
+
+/// What code names after `crate::`, also in lists such as `crate::{db, queue::jobs}`.
+fn used_modules(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (place, path) in code.match_indices("crate::") {
+        let rest = &code[place + path.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            used.insert(first_word(rest));
+            continue;
+        };
+        // What is inside of inner braces belongs to the name before them.
+        let mut depth = 1;
+        let is_outer = |character: &char| {
+            depth += match character {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 1
+        };
+        let names: String = list.chars().take_while(|character| *character != ';').filter(is_outer).collect();
+        used.extend(names.split(',').map(first_word));
+    }
+    // Types and functions at the root, and lists that end with a comma.
+    used.retain(|name| name.starts_with(char::is_lowercase));
+    used
+}
+
+#[test]
+fn what_a_file_uses_is_read_from_its_paths() {
+    let code = "use crate::{db, queue::{Claim, jobs}, app::App,};\nfn f() { crate::fetch::host_key(crate::ROOT) }";
+    assert_eq!(used_modules(code), ["app", "db", "fetch", "queue"].map(str::to_owned).into());
+}
+
 #[test]
 fn arrows_between_modules_only_point_down() {
+    for (place, (module, uses)) in ARROWS.iter().enumerate() {
+        for used in *uses {
+            let below = ARROWS[place + 1..].iter().any(|(module, _)| module == used);
+            assert!(below, "`{used}` must come below `{module}`, which uses it");
+        }
+    }
     let mut files = Vec::new();
     sources(&root("src"), &mut files);
-    let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        ARROWS.iter().map(|(module, uses)| (*module, uses.iter().copied().collect())).collect();
     for file in files {
         let path = file.strip_prefix(root("src")).unwrap();
-        let module = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        if matches!(module.as_str(), "lib" | "main" | "testing") || path.to_str().unwrap().contains("test") {
+        let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap().trim_end_matches(".rs")).collect();
+        if matches!(parts[0], "lib" | "main" | "testing") || parts.contains(&"tests") {
             continue;
         }
-        let text = read(&file);
-        let code: String =
-            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-        for (place, _) in code.match_indices("crate::") {
-            let rest = &code[place + "crate::".len()..];
-            // `use crate::{a, b::c};` names several.
-            let names: Vec<String> = match rest.strip_prefix('{') {
-                Some(list) => {
-                    let list = list.split(';').next().unwrap();
-                    let mut depth = 0;
-                    let mut names = vec![String::new()];
-                    for character in list.chars() {
-                        match character {
-                            '{' => depth += 1,
-                            '}' => depth -= 1,
-                            ',' if depth == 0 => names.push(String::new()),
-                            character if depth == 0 => names.last_mut().unwrap().push(character),
-                            _ => {}
-                        }
-                    }
-                    names
-                }
-                None => vec![rest.to_owned()],
-            };
-            for name in names {
-                let used: String = name
-                    .trim()
-                    .chars()
-                    .take_while(|character| character.is_alphanumeric() || *character == '_')
-                    .collect();
-                if used.is_empty() || used == module || used.starts_with(char::is_uppercase) {
-                    continue;
-                }
-                let uses = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no place on the map"));
-                assert!(uses.contains(used.as_str()), "{}: `{module}` must not use `{used}`", path.display());
-            }
+        let module = parts[0];
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(known, _)| *known == module)
+            .unwrap_or_else(|| panic!("`{module}` has no place among the arrows"));
+        let code: Vec<String> =
+            read(&file).lines().filter(|line| !line.trim_start().starts_with("//")).map(str::to_owned).collect();
+        for used in used_modules(&code.join("\n")) {
+            let may = used == module || allowed.contains(&used.as_str());
+            assert!(may, "{}: `{module}` must not use `{used}`", path.display());
+        }
+    }
+}
+
+/// Each of them can be understood, built and tested alone.
+#[test]
+fn the_crates_below_use_neither_halftone_nor_each_other() {
+    let manifests: Vec<PathBuf> =
+        std::fs::read_dir(root("crates")).unwrap().map(|entry| entry.unwrap().path().join("Cargo.toml")).collect();
+    assert!(manifests.len() >= 3, "{manifests:?}");
+    for manifest in manifests {
+        let text = read(&manifest);
+        for line in text.lines() {
+            let is_ours = line.starts_with("halftone") || line.starts_with("local-postgres") || line.contains("\"../");
+            assert!(!is_ours, "{}: {line}", manifest.display());
         }
     }
 }

@@ -83,7 +83,7 @@ pub enum Durability {
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The role to connect as, which owns everything in the cluster; a database of this name always exists. It is fixed
-    /// when the cluster is created. Default: `postgres`.
+    /// when the cluster is created, and may be any name without quotes. Default: `postgres`.
     pub owner: String,
     /// Default: [`Durability::Full`].
     pub durability: Durability,

@@ -293,8 +293,8 @@ impl Finder<'_> {
             return None;
         }
         let place = Place { line: self.line, column: Some(PRODUCT_NAME), ..Place::default() };
-        let substitute = |name: &&str| self.names.iter().position(|column| normal(column) == **name);
-        let Some(index) = vocabulary::NAME_SUBSTITUTES.iter().find_map(|name| substitute(&name)) else {
+        let substitute = |name: &str| self.names.iter().position(|column| normal(column) == name);
+        let Some(index) = vocabulary::NAME_SUBSTITUTES.iter().find_map(|name| substitute(name)) else {
             self.issues.warning(IssueCode::GuessedColumn, place, || {
                 "No column is known to hold the product name. The name of each row's first image file is used."
                     .to_owned()

@@ -169,8 +169,7 @@ fn glued(text: &str) -> Option<(Range<usize>, Range<usize>)> {
         let start = at - scheme.len();
         let before = &text[..start];
         let (mut name, max_end) = (before, before.len().saturating_sub(12));
-        loop {
-            let Some(last) = name.chars().next_back() else { break };
+        while let Some(last) = name.chars().next_back() {
             if let Some(rest) = BREAKS.iter().find_map(|end| name.strip_suffix(end)) {
                 name = rest;
             } else if !last.is_alphanumeric() && !matches!(last, '?' | '=' | '&' | '%' | ')' | ']' | '}') {

@@ -179,7 +179,7 @@ impl<W: Write> Writer<W> {
 
     /// Flushes and gives the output back.
     pub fn finish(self) -> io::Result<W> {
-        self.csv.into_inner().map_err(|error| error.into_error())
+        self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
@@ -198,6 +198,6 @@ impl Writer<Vec<u8>> {
     /// Takes the bytes written so far, for an output that is sent in pieces.
     pub fn take(&mut self) -> io::Result<Vec<u8>> {
         let written = std::mem::replace(&mut self.csv, csv::Writer::from_writer(Vec::new()));
-        written.into_inner().map_err(|error| error.into_error())
+        written.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }

@@ -21,7 +21,7 @@ mod refuse;
 mod share;
 
 /// A name that has to be quoted.
-const OWNER: &str = "the \"owner\"";
+const OWNER: &str = "The Owner";
 
 fn options(durability: Durability) -> Options {
     Options { owner: OWNER.to_owned(), durability, ..Options::default() }

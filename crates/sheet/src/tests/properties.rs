@@ -16,7 +16,7 @@ struct Pieces<'a> {
     sizes: std::iter::Cycle<std::slice::Iter<'a, usize>>,
 }
 
-impl io::Read for Pieces<'_> {
+impl Read for Pieces<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let size = (*self.sizes.next().unwrap_or(&1)).min(out.len()).min(self.bytes.len());
         let (piece, rest) = self.bytes.split_at(size);

@@ -38,12 +38,12 @@ const PLACEHOLDER: &str = "http://demo.invalid";
 /// Arguments of `halftone demo`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// End when the catalogue is done instead of serving on
+    /// Stop when the catalogue is done instead of serving on
     #[arg(long)]
     once: bool,
 }
 
-/// Exit code 0 when the catalogue came to its end; that one of its photos is missing is part of the show.
+/// Exit code 0 when the catalogue was processed to its end. One of its photos is missing on purpose.
 pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let listener = match listen(&mut config).await {
@@ -78,7 +78,7 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
             service.stop().await?;
             return shown;
         }
-        say!("\nServing on; Ctrl-C ends it.");
+        say!("\nStill serving. Press Ctrl-C to stop.");
         run_until(stop, service).await?;
         shown
     })

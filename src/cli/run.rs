@@ -30,9 +30,9 @@ use halftone_sheet::{Issue, Report, Severity};
 /// Arguments of `halftone run`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The CSV: a product a row, with its image URLs
+    /// The CSV: one product per row, with its image URLs
     file: PathBuf,
-    /// Where to write the output CSV. Default: the file's name with `_output` behind it
+    /// Where to write the output CSV. Default: the file's name with `_output` appended
     #[arg(short, long, value_name = "OUT.csv")]
     output: Option<PathBuf>,
     /// Encoder quality, 1 to 100
@@ -49,7 +49,7 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
     };
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
     if std::fs::metadata(&output).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
-        eprintln!("error: {} is the CSV itself; give the output another name with --output", output.display());
+        eprintln!("error: {} is the CSV itself. Choose another name with --output.", output.display());
         return Ok(ExitCode::from(USAGE));
     }
     let whole = match create(&output) {
@@ -83,7 +83,7 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// The output, as it grows. That it cannot take its place is known now, not when all is done.
+/// The file the output is written to. An output that cannot be written fails now, not after all the work.
 fn create(output: &Path) -> io::Result<NamedTempFile> {
     if output.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -91,7 +91,7 @@ fn create(output: &Path) -> io::Result<NamedTempFile> {
     atomic_file::beside(output)
 }
 
-/// Beside a progress bar only trouble is worth a line.
+/// Next to a progress bar, only errors are worth a log line.
 fn quiet(mut config: Config) -> Config {
     if config.general.log == "info" {
         config.general.log = "error".to_owned();
@@ -135,7 +135,9 @@ async fn process(
         }
     }
     let Some(request) = watch(app, request.id, stop).await? else {
-        eprintln!("Stopped. What was finished is kept; any Halftone on the same data goes on with the rest.");
+        eprintln!(
+            "Stopped. Finished images are kept; the next Halftone that uses the same data directory or database continues."
+        );
         return Ok(ExitCode::FAILURE);
     };
     let mut content = export::write(app, &request, ResultKind::OutputCsv, links, false).await?;

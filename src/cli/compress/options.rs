@@ -12,30 +12,30 @@ pub struct Arguments {
     /// Images: JPEG, PNG, WebP or GIF
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Folder for the outputs, made if need be. Default: each beside its source
+    /// Folder for the outputs, created if necessary. Default: next to each source
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
     goal: GoalArguments,
-    /// Convert to this format. Default: each keeps its own
+    /// Convert to this format. Default: the format of each source
     #[arg(long, ignore_case = true)]
     format: Option<FormatName>,
-    /// Fit inside this many pixels of width; never enlarges
+    /// Reduce to at most this width in pixels; never enlarges
     #[arg(long, value_name = "PIXELS")]
     max_width: Option<u32>,
-    /// Fit inside this many pixels of height; never enlarges
+    /// Reduce to at most this height in pixels; never enlarges
     #[arg(long, value_name = "PIXELS")]
     max_height: Option<u32>,
-    /// The colour put under transparency when the output cannot have any
+    /// The background for transparent images when the output format has no transparency
     #[arg(long, value_name = "#RRGGBB", default_value = "#ffffff", value_parser = colour)]
     background: [u8; 3],
-    /// Keep creator, copyright and credit line (of EXIF, IPTC and XMP)
+    /// Keep creator, copyright and credit line (from EXIF, IPTC and XMP)
     #[arg(long)]
     keep_copyright: bool,
-    /// Write a JPEG progressively where that is smaller, by a few percent as a rule; slower
+    /// Write progressive JPEGs where that is smaller, usually by a few percent; slower
     #[arg(long)]
     progressive: bool,
-    /// Print a JSON object a line, for machines
+    /// Print one JSON object per line, for programs
     #[arg(long)]
     pub json: bool,
 }

@@ -3,17 +3,14 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use tokio::process::Command;
-
 use crate::support::database;
 use crate::support::halftone::csv;
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
+use crate::support::process;
 
 async fn halftone(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
-    command.args(arguments).env_remove("DATABASE_URL").kill_on_drop(true);
-    command.output().await.expect("run halftone")
+    process::halftone().args(arguments).kill_on_drop(true).output().await.expect("run halftone")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -182,7 +179,7 @@ async fn check_is_a_good_neighbour_in_a_pipe() {
     let bad = directory.path().join("bad.csv");
     std::fs::write(&bad, format!("Name,Images\n{}", "Mug,nonsense\n".repeat(20_000))).unwrap();
     let check = |file: &Path, input: Stdio, output: Stdio| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+        let mut command = process::halftone();
         command.arg("check").arg(file).stdin(input).stdout(output).stderr(Stdio::piped()).kill_on_drop(true);
         command.spawn().expect("run halftone")
     };
@@ -333,7 +330,7 @@ async fn compress_writes_beside_the_sources_and_leaves_them_alone() {
 async fn compress_goes_on_when_nobody_reads_what_it_says() {
     let directory = tempfile::tempdir().unwrap();
     let sources = sources(directory.path());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+    let mut command = process::halftone();
     let outputs = directory.path().join("outputs");
     command.arg("compress").args(&sources).arg("-o").arg(&outputs);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -343,7 +340,7 @@ async fn compress_goes_on_when_nobody_reads_what_it_says() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     assert_eq!(std::fs::read_dir(&outputs).unwrap().count(), sources.len());
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+    let mut command = process::halftone();
     command.args(["compress", "--json"]).args(&sources).arg("-o").arg(&outputs).kill_on_drop(true);
     command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
     let output = command.spawn().expect("run halftone").wait_with_output().await.unwrap();

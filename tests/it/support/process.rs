@@ -8,6 +8,21 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use super::halftone::{Client, PATIENCE};
 
+/// The program, to be started without the settings that our environment may hold.
+pub fn halftone() -> Command {
+    without_settings(env!("CARGO_BIN_EXE_halftone"))
+}
+
+fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// A `halftone` process. It is killed when it is dropped.
 pub struct Process {
     child: Child,
@@ -15,24 +30,19 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `halftone` with these arguments and nothing of our environment that it would read.
+    /// Starts `halftone` with these arguments.
     pub fn start(arguments: &[&str]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_halftone")), arguments)
+        Self::spawn(halftone(), arguments)
     }
 
     /// The same after a command of the shell that changes what it inherits.
     pub fn start_with(first: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new("sh");
+        let mut command = without_settings("sh");
         command.args(["-c", &format!("{first} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_halftone")]);
         Self::spawn(command, arguments)
     }
 
     fn spawn(mut command: Command, arguments: &[&str]) -> Self {
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
-                command.env_remove(name);
-            }
-        }
         command.args(arguments).args(["--log-format", "json", "--allow-net", "127.0.0.0/8"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("start halftone");

@@ -162,7 +162,7 @@ async fn check_says_what_is_wrong_without_a_database() {
         assert_eq!(said.status.code(), Some(2), "{unreadable}");
         assert!(text(&said.stderr).contains("cannot read"), "{}", text(&said.stderr));
     }
-    assert!(!std::path::Path::new(&data_dir).exists(), "nothing is stored");
+    assert!(!Path::new(&data_dir).exists(), "nothing is stored");
 
     std::fs::write(path("one.csv"), "Name,Images\nMug,https://www.example.com/1.jpg\nJug,\n").unwrap();
     let one = check("one.csv", &[]).await;

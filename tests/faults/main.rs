@@ -9,7 +9,6 @@
 mod support;
 
 mod checker;
-mod proxy;
 mod scenarios;
 mod world;
 

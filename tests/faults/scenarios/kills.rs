@@ -8,11 +8,11 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::proxy::Proxy;
 use crate::support::database;
 use crate::support::halftone::csv;
 use crate::support::images;
 use crate::support::origin::Answer;
+use crate::support::proxy::Proxy;
 use crate::world::{Program, World};
 
 const API_ONLY: [&str; 2] = ["--compressions", "0"];
@@ -162,7 +162,7 @@ pub async fn killed_api_in_a_cancel(world: &mut World) {
 /// A minute of kills, naps, cut and silent connections, at random, with three requests under way.
 pub async fn chaos(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;
-    let url = proxy.database_url.clone();
+    let url = proxy.url.clone();
     let mut api = world.serve(&API_ONLY).await;
     let mut workers: Vec<Program> = vec![world.work_on(&url, &[]).await, world.work_on(&url, &[]).await];
     let mut ids = Vec::new();
@@ -190,7 +190,10 @@ pub async fn chaos(world: &mut World) {
                 sleep(Duration::from_secs(5)).await;
                 workers[0].signal(Signal::CONT);
             }
-            4 => proxy.cut(),
+            4 => {
+                proxy.go_away();
+                proxy.come_back();
+            }
             _ => proxy.silence(),
         }
     }

@@ -7,9 +7,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use crate::checker;
-use crate::proxy::Proxy;
 use crate::support::database;
 use crate::support::origin::Answer;
+use crate::support::proxy::Proxy;
 use crate::support::sink::Sink;
 use crate::world::World;
 
@@ -20,13 +20,13 @@ fn slow(bytes: bytes::Bytes) -> Answer {
 /// Connections are cut, then refused for a while, as in a restart.
 pub async fn connections_cut_and_refused(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;
-    let _server = world.serve_on(&proxy.database_url, &[]).await;
+    let _server = world.serve_on(&proxy.url, &[]).await;
     let id = world.upload(600, slow).await;
     for seconds in [0, 0, 3, 0, 5] {
         sleep(Duration::from_millis(500)).await;
-        proxy.refuse();
+        proxy.go_away();
         sleep(Duration::from_secs(seconds)).await;
-        proxy.admit();
+        proxy.come_back();
     }
     let back = Instant::now();
     world.succeeded(&id).await;
@@ -37,8 +37,8 @@ pub async fn connections_cut_and_refused(world: &mut World) {
 /// Open connections carry nothing any more and nobody is told; new ones work. As after a failover to a moved address.
 pub async fn connections_fall_silent(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;
-    let _api = world.serve_on(&proxy.database_url, &["--compressions", "0"]).await;
-    let _worker = world.work_on(&proxy.database_url, &[]).await;
+    let _api = world.serve_on(&proxy.url, &["--compressions", "0"]).await;
+    let _worker = world.work_on(&proxy.url, &[]).await;
     let id = world.upload(600, slow).await;
     world.ended(50).await;
     proxy.silence();

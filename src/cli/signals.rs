@@ -11,6 +11,7 @@ pub fn stop_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cancelled = token.clone();
+    #[expect(clippy::exit, reason = "the second signal asks for an end without order")]
     let wait = async move {
         for is_second in [false, true] {
             tokio::select! {

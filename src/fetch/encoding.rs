@@ -118,7 +118,7 @@ fn read(coding: Coding, decoder: impl Read, max_bytes: u64) -> Result<Vec<u8>, F
         match decoder.read(&mut chunk) {
             Ok(0) => break,
             Ok(read) => {
-                body::append(&mut decoded, &chunk[..read], max_bytes).map_err(|body::TooLarge| Failure::TooLarge)?
+                body::append(&mut decoded, &chunk[..read], max_bytes).map_err(|body::TooLarge| Failure::TooLarge)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Failure::Broken(coding, error)),

@@ -251,7 +251,7 @@ fn report_to_gate(slot: Slot, error: Option<&Error>) {
             slot.overloaded();
         }
         Some(Error::ConnectFailure { .. } | Error::Timeout { during: Stage::Connect | Stage::FirstByte, .. }) => {
-            slot.unanswered()
+            slot.unanswered();
         }
         Some(Error::Timeout { during: Stage::Body | Stage::Total, .. }) => slot.overloaded(),
         // These say nothing about how much the host can take.

@@ -185,7 +185,7 @@ impl<J: Job> JobRunner<J> {
             self.empty_claims += 1;
         }
         Ok(match claimed {
-            0 => !has_more_groups || self.empty_claims % MAX_EMPTY_CLAIMS == 0,
+            0 => !has_more_groups || self.empty_claims.is_multiple_of(MAX_EMPTY_CLAIMS),
             some => some < room.jobs && !has_more_groups,
         })
     }

@@ -376,7 +376,8 @@ impl Finder<'_> {
         }
         let header = self.names.join(", ");
         let place = Place { value: Some(&header), ..place };
-        let looks: [(bool, &str, fn(&str) -> bool); 2] = [
+        type Resembles = fn(&str) -> bool;
+        let looks: [(bool, &str, Resembles); 2] = [
             (name, PRODUCT_NAME, |name| vocabulary::resembles_product_name(&normal(name))),
             (images, INPUT_IMAGE_URLS, |name| {
                 vocabulary::resembles_images(&normal(name)) || vocabulary::names_pages(name)

@@ -163,6 +163,10 @@ impl ProcessingRequest {
             rows = rows.filter(status.eq_any(statuses.clone()));
         }
         if let Some(wanted) = &filter.label {
+            if wanted.contains('\0') {
+                // Postgres stores no NUL, so no label has one.
+                return Ok(Vec::new());
+            }
             rows = rows.filter(label.eq(wanted.clone()));
         }
         if let Some(after) = page.after {

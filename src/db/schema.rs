@@ -111,6 +111,7 @@ diesel::table! {
         enqueued_at -> Timestamptz,
         host -> Text,
         first_claimed_at -> Nullable<Timestamptz>,
+        company -> Nullable<Int4>,
     }
 }
 

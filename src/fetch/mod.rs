@@ -133,9 +133,12 @@ pub fn client(guard: &Guard, limits: &Limits, user_agent: Option<&str>) -> anyho
     Client::new(guard.clone(), &options)
 }
 
-/// What is counted and limited together when `url` is fetched: its scheme, host and port. Empty for what is no URL.
+/// What is counted and limited together when `url` is fetched: the scheme, host and port that are contacted first. Empty
+/// for what is no URL.
 pub fn host_key(url: &str) -> String {
-    Url::parse(url.trim()).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    let Ok(url) = Url::parse(url.trim()) else { return String::new() };
+    let url = share_links::download_address(&url).map_or(url, |(download, _)| download);
+    url.origin().ascii_serialization()
 }
 
 /// One hop's answer.
@@ -188,12 +191,13 @@ impl Fetcher {
         Err(Error::TooManyRedirects { limit: limits.max_redirects })
     }
 
-    /// The hosts that are known, each with how many downloads it may have under way; 0: it is left alone for a while.
+    /// How many downloads each host may have under way, where that is not [`Self::first_window`]; 0: it is left alone for a
+    /// while.
     pub fn windows(&self) -> Vec<(String, usize)> {
         self.inner.gates.windows()
     }
 
-    /// How many downloads a host that is not known yet may have under way.
+    /// How many downloads a host of which nothing is known may have under way.
     pub fn first_window(&self) -> usize {
         self.inner.gates.first_window()
     }

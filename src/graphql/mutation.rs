@@ -191,7 +191,7 @@ fn csv_rejected(what: &str, report: &Report) -> UserError {
 /// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.
 fn check_webhook_url(app: &App, text: &str) -> Option<UserError> {
     let field = &["input", "webhookUrl"];
-    let Ok(url) = url::Url::parse(text) else {
+    let Some(url) = url::Url::parse(text).ok().filter(|_| !text.contains('\0')) else {
         let message = "webhookUrl must be an absolute http or https URL";
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     };

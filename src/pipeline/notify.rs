@@ -39,17 +39,18 @@ pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingReque
     let Some(url) = &request.webhook_url else { return Ok(()) };
     let id = Uuid::now_v7();
     WebhookDelivery::insert(conn, id, request.id, url, &body(app, request)).await?;
-    enqueue_job(conn, id, url).await?;
+    let first = webhook::retry_delay(&app.config.webhooks.schedule, 0, None).unwrap_or_default();
+    enqueue_job(conn, id, url, first).await?;
     events::announce_jobs(conn, DeliverWebhook::KIND).await?;
     Ok(())
 }
 
 /// Receivers take turns, not requests: one with many deliveries holds nobody up.
-async fn enqueue_job(conn: &mut Connection, delivery_id: Uuid, url: &str) -> diesel::QueryResult<()> {
+async fn enqueue_job(conn: &mut Connection, delivery_id: Uuid, url: &str, after: Duration) -> diesel::QueryResult<()> {
     let receiver = fetch::host_key(url);
     let hash: [u8; 32] = Sha256::digest(&receiver).into();
     let group_id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
-    jobs::enqueue(conn, DeliverWebhook::KIND, group_id, 0, &[delivery_id], &[&receiver]).await
+    jobs::enqueue(conn, DeliverWebhook::KIND, group_id, 0, &[delivery_id], &[&receiver], after).await
 }
 
 /// Gives deliveries that are to be sent and have lost their job a new one. Returns how many.
@@ -57,7 +58,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<usize> {
     let mut conn = db::connect(&app.worker_pool).await?;
     let lost = WebhookDelivery::without_job(&mut conn, SWEPT_AT_ONCE).await?;
     for delivery in &lost {
-        enqueue_job(&mut conn, delivery.id, &delivery.url).await?;
+        enqueue_job(&mut conn, delivery.id, &delivery.url, Duration::ZERO).await?;
     }
     if !lost.is_empty() {
         warn!(deliveries = lost.len(), "webhook deliveries had lost their jobs; they will be sent");

@@ -28,9 +28,8 @@ use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::store::PutError;
 use halftone_compress::{self as compress, Compressed, Format, Settings};
 
-/// An image that crashed a process this often is not tried again. The first time it may have had company; after that it
-/// is compressed alone, so that the next crash is its own.
-const MAX_CRASHES: i32 = 3;
+/// An image that crashed a process this often, alone, is not tried again.
+const MAX_CRASHES: i32 = 2;
 /// How long after its first try an image can be put off without an attempt being counted.
 const MAX_POSTPONED: Duration = Duration::from_secs(24 * 3600);
 /// Longest wait before another attempt, unless the host asked for more.
@@ -55,12 +54,17 @@ pub struct ProcessImage {
 }
 
 impl ProcessImage {
+    /// How many images are held at most.
+    pub fn most_held(app: &App) -> usize {
+        JOBS_PER_DOWNLOAD * app.config.workers.downloads
+    }
+
     /// The job with its share of the machine: as many cores and as much memory as the configuration gives.
     pub fn new(app: App, recorder: EndingRecorder, risk: RiskLog) -> Self {
         Self {
             cores: Arc::new(Semaphore::new(app.config.workers.compressions)),
             memory: Budget::new(app.config.workers.decode_memory),
-            pace: Pace::new(app.config.workers.compressions, JOBS_PER_DOWNLOAD * app.config.workers.downloads),
+            pace: Pace::new(app.config.workers.compressions, Self::most_held(&app)),
             risk,
             app,
             recorder,
@@ -74,7 +78,7 @@ impl Job for ProcessImage {
     fn limits(&self) -> Limits {
         let jobs = self.pace.limit();
         // However many a host takes at once, it leaves places for others.
-        let places = JOBS_PER_DOWNLOAD * self.app.config.workers.downloads;
+        let places = Self::most_held(&self.app);
         let most = places - places / 8;
         let of_window = |window: usize| (JOBS_PER_HOST_DOWNLOAD * window).min(most);
         let hosts = self.app.fetcher.windows().into_iter().map(|(host, window)| (host, of_window(window)));
@@ -146,6 +150,7 @@ impl ProcessImage {
         let image_id = assignment.image_id;
         let fetching = async {
             let _at = self.pace.enter(Step::Downloading);
+            let _at_risk = self.risk.enter(image_id);
             let began = Instant::now();
             let fetched = self.app.fetcher.get(&assignment.input_url).await;
             if fetched.is_ok() {
@@ -167,9 +172,7 @@ impl ProcessImage {
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
         };
 
-        // Memory before a core: an image that waits for memory must not keep one from working. An image that may have
-        // crashed a process takes all cores, so that the next crash is certainly its own.
-        let cores = if claim.crashes > 0 { self.app.config.workers.compressions } else { 1 };
+        // Memory before a core: an image that waits for memory must not keep one from working.
         let needed = compress::memory_needed(&fetched.bytes, &settings);
         if !self.memory.holds(needed) {
             return Ok(Some(Err(needs_too_much(needed, &self.memory))));
@@ -177,16 +180,15 @@ impl ProcessImage {
         let admitted = async {
             let _at = self.pace.enter(Step::WaitingForCore);
             let memory = self.memory.reserve(needed).await;
-            let cores = u32::try_from(cores).unwrap_or(u32::MAX);
-            (memory, self.cores.clone().acquire_many_owned(cores).await)
+            (memory, self.cores.clone().acquire_owned().await)
         };
-        let Some((mut memory, cores)) = stop.run_until_cancelled(admitted).await else { return Ok(None) };
+        let Some((mut memory, core)) = stop.run_until_cancelled(admitted).await else { return Ok(None) };
 
         let limits = self.app.config.compress;
         let risk = self.risk.clone();
         let began = Instant::now();
         let compressed = spawn_blocking(move || {
-            let _cores = cores;
+            let _core = core;
             let _at_risk = risk.enter(image_id);
             let source = fetched.bytes.clone();
             let compressed = compress::compress(&source, &settings, &limits);

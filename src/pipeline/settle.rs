@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_millis(25);
 const OUTAGE_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// How long a result that the database refused waits for its next try: doubles with each.
 const REFUSED_DELAY: Duration = Duration::from_secs(1);
-/// Refusals after which a result is recorded as a failure instead.
-const MAX_REFUSALS: u32 = 5;
+/// Refusals after which a result is recorded as a failure instead. What breaks a constraint is so at once.
+const MAX_REFUSALS: u32 = 4;
 
 /// How one attempt at an image ended.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ struct Entry {
     claim: Claim,
     result: AttemptResult,
     refusals: u32,
+    /// Whether the result is a failure in the place of one that the database did not take.
+    is_replaced: bool,
     recorded: oneshot::Sender<anyhow::Result<bool>>,
 }
 
@@ -73,7 +75,7 @@ impl EndingRecorder {
     /// was lost to another worker, this result is void.
     pub async fn record(&self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
         let (recorded, done) = oneshot::channel();
-        let entry = Entry { claim, result, refusals: 0, recorded };
+        let entry = Entry { claim, result, refusals: 0, is_replaced: false, recorded };
         self.0.send(entry).await.ok().context("the recorder has stopped")?;
         done.await.context("the recorder has stopped")?
     }
@@ -94,7 +96,7 @@ pub fn recorder(app: App) -> (EndingRecorder, impl Future<Output = ()> + Send) {
             };
             for mut entry in record_or_wait(&app, batch).await {
                 entry.refusals += 1;
-                let delay = REFUSED_DELAY * 2_u32.pow(entry.refusals - 1);
+                let delay = REFUSED_DELAY * 2_u32.pow(entry.refusals.min(MAX_REFUSALS) - 1);
                 refused.spawn(async move {
                     tokio::time::sleep(delay).await;
                     entry
@@ -142,6 +144,17 @@ impl From<anyhow::Error> for NotRecorded {
     }
 }
 
+fn violates_constraint(error: &anyhow::Error) -> bool {
+    use DatabaseErrorKind::{CheckViolation, ForeignKeyViolation, NotNullViolation, UniqueViolation};
+    matches!(
+        error.downcast_ref(),
+        Some(diesel::result::Error::DatabaseError(
+            CheckViolation | ForeignKeyViolation | NotNullViolation | UniqueViolation,
+            _
+        ))
+    )
+}
+
 /// Records a batch, once the database is there. Returns the entries that it refuses, to be tried again later.
 async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
     let mut delay = OUTAGE_DELAY.0;
@@ -174,15 +187,19 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
                 return refused;
             }
             Err(NotRecorded::Refused(cause)) => {
-                for entry in &mut batch {
-                    let image_id = entry.claim.id;
+                let entry = &mut batch[0];
+                let image_id = entry.claim.id;
+                if entry.refusals < MAX_REFUSALS && !violates_constraint(&cause) {
                     warn!(image.id = %image_id, "the database refuses the result of an image: {cause:#}");
-                    if entry.refusals == MAX_REFUSALS {
-                        error!(image.id = %image_id, "the result of an image cannot be recorded; it fails");
-                        entry.result = AttemptResult::Failed(internal_error());
-                    }
+                    return batch;
                 }
-                return batch;
+                if entry.is_replaced {
+                    error!(image.id = %image_id, "the end of an image cannot be recorded, trying again: {cause:#}");
+                    return batch;
+                }
+                error!(image.id = %image_id, "the result of an image cannot be recorded, so it fails: {cause:#}");
+                entry.result = AttemptResult::Failed(internal_error());
+                entry.is_replaced = true;
             }
         }
     }

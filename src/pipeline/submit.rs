@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek as _};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
@@ -255,7 +256,8 @@ async fn store(
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
         let hosts: Vec<String> = urls.iter().map(|url| fetch::host_key(url)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        jobs::enqueue(conn, ProcessImage::KIND, new.id, i64::from(stored), &batch.image_ids, &hosts).await?;
+        jobs::enqueue(conn, ProcessImage::KIND, new.id, i64::from(stored), &batch.image_ids, &hosts, Duration::ZERO)
+            .await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }
     events::announce_jobs(conn, ProcessImage::KIND).await?;

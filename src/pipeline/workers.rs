@@ -32,7 +32,7 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     let timeout = app.config.workers.worker_timeout;
     let heartbeat = Heartbeat::start(&app.database_url, id, timeout).await?;
     let risk_directory = app.config.general.data_dir.join("workers");
-    let risk = RiskLog::open(&risk_directory, id, app.config.workers.compressions)?;
+    let risk = RiskLog::open(&risk_directory, id, ProcessImage::most_held(&app))?;
     let worker = Worker {
         id,
         pool: app.worker_pool.clone(),

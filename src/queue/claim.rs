@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -31,9 +31,11 @@ pub struct Claim {
     /// Attempts that failed before this one.
     #[diesel(sql_type = Integer)]
     pub attempts: i32,
-    /// Times a process died while it worked on this job.
+    /// Times a process died while it worked on this job and no other.
     #[diesel(sql_type = Integer)]
     pub crashes: i32,
+    #[diesel(sql_type = Nullable<Integer>)]
+    company: Option<i32>,
     /// Whether it was claimed before: an earlier holder may have left something behind.
     #[diesel(sql_type = Bool)]
     pub is_reclaimed: bool,
@@ -42,6 +44,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// With how many suspects it may run together, itself included; `None`: it is no suspect.
+    pub(super) fn company(&self) -> Option<usize> {
+        self.company.and_then(|company| usize::try_from(company).ok())
+    }
+
     /// How long ago the job was first claimed, when it was claimed now.
     pub fn tried_for(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds_since_first_claim).unwrap_or_default()
@@ -57,6 +64,8 @@ pub struct Room {
     pub per_host: usize,
     /// Of these hosts; 0: none.
     pub hosts: HashMap<String, usize>,
+    /// Whether suspects may be among them; see [`super::company`].
+    pub suspects: bool,
 }
 
 /// Whose turn it is, at one runner.
@@ -173,7 +182,7 @@ async fn claim(
                        row_number() OVER (PARTITION BY open.host ORDER BY ready.rank) AS place
                   FROM open, LATERAL (SELECT id, rank FROM jobs
                                        WHERE kind = $1 AND state = 'READY' AND group_id = turns.group_id
-                                         AND jobs.host = open.host
+                                         AND jobs.host = open.host AND ($9 OR company IS NULL)
                                        ORDER BY rank LIMIT least(open.room, $7) FOR UPDATE SKIP LOCKED) ready
                  ORDER BY place, open.host LIMIT $7
              ) job
@@ -189,6 +198,7 @@ async fn claim(
            FROM next JOIN jobs before USING (id)
           WHERE jobs.id = next.id
          RETURNING jobs.id, jobs.group_id, jobs.host, jobs.lease, jobs.attempts, jobs.crashes,
+                   jobs.company,
                    before.first_claimed_at IS NOT NULL AS is_reclaimed,
                    extract(epoch FROM now() - jobs.first_claimed_at)::float8 AS seconds_since_first_claim",
     )
@@ -200,6 +210,7 @@ async fn claim(
     .bind::<Array<BigInt>, _>(rooms)
     .bind::<BigInt, _>(quota as i64)
     .bind::<BigInt, _>(room.jobs as i64)
+    .bind::<Bool, _>(room.suspects)
     .load(conn)
     .await
 }

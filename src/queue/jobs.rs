@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Double, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ fn leases(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
 }
 
 /// Adds a job for each id; `hosts[i]` is the host that `ids[i]` will contact. `first` is the position of the first of them
-/// in its group. An id that has a job already keeps it.
+/// in its group, and `after` how long it is until they are due. An id that has a job already keeps it.
 pub async fn enqueue(
     conn: &mut Connection,
     kind: &str,
@@ -42,10 +42,13 @@ pub async fn enqueue(
     first: i64,
     ids: &[Uuid],
     hosts: &[&str],
+    after: Duration,
 ) -> QueryResult<()> {
     diesel::sql_query(
-        "INSERT INTO jobs (id, kind, group_id, host, rank)
-         SELECT id, $1, $2, host, $3 + place - 1 FROM unnest($4, $5) WITH ORDINALITY AS new(id, host, place)
+        "INSERT INTO jobs (id, kind, group_id, host, rank, state, run_at)
+         SELECT id, $1, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
+                now() + make_interval(secs => $6)
+           FROM unnest($4, $5) WITH ORDINALITY AS new(id, host, place)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind::<Text, _>(kind)
@@ -53,6 +56,7 @@ pub async fn enqueue(
     .bind::<BigInt, _>(first)
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Text>, _>(hosts)
+    .bind::<Double, _>(after.as_secs_f64())
     .execute(conn)
     .await?;
     Ok(())
@@ -161,8 +165,11 @@ pub async fn promote(conn: &mut Connection) -> QueryResult<usize> {
     .await
 }
 
-/// Makes the jobs of a dead worker ready again (see [`super::workers::dead`]). Of the jobs that it was working on when it
-/// died, `suspects`, a crash is counted: for each that was alone, and once for those that never crashed before.
+/// A suspect may run beside a quarter of those that it was a suspect with.
+const COMPANY_DIVISOR: i32 = 4;
+
+/// Makes the jobs of a dead worker ready again (see [`super::workers::dead`]). Those that it was working on when it died,
+/// `suspects`, are told apart: they run in smaller and smaller company, and a crash is counted for one that was alone.
 pub async fn rescue(
     conn: &mut Connection,
     worker_id: Uuid,
@@ -178,13 +185,14 @@ pub async fn rescue(
                FOR UPDATE SKIP LOCKED
          )
          UPDATE jobs SET state = 'READY', worker_id = NULL, lease = nextval('job_leases'),
-                crashes = CASE WHEN jobs.id <> ALL($3) THEN crashes WHEN $4 THEN crashes + 1 ELSE greatest(crashes, 1) END
+                crashes = crashes + CASE WHEN jobs.id = ANY($3) AND cardinality($3) = 1 THEN 1 ELSE 0 END,
+                company = CASE WHEN jobs.id = ANY($3) THEN least(company, greatest(1, cardinality($3) / $4)) ELSE company END
            FROM lost WHERE jobs.id = lost.id",
     )
     .bind::<SqlUuid, _>(worker_id)
     .bind::<Double, _>(timeout.as_secs_f64())
     .bind::<Array<SqlUuid>, _>(suspects)
-    .bind::<Bool, _>(suspects.len() == 1)
+    .bind::<Integer, _>(COMPANY_DIVISOR)
     .execute(conn)
     .await
 }

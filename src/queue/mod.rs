@@ -9,6 +9,8 @@ pub mod jobs;
 
 pub mod claim;
 
+mod company;
+
 pub mod runner;
 
 pub mod worker;

@@ -1,8 +1,7 @@
 //! What a process is working on that might kill it, in a small file that survives the process.
 //!
-//! When a process dies, most of the jobs it held were waiting for the network or a core and have nothing to do with it.
-//! Only those in this file can have caused the crash. Writing an entry costs a microsecond; the file holds a place for
-//! each of the cores.
+//! When a process dies, most of the jobs it held were waiting for their turn and have nothing to do with it. Only those in
+//! this file can have caused the crash. Writing an entry costs a microsecond.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

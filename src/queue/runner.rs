@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::claim::{Claim, Claimed, Room, Turns};
+use super::company::Company;
 use super::jobs::{self, Requeue};
 use super::worker::Worker;
 use crate::db;
@@ -30,6 +31,10 @@ const DATABASE_REST: Duration = Duration::from_secs(1);
 const PANIC_RETRY: Duration = Duration::from_secs(5);
 /// How long a runner pauses after a fault of its own: doubles up to the second value while the fault lasts.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long other jobs may begin between two phases of suspects.
+const BETWEEN_SUSPECTS: Duration = Duration::from_secs(5);
+/// Suspects held, after which no more are claimed.
+const MAX_SUSPECTS: usize = 16;
 /// Claims in a row that may find only groups whose hosts take nothing, before the runner waits.
 const MAX_EMPTY_CLAIMS: usize = 64;
 
@@ -77,6 +82,7 @@ pub trait Job: Send + Sync + 'static {
 pub struct JobRunner<J> {
     worker: Worker,
     job: Arc<J>,
+    company: Arc<Company>,
     running: JoinSet<anyhow::Result<Outcome>>,
     claims: HashMap<Id, Claim>,
     turns: Turns,
@@ -96,6 +102,7 @@ impl<J: Job> JobRunner<J> {
         Self {
             worker,
             job: Arc::new(job),
+            company: Arc::new(Company::new(BETWEEN_SUSPECTS)),
             running: JoinSet::new(),
             claims: HashMap::new(),
             turns: Turns::default(),
@@ -164,7 +171,9 @@ impl<J: Job> JobRunner<J> {
             let room = hosts.entry(host.to_owned()).or_insert(limits.per_host);
             *room = room.saturating_sub(held);
         }
-        Some(Room { jobs: free, per_host: limits.per_host, hosts })
+        // They wait for each other: too many would keep the places from the rest.
+        let suspects = self.claims.values().filter(|claim| claim.company().is_some()).count() < MAX_SUSPECTS;
+        Some(Room { jobs: free, per_host: limits.per_host, hosts, suspects })
     }
 
     /// Claims and starts jobs. Returns whether there is nothing left to claim for now.
@@ -174,9 +183,14 @@ impl<J: Job> JobRunner<J> {
         drop(conn);
         let claimed = claims.len();
         for claim in claims {
-            let (job, stop) = (self.job.clone(), self.worker.stop.clone());
+            let (job, stop, company) = (self.job.clone(), self.worker.stop.clone(), self.company.clone());
             let of_task = claim.clone();
-            let task = self.running.spawn(async move { job.run(of_task, stop).await });
+            let task = self.running.spawn(async move {
+                match stop.run_until_cancelled(company.enter(of_task.company())).await {
+                    Some(_running) => job.run(of_task, stop.clone()).await,
+                    None => Ok(Outcome::GivenBack),
+                }
+            });
             self.claims.insert(task.id(), claim);
         }
         if claimed > 0 {

@@ -1,12 +1,14 @@
 //! Processes that die or are told to end, and everything that must survive it.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::database;
-use crate::support::halftone::{Client, Halftone, csv};
+use crate::support::halftone::{Client, Halftone, PATIENCE, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::Process;
@@ -173,8 +175,6 @@ async fn two_workers_on_the_last_two_images_end_the_request_once_fifty_times() {
         count("SELECT count(*) FROM processing_requests WHERE status = 'COMPLETED' AND succeeded = 2").await,
         50
     );
-    let by_both = "SELECT count(*) FROM workers";
-    assert_eq!(count(by_both).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,6 +249,65 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
     }
     assert_eq!(files(&data_dir.path().join("outputs")), 8, "what the late one stored is removed");
     assert_each_image_ended_once(&database_url, 8).await;
+}
+
+/// What each worker, living or dead, noted of what it is compressing.
+fn noted(data_dir: &std::path::Path) -> HashMap<OsString, Vec<u8>> {
+    let Ok(files) = std::fs::read_dir(data_dir.join("workers")) else { return HashMap::new() };
+    let files = files.map(|file| file.unwrap());
+    files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap_or_default())).collect()
+}
+
+/// Returns when a worker that is not among `earlier` compresses this image.
+async fn compressing(data_dir: &std::path::Path, image: uuid::Uuid, earlier: &HashMap<OsString, Vec<u8>>) {
+    let look = async {
+        let is_noted = |(worker, ids): (&OsString, &Vec<u8>)| {
+            !earlier.contains_key(worker) && ids.chunks(16).any(|id| id == image.as_bytes())
+        };
+        while !noted(data_dir).iter().any(is_noted) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look).await.expect("the image is compressed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_kills_its_worker_again_and_again_is_given_up_and_no_other_is_blamed() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--workers", "0"]).await;
+    // The worker is killed whenever it compresses this one, which takes a while.
+    let poison = origin.set("poison.jpg", Answer::Image(images::jpeg(1_600, 1_200, 1)));
+    let others: Vec<String> =
+        (0..6).map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(32, 24, n)))).collect();
+    let mut urls: Vec<&str> = others.iter().map(String::as_str).collect();
+    urls.push(&poison);
+    let id = client.accepted(&csv(&[&urls]), json!({ "output": { "format": "AVIF" } })).await;
+    let poison: uuid::Uuid = client.images(&id).await[6]["id"].as_str().unwrap().parse().unwrap();
+    // A file that an earlier worker was writing when it died.
+    let left = data_dir.path().join("outputs").join(&id).join(poison.to_string()).join("1");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("compressed_poison.avif#1"), "half").unwrap();
+
+    let mut kills = 0;
+    loop {
+        let earlier = noted(data_dir.path());
+        let worker = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+        tokio::select! {
+            () = compressing(data_dir.path(), poison, &earlier) => worker.kill().await,
+            _ = client.finished(&id) => break,
+        }
+        kills += 1;
+    }
+    assert!((2..=4).contains(&kills), "twice alone, and before that among others: {kills} kills");
+    let request = client.finished(&id).await;
+    assert_eq!(request["progress"]["succeeded"], 6, "{request}");
+    let images = client.images(&id).await;
+    assert_eq!(images[6]["error"]["code"], "WORKER_CRASHED");
+    assert!(images[..6].iter().all(|image| image["attemptCount"] == 1));
+    assert_each_image_ended_once(&database_url, 7).await;
+    assert_eq!(files(&data_dir.path().join("outputs")), 6, "nothing is left of what the dead ones wrote");
 }
 
 /// How many files there are below a directory.

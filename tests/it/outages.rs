@@ -43,8 +43,12 @@ async fn connections_that_fall_silent_are_noticed_and_replaced() {
     proxy.silence();
     origin.open();
     // Less than what a connection without time-outs would wait for.
-    let ended = tokio::time::timeout(Duration::from_secs(80), assert_nothing_was_lost(&halftone, &id, 40)).await;
-    ended.expect("new connections are made");
+    let ended = async {
+        let finished = "SELECT count(*) FROM processing_requests WHERE finished_at IS NOT NULL";
+        while database::number(&database_url, finished).await == 0 {}
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("new connections are made");
+    assert_nothing_was_lost(&halftone, &id, 40).await;
     assert_eq!(database::number(&database_url, "SELECT count(*) FROM jobs").await, 0);
 }
 
@@ -116,4 +120,20 @@ async fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets() {
     let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let [soft, hard] = [3, 4].map(|place| open_files.split_whitespace().nth(place).unwrap());
     assert_eq!(soft, hard, "{open_files}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_the_database_refuses_fails_alone_and_holds_up_no_other() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let refuse =
+        "ALTER TABLE images ADD CONSTRAINT refused CHECK (status <> 'SUCCEEDED' OR input_url NOT LIKE '%/7.jpg')";
+    database::execute(&halftone.database_url, refuse).await;
+    let id = held_images(&halftone, &origin, 30).await;
+    origin.open();
+    let request = halftone.client.finished(&id).await;
+    assert_eq!(request["progress"]["succeeded"], 29, "{request}");
+    let images = halftone.client.images(&id).await;
+    assert_eq!((&images[7]["status"], &images[7]["error"]["code"]), (&json!("FAILED"), &json!("INTERNAL")));
+    assert!(images.iter().all(|image| image["attemptCount"] == 1), "{images:?}");
 }

@@ -67,10 +67,13 @@ impl Gates {
         self.host(origin).enter(self.max_wait).await
     }
 
-    /// The windows of the hosts that are known: how many requests each may have under way. 0: it is paused or down.
+    /// The hosts whose window, which is how many requests each may have under way, is not the first. 0: it is paused or
+    /// down.
     pub(super) fn windows(&self) -> Vec<(String, usize)> {
         let hosts = lock(&self.hosts);
-        hosts.by_origin.iter().map(|(origin, host)| (origin.clone(), host.open_window())).collect()
+        let windows = hosts.by_origin.iter().map(|(origin, host)| (origin, host.open_window()));
+        let known = windows.filter(|(_, window)| *window != self.first_window());
+        known.map(|(origin, window)| (origin.clone(), window)).collect()
     }
 
     /// The window of a host that is not known yet.

@@ -175,7 +175,7 @@ impl Fetcher {
             client.guard().check_url(&url).map_err(|reason| Error::from_blocked(reason, &host(&url)))?;
             let slot = gates.enter(&url.origin().ascii_serialization()).await;
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
-            // After the gate: whoever waits for a host must not keep others from theirs.
+            // After the gate: a fetch that waits for its host must not take a place from one that does not.
             let _download = downloads.start(&url.origin().ascii_serialization()).await;
             let hop = self.hop(&url, &mut cookies, &mut time).await;
             report_to_gate(slot, hop.as_ref().err());

@@ -136,7 +136,7 @@ impl Host {
         Host { most, free, waiting: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    /// Waits for a slot and for the end of a pause, for `max_wait` together; not at all behind too many others.
+    /// Waits for a slot and for the end of a pause, for `max_wait` together; if many wait already, not at all.
     pub(super) async fn enter(self: Arc<Host>, max_wait: Duration) -> Result<Slot, Closed> {
         let deadline = Instant::now() + max_wait;
         let waiting = self.queue()?;
@@ -173,8 +173,9 @@ impl Host {
         let down = left(state.down_until);
         let is_in_use = in_flight > 0 || now.saturating_duration_since(state.used) < in_use;
         if !is_in_use && paused.is_none() && down.is_none() {
-            // The next use begins like the first.
+            // The next use begins like the first, also where there was no share.
             state.workers = 0;
+            state.share = self.most;
             return None;
         }
         let answered = std::mem::take(&mut state.answered);

@@ -1,4 +1,4 @@
-//! The gate without a network: what each outcome does to the window, and that no slot is lost.
+//! The gate without a network: what each outcome does to the window, that no slot is lost, and how workers share.
 
 use futures_util::FutureExt;
 use tokio::task::unconstrained;
@@ -179,12 +179,16 @@ async fn workers_share_the_window_of_a_host_from_the_first_exchange_on() {
 }
 
 #[tokio::test]
-async fn a_worker_without_a_share_is_turned_away_and_one_alone_has_it_all() {
+async fn a_worker_without_a_share_is_turned_away_until_it_asks_again() {
     let (first, second) = (gates(1), gates(1));
     drop((fill(&first), fill(&second)));
     exchange([&first, &second]);
     assert_eq!(enter_now(&second).expect("at once").expect_err("no share"), Closed::Busy);
     assert_eq!(fill(&first).len(), 1);
+    assert_eq!(second.host(ORIGIN).open_window(), 0);
+    // One that has not used the host for a while is not counted any more, and begins anew.
+    assert_eq!(second.host(ORIGIN).report(ORIGIN, Instant::now() + IN_USE, IN_USE), None);
+    assert_eq!(second.host(ORIGIN).open_window(), 1);
     second.adopt(&[Share { origin: ORIGIN.to_owned(), workers: 1, ..Share::default() }]);
     assert_eq!(fill(&second).len(), 1);
 }

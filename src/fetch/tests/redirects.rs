@@ -11,7 +11,7 @@ async fn redirecting_to(status: &'static str, location: &str) -> Server {
                 "/image.jpg" => exchange.answer(status, &location, b"moved").await,
                 path => {
                     let path = path.to_owned();
-                    exchange.answer("200 OK", "", path.as_bytes()).await
+                    exchange.answer("200 OK", "", path.as_bytes()).await;
                 }
             }
         }
@@ -75,7 +75,7 @@ async fn a_location_in_raw_bytes_is_followed_as_it_is() {
         }
         path => {
             let path = path.to_owned();
-            exchange.answer("200 OK", "", path.as_bytes()).await
+            exchange.answer("200 OK", "", path.as_bytes()).await;
         }
     })
     .await;

@@ -177,7 +177,7 @@ async fn a_head_that_does_not_end_is_cut_off_early() {
         for _ in 0..8 {
             writer.write_all(&[b'h'; 64 * 1024]).await.unwrap();
         }
-        futures_util::future::pending::<()>().await
+        futures_util::future::pending::<()>().await;
     };
     let answer = async {
         let mut answer = vec![0; 1024];

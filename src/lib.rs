@@ -1,7 +1,7 @@
 //! Halftone: a CSV of products and image URLs in; smaller images, live progress, an output CSV and a webhook out.
 //!
-//! One crate, one binary, cut by step of the flow. The modules stand in the order in which an upload meets them; arrows
-//! only point down. `docs/architecture.md` walks through one upload.
+//! Cut by step of the flow: the modules are in the order in which an upload passes through them, and each uses only those
+//! below it. `docs/architecture.md` walks through one upload.
 
 pub mod cli;
 

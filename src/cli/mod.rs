@@ -33,7 +33,7 @@ use crate::graphql;
 const USAGE: u8 = 2;
 /// Exit code for a file that cannot be read or written at all.
 const NO_FILE: u8 = 2;
-/// Exit code when nobody reads the output to its end, as `head` does not: that of programs that such a signal ends.
+/// Exit code when the reader of the output closes it early, as `head` does: that of a program ended by SIGPIPE.
 const BROKEN_PIPE: u8 = 128 + 13;
 
 /// Runs the command of this process's arguments.

@@ -1,4 +1,4 @@
-//! `halftone serve` and `halftone work`: until told to stop.
+//! `halftone serve` and `halftone work`: run until a signal.
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Lets a service run until it is told to stop or one of its parts fails, then stops it in order.
+/// Runs a service until a signal or the failure of one of its parts, then stops it in order.
 pub async fn run_until(stop: tokio_util::sync::CancellationToken, mut service: Service) -> anyhow::Result<()> {
     let failure = tokio::select! {
         () = stop.cancelled() => Ok(()),

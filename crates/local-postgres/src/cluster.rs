@@ -17,7 +17,7 @@ use super::{Durability, Error, lock, settings, socket};
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long a server that answers may go on recovering from a crash.
 const RECOVER_WITHIN: Duration = Duration::from_secs(15 * 60);
-/// How long a server may take to stop when asked politely; then it is told to stop without a checkpoint, which loses nothing.
+/// How long a server may take to stop when asked to; after that it is stopped without a checkpoint, which loses nothing.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 const STOP_AT_ONCE_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);

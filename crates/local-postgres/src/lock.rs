@@ -3,7 +3,7 @@
 //!
 //! | file | who holds it | what it says |
 //! |---|---|---|
-//! | `lock` | whoever starts or stops the server, exclusively | wait your turn |
+//! | `lock` | the process that starts or stops the server, exclusively | wait your turn |
 //! | `users` | every process that uses the server, shared | locking it exclusively succeeds only if nobody does |
 //! | `server` | PostgreSQL and all its children, exclusively, as standard input | somebody of the server is alive |
 //! | `alive` | a named pipe; every user process keeps it open for writing | it ends when the last user is gone |

@@ -1,6 +1,6 @@
 //! Where the server's socket is: in the cluster's own directory when the path is short enough, else in a private
 //! directory below `/tmp` whose name is kept in a note, so that a second process and the next start find it.
-//! The directory is the access control: only its owner (and root) can enter, and whoever enters is trusted.
+//! The directory is the access control: only its owner (and root) can enter, and every process that can is trusted.
 
 use std::ffi::OsStr;
 use std::fs::DirBuilder;

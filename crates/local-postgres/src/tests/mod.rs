@@ -119,7 +119,7 @@ fn sql(url: &str, statements: &str) -> Vec<String> {
     try_sql(url, statements).unwrap_or_else(|error| panic!("{statements}: {error:?}"))
 }
 
-/// A second process that holds a share in a cluster until it is told to stop, or killed.
+/// A second process that holds a share in a cluster until it is asked to stop, or killed.
 struct Holder {
     process: Child,
     input: ChildStdin,

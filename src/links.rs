@@ -38,6 +38,18 @@ impl Links {
         format!("{}/images/{image_id}/{name}", self.public_url)
     }
 
+    /// Where a small rendition of an image's output is.
+    pub fn thumbnail(&self, image_id: Uuid) -> String {
+        format!("{}/thumbnails/{image_id}", self.public_url)
+    }
+
+    /// A signed link to an image's source, as this server fetches it.
+    pub fn source(&self, image_id: Uuid) -> SignedLink {
+        let expires_at = self.signer.expires_at(Utc::now());
+        let path = self.signer.sign(&format!("/sources/{image_id}"), expires_at);
+        SignedLink { url: format!("{}{path}", self.public_url), expires_at }
+    }
+
     /// A signed link to this result file of a request.
     pub fn result(&self, request_id: Uuid, file: &str) -> SignedLink {
         self.result_at(&self.public_url, request_id, file)

@@ -217,6 +217,25 @@ impl Image {
         ImageFile::output(row, url)
     }
 
+    /// A small rendition of the output, for lists: WebP, at most 320 pixels wide and high. Null while there is no output,
+    /// and for an AVIF or a GIF.
+    async fn thumbnail_url(&self, ctx: &Context<'_>) -> Option<Url> {
+        let row = &self.0.image;
+        let has_one = row
+            .output_format
+            .as_deref()
+            .and_then(ImageFormat::stored)
+            .is_some_and(|format| !matches!(format, ImageFormat::Avif | ImageFormat::Gif));
+        has_one.then(|| Url(ctx.data_unchecked::<App>().links.thumbnail(row.id)))
+    }
+
+    /// The source, to be shown beside the output: this server fetches it from its host anew, and sends it only while it is
+    /// the file that was compressed. Signed, and valid as long as the links of result files. Null while there is no output.
+    async fn source_url(&self, ctx: &Context<'_>) -> Option<Url> {
+        let row = &self.0.image;
+        row.output_key.as_ref().map(|_| Url(ctx.data_unchecked::<App>().links.source(row.id).url))
+    }
+
     async fn receipt(&self) -> Option<Result<CompressionReceipt>> {
         let receipt = self.0.image.receipt.clone()?;
         Some(match serde_json::from_value::<compress::Receipt>(receipt) {

@@ -12,6 +12,8 @@ mod console;
 
 mod files;
 
+mod previews;
+
 mod health;
 
 use axum::Router;
@@ -30,6 +32,7 @@ use graphql::EndpointOptions;
 
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
+    let previews = previews::routes(app.clone());
     let (front, graphql) = if !app.config.server.no_console {
         (console::routes(), graphql::routes(schema, options).layer(middleware::from_fn(console::show_playground)))
     } else {
@@ -45,6 +48,7 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         .with_state(app);
     files
         .merge(graphql)
+        .merge(previews)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),

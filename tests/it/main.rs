@@ -26,6 +26,8 @@ mod api;
 
 mod console;
 
+mod previews;
+
 mod command_line;
 
 mod project;

@@ -62,6 +62,20 @@ async fn a_row_keeps_its_images_when_they_move_between_its_row_and_a_table() {
 }
 
 #[test]
+fn the_documented_clients_are_the_ones_that_are_tested() {
+    let page = read(root("docs/clients.md"));
+    let shown: Vec<_> = page.split("<!-- tests/clients/").skip(1).collect();
+    assert!(shown.len() >= 8, "{}", shown.len());
+    for part in shown {
+        let (name, rest) = part.split_once(" -->\n```").expect("a file, then its code");
+        let (_, code) = rest.split_once('\n').expect("a language");
+        let (code, _) = code.split_once("\n```").expect("an end");
+        let file = read(root("tests/clients").join(name));
+        assert!(file.trim_end() == code, "docs/clients.md does not show tests/clients/{name} as it is");
+    }
+}
+
+#[test]
 fn every_setting_of_the_environment_is_in_the_example_file() {
     #[derive(clap::Parser)]
     struct Arguments {

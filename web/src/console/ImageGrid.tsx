@@ -115,6 +115,13 @@ function useCells({
   const cursor = useRef(String(revision));
   const busy = useRef(false);
 
+  /** What ended since the first snapshot. A page may be older than what was told before it came. */
+  const ended = useRef(new Map<string, CellFragment>());
+  const withEnded = useCallback(
+    (page: CellFragment[]) => page.map((cell) => ended.current.get(cell.id) ?? cell),
+    [],
+  );
+
   const load = useCallback(
     async (after?: string | null) => {
       if (busy.current && after) return;
@@ -130,7 +137,7 @@ function useCells({
       setFailure(error && sentence(error));
       const images = data?.processingRequest?.images;
       if (!images) return;
-      const page = images.edges.map((edge) => edge.node);
+      const page = withEnded(images.edges.map((edge) => edge.node));
       setCells((before) => (after ? [...before, ...page] : page));
       setNext(images.pageInfo.endCursor);
       setHasMore(images.pageInfo.hasNextPage);
@@ -146,29 +153,28 @@ function useCells({
     void load();
   }, [key]);
 
-  // Updates come by the hundred: they are gathered and drawn once a frame.
-  const updates = useRef(new Map<string, CellFragment>());
+  // Until the server has said that nothing more comes, also when the request has ended in the meantime.
+  const [watched, setWatched] = useState(!isFinal);
   const frame = useRef(0);
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
   useWatch(
     requestId,
-    isFinal
-      ? undefined
-      : {
+    watched
+      ? {
           document: ImageUpdatedDocument,
           variables: () => ({ requestId, after: cursor.current }),
           onData: ({ imageUpdated }) => {
             cursor.current = imageUpdated.cursor;
-            updates.current.set(imageUpdated.image.id, imageUpdated.image);
-            if (frame.current) return;
-            frame.current = requestAnimationFrame(() => {
+            ended.current.set(imageUpdated.image.id, imageUpdated.image);
+            // Updates come by the hundred: they are drawn once a frame.
+            frame.current ||= requestAnimationFrame(() => {
               frame.current = 0;
-              const ended = updates.current;
-              updates.current = new Map();
-              setCells((before) => before.map((cell) => ended.get(cell.id) ?? cell));
+              setCells(withEnded);
             });
           },
-        },
+          onEnd: () => setWatched(false),
+        }
+      : undefined,
   );
 
   const loadMore = useCallback(() => void load(next), [load, next]);
@@ -218,10 +224,14 @@ function Cells({
   const focusAt = useCallback(
     (index: number) => {
       if (index < 0 || index >= cells.length) return;
+      const focus = () => {
+        const cell = box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`);
+        cell?.focus({ preventScroll: true });
+        return cell != null;
+      };
       virtualizer.scrollToIndex(Math.floor(index / columns), { align: 'auto' });
-      requestAnimationFrame(() => {
-        box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true });
-      });
+      // One that is out of sight is drawn first.
+      if (!focus()) requestAnimationFrame(focus);
     },
     [cells.length, columns, virtualizer],
   );
@@ -260,6 +270,8 @@ function Cells({
 }
 
 function Cell({ cell, index }: { cell: CellFragment; index: number }) {
+  const [broken, setBroken] = useState(false);
+  const picture = broken ? cell.output?.url : (cell.thumbnailUrl ?? cell.output?.url);
   const name = fileName(cell.inputUrl);
   const kept = cell.outcome === 'KEPT_ORIGINAL';
   const saved =
@@ -274,10 +286,9 @@ function Cell({ cell, index }: { cell: CellFragment; index: number }) {
       data-index={index}
       data-status={cell.status}
       title={cell.error?.message ?? name}
-      aria-label={`${name}: ${state}${saved ? `, ${saved} saved` : ''}`}
     >
-      {cell.output?.url ? (
-        <img src={here(cell.output.url)} alt="" loading="lazy" decoding="async" />
+      {picture ? (
+        <img src={here(picture)} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
       ) : (
         <span className="reason">
           {cell.error?.code.toLowerCase().replaceAll('_', ' ') ?? state.toLowerCase()}
@@ -286,6 +297,7 @@ function Cell({ cell, index }: { cell: CellFragment; index: number }) {
       <span className="caption">
         <Mark kind={kept ? 'KEPT' : cell.status} />
         <span>{name}</span>
+        <span className="hidden">: {state}</span>
         {saved && <b>−{saved}</b>}
       </span>
     </Link>

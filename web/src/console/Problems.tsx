@@ -38,7 +38,7 @@ function Group({ issues }: { issues: Issue[] }) {
     <details open={isError} data-severity={first.severity}>
       <summary>
         <span className="tag" data-severity={first.severity}>
-          {isError ? 'Error' : 'Repaired'}
+          {isError ? 'Error' : 'Warning'}
         </span>
         <span>{first.message}</span>
         <b>{count(issues.length)}</b>

@@ -31,7 +31,7 @@ function page(path: string): [title: string, page: React.ReactNode] {
 
 function Missing() {
   return (
-    <Empty title="There is nothing at this address">
+    <Empty page title="There is nothing at this address">
       <Link href="/">Back to the beginning</Link>
     </Empty>
   );

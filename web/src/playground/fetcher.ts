@@ -1,18 +1,18 @@
 /** Sends what the playground runs: JSON, multipart when files were chosen, subscriptions over WebSocket or SSE. */
 
 import type { Fetcher, FetcherOpts, FetcherParams } from '@graphiql/toolkit';
-import { Kind } from 'graphql';
+import { type DocumentNode, type GraphQLSchema, Kind, type OperationTypeNode, parse } from 'graphql';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createSocketClient } from 'graphql-ws';
-import { type Files, multipart } from './uploads';
+import { type Files, multipart, uploadPaths } from './uploads';
 
 export type Transport = 'websocket' | 'sse';
 
 /** What the fetcher reads at each run. */
 export interface Choices {
   transport: Transport;
-  /** The places of the operation in the editor that take a file. */
-  uploadPaths: string[];
+  /** Once it is known. */
+  schema?: GraphQLSchema;
   files: Files;
 }
 
@@ -20,63 +20,78 @@ const ENDPOINT = '/graphql';
 
 export function createFetcher(choices: () => Choices): Fetcher {
   return (params, options) => {
-    if (isSubscription(params, options)) {
-      return choices().transport === 'sse' ? subscribeBySse(params, options) : subscribeBySocket(params);
+    const operation = read(params);
+    if (operation.kind === 'subscription') {
+      return choices().transport === 'sse'
+        ? subscribeBySse(operation, options)
+        : subscribeBySocket(operation);
     }
-    return send(params, options, choices());
+    return send(operation, options, choices());
   };
 }
 
-function isSubscription(params: FetcherParams, options?: FetcherOpts): boolean {
-  const operations =
-    options?.documentAST?.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION) ?? [];
-  const chosen = operations.find(
-    (node) => !params.operationName || node.name?.value === params.operationName,
-  );
-  return chosen?.operation === 'subscription';
+interface Operation {
+  query: string;
+  variables: Record<string, unknown>;
+  operationName?: string;
+  document?: DocumentNode;
+  kind?: OperationTypeNode;
 }
 
-async function send(params: FetcherParams, options: FetcherOpts | undefined, choices: Choices) {
-  const operation = {
+/** The editor names its operation a moment late: the document itself says which ones it has. */
+function read(params: FetcherParams): Operation {
+  const operation: Operation = {
     query: params.query,
     variables: (params.variables ?? {}) as Record<string, unknown>,
     operationName: params.operationName ?? undefined,
   };
-  const chosen = new Map([...choices.files].filter(([path]) => choices.uploadPaths.includes(path)));
+  try {
+    operation.document = parse(params.query);
+  } catch {
+    return operation; // the server says what is wrong with it
+  }
+  const operations = operation.document.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
+  const chosen =
+    operations.find((node) => node.name?.value === operation.operationName) ??
+    (operations.length === 1 ? operations[0] : undefined);
+  operation.operationName = chosen ? chosen.name?.value : operation.operationName;
+  operation.kind = chosen?.operation;
+  return operation;
+}
+
+async function send(operation: Operation, options: FetcherOpts | undefined, { schema, files }: Choices) {
+  const places = schema && operation.document ? uploadPaths(schema, operation.document) : [];
+  const chosen = new Map([...files].filter(([path]) => places.includes(path)));
   const headers: Record<string, string> = {
     accept: 'application/graphql-response+json, application/json',
     ...options?.headers,
   };
   let body: BodyInit;
-  if (chosen.size > 0 && params.operationName !== 'IntrospectionQuery') {
+  if (chosen.size > 0) {
     // The browser writes the content type with its boundary. The other header is what a foreign form cannot send.
     headers['graphql-preflight'] = '1';
-    body = multipart(operation, chosen);
+    body = multipart(payload(operation), chosen);
   } else {
     headers['content-type'] = 'application/json';
-    body = JSON.stringify(operation);
+    body = JSON.stringify(payload(operation));
   }
   const response = await fetch(ENDPOINT, { method: 'POST', headers, body });
   return response.json();
 }
 
-function subscribeBySse(params: FetcherParams, options?: FetcherOpts) {
+function subscribeBySse(operation: Operation, options?: FetcherOpts) {
   const client = createSseClient({ url: ENDPOINT, headers: options?.headers ?? {}, retryAttempts: 5 });
-  return client.iterate(payload(params)) as never;
+  return client.iterate(payload(operation)) as never;
 }
 
-function subscribeBySocket(params: FetcherParams) {
+function subscribeBySocket(operation: Operation) {
   const url = new URL(ENDPOINT, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   // One connection for each run: it ends with the subscription.
   const client = createSocketClient({ url: url.href, lazy: true, shouldRetry: () => true });
-  return client.iterate(payload(params)) as never;
+  return client.iterate(payload(operation)) as never;
 }
 
-function payload(params: FetcherParams) {
-  return {
-    query: params.query,
-    variables: params.variables ?? {},
-    operationName: params.operationName ?? undefined,
-  };
+function payload({ query, variables, operationName }: Operation) {
+  return { query, variables, operationName };
 }

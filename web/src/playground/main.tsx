@@ -29,7 +29,7 @@ function Playground() {
   useEffect(() => setMounted(true), []);
   const paths = useMemo(() => (schema && document ? uploadPaths(schema, document) : []), [schema, document]);
   const choices = useRef<Choices>(null!);
-  choices.current = { transport, uploadPaths: paths, files };
+  choices.current = { transport, schema, files };
   const fetcher = useMemo(() => createFetcher(() => choices.current), []);
 
   function choose(path: string, file?: File) {

@@ -46,7 +46,7 @@ export function Image({ id }: { id: string }) {
       );
     }
     return (
-      <Empty title="There is no image at this address">
+      <Empty page title="There is no image at this address">
         <Link href="/requests">All requests</Link>
       </Empty>
     );
@@ -73,6 +73,7 @@ export function Image({ id }: { id: string }) {
       )}
       {image.output?.url && (
         <Compare
+          before={image.sourceUrl ? here(image.sourceUrl) : undefined}
           after={here(image.output.url)}
           width={image.output.width}
           height={image.output.height}

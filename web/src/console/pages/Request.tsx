@@ -64,7 +64,7 @@ export function Request({ id }: { id: string }) {
       );
     }
     return (
-      <Empty title="There is no request at this address">
+      <Empty page title="There is no request at this address">
         <Link href="/requests">All requests</Link>
       </Empty>
     );

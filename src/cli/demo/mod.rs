@@ -1,21 +1,17 @@
 //! `halftone demo`: a sample catalogue, its photos served from this process, uploaded to a Halftone of its own.
 
+mod host;
+
 use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use bytesize::ByteSize;
-use include_dir::{Dir, include_dir};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::host::Host;
 use super::database::with_database;
 use super::progress::watch;
 use super::run::print_report;
@@ -30,10 +26,13 @@ use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
 use halftone_compress::Settings;
 
-/// The catalogue and its photos; `demo/README.md` says where they come from.
-static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/demo");
-/// The origin the catalogue names, in whose place the demo's own photo server is put.
-const PLACEHOLDER: &str = "http://demo.invalid";
+/// How long a photo takes when somebody is to watch in the browser.
+const WATCHABLE: Duration = Duration::from_millis(600);
+/// Photos on their way at once, when each takes a while.
+const AT_ONCE: usize = 2;
+/// What does not answer is given up soon: nobody waits minutes for a demonstration of that.
+const RETRY_DELAY: Duration = Duration::from_millis(400);
+const ATTEMPTS: u32 = 3;
 
 /// Arguments of `halftone demo`.
 #[derive(clap::Args)]
@@ -41,9 +40,15 @@ pub struct Arguments {
     /// Stop when the catalogue is done instead of serving on
     #[arg(long)]
     once: bool,
+    /// Open the console in the browser, and let each photo take 600 ms so that there is something to watch
+    #[arg(long)]
+    open: bool,
+    /// How long each photo takes to arrive, such as 2s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pace: Option<Duration>,
 }
 
-/// Exit code 0 when the catalogue was processed to its end. One of its photos is missing on purpose.
+/// Exit code 0 when the catalogue was processed to its end. Some of its photos cannot be had, on purpose.
 pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let listener = match listen(&mut config).await {
@@ -56,24 +61,25 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
             listener
         }
     };
-    let photos =
-        TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("listen for the photos")?;
-    let photo_origin = format!("http://{}", photos.local_addr()?);
+    let pace = arguments.pace.unwrap_or(if arguments.open { WATCHABLE } else { Duration::ZERO });
+    let host = Host::start(pace).await?;
     config.fetching.allow_nets.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
     config.workers.compressions = config.workers.compressions.max(1);
     if config.general.log == "info" {
         config.general.log = "warn".to_owned();
     }
-    let mut photo_server = JoinSet::new();
-    let photo_routes = Router::new().route("/photos/{name}", get(photo));
-    photo_server.spawn(async move { axum::serve(photos, photo_routes).await });
+    if !pace.is_zero() {
+        config.workers.downloads = AT_ONCE;
+    }
+    config.fetching.retry_delay = config.fetching.retry_delay.min(RETRY_DELAY);
+    config.fetching.max_attempts = config.fetching.max_attempts.min(ATTEMPTS);
 
     say!("Starting Halftone with its database in {} …", config.general.data_dir.display());
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.serve(listener)?;
         service.work();
-        let shown = show(&service, &photo_origin, &stop).await;
+        let shown = show(&service, &host.catalogue, arguments.open, &stop).await;
         if shown.is_err() || arguments.once || stop.is_cancelled() {
             service.stop().await?;
             return shown;
@@ -85,26 +91,11 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
     .await
 }
 
-/// A photo of the catalogue.
-async fn photo(Path(name): Path<String>) -> impl IntoResponse {
-    let Some(file) = DEMO.get_file(format!("photos/{name}")) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let content_type = match name.rsplit('.').next() {
-        Some("png") => "image/png",
-        Some("webp") => "image/webp",
-        _ => "image/jpeg",
-    };
-    ([(header::CONTENT_TYPE, content_type)], file.contents()).into_response()
-}
-
 /// Uploads the catalogue and shows everything that comes of it.
-async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+async fn show(service: &Service, catalogue: &str, open: bool, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     let app = &service.app;
-    let catalogue =
-        DEMO.get_file("catalogue.csv").and_then(|file| file.contents_utf8()).context("read the catalogue")?;
     let mut file = tempfile::tempfile().context("create a temporary file")?;
-    file.write_all(catalogue.replace(PLACEHOLDER, photo_origin).as_bytes())?;
+    file.write_all(catalogue.as_bytes())?;
     file.rewind()?;
     let submission = Submission {
         file,
@@ -131,6 +122,13 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
         request.total,
         request.id
     );
+    if !app.config.server.no_console {
+        let console = format!("{}/requests/{}", app.config.public_url, request.id);
+        say!("Watch it:  {console}\n");
+        if open && let Err(error) = open::that_detached(&console) {
+            say!("No browser could be opened ({error}). Open the address above.\n");
+        }
+    }
     let Some(request) = watch(app, request.id, stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -156,6 +154,10 @@ async fn show(service: &Service, photo_origin: &str, stop: &CancellationToken) -
     say!("{content}");
     let csv_url = app.links.result_at(&request.public_url, request.id, ResultKind::OutputCsv.file()).url;
     say!("Open the output CSV:  {csv_url}");
+    if !app.config.server.no_console {
+        say!("The console:          {}", app.config.public_url);
+        say!("The playground:       {}/playground", app.config.public_url);
+    }
     say!("GraphQL:              {}/graphql", app.config.public_url);
     say!("The schema:           {}/schema.graphql", app.config.public_url);
     Ok(ExitCode::SUCCESS)

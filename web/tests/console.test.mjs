@@ -1,0 +1,204 @@
+/** The console in a real browser, from the drop to the result. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { checkAccessibility, openBrowser, openPage } from './support/browser.mjs';
+import { csv, csvFile, startDemo, startOrigin, startWire } from './support/halftone.mjs';
+
+let demo;
+let origin;
+let browser;
+
+before(async () => {
+  [demo, origin, browser] = await Promise.all([startDemo(), startOrigin(), openBrowser()]);
+});
+
+after(async () => {
+  await browser?.close();
+  origin?.stop();
+  await demo?.stop();
+});
+
+/** Drops a file on the page that is shown, and starts what it asks for. */
+async function start(page, content) {
+  await page.locator('.drop-zone input').setInputFiles(csvFile(content));
+  await page.getByRole('button', { name: /^Compress the images of/ }).click();
+  await page.waitForURL(/\/requests\//);
+}
+
+test('a file is dropped, checked, compressed, compared and downloaded', async () => {
+  const page = await openPage(browser);
+  await page.goto(demo.url);
+  const content = csv(
+    [`${origin.url}/a.jpg`, `${origin.url}/b.jpg`],
+    [`${origin.url}/missing/c.jpg`],
+    ['ftp://x/d.jpg'],
+  );
+  // A real drop, as the desktop makes it.
+  const dropped = await page.evaluateHandle((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], 'spring.csv', { type: 'text/csv' }));
+    return transfer;
+  }, content);
+  await page.dispatchEvent('body', 'dragenter', { dataTransfer: dropped });
+  await page.getByText('Drop the CSV to check it').waitFor();
+  await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+
+  await page.getByRole('heading', { name: 'spring.csv' }).waitFor();
+  await page.getByText('Only http:// and https:// addresses can be fetched').first().waitFor();
+  await page.getByRole('radio', { name: /Half the size/ }).check();
+  await page.getByRole('button', { name: 'Compress the images of 2 products' }).click();
+
+  await page.getByText('Completed with errors').waitFor();
+  await page.getByRole('heading', { name: '1 image failed' }).waitFor();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByText('The best quality within 50% of the source’s bytes').waitFor();
+  await page.getByRole('button', { name: 'Images', exact: true }).click();
+
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Output CSV' }).click();
+  const output = await readFile(await (await download).path(), 'utf8');
+  assert.match(output, /Output Image Urls/);
+  assert.match(output, /compressed_a\.jpg/);
+
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).click();
+  const slider = page.getByRole('slider');
+  await slider.focus();
+  await page.keyboard.press('End');
+  const source = page.getByRole('img', { name: 'a.jpg, the source' });
+  assert.equal(await source.evaluate((image) => image.complete && image.naturalWidth), 600);
+  assert.match(await source.evaluate((image) => image.style.clipPath), /^inset\(0(px)? 0%/);
+  await page.getByRole('button', { name: '1:1' }).click();
+  await page.keyboard.press('Escape');
+  await page.waitForURL(/\/requests\//);
+
+  // What failed goes into a new request, once its host has it.
+  await page.getByRole('button', { name: 'Try these rows again' }).click();
+  await page.getByRole('button', { name: 'Compress the images of 1 product', exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('the demo shows every ending, and each page is accessible in both themes and at every width', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await openPage(browser, { colorScheme, reducedMotion: 'reduce' });
+    await page.goto(demo.request);
+    await page.getByText('Completed with errors').waitFor();
+    for (const part of [/^20 compressed/, /^2 kept as they were/, /^4 failed/]) {
+      await page.locator('.legend li').filter({ hasText: part }).waitFor();
+    }
+    await page.locator('.cell').first().waitFor();
+    await checkAccessibility(page, `request, ${colorScheme}`);
+    for (const tab of [/Problems/, 'Webhook', 'Settings']) {
+      await page.getByRole('button', { name: tab }).click();
+      await checkAccessibility(page, `${tab}, ${colorScheme}`);
+    }
+    await page.getByRole('button', { name: 'Images', exact: true }).click();
+    await page.locator('.cell').first().click();
+    await page.getByRole('slider').waitFor();
+    await checkAccessibility(page, `image, ${colorScheme}`);
+    for (const [path, shown] of [
+      ['/', 'Newest requests'],
+      ['/requests', 'catalogue.csv'],
+      ['/requests?status=canceled', 'No request matches'],
+      ['/requests/01a209b3-bc2e-71b0-baf0-b18030c0664d', 'There is no request at this address'],
+      ['/system', 'A download'],
+    ]) {
+      await page.goto(demo.url + path);
+      await page.getByText(shown).first().waitFor();
+      await checkAccessibility(page, `${path}, ${colorScheme}`);
+      await page.setViewportSize({ width: 360, height: 740 });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.equal(overflow <= 0, true, `${path} is ${overflow} pixels too wide for 360`);
+      await page.setViewportSize({ width: 1280, height: 800 });
+    }
+    await page.goto(demo.url);
+    await page.locator('.drop-zone input').setInputFiles(csvFile(csv([`${origin.url}/a.jpg`])));
+    await page.getByRole('button', { name: /^Compress/ }).waitFor();
+    await checkAccessibility(page, `new, ${colorScheme}`);
+    await page.checkFaults();
+    await page.context().close();
+  }
+});
+
+test('a lost connection is said, and nothing is missed when it is back', async () => {
+  const held = await startOrigin();
+  const wire = await startWire(demo.url);
+  const page = await openPage(browser, { expected: [/WebSocket|ERR_/] });
+  await page.goto(wire.url);
+  await start(page, csv([1, 2, 3].map((n) => `${held.url}/held/${n}.jpg`)));
+  await page.locator('.cell').first().waitFor();
+  await page.getByText('In progress').first().waitFor();
+  wire.cut();
+  await page.getByText('Connection lost. Reconnecting…').waitFor();
+  held.open();
+  wire.mend();
+  await page.getByText('Completed', { exact: true }).waitFor();
+  await page.getByText('Connection lost').waitFor({ state: 'detached' });
+  for (const n of [1, 2, 3])
+    await page.getByRole('link', { name: new RegExp(`^${n}\\.jpg\\s*: Done`) }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  wire.stop();
+  held.stop();
+});
+
+test('ten thousand images scroll, and are canceled with one click', async () => {
+  const held = await startOrigin();
+  const page = await openPage(browser);
+  page.on('dialog', (dialog) => dialog.accept());
+  await page.goto(demo.url);
+  const row = (first) => Array.from({ length: 100 }, (_, n) => `${held.url}/held/${first + n}.jpg`);
+  await start(page, csv(...Array.from({ length: 100 }, (_, n) => row(n * 100))));
+  await page.locator('.cell').first().waitFor();
+  let last = 0;
+  for (let turn = 0; turn < 10; turn += 1) {
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await page.waitForFunction(
+      (seen) => Number([...document.querySelectorAll('.cell')].at(-1)?.dataset.index) > seen,
+      last,
+    );
+    last = await page.evaluate(() => Number([...document.querySelectorAll('.cell')].at(-1).dataset.index));
+    const drawn = await page.locator('.cell').count();
+    assert.ok(drawn < 200, `${drawn} cells are drawn at once`);
+  }
+  assert.ok(last > 500, `after ten turns the last image is ${last}`);
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  held.open();
+  await page.locator('.heading .status', { hasText: 'Canceled' }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  held.stop();
+});
+
+test('the keyboard moves through the images', async () => {
+  const page = await openPage(browser);
+  await page.goto(demo.request);
+  await page.locator('.cell').first().focus();
+  await page.keyboard.press('j');
+  await page.keyboard.press('ArrowRight');
+  const focused = () => page.evaluate(() => document.activeElement?.dataset.index);
+  await page.waitForFunction(() => document.activeElement?.dataset.index === '2');
+  await page.keyboard.press('k');
+  await page.waitForFunction(() => document.activeElement?.dataset.index === '1');
+  assert.equal(await focused(), '1');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/images\//);
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('the first view is light', async () => {
+  const page = await openPage(browser);
+  let bytes = 0;
+  page.on('response', async (response) => {
+    const length = response.headers()['content-length'];
+    if (!response.url().includes('/graphql')) bytes += Number(length ?? 0);
+  });
+  await page.goto(demo.url);
+  await page.getByText('Newest requests').waitFor();
+  assert.ok(bytes > 20_000 && bytes <= 150_000, `${bytes} bytes`);
+  await page.context().close();
+});

@@ -1,0 +1,125 @@
+/** A Halftone of its own for the tests, and a host for its images. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const program = process.env.HALFTONE_BIN ?? join(root, 'target/debug/halftone');
+
+export const photo = readFileSync(join(root, 'demo/photos/espresso-cup.jpg'));
+
+/** `halftone demo`, ready when its catalogue has been uploaded. */
+export async function startDemo(...more) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'halftone-web-'));
+  // Started as root, Halftone runs its database as another user, who has to get there.
+  await chmod(dataDir, 0o755);
+  const child = spawn(program, ['demo', '--listen', '127.0.0.1:0', '--data-dir', dataDir, ...more], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const request = await new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      const found = /^Watch it: +(\S+)/.exec(line);
+      if (found) resolve(found[1]);
+    });
+    child.once('exit', (code) => reject(new Error(`halftone demo ended with ${code}`)));
+    child.once('error', reject);
+  });
+  return {
+    url: new URL(request).origin,
+    request,
+    async stop() {
+      if (child.exitCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An image host: `/held/…` waits for `open()`, `/missing/…` is not there, everything else is a photo. */
+export async function startOrigin() {
+  let open;
+  const opened = new Promise((resolve) => {
+    open = resolve;
+  });
+  const server = createServer(async (request, response) => {
+    if (request.url.startsWith('/missing/')) {
+      response.writeHead(404).end();
+      return;
+    }
+    if (request.url.startsWith('/held/')) await opened;
+    response.writeHead(200, { 'content-type': 'image/jpeg' }).end(photo);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    open,
+    stop() {
+      open();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** A way to a server that can be cut and mended. */
+export async function startWire(target) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set();
+  let isCut = false;
+  const server = net.createServer((socket) => {
+    if (isCut) {
+      socket.destroy();
+      return;
+    }
+    const onward = net.connect(Number(port), hostname);
+    for (const each of [socket, onward]) {
+      sockets.add(each);
+      each.on('error', () => {});
+      each.on('close', () => {
+        sockets.delete(each);
+        socket.destroy();
+        onward.destroy();
+      });
+    }
+    socket.pipe(onward).pipe(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      isCut = false;
+    },
+    stop() {
+      this.cut();
+      server.close();
+    },
+  };
+}
+
+/** A CSV of products, each with these image URLs. */
+export function csv(...products) {
+  const rows = products.map((urls, index) => `${index + 1},Product ${index + 1},"${urls.join(', ')}"`);
+  return ['S. No,Product Name,Input Image Urls', ...rows, ''].join('\n');
+}
+
+/** A file for a file picker. */
+export function csvFile(content, name = 'spring.csv') {
+  return { name, mimeType: 'text/csv', buffer: Buffer.from(content) };
+}

@@ -58,6 +58,25 @@ async fn a_small_maximum_is_kept_from_the_start() {
 }
 
 #[tokio::test]
+async fn a_host_with_a_hard_limit_is_found_and_kept_near_it() {
+    const LIMIT: usize = 12;
+    let gates = gates(64);
+    let mut rounds = (0..200).map(|_| {
+        let mut slots = fill(&gates);
+        let count = slots.len();
+        let refused = slots.split_off(count.min(LIMIT));
+        slots.into_iter().for_each(Slot::coped);
+        refused.into_iter().for_each(Slot::overloaded);
+        count
+    });
+    // Slow start overshoots once.
+    assert_eq!(rounds.by_ref().take(3).collect::<Vec<_>>(), [8, 16, 14]);
+    let rounds: Vec<usize> = rounds.collect();
+    assert!(rounds.iter().all(|count| (6..=LIMIT + 1).contains(count)), "{rounds:?}");
+    assert!(rounds.iter().filter(|count| **count > LIMIT).count() * 7 <= rounds.len(), "{rounds:?}");
+}
+
+#[tokio::test]
 async fn slots_taken_before_a_halving_neither_halve_again_nor_come_back() {
     let gates = gates(64);
     let mut slots = fill(&gates);

@@ -103,18 +103,6 @@ async fn a_host_that_answers_429_is_given_less_at_once_and_then_slowly_more() {
 }
 
 #[tokio::test]
-async fn a_host_with_a_hard_limit_is_found_and_kept_near_it() {
-    let (load, server) = loaded(12).await;
-    let fetcher = fetcher(limits());
-    fetch_all(&fetcher, &server, 200).await;
-    load.most_since_last_asked();
-    let fetched = fetch_all(&fetcher, &server, 300).await;
-    let most = load.most_since_last_asked();
-    assert!(most <= 16, "{most}");
-    assert!(fetched >= 240, "{fetched} of 300");
-}
-
-#[tokio::test]
 async fn hosts_do_not_wait_for_each_other() {
     let stuck = scripted::serve(Exchange::until_gone).await;
     let (_, quick) = loaded(usize::MAX).await;

@@ -35,6 +35,8 @@ pub(super) struct Cells<R> {
     /// Columns whose cells may be as long as a record.
     long: Vec<usize>,
     ended_by_line: bool,
+    /// A line is a record, whatever its cells have in them: as in a workbook.
+    lines_are_records: bool,
     /// Every record is one cell, with the record's cells in it.
     wrapped: bool,
     /// What was consumed since [`Cells::take_raw`], if it is kept: `raw`, then `buf[mark..at]`.
@@ -63,6 +65,7 @@ impl<R: Read> Cells<R> {
             max_record_bytes,
             long: Vec::new(),
             ended_by_line: false,
+            lines_are_records: false,
             wrapped: false,
             keeps_raw: false,
             raw: Vec::new(),
@@ -77,6 +80,11 @@ impl<R: Read> Cells<R> {
 
     pub fn text(&self) -> &Text<R> {
         &self.text
+    }
+
+    /// A line is a record from here on, as in a workbook.
+    pub fn count_records(&mut self) {
+        self.lines_are_records = true;
     }
 
     /// From here on what is read is kept until it is taken.
@@ -113,7 +121,7 @@ impl<R: Read> Cells<R> {
 
     /// The current record.
     pub fn record(&self) -> Record<'_> {
-        Record::new(&self.bytes, &self.ends, &self.lines)
+        Record::new(&self.bytes, &self.ends, &self.lines, !self.lines_are_records)
     }
 
     /// Whether the current record ended with its line, not with the input.
@@ -251,7 +259,7 @@ impl<R: Read> Cells<R> {
             };
             if quoted {
                 quoting.follow(&self.buf[from..self.at], self.delimiter);
-                self.count_buffered_lines(from);
+                self.count_quoted_lines(from, ended == Some(true));
             } else if ended == Some(true) {
                 self.count_buffered_lines(self.at - 1);
             }
@@ -295,7 +303,7 @@ impl<R: Read> Cells<R> {
         self.used += length;
         self.at += end + 1;
         if quoted {
-            self.count_buffered_lines(from);
+            self.count_quoted_lines(from, ended);
         } else if ended {
             self.count_buffered_lines(self.at - 1);
         }
@@ -357,6 +365,15 @@ impl<R: Read> Cells<R> {
     fn reserve(&mut self, wanted: usize) {
         if self.bytes.len() - self.used < wanted {
             self.bytes.resize((self.used + wanted.max(GROWTH_BYTES)).max(self.used * 2), 0);
+        }
+    }
+
+    /// Counts the lines of a cell in quotes. `ended`: the record ends with it.
+    fn count_quoted_lines(&mut self, from: usize, ended: bool) {
+        if !self.lines_are_records {
+            self.count_buffered_lines(from);
+        } else if ended {
+            self.count_buffered_lines(self.at - 1);
         }
     }
 

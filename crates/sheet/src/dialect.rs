@@ -61,6 +61,12 @@ pub(super) fn detect(head: &[u8], whole: bool, hints: &Hints) -> Dialect {
     )
 }
 
+/// How much of a header a table's beginning has, with commas between its cells.
+pub(super) fn likeness(head: &[u8], hints: &Hints) -> Likeness {
+    let sample = Sample::read(head, b',', false, false);
+    sample.map_or(Likeness::None, |sample| sample.header(hints).1.likeness)
+}
+
 /// The delimiter that a line such as `sep=;` declares: Excel's convention for "this file uses that one".
 fn declared(line: &[u8]) -> Option<u8> {
     let line = line.trim_ascii_end();

@@ -6,7 +6,7 @@
 
 use super::defuse::undo;
 use super::header::Columns;
-use super::record::{Record, line_ends};
+use super::record::Record;
 use super::spaces::{is_space, trim};
 use super::urls;
 
@@ -120,7 +120,7 @@ impl Layout {
             let first = undo(trim(record.cell(column)));
             let start = Start::of(0, column, first, record);
             if column != self.urls || self.spilled.is_empty() {
-                cut(first, &[start], column, &mut pieces);
+                cut(first, &[start], column, record, &mut pieces);
                 continue;
             }
             let mut list = first.to_owned();
@@ -131,7 +131,7 @@ impl Layout {
                 starts.push(Start::of(list.len(), cell, text, record));
                 list.push_str(text);
             }
-            cut(&list, &starts, column, &mut pieces);
+            cut(&list, &starts, column, record, &mut pieces);
         }
         pieces
     }
@@ -154,7 +154,7 @@ impl Start {
 }
 
 /// Splits a list that was put together from cells.
-fn cut(list: &str, starts: &[Start], column: usize, pieces: &mut Vec<Piece>) {
+fn cut(list: &str, starts: &[Start], column: usize, record: Record<'_>, pieces: &mut Vec<Piece>) {
     let mut next = starts.iter().copied().peekable();
     let mut start = starts[0];
     let (mut at, mut line) = (0, start.line);
@@ -163,7 +163,7 @@ fn cut(list: &str, starts: &[Start], column: usize, pieces: &mut Vec<Piece>) {
             start = cell;
             (at, line) = (cell.offset, cell.line);
         }
-        line += line_ends(&list[at..offset]);
+        line += record.line_ends(&list[at..offset]);
         at = offset;
         let from = Spot { cell: start.spot.cell, byte: start.spot.byte + offset - start.offset };
         let end = offset + text.len();

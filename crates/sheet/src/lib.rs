@@ -37,6 +37,12 @@ mod vocabulary;
 
 mod dialect;
 
+mod ods;
+
+mod workbook;
+
+mod source;
+
 mod header;
 
 mod row;
@@ -69,8 +75,9 @@ mod tests;
 pub use header::{ColumnRole, MatchedBy};
 pub use hints::Hints;
 pub use issue::{Issue, IssueCode, Severity};
-pub use reader::{Column, Reader, Report, read, read_with};
+pub use reader::{Column, Reader, Report, read, read_file, read_with};
 pub use row::{InputUrl, Row};
+pub use source::{Container, Source};
 pub use update::Updater;
 pub use write::{Detail, OutputRow, Writer};
 

@@ -3,7 +3,7 @@
 //! Rows come in the order of the file, accepted or not. After the last one the report says whether the file was
 //! refused.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::issue::{Issue, IssueCode, Issues, Place};
 use super::record::Record;
 use super::refusal::{Refusal, Stop};
 use super::row::{Row, Rows};
+use super::source::{Container, Source};
 use super::text::{BLOCK_BYTES, Text};
 
 /// How a file was read; every guess is visible.
@@ -62,6 +63,24 @@ pub struct Column {
     pub image_count: u64,
 }
 
+/// How a file is read beside what is said of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mode {
+    pub keeps_raw: bool,
+    pub is_workbook: bool,
+    pub byte_size: Option<u64>,
+}
+
+impl Mode {
+    pub fn of(source: &Source<'_>) -> Mode {
+        Mode {
+            keeps_raw: false,
+            is_workbook: source.container() == Container::Workbook,
+            byte_size: (source.container() != Container::Plain).then(|| source.byte_size()),
+        }
+    }
+}
+
 /// What reading on gave.
 pub(super) enum Step {
     Row(Row),
@@ -85,6 +104,8 @@ pub struct Reader<R> {
     image_count: u64,
     rejected: bool,
     ended: bool,
+    /// Of the file, where the text is not all of it.
+    byte_size: Option<u64>,
 }
 
 /// Reads all rows as [`read_with`] does, without hints.
@@ -121,16 +142,11 @@ impl<R: Read> Reader<R> {
         Reader::with_block_bytes(input, limits, hints, BLOCK_BYTES)
     }
 
-    /// The same, and what is read is kept for [`Reader::take_raw`].
-    pub(super) fn keeping_raw(input: R, limits: &Limits, hints: &Hints) -> io::Result<Self> {
-        Reader::begin(input, limits, hints, BLOCK_BYTES, true)
-    }
-
     pub(super) fn with_block_bytes(input: R, limits: &Limits, hints: &Hints, block_bytes: usize) -> io::Result<Self> {
-        Reader::begin(input, limits, hints, block_bytes, false)
+        Reader::begin(input, limits, hints, block_bytes, Mode::default())
     }
 
-    fn begin(input: R, limits: &Limits, hints: &Hints, block_bytes: usize, keep_raw: bool) -> io::Result<Self> {
+    pub(super) fn begin(input: R, limits: &Limits, hints: &Hints, block_bytes: usize, mode: Mode) -> io::Result<Self> {
         let text = Text::new(input, limits.max_bytes, block_bytes);
         let mut reader = Reader {
             cells: Cells::new(text, limits.max_cell_bytes, limits.max_record_bytes(), b','),
@@ -144,10 +160,15 @@ impl<R: Read> Reader<R> {
             image_count: 0,
             rejected: false,
             ended: false,
+            byte_size: None,
         };
-        if keep_raw {
+        if mode.keeps_raw {
             reader.cells.keep_raw();
         }
+        if mode.is_workbook {
+            reader.cells.count_records();
+        }
+        reader.byte_size = mode.byte_size;
         match reader.read_header(limits, hints) {
             Ok(()) => {}
             Err(Stop::Io(error)) => return Err(error),
@@ -232,7 +253,7 @@ impl<R: Read> Reader<R> {
         let (accepted_row_count, image_count) =
             if self.rejected { (0, 0) } else { (self.accepted_row_count, self.image_count) };
         Report {
-            byte_size: self.cells.text().byte_size(),
+            byte_size: self.byte_size.unwrap_or_else(|| self.cells.text().byte_size()),
             encoding: self.cells.text().encoding().to_owned(),
             delimiter: self.delimiter,
             header: self.header,
@@ -371,6 +392,31 @@ impl<R: Read> Reader<R> {
         let issues = self.rows.as_mut().map_or(&mut self.early, |rows| &mut rows.issues);
         issues.refuse(refusal.code, place, refusal.message);
     }
+}
+
+impl<'a> Reader<Source<'a>> {
+    /// Reads a file of any kind up to its header.
+    pub fn open_file<F: Read + Seek + Send + 'a>(file: F, limits: &Limits, hints: &Hints) -> io::Result<Self> {
+        let source = Source::open(file, limits, hints)?;
+        let mode = Mode::of(&source);
+        Reader::begin(source, limits, hints, BLOCK_BYTES, mode)
+    }
+}
+
+/// Reads all rows of a file of any kind, as [`read_with`] does.
+pub fn read_file(
+    file: impl Read + Seek + Send,
+    limits: &Limits,
+    hints: &Hints,
+    mut each: impl FnMut(Row) -> ControlFlow<()>,
+) -> io::Result<Report> {
+    let mut reader = Reader::open_file(file, limits, hints)?;
+    while let Some(row) = reader.next_row()? {
+        if each(row).is_break() {
+            break;
+        }
+    }
+    Ok(reader.into_report())
 }
 
 impl<R: Read> Iterator for Reader<R> {

@@ -10,14 +10,15 @@ pub(super) struct Record<'a> {
     text: &'a str,
     ends: &'a [usize],
     lines: &'a [u64],
+    has_lines: bool,
 }
 
 impl<'a> Record<'a> {
-    /// `bytes` are UTF-8, because the text is that was cut into cells, and the cuts are at ASCII characters.
-    pub fn new(bytes: &'a [u8], ends: &'a [usize], lines: &'a [u64]) -> Self {
+    /// `has_lines`: line breaks in its cells begin lines of the file. `bytes` are UTF-8, because the text is that was cut into cells, and the cuts are at ASCII characters.
+    pub fn new(bytes: &'a [u8], ends: &'a [usize], lines: &'a [u64], has_lines: bool) -> Self {
         let bytes = &bytes[..ends.last().copied().unwrap_or(0)];
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        Record { text, ends, lines }
+        Record { text, ends, lines, has_lines }
     }
 
     /// All cells, one after the other.
@@ -57,8 +58,13 @@ impl<'a> Record<'a> {
         let text = self.cell(index);
         match text.trim_start_matches(is_space) {
             "" => *line,
-            trimmed => line + line_ends(&text[..text.len() - trimmed.len()]),
+            trimmed => line + self.line_ends(&text[..text.len() - trimmed.len()]),
         }
+    }
+
+    /// Lines of the file that end in a part of a cell.
+    pub fn line_ends(&self, text: &str) -> u64 {
+        if self.has_lines { line_ends(text) } else { 0 }
     }
 
     pub fn cells(self) -> impl Iterator<Item = &'a str> {
@@ -71,7 +77,7 @@ impl<'a> Record<'a> {
 }
 
 /// Line ends in a text: CRLF, LF and CR each count once.
-pub(super) fn line_ends(text: &str) -> u64 {
+fn line_ends(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let ends = memchr::memchr2_iter(b'\r', b'\n', bytes);
     ends.filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r').count() as u64

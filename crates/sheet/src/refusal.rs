@@ -96,6 +96,7 @@ impl Refusal {
                 "This is a workbook or an archive, not a CSV. Open it, save it as \"CSV UTF-8 \
                  (comma delimited)\" and upload that.",
             ),
+            Fault::OtherKind(message) => Refusal::new(IssueCode::UnsupportedFile, line, message),
             Fault::Nul => Refusal::new(
                 IssueCode::NulByte,
                 line,

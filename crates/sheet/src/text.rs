@@ -3,9 +3,15 @@
 //! One block is held at a time. A final Ctrl-Z, with which DOS ended texts, is dropped. How the input cuts its bytes into reads makes no difference. A fault is told only
 //! after all text before it, so the caller knows its line by counting.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, WINDOWS_1252};
+
+use super::source::Unreadable;
+
+const DAMAGED: &str = "The packed data of this file is damaged. Pack it again, or upload the CSV itself.";
+/// Bytes in which a file of another kind is recognised.
+const KIND_BYTES: usize = 16;
 
 /// Bytes read at a time.
 pub(super) const BLOCK_BYTES: usize = 64 * 1024;
@@ -19,6 +25,8 @@ pub(super) enum Fault {
     Workbook,
     /// A NUL character.
     Nul,
+    /// A file of another kind, or a container that cannot be read; and what to do.
+    OtherKind(&'static str),
     /// More bytes than the limit.
     TooLarge { max_bytes: u64 },
 }
@@ -129,11 +137,24 @@ impl<R: Read> Text<R> {
     }
 
     fn read_block(&mut self) -> io::Result<()> {
-        let wanted = (self.block_bytes - self.raw.len()) as u64;
+        let block_bytes = if self.at_start { self.block_bytes.max(KIND_BYTES) } else { self.block_bytes };
+        let wanted = (block_bytes - self.raw.len()) as u64;
         // One byte past the limit, to tell a file that just fits from one that does not.
         let wanted = wanted.min((self.max_bytes - self.byte_size).saturating_add(1));
         self.raw.reserve(wanted as usize);
-        let read = (&mut self.input).take(wanted).read_to_end(&mut self.raw)? as u64;
+        let before = self.raw.len();
+        if let Err(error) = (&mut self.input).take(wanted).read_to_end(&mut self.raw) {
+            // Only what unpacks gives errors of these kinds.
+            let message = match (error.kind(), error.get_ref().and_then(|cause| cause.downcast_ref::<Unreadable>())) {
+                (_, Some(Unreadable(message))) => message,
+                (ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof, None) => DAMAGED,
+                _ => return Err(error),
+            };
+            self.byte_size += (self.raw.len() - before) as u64;
+            self.stop(Fault::OtherKind(message));
+            return Ok(());
+        }
+        let read = (self.raw.len() - before) as u64;
         self.at_end = read < wanted;
         self.byte_size += read;
         if self.byte_size > self.max_bytes {
@@ -147,6 +168,10 @@ impl<R: Read> Text<R> {
         if std::mem::take(&mut self.at_start) {
             if is_workbook(&self.raw) {
                 return self.stop(Fault::Workbook);
+            }
+            if let Some(message) = other_kind(&self.raw) {
+                self.raw.clear();
+                return self.stop(Fault::OtherKind(message));
             }
             if let Some((encoding, mark_bytes)) = Encoding::for_bom(&self.raw) {
                 self.raw.drain(..mark_bytes);
@@ -228,4 +253,39 @@ impl<R: Read> Text<R> {
 /// Whether these are the first bytes of an `.xlsx` (a zip archive) or an `.xls` (an OLE container).
 fn is_workbook(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0])
+}
+
+/// What to do with a file that is no table, by its first bytes.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    let image = [&b"\x89PNG"[..], b"\xFF\xD8\xFF", b"GIF8", b"BM\x36", b"II*\0", b"MM\0*"]
+        .iter()
+        .any(|magic| bytes.starts_with(magic))
+        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"));
+    if image {
+        return Some("This is an image, not a CSV. Upload a CSV that has the image's address in it.");
+    }
+    if bytes.starts_with(b"%PDF") {
+        return Some("This is a PDF, not a CSV. Upload the table it was made of, saved as \"CSV UTF-8\".");
+    }
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start().to_ascii_lowercase();
+    if [&b"<!doctype html"[..], b"<html", b"<table", b"<head", b"<body", b"<meta"]
+        .iter()
+        .any(|tag| text.starts_with(&tag[..tag.len().min(text.len().max(5))]))
+    {
+        return Some(
+            "This is HTML, not a CSV, whatever its name says. Open it in a spreadsheet program, save it as \"CSV UTF-8\" and upload that.",
+        );
+    }
+    if text.starts_with(b"<?xml") || text.starts_with(b"<rss") || text.starts_with(b"<feed") {
+        return Some(
+            "This is XML, not a CSV. Export the catalogue as CSV instead, or as a feed of tab-separated text.",
+        );
+    }
+    let mut signs = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    match (signs.next(), signs.next()) {
+        (Some(b'{'), Some(b'"')) | (Some(b'['), Some(b'{')) => {
+            Some("This is JSON, not a CSV. Export the catalogue as CSV, or convert it, and upload that.")
+        }
+        _ => None,
+    }
 }

@@ -3,15 +3,17 @@
 //! The source is read as [`Reader`] reads it, and what it was read from is kept until the row is written: delimiters,
 //! quotes, spaces, line ends, encoding and everything that is no replaced URL stay as they are.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use encoding_rs::WINDOWS_1252;
 
 use super::Limits;
 use super::hints::Hints;
-use super::reader::{Reader, Report, Step};
+use super::reader::{Mode, Reader, Report, Step};
 use super::record::Record;
 use super::row::{Row, Span};
+use super::source::{Container, Source};
+use super::text::BLOCK_BYTES;
 
 /// Reads a source row by row and writes it again.
 pub struct Updater<R, W: Write> {
@@ -20,12 +22,16 @@ pub struct Updater<R, W: Write> {
     /// What the last row was read from, until it is written.
     raw: Vec<u8>,
     begun: bool,
+    container: Container,
 }
 
-impl<R: Read, W: Write> Updater<R, W> {
+impl<'a, W: Write> Updater<Source<'a>, W> {
     /// Reads up to the header. A file that was accepted once may be read with limits of a later day, so only those that
     /// bound memory apply.
-    pub fn open(source: R, limits: &Limits, hints: &Hints, out: W) -> io::Result<Self> {
+    pub fn open<F: Read + Seek + Send + 'a>(file: F, limits: &Limits, hints: &Hints, out: W) -> io::Result<Self> {
+        let source = Source::open(file, limits, hints)?;
+        let container = source.container();
+        let mode = Mode { keeps_raw: true, ..Mode::of(&source) };
         let limits = Limits {
             max_bytes: u64::MAX,
             max_rows: u64::MAX,
@@ -33,10 +39,17 @@ impl<R: Read, W: Write> Updater<R, W> {
             max_images_per_product: usize::MAX / limits.max_url_bytes.max(1) / 4,
             ..limits.clone()
         };
-        let reader = Reader::keeping_raw(source, &limits, hints)?;
-        Ok(Updater { reader, out, raw: Vec::new(), begun: false })
+        let reader = Reader::begin(source, &limits, hints, BLOCK_BYTES, mode)?;
+        Ok(Updater { reader, out, raw: Vec::new(), begun: false, container })
     }
 
+    /// What the file is. A workbook is written as CSV.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+}
+
+impl<R: Read, W: Write> Updater<R, W> {
     /// The next row; what stands between it and the one before is written.
     pub fn next_row(&mut self) -> io::Result<Option<Row>> {
         self.pass()?;

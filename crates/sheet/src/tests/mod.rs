@@ -1,6 +1,7 @@
 //! What reading and writing promise, file by file, and for every file.
 
 mod bounds;
+mod containers;
 mod dialects;
 mod faults;
 mod judging;

@@ -10,8 +10,8 @@ use crate::Updater;
 
 /// Every accepted URL becomes what `new_url` makes of it.
 fn update(source: &[u8], new_url: impl Fn(&str) -> String) -> (Vec<u8>, Report) {
-    let mut updater =
-        Updater::open(source, &Limits::default(), &Hints::default(), Vec::new()).expect("memory has no errors");
+    let mut updater = Updater::open(std::io::Cursor::new(source), &Limits::default(), &Hints::default(), Vec::new())
+        .expect("memory has no errors");
     while let Some(row) = updater.next_row().expect("memory has no errors") {
         let urls: Vec<Option<String>> = row.urls.iter().map(|url| url.accepted.then(|| new_url(&url.text))).collect();
         let urls: Vec<Option<&str>> = urls.iter().map(Option::as_deref).collect();

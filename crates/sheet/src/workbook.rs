@@ -1,0 +1,291 @@
+//! A workbook's sheet → CSV, as a person sees it: numbers without exponent, links by their targets.
+//!
+//! The first sheet with a recognisable header is taken, or the one that the caller names. A line of the CSV is a row of the
+//! sheet. The parts are unpacked once to measure them before any is held in memory.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek};
+
+use calamine::{DataRef, Reader as _, Xlsx, XlsxError, XlsxFormulaMetadata};
+use zip::ZipArchive;
+
+use super::Limits;
+use super::dialect;
+use super::header::Likeness;
+use super::hints::Hints;
+
+/// How much larger than a CSV all parts of a workbook may be together once they are unpacked: a sheet writes a cell with
+/// some 40 bytes of markup around it.
+const MAX_UNPACKED: u64 = 8;
+/// Most texts that cells share, and most links: each takes up to some 200 bytes beside its text.
+const MAX_SHARED: u64 = 1_000_000;
+const MAX_LINKS: u64 = 200_000;
+/// Parts of a workbook that are not its sheets and texts: styles, relations.
+const MAX_OTHER_BYTES: u64 = 16 * 1024 * 1024;
+/// Most columns of a sheet, as Excel and LibreOffice have it.
+const MAX_COLUMNS: u32 = 16_384;
+/// How much of a sheet is looked at for a header.
+pub(super) const SAMPLE_BYTES: usize = 64 * 1024;
+
+pub(super) const DAMAGED: &str =
+    "This workbook is damaged or protected. Open it, save it as \"CSV UTF-8\" and upload that.";
+pub(super) const TOO_LARGE: &str =
+    "This workbook is too large once it is unpacked. Split it, or save it as \"CSV UTF-8\" and upload that.";
+pub(super) const NO_SUCH_SHEET: &str = "This workbook has no sheet of the given name. Give the name as its tab has it.";
+pub(super) const NO_TEXT: &str =
+    "There is no text in this workbook. Upload one with a header and a row for each product.";
+const NOT_READ: &str = "Workbooks of this kind are not read. Save it as .xlsx or as \"CSV UTF-8\" and upload that.";
+
+pub(super) fn is_workbook<F: Read + Seek>(archive: &ZipArchive<F>) -> bool {
+    archive.file_names().filter_map(Result::ok).any(|name| {
+        let name = name.trim_start_matches('/').to_ascii_lowercase();
+        matches!(name.as_str(), "xl/workbook.xml" | "xl/workbook.bin" | "content.xml" | "[content_types].xml")
+    })
+}
+
+/// The CSV of a sheet, every cell in quotes; or why there is none.
+pub(super) fn to_csv<F: Read + Seek>(
+    mut archive: ZipArchive<F>,
+    limits: &Limits,
+    hints: &Hints,
+) -> Result<Vec<u8>, &'static str> {
+    let is_ods = archive.index_for_name("content.xml").is_some();
+    if !is_ods && archive.index_for_name("xl/workbook.xml").is_none() {
+        return Err(NOT_READ);
+    }
+    measure(&mut archive, limits)?;
+    if is_ods {
+        return super::ods::to_csv(&mut archive, limits, hints);
+    }
+    let file = archive.into_inner();
+    let mut book = Xlsx::new(file).map_err(|_| DAMAGED)?;
+    let names = book.sheet_names();
+    let name = match &hints.sheet {
+        Some(wanted) => names.into_iter().find(|name| name == wanted).ok_or(NO_SUCH_SHEET)?,
+        None => likeliest(&mut book, &names, hints)?,
+    };
+    let csv = sheet(&mut book, &name, usize::try_from(limits.max_bytes).unwrap_or(usize::MAX), true)?;
+    if csv.is_empty() { Err(NO_TEXT) } else { Ok(csv) }
+}
+
+/// The first sheet with a header that names images; else the one that has most of a header.
+fn likeliest<F: Read + Seek>(book: &mut Xlsx<F>, names: &[String], hints: &Hints) -> Result<String, &'static str> {
+    let mut best: Option<(Likeness, &String)> = None;
+    for name in names {
+        let Ok(head) = sheet(book, name, SAMPLE_BYTES, false) else { continue };
+        if head.is_empty() {
+            continue;
+        }
+        let likeness = dialect::likeness(&head, hints);
+        if best.is_none_or(|(highest, _)| likeness > highest) {
+            best = Some((likeness, name));
+        }
+        if likeness >= Likeness::Images {
+            break;
+        }
+    }
+    best.map(|(_, name)| name.clone()).ok_or(NO_TEXT)
+}
+
+/// Unpacks every part that will be read, holding none, and refuses what would take too much memory.
+fn measure<F: Read + Seek>(archive: &mut ZipArchive<F>, limits: &Limits) -> Result<(), &'static str> {
+    let mut left = limits.max_bytes.saturating_mul(MAX_UNPACKED);
+    for index in 0..archive.len() {
+        let mut part = archive.by_index(index).map_err(|_| DAMAGED)?;
+        let name = part.name().map_err(|_| DAMAGED)?.to_ascii_lowercase();
+        let is_shared = name.ends_with("sharedstrings.xml");
+        if !(name.ends_with(".xml") || name.ends_with(".rels")) {
+            continue; // Pictures and macros are not read.
+        }
+        let is_sheet = name.contains("worksheets/") && !name.ends_with(".rels") || name == "content.xml";
+        let most = match (is_shared, is_sheet) {
+            (true, _) => limits.max_bytes,
+            (_, true) => left,
+            _ => MAX_OTHER_BYTES,
+        };
+        let measured = Measured::of(&mut part, most.min(left))?;
+        if measured.texts > MAX_SHARED || measured.links > MAX_LINKS {
+            return Err(TOO_LARGE);
+        }
+        if measured.has_odd_index {
+            return Err(DAMAGED);
+        }
+        left -= measured.bytes;
+    }
+    Ok(())
+}
+
+/// What is counted in a part.
+#[derive(Default)]
+struct Measured {
+    bytes: u64,
+    texts: u64,
+    links: u64,
+    /// Whether a shared formula has an index of more than six digits: a list of that length is made for it.
+    has_odd_index: bool,
+}
+
+impl Measured {
+    fn of(part: &mut impl Read, most: u64) -> Result<Measured, &'static str> {
+        const OVERLAP: usize = 64;
+        let (texts, links) = (memchr::memmem::Finder::new("<si"), memchr::memmem::Finder::new("<hyperlink "));
+        let index = memchr::memmem::Finder::new("si");
+        let mut measured = Measured::default();
+        let mut block = vec![0; OVERLAP + 64 * 1024];
+        let mut kept = 0;
+        loop {
+            let read = part.read(&mut block[kept..]).map_err(|_| DAMAGED)?;
+            measured.bytes += read as u64;
+            if measured.bytes > most {
+                return Err(TOO_LARGE);
+            }
+            let filled = kept + read;
+            // What begins in the last bytes is looked at with the next block.
+            let counted = if read == 0 { filled } else { filled.saturating_sub(OVERLAP) };
+            let begin = |finder: &memchr::memmem::Finder<'_>| {
+                finder.find_iter(&block[..filled]).filter(|at| *at < counted).count() as u64
+            };
+            measured.texts += begin(&texts);
+            measured.links += begin(&links);
+            let mut indices = index.find_iter(&block[..filled]).filter(|at| *at < counted);
+            measured.has_odd_index |= indices.any(|at| is_odd_index(&block[at..filled]));
+            if read == 0 {
+                return Ok(measured);
+            }
+            block.copy_within(counted..filled, 0);
+            kept = filled - counted;
+        }
+    }
+}
+
+/// Whether a text that begins with `si` is an attribute of that name whose value is no number of at most six digits.
+fn is_odd_index(text: &[u8]) -> bool {
+    let Some(value) = text[2..].trim_ascii_start().strip_prefix(b"=") else { return false };
+    let value = value.trim_ascii_start();
+    let Some(quote @ (b'"' | b'\'')) = value.first() else { return false };
+    let digits = value[1..].iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+    value.get(1 + digits) != Some(quote) || digits > 6
+}
+
+/// The CSV of a sheet. `whole`: more than `max_bytes` are an error, not the end.
+fn sheet<F: Read + Seek>(
+    book: &mut Xlsx<F>,
+    name: &str,
+    max_bytes: usize,
+    whole: bool,
+) -> Result<Vec<u8>, &'static str> {
+    let links = links(book, name);
+    let mut cells = book.worksheet_cells_reader(name).map_err(|_| DAMAGED)?;
+    let mut table = Table::new(max_bytes);
+    loop {
+        let record = match cells.next_cell_with_formula_metadata() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            // A sheet without rows may have no closing element.
+            Err(XlsxError::XmlEof(_)) if table.csv.is_empty() => break,
+            Err(_) => return Err(DAMAGED),
+        };
+        let formula = match &record.formula {
+            Some(XlsxFormulaMetadata::Normal { formula } | XlsxFormulaMetadata::Shared { formula, .. }) => formula,
+            _ => "",
+        };
+        let value = shown(&record.value);
+        let text = if value.contains("://") {
+            value
+        } else if formula.contains("://") {
+            format!("={formula}")
+        } else {
+            links.get(&record.pos).cloned().unwrap_or(value)
+        };
+        if table.push(record.pos.0, record.pos.1, &text).is_err() {
+            if whole {
+                return Err(TOO_LARGE);
+            }
+            break;
+        }
+    }
+    Ok(table.finish())
+}
+
+/// The web addresses that cells link to.
+fn links<F: Read + Seek>(book: &mut Xlsx<F>, name: &str) -> HashMap<(u32, u32), String> {
+    let links = book.hyperlinks_by_sheet_name(name).unwrap_or_default();
+    let of_cell = links.into_iter().filter(|link| link.range.start == link.range.end);
+    let to_web = of_cell.filter_map(|link| Some((link.range.start, link.target?)));
+    to_web.filter(|(_, target)| target.starts_with("http://") || target.starts_with("https://")).collect()
+}
+
+/// A value as a person sees it.
+fn shown(value: &DataRef<'_>) -> String {
+    match value {
+        DataRef::Int(number) => number.to_string(),
+        // Rust writes the shortest digits that mean this number, and never an exponent.
+        DataRef::Float(number) => number.to_string(),
+        DataRef::String(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Bool(truth) => if *truth { "TRUE" } else { "FALSE" }.to_owned(),
+        DataRef::DateTime(moment) if moment.is_datetime() => {
+            let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
+            match (hour, minute, second) {
+                (0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
+                _ => format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"),
+            }
+        }
+        DataRef::DateTime(duration) => duration.as_f64().to_string(),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::Error(_) | DataRef::Empty => String::new(),
+    }
+}
+
+/// A table that is written as CSV, cell by cell in order, every cell in quotes.
+pub(super) struct Table {
+    csv: Vec<u8>,
+    max_bytes: usize,
+    row: u32,
+    column: u32,
+}
+
+/// The table has no more room.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Table {
+    pub fn new(max_bytes: usize) -> Table {
+        Table { csv: Vec::new(), max_bytes, row: 0, column: 0 }
+    }
+
+    /// Writes a cell; cells that come out of order are not written.
+    pub fn push(&mut self, row: u32, column: u32, text: &str) -> Result<(), Full> {
+        if text.is_empty() || row < self.row || column >= MAX_COLUMNS || (row == self.row && column < self.column) {
+            return Ok(());
+        }
+        let lines = (row - self.row) as usize;
+        let gap = if lines > 0 { column as usize } else { (column - self.column) as usize };
+        if self.csv.len() + lines + gap + 2 * text.len() + 4 > self.max_bytes {
+            return Err(Full);
+        }
+        if lines > 0 {
+            self.csv.extend(std::iter::repeat_n(b'\n', lines));
+            self.column = 0;
+        }
+        self.csv.extend(std::iter::repeat_n(b',', gap));
+        self.csv.push(b'"');
+        for part in text.split_inclusive('"') {
+            self.csv.extend_from_slice(part.as_bytes());
+            if part.ends_with('"') {
+                self.csv.push(b'"');
+            }
+        }
+        self.csv.push(b'"');
+        (self.row, self.column) = (row, column);
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Vec<u8> {
+        if !self.csv.is_empty() {
+            self.csv.push(b'\n');
+        }
+        self.csv.retain(|byte| *byte != 0);
+        self.csv
+    }
+}

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload};
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 /// How long an object may take to be stored. A disk that takes longer is as good as gone.
 const PUT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,6 +60,24 @@ impl Store {
             }
             Err(_) => Err(PutError::Store(anyhow::anyhow!("store {key}: it took longer than {PUT_TIMEOUT:?}"))),
         }
+    }
+
+    /// Stores a file, wherever its cursor stands, without holding it in memory.
+    pub async fn put_file(&self, key: &str, file: std::fs::File) -> anyhow::Result<()> {
+        let path = object_store::path::Path::parse(key).with_context(|| format!("the key {key}"))?;
+        let mut file = tokio::fs::File::from_std(file);
+        let mut object = object_store::buffered::BufWriter::new(Arc::clone(&self.objects), path);
+        let copied = async {
+            file.rewind().await?;
+            tokio::io::copy(&mut file, &mut object).await?;
+            object.shutdown().await
+        };
+        if let Err(error) = copied.await {
+            // What came of it so far is in nobody's way, but takes up room.
+            let _ = object.abort().await;
+            return Err(error).with_context(|| format!("store {key}"));
+        }
+        Ok(())
     }
 
     /// An object, or a range of it; `None` when there is none.

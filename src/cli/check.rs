@@ -10,9 +10,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::columns::Columns;
 use super::print::{counted, unreadable};
 use super::{BROKEN_PIPE, NO_FILE};
-use halftone_sheet::{Issue, Limits, Reader, Report, Row, Severity};
+use halftone_sheet::{Column, ColumnRole, Issue, Limits, Reader, Report, Row, Severity};
 
 /// Arguments of `halftone check`.
 #[derive(clap::Args)]
@@ -22,6 +23,8 @@ pub struct Arguments {
     /// Print JSON: the products with their URLs, and the report as the API's CsvReport has it
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    columns: Columns,
 }
 
 /// A product as `--json` prints it.
@@ -44,6 +47,7 @@ struct Summary<'a> {
     byte_size: u64,
     encoding: &'a str,
     delimiter: char,
+    columns: &'a [Column],
     row_count: u64,
     accepted_row_count: u64,
     rejected_row_count: u64,
@@ -80,8 +84,9 @@ enum Failure {
 
 /// Reads the file and prints what is found.
 fn read(limits: &Limits, arguments: &Arguments, out: &mut impl Write) -> Result<Report, Failure> {
-    let mut file = open(&arguments.file, limits).map_err(Failure::Read)?;
-    let mut reader = Reader::open(&file, limits).map_err(Failure::Read)?;
+    let hints = arguments.columns.hints();
+    let file = open(&arguments.file, limits).map_err(Failure::Read)?;
+    let mut reader = Reader::open_file(&file, limits, &hints).map_err(Failure::Read)?;
     while reader.next_row().map_err(Failure::Read)?.is_some() {}
     let report = reader.into_report();
     if !arguments.json {
@@ -90,8 +95,7 @@ fn read(limits: &Limits, arguments: &Arguments, out: &mut impl Write) -> Result<
     }
     begin(out, &report).map_err(Failure::Print)?;
     if !report.rejected {
-        file.rewind().map_err(Failure::Read)?;
-        let mut reader = Reader::open(&file, limits).map_err(Failure::Read)?;
+        let mut reader = Reader::open_file(&file, limits, &hints).map_err(Failure::Read)?;
         let mut is_first = true;
         while let Some(row) = reader.next_row().map_err(Failure::Read)? {
             if row.accepted {
@@ -129,6 +133,7 @@ fn begin(out: &mut impl Write, report: &Report) -> io::Result<()> {
         byte_size: report.byte_size,
         encoding: &report.encoding,
         delimiter: report.delimiter,
+        columns: &report.columns,
         row_count: report.row_count,
         accepted_row_count: report.accepted_row_count,
         rejected_row_count: report.rejected_row_count,
@@ -181,6 +186,15 @@ fn print(out: &mut impl Write, path: &Path, report: &Report) -> io::Result<()> {
         counted(report.issue_count - report.error_count, "warning"),
         report.encoding,
     )?;
+    let of_role = |role| {
+        let columns = report.columns.iter().filter(move |column| column.role == role);
+        columns.map(|column| format!("\"{}\"", column.header)).collect::<Vec<_>>().join(", ")
+    };
+    if !report.columns.is_empty() {
+        let name = of_role(ColumnRole::ProductName);
+        let name = if name.is_empty() { "the name of the first image's file".to_owned() } else { name };
+        writeln!(out, "Product name: {name}. Image URLs: {}.", of_role(ColumnRole::ImageUrls))?;
+    }
     if report.rejected {
         writeln!(out, "An upload of this file would be refused.")?;
     }

@@ -5,6 +5,8 @@ mod print;
 
 mod arguments;
 
+mod columns;
+
 mod serve;
 
 mod run;

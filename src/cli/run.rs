@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
+use super::columns::Columns;
 use super::database::with_database;
 use super::print::{counted, unreadable};
 use super::progress::watch;
@@ -35,6 +36,11 @@ pub struct Arguments {
     /// Where to write the output CSV. Default: the file's name with `_output` appended
     #[arg(short, long, value_name = "OUT.csv")]
     output: Option<PathBuf>,
+    /// Also write the file as it was, with the URLs of the outputs in place of those of the images
+    #[arg(long, value_name = "OUT")]
+    updated_csv: Option<PathBuf>,
+    #[command(flatten)]
+    columns: Columns,
     /// Encoder quality, 1 to 100
     #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: u8,
@@ -48,23 +54,28 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         Err(error) => return Ok(unreadable(&arguments.file, &error)),
     };
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
-    if std::fs::metadata(&output).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
-        eprintln!("error: {} is the CSV itself. Choose another name with --output.", output.display());
-        return Ok(ExitCode::from(USAGE));
-    }
-    let whole = match create(&output) {
-        Ok(whole) => whole,
-        Err(error) => {
-            eprintln!("error: cannot write {}: {error}", output.display());
-            return Ok(ExitCode::from(NO_FILE));
+    let mut whole = Vec::new();
+    for output in [Some(&output), arguments.updated_csv.as_ref()].into_iter().flatten() {
+        if std::fs::metadata(output).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
+            eprintln!("error: {} is the CSV itself. Choose another name for the output.", output.display());
+            return Ok(ExitCode::from(USAGE));
         }
-    };
+        match create(output) {
+            Ok(file) => whole.push(file),
+            Err(error) => {
+                eprintln!("error: cannot write {}: {error}", output.display());
+                return Ok(ExitCode::from(NO_FILE));
+            }
+        }
+    }
+    let updated = arguments.updated_csv.clone().zip((whole.len() > 1).then(|| whole.pop()).flatten());
+    let whole = whole.pop().context("an output was created")?;
     let stop = stop_signal()?;
     let links = if config.server.public_url.is_some() { Links::Served } else { Links::Files };
     with_database(quiet(config), async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.work();
-        let done = process(&service.app, &arguments, file, (&output, whole), links, &stop).await;
+        let done = process(&service.app, &arguments, file, (&output, whole), updated, links, &stop).await;
         service.stop().await?;
         done
     })
@@ -105,12 +116,14 @@ async fn process(
     arguments: &Arguments,
     file: File,
     (output, mut whole): (&Path, NamedTempFile),
+    updated: Option<(PathBuf, NamedTempFile)>,
     links: Links,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let submission = Submission {
         file,
         filename: arguments.file.file_name().map(|name| name.to_string_lossy().into_owned()),
+        hints: arguments.columns.hints(),
         label: None,
         settings: Settings { goal: Goal::Quality(arguments.quality), ..Settings::default() },
         webhook_url: None,
@@ -143,6 +156,12 @@ async fn process(
     let mut content = export::write(app, &request, ResultKind::OutputCsv, links, false).await?;
     io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
     whole.persist(output).with_context(|| format!("write {}", output.display()))?;
+    if let Some((updated, mut whole)) = updated {
+        let mut content = export::write(app, &request, ResultKind::UpdatedCsv, links, false).await?;
+        io::copy(&mut content, &mut whole).with_context(|| format!("write {}", updated.display()))?;
+        whole.persist(&updated).with_context(|| format!("write {}", updated.display()))?;
+        say!("Updated file: {}", updated.display());
+    }
     summarise(app, &request, output).await?;
     Ok(if request.succeeded == request.total && request.csv_error_count == 0 {
         ExitCode::SUCCESS

@@ -53,6 +53,8 @@ pub struct ProcessingRequest {
     pub csv_issue_count: i32,
     pub csv_error_count: i32,
     pub csv_extra_columns: Vec<String>,
+    /// What is kept of the uploaded file beside its rows; see `pipeline::source`.
+    pub csv_source: serde_json::Value,
     pub total: i32,
     pub succeeded: i32,
     pub failed: i32,
@@ -83,6 +85,8 @@ pub struct NewProcessingRequest {
     pub csv_issue_count: i32,
     pub csv_error_count: i32,
     pub csv_extra_columns: Vec<String>,
+    /// What is kept of the uploaded file beside its rows; see `pipeline::source`.
+    pub csv_source: serde_json::Value,
     pub total: i32,
 }
 

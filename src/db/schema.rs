@@ -137,6 +137,7 @@ diesel::table! {
         csv_issue_count -> Int4,
         csv_error_count -> Int4,
         csv_extra_columns -> Array<Text>,
+        csv_source -> Jsonb,
         total -> Int4,
         succeeded -> Int4,
         failed -> Int4,

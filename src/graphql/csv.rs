@@ -1,6 +1,6 @@
 //! How a CSV was read, with every problem that was found.
 
-use async_graphql::{Context, Enum, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::error::internal;
@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::db;
 use crate::db::csv_issue::CsvIssue as IssueRow;
 use crate::db::request::ProcessingRequest;
+use crate::pipeline::source::Source;
 use halftone_sheet as sheet;
 
 /// What a problem means for the place it was found in.
@@ -77,6 +78,82 @@ pub struct CsvIssue {
     value: Option<String>,
 }
 
+/// What a column was taken for.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "sheet::ColumnRole")]
+pub enum CsvColumnRole {
+    SerialNumber,
+    ProductName,
+    ImageUrls,
+    /// Carried through to the output as it is.
+    CarriedThrough,
+    /// Left behind: it has no name, or an earlier result added it.
+    Ignored,
+}
+
+/// Why a column was taken for what it was.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "sheet::MatchedBy")]
+pub enum CsvColumnMatch {
+    /// The caller named it in `columns`.
+    Caller,
+    /// Its name is known.
+    Name,
+    /// Its cells look like it.
+    Content,
+}
+
+/// What was understood of a column.
+#[derive(SimpleObject, Clone)]
+pub struct CsvColumn {
+    /// Its name, as the header writes it.
+    header: String,
+    role: CsvColumnRole,
+    /// Null for a column that is not used.
+    matched_by: Option<CsvColumnMatch>,
+    /// Accepted image URLs in it; 0 in a refused file.
+    image_count: i32,
+}
+
+impl From<sheet::Column> for CsvColumn {
+    fn from(column: sheet::Column) -> Self {
+        Self {
+            header: column.header,
+            role: column.role.into(),
+            matched_by: column.matched_by.map(Into::into),
+            image_count: int(column.image_count),
+        }
+    }
+}
+
+/// Which columns are what, for files whose own names do not say it. What is left out is found out.
+#[derive(InputObject, Default)]
+pub struct CsvColumnsInput {
+    /// The name of the column of product names.
+    product_name: Option<String>,
+    /// The names of all columns of image URLs.
+    image_urls: Option<Vec<String>>,
+    /// The name of the column of serial numbers.
+    serial_number: Option<String>,
+    /// The line the header is on, as a text editor counts.
+    #[graphql(validator(minimum = 1))]
+    header_line: Option<i32>,
+    /// The name of a workbook's sheet.
+    sheet: Option<String>,
+}
+
+impl From<CsvColumnsInput> for sheet::Hints {
+    fn from(input: CsvColumnsInput) -> Self {
+        Self {
+            product_name: input.product_name,
+            image_urls: input.image_urls.unwrap_or_default(),
+            serial_number: input.serial_number,
+            header_line: input.header_line.and_then(|line| u64::try_from(line).ok()),
+            sheet: input.sheet,
+        }
+    }
+}
+
 /// Where the issues of a report are.
 enum Issues {
     /// In the database, of this request.
@@ -90,6 +167,7 @@ pub struct CsvReport {
     byte_size: UnsignedInt53,
     encoding: String,
     delimiter: String,
+    columns: Vec<CsvColumn>,
     row_count: i32,
     accepted_row_count: i32,
     rejected_row_count: i32,
@@ -104,6 +182,7 @@ impl CsvReport {
             byte_size: row.csv_byte_size.into(),
             encoding: row.csv_encoding.clone(),
             delimiter: row.csv_delimiter.clone(),
+            columns: Source::of(row).unwrap_or_default().columns.into_iter().map(CsvColumn::from).collect(),
             row_count: row.csv_row_count,
             accepted_row_count: row.csv_accepted_row_count,
             rejected_row_count: row.csv_rejected_row_count,
@@ -127,6 +206,7 @@ impl CsvReport {
             byte_size: UnsignedInt53(report.byte_size),
             encoding: report.encoding,
             delimiter: report.delimiter.to_string(),
+            columns: report.columns.into_iter().map(CsvColumn::from).collect(),
             row_count: int(report.row_count),
             accepted_row_count: int(report.accepted_row_count),
             rejected_row_count: int(report.rejected_row_count),
@@ -153,6 +233,12 @@ impl CsvReport {
 
     async fn delimiter(&self) -> &str {
         &self.delimiter
+    }
+
+    /// What each column was taken for, in the order of the file. Empty where no header was found, and for requests of
+    /// earlier versions.
+    async fn columns(&self) -> &[CsvColumn] {
+        &self.columns
     }
 
     async fn row_count(&self) -> i32 {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, Upload, UploadValue};
 
-use super::csv::CsvReport;
+use super::csv::{CsvColumnsInput, CsvReport};
 use super::error::{UserError, UserErrorCode, bad_input, internal};
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
@@ -28,6 +28,8 @@ pub enum OnInvalidRow {
 #[derive(InputObject)]
 pub struct UploadCsvInput {
     file: Upload,
+    /// Which columns are what, where their names do not say it.
+    columns: Option<CsvColumnsInput>,
     compression: Option<CompressionInput>,
     output: Option<OutputInput>,
     /// Called once when the request is final.
@@ -97,6 +99,7 @@ impl Mutation {
         let submission = Submission {
             file: file.content,
             filename: Some(file.filename.replace('\0', "")).filter(|name| !name.is_empty()),
+            hints: input.columns.unwrap_or_default().into(),
             label: input.label,
             settings,
             webhook_url: input.webhook_url,
@@ -134,8 +137,15 @@ impl Mutation {
     }
 
     /// Read and check a CSV; nothing is stored or fetched.
-    async fn check_csv(&self, ctx: &Context<'_>, file: Upload) -> Result<CheckCsvPayload> {
-        let report = check_only(ctx.data_unchecked::<App>(), uploaded(ctx, file)?.content).await.map_err(internal)?;
+    async fn check_csv(
+        &self,
+        ctx: &Context<'_>,
+        file: Upload,
+        #[graphql(desc = "Which columns are what, where their names do not say it.")] columns: Option<CsvColumnsInput>,
+    ) -> Result<CheckCsvPayload> {
+        let hints = columns.unwrap_or_default().into();
+        let file = uploaded(ctx, file)?.content;
+        let report = check_only(ctx.data_unchecked::<App>(), file, hints).await.map_err(internal)?;
         Ok(CheckCsvPayload { csv: CsvReport::of_file(report), user_errors: Vec::new() })
     }
 

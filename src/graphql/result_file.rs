@@ -19,6 +19,9 @@ pub enum ResultKind {
     DetailCsv,
     /// Only the rows that need attention, in the input's shape plus Reason: correct them and upload the file again.
     FailedRowsCsv,
+    /// The uploaded file as it was, with each image URL replaced in place by its output's: import it into the shop it came
+    /// from. An image without an output keeps its URL. Requests of earlier versions have none.
+    UpdatedCsv,
 }
 
 pub struct ResultFile<'a> {

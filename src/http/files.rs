@@ -102,10 +102,13 @@ pub async fn result(
     let kind = ResultKind::from_file(&file).ok_or(FileError::NotFound)?;
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
     let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
+    if !kind.is_there(&request)? {
+        return Err(FileError::NotFound);
+    }
     let content = export::write(&app, &request, kind, Links::Served, form.bom.as_deref() == Some("1")).await?;
     let length = content.metadata()?.len();
     let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (CONTENT_TYPE, HeaderValue::try_from(format!("text/csv; charset={}", kind.charset(&request)))?),
         (CONTENT_LENGTH, HeaderValue::from(length)),
         (CONTENT_DISPOSITION, attachment(&kind.filename(&request))?),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),

@@ -4,6 +4,8 @@
 
 pub mod submit;
 
+pub mod source;
+
 pub mod process;
 
 mod failure;

@@ -13,9 +13,11 @@ use diesel_async::AsyncConnection as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::process::ProcessImage;
+use super::source::{self, Source};
 use crate::app::App;
 use crate::db::csv_issue::CsvIssue;
 use crate::db::idempotency::{self, Claimed};
@@ -26,7 +28,7 @@ use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
 use halftone_compress::Settings;
-use halftone_sheet::{self as sheet, Report, Row};
+use halftone_sheet::{self as sheet, Hints, Report, Row};
 
 /// Rows stored by one statement.
 const ROWS_PER_BATCH: usize = 1_000;
@@ -38,6 +40,8 @@ pub struct Submission {
     /// The CSV, wherever its cursor stands.
     pub file: File,
     pub filename: Option<String>,
+    /// What the caller says of the file.
+    pub hints: Hints,
     pub label: Option<String>,
     pub settings: Settings,
     pub webhook_url: Option<String>,
@@ -81,8 +85,8 @@ struct Batch {
 pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitted> {
     let limits = app.config.sheet.clone();
     let checked = {
-        let (file, limits) = (submission.file, limits.clone());
-        spawn_blocking(move || check(file, &limits)).await.context("read the CSV")??
+        let (file, limits, hints) = (submission.file, limits.clone(), submission.hints.clone());
+        spawn_blocking(move || check(file, &limits, &hints)).await.context("read the CSV")??
     };
     let report = &checked.report;
     if report.rejected {
@@ -102,6 +106,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         submission.reject_invalid_rows,
         &submission.webhook_url,
         &submission.label,
+        &submission.hints,
     );
     let input_hash = Sha256::digest(serde_json::to_vec(&input)?);
     let new = NewProcessingRequest {
@@ -120,12 +125,20 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         csv_issue_count: to_db(report.issue_count)?,
         csv_error_count: to_db(report.error_count)?,
         csv_extra_columns: report.extra_columns.clone(),
+        csv_source: serde_json::to_value(Source {
+            key: Some(source::key(id)),
+            hints: submission.hints.clone(),
+            columns: report.columns.clone(),
+        })?,
         total: to_db(checked.distinct_urls)?,
     };
     let issues = csv_issues(id, report)?;
 
+    // First, so that what is accepted has its file; a file without a request is removed.
+    app.store.put_file(&source::key(id), checked.file.try_clone()?).await?;
+    let hints = submission.hints;
     let (batches, incoming) = mpsc::channel(BATCHES_AHEAD);
-    let reading = spawn_blocking(move || read_batches(checked.file, &limits, &batches));
+    let reading = spawn_blocking(move || read_batches(checked.file, &limits, &hints, &batches));
     let mut conn = db::connect(&app.pool).await?;
     let key = submission.idempotency_key.as_deref();
     let key = key.map(|key| (key, &input_hash[..]));
@@ -135,7 +148,13 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         let again = reading.await.context("read the CSV again").flatten();
         again.and_then(|again| check_unchanged(report, &again)).map_err(StoreError::Changed)
     });
-    let claimed = match stored.await {
+    let stored = stored.await;
+    if stored.is_err()
+        && let Err(error) = app.store.remove(&source::key(id)).await
+    {
+        warn!("the file of a request that was not stored is left behind: {error:#}");
+    }
+    let claimed = match stored {
         Ok(()) => Claimed::New,
         Err(StoreError::Claimed(claimed)) => claimed,
         Err(StoreError::Database(error)) => return Err(error).context("store the request"),
@@ -152,30 +171,35 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
 }
 
 /// Reads a CSV through, storing nothing.
-pub async fn check_only(app: &App, file: File) -> anyhow::Result<Report> {
+pub async fn check_only(app: &App, file: File, hints: Hints) -> anyhow::Result<Report> {
     let limits = app.config.sheet.clone();
-    Ok(spawn_blocking(move || check(file, &limits)).await.context("read the CSV")??.report)
+    Ok(spawn_blocking(move || check(file, &limits, &hints)).await.context("read the CSV")??.report)
 }
 
-fn check(mut file: File, limits: &sheet::Limits) -> anyhow::Result<Checked> {
-    file.rewind()?;
+fn check(mut file: File, limits: &sheet::Limits, hints: &Hints) -> anyhow::Result<Checked> {
     let mut urls = HashSet::new();
-    let mut hashed = HashingReader { inner: &mut file, hash: Sha256::new() };
-    let report = sheet::read(&mut hashed, limits, |row: Row| {
+    let report = sheet::read_file(&mut file, limits, hints, |row: Row| {
         if row.accepted {
             urls.extend(row.urls.iter().filter(|url| url.accepted).map(|url| fingerprint(&url.text)));
         }
         ControlFlow::Continue(())
     })?;
+    file.rewind()?;
+    let mut hashed = HashingReader { inner: (&mut file).take(limits.max_bytes), hash: Sha256::new() };
+    std::io::copy(&mut hashed, &mut std::io::sink())?;
     let hash = hashed.hash.finalize().into();
     Ok(Checked { file, report, distinct_urls: urls.len(), hash })
 }
 
-fn read_batches(mut file: File, limits: &sheet::Limits, batches: &mpsc::Sender<Batch>) -> anyhow::Result<Report> {
-    file.rewind()?;
+fn read_batches(
+    mut file: File,
+    limits: &sheet::Limits,
+    hints: &Hints,
+    batches: &mpsc::Sender<Batch>,
+) -> anyhow::Result<Report> {
     let mut images: HashMap<u128, Uuid> = HashMap::new();
     let mut batch = Batch::default();
-    let report = sheet::read(&mut file, limits, |row: Row| {
+    let report = sheet::read_file(&mut file, limits, hints, |row: Row| {
         batch.add(row, &mut images);
         if batch.products.len() < ROWS_PER_BATCH || batches.blocking_send(std::mem::take(&mut batch)).is_ok() {
             ControlFlow::Continue(())

@@ -8,6 +8,8 @@ mod upload;
 
 mod results;
 
+mod spreadsheets;
+
 mod faults;
 
 mod webhooks;

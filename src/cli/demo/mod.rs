@@ -100,6 +100,7 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
     let submission = Submission {
         file,
         filename: Some("catalogue.csv".to_owned()),
+        hints: Default::default(),
         label: Some("demo".to_owned()),
         settings: Settings::default(),
         webhook_url: None,

@@ -6,6 +6,8 @@
 
 mod places;
 
+mod updated;
+
 mod refusals;
 
 use std::collections::HashMap;
@@ -16,6 +18,7 @@ use anyhow::Context as _;
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
+use super::source::Source;
 use crate::app::{App, Parts};
 use crate::db::image::{Image, ImageState};
 use crate::db::product::{Product, ProductResult};
@@ -34,10 +37,12 @@ pub enum ResultKind {
     DetailCsv,
     /// The rows with a place that has failed, was canceled or was refused, in the input's shape, with the reason.
     FailedRowsCsv,
+    /// The uploaded file as it was, with each image's URL replaced by its output's.
+    UpdatedCsv,
 }
 
 impl ResultKind {
-    const ALL: [Self; 3] = [Self::OutputCsv, Self::DetailCsv, Self::FailedRowsCsv];
+    const ALL: [Self; 4] = [Self::OutputCsv, Self::DetailCsv, Self::FailedRowsCsv, Self::UpdatedCsv];
 
     /// The last part of its address.
     pub fn file(self) -> &'static str {
@@ -45,6 +50,7 @@ impl ResultKind {
             Self::OutputCsv => "output.csv",
             Self::DetailCsv => "details.csv",
             Self::FailedRowsCsv => "failed_rows.csv",
+            Self::UpdatedCsv => "updated.csv",
         }
     }
 
@@ -53,19 +59,35 @@ impl ResultKind {
         Self::ALL.into_iter().find(|kind| kind.file() == file)
     }
 
+    /// Whether a request has a file of this kind.
+    pub fn is_there(self, request: &ProcessingRequest) -> anyhow::Result<bool> {
+        Ok(self != Self::UpdatedCsv || Source::of(request)?.key.is_some())
+    }
+
+    /// The encoding of its text, by its WHATWG name.
+    pub fn charset(self, request: &ProcessingRequest) -> String {
+        let of_source = (self == Self::UpdatedCsv).then(|| request.csv_encoding.to_ascii_lowercase());
+        of_source.unwrap_or_else(|| "utf-8".to_owned())
+    }
+
     /// What the file is called when it is saved: after the file that was uploaded.
     pub fn filename(self, request: &ProcessingRequest) -> String {
         let uploaded = request.filename.as_deref().unwrap_or_default();
         let stem = uploaded.rsplit(['/', '\\']).next().unwrap_or_default();
-        let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+        let (stem, ending) = stem.rsplit_once('.').unwrap_or((stem, ""));
         let stem: String = stem.chars().filter(|character| !character.is_control()).take(100).collect();
-        if stem.is_empty() { self.file().to_owned() } else { format!("{stem}_{}", self.file()) }
+        match (self, stem.as_str()) {
+            (_, "") => self.file().to_owned(),
+            // It is what was uploaded, so it is called as that is.
+            (Self::UpdatedCsv, stem) if matches!(ending, "tsv" | "txt") => format!("{stem}_updated.{ending}"),
+            (_, stem) => format!("{stem}_{}", self.file()),
+        }
     }
 
     /// Rows read by one statement: fewer where every image of theirs is read too.
     fn rows_per_page(self) -> i64 {
         match self {
-            Self::OutputCsv => 1_000,
+            Self::OutputCsv | Self::UpdatedCsv => 1_000,
             Self::DetailCsv | Self::FailedRowsCsv => 250,
         }
     }
@@ -91,12 +113,16 @@ pub async fn write(
     links: Links,
     byte_order_mark: bool,
 ) -> anyhow::Result<File> {
+    if kind == ResultKind::UpdatedCsv {
+        return updated::write(app, request, links).await;
+    }
     let out = BufWriter::new(tempfile::tempfile().context("create a temporary file")?);
     let mut sheet = if byte_order_mark { Sheet::with_byte_order_mark(out)? } else { Sheet::new(out) };
     match kind {
         ResultKind::OutputCsv => sheet.output_header(&request.csv_extra_columns)?,
         ResultKind::DetailCsv => sheet.detail_header()?,
         ResultKind::FailedRowsCsv => sheet.failed_header(&request.csv_extra_columns)?,
+        ResultKind::UpdatedCsv => {}
     }
     let mut conn = db::connect(&app.pool).await?;
     let mut snapshot = conn.build_transaction().repeatable_read().read_only();
@@ -124,7 +150,7 @@ async fn write_rows(
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.row_number;
         let images = match kind {
-            ResultKind::OutputCsv => HashMap::new(),
+            ResultKind::OutputCsv | ResultKind::UpdatedCsv => HashMap::new(),
             ResultKind::DetailCsv => images(conn, rows.iter().flat_map(with_image)).await?,
             ResultKind::FailedRowsCsv => images(conn, rows.iter().flat_map(without_output)).await?,
         };

@@ -28,16 +28,6 @@ impl Budget {
         Budget { free: Arc::new(Semaphore::new(total_kib as usize)), total_kib }
     }
 
-    /// Whether `bytes` can ever be free.
-    pub fn holds(&self, bytes: u64) -> bool {
-        to_kib(bytes) <= self.total_kib
-    }
-
-    /// All of it, in bytes.
-    pub fn total(&self) -> u64 {
-        u64::from(self.total_kib) * KIB
-    }
-
     /// Waits until `bytes` are free and takes them. More than the whole budget takes the whole budget: that user runs alone
     /// instead of never.
     pub async fn reserve(&self, bytes: u64) -> Reservation {

@@ -5,11 +5,13 @@
 #![no_main]
 
 use std::sync::Once;
+use std::time::Duration;
 
 use halftone_compress::{Format, Goal, Limits, Outcome, Settings, compress, memory_needed, sniff};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits = Limits { max_pixels: 100_000, max_side: 2_000 };
+const LIMITS: Limits =
+    Limits { max_pixels: 100_000, max_side: 2_000, max_memory: 1 << 30, max_time: Duration::from_secs(20) };
 const GOALS: [Goal; 8] = [
     Goal::Quality(50),
     Goal::Quality(90),
@@ -45,7 +47,9 @@ fuzz_target!(|input: &[u8]| {
         keep_copyright: choice & 64 != 0,
         ..Settings::default()
     };
-    memory_needed(file, &settings);
+    if memory_needed(file, &settings, &LIMITS).is_err() {
+        return;
+    }
     let Ok(output) = compress(file, &settings, &LIMITS) else { return };
     assert_eq!(sniff(&output.bytes).ok(), Some(output.output.format));
     assert_eq!(sniff(file).ok(), Some(output.source.format));

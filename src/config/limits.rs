@@ -80,7 +80,13 @@ impl Limits {
         }
     }
 
-    pub fn compress(&self) -> compress::Limits {
-        compress::Limits { max_pixels: self.max_pixels, max_side: self.max_side }
+    /// `max_memory` is what decoding may take, in bytes.
+    pub fn compress(&self, max_memory: u64) -> compress::Limits {
+        compress::Limits {
+            max_pixels: self.max_pixels,
+            max_side: self.max_side,
+            max_memory,
+            ..compress::Limits::default()
+        }
     }
 }

@@ -80,7 +80,7 @@ impl Options {
         Ok(Config {
             fetch: self.fetching.limits(self.workers.downloads),
             sheet: self.limits.sheet(),
-            compress: self.limits.compress(),
+            compress: self.limits.compress(self.workers.decode_memory),
             public_url: self.server.public_url.clone().unwrap_or_else(|| format!("http://{listen}")),
             own_listeners: Vec::new(),
             general: self.general,

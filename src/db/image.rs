@@ -56,6 +56,7 @@ text_enum! {
         HttpServerError = "HTTP_SERVER_ERROR",
         TooManyBytes = "TOO_MANY_BYTES",
         TooManyPixels = "TOO_MANY_PIXELS",
+        TooSlow = "TOO_SLOW",
         HtmlPage = "HTML_PAGE",
         NotAnImage = "NOT_AN_IMAGE",
         UnsupportedFormat = "UNSUPPORTED_FORMAT",
@@ -75,6 +76,7 @@ impl From<halftone_compress::ErrorCode> for ImageErrorCode {
             ErrorCode::NotAnImage => Self::NotAnImage,
             ErrorCode::UnsupportedFormat => Self::UnsupportedFormat,
             ErrorCode::TooManyPixels => Self::TooManyPixels,
+            ErrorCode::TooSlow => Self::TooSlow,
             ErrorCode::CorruptImage => Self::CorruptImage,
             ErrorCode::CompressionFailure => Self::CompressionFailure,
         }

@@ -56,7 +56,10 @@ pub enum ImageErrorCode {
     HttpClientError,
     HttpServerError,
     TooManyBytes,
+    /// The image has too many pixels, or would need more memory than this server has.
     TooManyPixels,
+    /// Compressing the image took too long.
+    TooSlow,
     /// The URL answered with a web page, often a share link or a login.
     HtmlPage,
     NotAnImage,

@@ -171,12 +171,16 @@ impl ProcessImage {
             Ok(settings) => settings,
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
         };
-
+        let limits = self.app.config.compress;
+        // Looking into a hostile file can take a while, so it is not done on the runtime's own threads.
+        let (bytes, asked) = (fetched.bytes.clone(), settings.clone());
+        let needed = spawn_blocking(move || compress::memory_needed(&bytes, &asked, &limits));
+        let needed = match needed.await.context("estimate the memory") {
+            Ok(Ok(needed)) => needed,
+            Ok(Err(error)) => return Ok(Some(Err(Failure::of_compress(&error)))),
+            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
+        };
         // Memory before a core: an image that waits for memory must not keep one from working.
-        let needed = compress::memory_needed(&fetched.bytes, &settings);
-        if !self.memory.holds(needed) {
-            return Ok(Some(Err(needs_too_much(needed, &self.memory))));
-        }
         let admitted = async {
             let _at = self.pace.enter(Step::WaitingForCore);
             let memory = self.memory.reserve(needed).await;
@@ -184,7 +188,6 @@ impl ProcessImage {
         };
         let Some((mut memory, core)) = stop.run_until_cancelled(admitted).await else { return Ok(None) };
 
-        let limits = self.app.config.compress;
         let risk = self.risk.clone();
         let began = Instant::now();
         let compressed = spawn_blocking(move || {
@@ -249,17 +252,6 @@ impl ProcessImage {
             Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => AttemptResult::Failed(failure.error),
         }
     }
-}
-
-/// Why an image is not decoded although its size is allowed.
-fn needs_too_much(needed: u64, memory: &Budget) -> Failure {
-    const MIB: u64 = 1 << 20;
-    let (needed, most) = (needed.div_ceil(MIB), memory.total() / MIB);
-    let message = format!(
-        "The image needs {needed} MiB of memory to be compressed, and this server has {most} MiB for it. Supply a smaller \
-         image."
-    );
-    Failure::new(ImageErrorCode::TooManyPixels, message)
 }
 
 /// What is recorded of a compressed image, but for its key, and its bytes.

@@ -1,11 +1,13 @@
-//! One image: look, decide, compress, and keep the source when that is better.
+//! One image from start to end: probe, decide, compress, and keep the source where that is better.
 //!
-//! Every way out of here upholds the promise "never larger" and says in its receipt what was decided.
+//! Every result keeps the promise "never larger", and its receipt says what was decided.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::contract::{Compressed, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
+use crate::contract::{Compressed, Deadline, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
+use crate::decide::job::Job;
+use crate::decide::memory_estimate::memory_needed;
 use crate::decide::plan::{EncodedImage, Plan};
 use crate::decide::recompress::{self, KeptBecause, Recompressed};
 use crate::decide::transform;
@@ -16,7 +18,7 @@ use crate::jpeg;
 use crate::metadata::location;
 use crate::picture::decode;
 
-/// An output must be at least this much smaller to be worth replacing the source, as a share of it.
+/// An output must be at least this much smaller than the source to replace it, as a share of the source.
 const MIN_SAVING: f64 = 0.01;
 
 /// Compresses one image.
@@ -28,20 +30,23 @@ const MIN_SAVING: f64 = 0.01;
 /// See [`Error`]. Missing a target is not an error.
 pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Result<Compressed<'a>, Error> {
     settings.check().map_err(|problems| Error::Failed(problems.join("; ")))?;
-    // Decoders have a net of their own (`guarded`): what falls into this one is our fault.
+    // Decoder panics are already caught by `guarded`; a panic caught here is a bug in our own code.
     catch_unwind(AssertUnwindSafe(|| {
+        let deadline = Deadline::after(limits.max_time);
         let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
         check_limits(&probe, limits)?;
-        run(bytes, &probe, settings, limits)
+        memory_needed(bytes, settings, limits)?;
+        run(&Job { bytes, probe, settings, limits, deadline })
     }))
-    .unwrap_or_else(|_| Err(Error::failed("an encoder broke down")))
+    .unwrap_or_else(|_| Err(Error::failed("an encoder failed unexpectedly")))
 }
 
-fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Result<Compressed<'a>, Error> {
+fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let plan = Plan::new(probe, settings);
     if probe.is_animated {
         decode::prove_animation(bytes, probe)?;
-        let warning = "The animation is kept as it is, with all its frames.".to_owned();
+        let warning = "The animation was kept unchanged, with all its frames.".to_owned();
         return Ok(keep(bytes, probe, settings, 0, "Kept: animations are not re-encoded.", vec![warning]));
     }
     if plan.format == Format::Gif {
@@ -49,46 +54,53 @@ fn run<'a>(bytes: &'a [u8], probe: &Probe, settings: &Settings, limits: &Limits)
         let warnings = if plan.is_same {
             vec![]
         } else {
-            vec!["A GIF is not resized; ask for PNG or WEBP output to have it smaller.".to_owned()]
+            vec!["GIFs are not resized. Ask for PNG or WEBP output to get a smaller image.".to_owned()]
         };
-        return Ok(keep(bytes, probe, settings, 0, "Kept: nothing makes a GIF smaller without harm.", warnings));
+        return Ok(keep(
+            bytes,
+            probe,
+            settings,
+            0,
+            "Kept: GIFs cannot be made smaller without visible loss.",
+            warnings,
+        ));
     }
     if !plan.is_same {
-        let mut made = transform::transform(bytes, probe, &plan, settings, limits)?;
+        let mut made = transform::transform(job, &plan)?;
         if probe.format == Format::Jpeg {
             made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
         }
         return Ok(replace(probe, plan.format, made));
     }
-    let answer = recompress::recompress(bytes, probe, settings, limits)?;
+    let answer = recompress::recompress(job)?;
     if let Goal::MaxBytes(limit) = settings.goal
         && bytes.len() as u64 <= limit
     {
-        return Ok(keep(bytes, probe, settings, 0, "Kept: the source fits already.", vec![]));
+        return Ok(keep(bytes, probe, settings, 0, "Kept: the source already fits.", vec![]));
     }
     let made = match answer {
         Recompressed::Encoded(made) => made,
         Recompressed::Kept(KeptBecause::NothingToGain) => {
-            return Ok(keep(bytes, probe, settings, 0, "Kept: its pixels cannot be packed better.", vec![]));
+            return Ok(keep(
+                bytes,
+                probe,
+                settings,
+                0,
+                "Kept: a lossy WebP cannot be made smaller without further loss.",
+                vec![],
+            ));
         }
         Recompressed::Kept(KeptBecause::TooLarge) => {
             let warning =
-                "So large a picture is kept as it is; set maxWidth or maxHeight to have it smaller.".to_owned();
-            let decision = "Kept: compressing so large a picture would take too much memory.";
+                "An image this large was kept unchanged. Set maxWidth or maxHeight to get a smaller image.".to_owned();
+            let decision = "Kept: compressing an image this large would take too much memory.";
             return Ok(keep(bytes, probe, settings, 0, decision, vec![warning]));
         }
     };
     let most = bytes.len() as f64 * (1.0 - MIN_SAVING);
     if made.choice.encoded.bytes.len() as f64 > most {
         let tried = made.choice.receipt.encodes_tried;
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            tried,
-            "Kept: compressing would not make it at least 1 % smaller.",
-            vec![],
-        ));
+        return Ok(keep(bytes, probe, settings, tried, "Kept: the result would be less than 1 % smaller.", vec![]));
     }
     Ok(replace(probe, plan.format, made))
 }

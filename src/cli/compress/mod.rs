@@ -119,8 +119,13 @@ impl Work {
     async fn run(self: Arc<Self>, job: &Job) -> Result<Output, Failure> {
         let (source, folder) = (job.source.clone(), job.folder.clone());
         let max_bytes = self.max_bytes;
-        let bytes = blocking(move || read(&source, max_bytes)).await?;
-        let needed = compress::memory_needed(&bytes, &self.settings);
+        let work = self.clone();
+        let (bytes, needed) = blocking(move || {
+            let bytes = read(&source, max_bytes)?;
+            let needed = compress::memory_needed(&bytes, &work.settings, &work.limits);
+            Ok((bytes, needed.map_err(|error| Failure::of(&error))?))
+        })
+        .await?;
         let _permit = self.memory.reserve(needed).await;
         let work = self.clone();
         let name = {

@@ -1,8 +1,8 @@
 //! The blocks of a GIF: size and number of frames, without decoding.
 //!
 //! Takes what browsers take: a screen too small for the first frame, zeros between blocks, extensions of unknown kinds, no colour
-//! table, no trailer. A file that ends inside a block is an error. Nothing is re-encoded anywhere: no encoder tried makes a GIF
-//! worthwhile smaller without taking colours or frames away.
+//! table, no trailer. A file that ends inside a block is an error. GIFs are not re-encoded: no encoder that was tried makes them
+//! notably smaller without removing colours or frames.
 
 use std::borrow::Cow;
 use std::ops::Range;

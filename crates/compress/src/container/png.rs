@@ -20,6 +20,9 @@ pub(crate) struct Chunk {
     pub data: Range<usize>,
 }
 
+/// Large files have some thousands; more than this is an attack on the memory that holds the list.
+const MAX_CHUNKS: usize = 200_000;
+
 /// All chunks from IHDR to IEND.
 pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk>, Error> {
     let mut found = Vec::new();
@@ -29,6 +32,9 @@ pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk>, Error> {
         at = chunk.whole.end;
         let is_last = &chunk.name == b"IEND";
         found.push(chunk);
+        if found.len() > MAX_CHUNKS {
+            return Err(Error::corrupt("the PNG has too many chunks"));
+        }
         if is_last {
             return Ok(found);
         }
@@ -75,7 +81,7 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     if width == 0 || height == 0 {
         return Err(damaged());
     }
-    // Behind the image data it counts for nothing, and the picture is a still one.
+    // An acTL after IDAT is ignored; the file is then a still image.
     let before_image = chunks.iter().position(|chunk| &chunk.name == b"IDAT").unwrap_or(chunks.len());
     let animation = data(bytes, &chunks[..before_image], b"acTL");
     let frames = animation.and_then(<[u8]>::first_chunk).map_or(1, |count| u32::from_be_bytes(*count).max(1));
@@ -83,9 +89,11 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     Ok(Header { width, height, depth, colour, is_interlaced, frames, is_animated })
 }
 
-/// Whether decoders read an ancillary chunk: its checksum is right, and a colour profile in it unpacks to a sensible size.
-pub(crate) fn is_usable(bytes: &[u8], chunk: &Chunk) -> bool {
-    is_intact(bytes, chunk) && (&chunk.name != b"iCCP" || unpacked_profile(&bytes[chunk.data.clone()]).is_some())
+/// The chunk of this name that decoders read: the first with the right checksum; a colour profile in it must also unpack to a sensible
+/// size. Further profiles are not looked at: a file could hold thousands, each of which takes megabytes to unpack.
+pub(crate) fn usable<'a>(bytes: &[u8], chunks: &'a [Chunk], name: &[u8; 4]) -> Option<&'a Chunk> {
+    let first = chunks.iter().find(|chunk| &chunk.name == name && is_intact(bytes, chunk));
+    first.filter(|chunk| name != b"iCCP" || unpacked_profile(&bytes[chunk.data.clone()]).is_some())
 }
 
 /// The colour profile of an iCCP chunk: a name, its NUL, the method 0, and zlib data.
@@ -106,8 +114,9 @@ pub(crate) fn exif<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<Cow<'a, [u8]
     if let Some(exif) = data(bytes, chunks, b"eXIf") {
         return Some(Cow::Borrowed(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)));
     }
-    let texts = chunks.iter().filter(|chunk| is_intact(bytes, chunk));
-    texts.filter_map(|chunk| raw_profile::exif(&chunk.name, &bytes[chunk.data.clone()])).map(Cow::Owned).next()
+    let profiles = chunks.iter().filter(|chunk| raw_profile::is_one(&chunk.name, &bytes[chunk.data.clone()]));
+    let mut tried = profiles.filter(|chunk| is_intact(bytes, chunk)).take(raw_profile::MAX_TRIED);
+    tried.find_map(|chunk| raw_profile::exif(&chunk.name, &bytes[chunk.data.clone()])).map(Cow::Owned)
 }
 
 /// Whether the checksum is right.
@@ -117,9 +126,9 @@ fn is_intact(bytes: &[u8], chunk: &Chunk) -> bool {
     bytes[chunk.data.end..chunk.whole.end] == crc.finalize().to_be_bytes()
 }
 
-/// The data of the first usable chunk with this name.
+/// The data of the [usable] chunk with this name.
 pub(crate) fn data<'a>(bytes: &'a [u8], chunks: &[Chunk], name: &[u8; 4]) -> Option<&'a [u8]> {
-    chunks.iter().find(|chunk| &chunk.name == name && is_usable(bytes, chunk)).map(|chunk| &bytes[chunk.data.clone()])
+    usable(bytes, chunks, name).map(|chunk| &bytes[chunk.data.clone()])
 }
 
 /// Appends a whole chunk.
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_animation_announced_behind_the_image_is_none() {
+    fn an_animation_announced_after_the_image_is_none() {
         let png = tiny();
         let list = chunks(&png).unwrap();
         let control = [(*b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0])];

@@ -10,6 +10,14 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// Of text; EXIF in a JPEG has at most 64 KiB.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
+/// A file has one of each kind. Of more than this only some are unpacked: each can take a millisecond.
+pub(crate) const MAX_TRIED: usize = 8;
+
+/// Whether a text chunk is named like a raw profile.
+pub(crate) fn is_one(chunk: &[u8; 4], data: &[u8]) -> bool {
+    matches!(chunk, b"tEXt" | b"zTXt") && data.starts_with(NAME)
+}
+
 /// The TIFF part of the EXIF, if this text chunk holds it.
 pub(crate) fn exif(chunk: &[u8; 4], data: &[u8]) -> Option<Vec<u8>> {
     let profile = bytes(chunk, data)?;

@@ -104,7 +104,7 @@ impl<'a> BoolReader<'a> {
         Some(value)
     }
 
-    /// A value behind a presence flag, with its sign after it; the sign is dropped.
+    /// A value after a presence flag, followed by its sign; the sign is dropped.
     fn optional(&mut self, bits: u32) -> Option<Option<u32>> {
         if !self.flag()? {
             return Some(None);

@@ -14,6 +14,9 @@ const EXIF: u8 = 0x08;
 const ALPHA: u8 = 0x10;
 const ICC: u8 = 0x20;
 
+/// Animations have a few thousand; more than this is an attack on the memory that holds the list.
+const MAX_CHUNKS: usize = 200_000;
+
 /// One chunk: its name, and where its data lies.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
@@ -46,6 +49,9 @@ fn inside(bytes: &[u8], range: Range<usize>) -> Result<Vec<Chunk>, Error> {
         }
         let end = (data_end + length % 2).min(range.end);
         found.push(Chunk { name, data: at + 8..data_end });
+        if found.len() > MAX_CHUNKS {
+            return Err(Error::corrupt("the WebP has too many chunks"));
+        }
         at = end;
     }
     Ok(found)
@@ -88,7 +94,7 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     if extended[0] & ANIMATION == 0 {
         let image = still(bytes, chunks)?.ok_or_else(damaged)?;
         if (image.width, image.height) != (width, height) {
-            return Err(Error::corrupt("the WebP contradicts itself about its size"));
+            return Err(Error::corrupt("its headers disagree about its size"));
         }
         return Ok(Header { has_alpha, ..image });
     }
@@ -108,7 +114,7 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
 /// The frames of an animation, each as a still WebP of its own.
 pub(crate) fn frames(bytes: &[u8], chunks: &[Chunk]) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>>, Error> {
     let canvas = header(bytes, chunks)?;
-    data(bytes, chunks, b"ANIM").ok_or_else(|| Error::corrupt("the animation does not say how it is shown"))?;
+    data(bytes, chunks, b"ANIM").ok_or_else(|| Error::corrupt("the animation has no ANIM chunk"))?;
     let frames = chunks.iter().filter(|chunk| &chunk.name == b"ANMF");
     Ok(frames.map(move |frame| {
         let place =
@@ -120,7 +126,7 @@ pub(crate) fn frames(bytes: &[u8], chunks: &[Chunk]) -> Result<impl Iterator<Ite
         let image = header(bytes, &parts)?;
         let fits = left + width <= canvas.width && top + height <= canvas.height;
         if !fits || (image.width, image.height) != (width, height) {
-            return Err(Error::corrupt("a frame does not fit its place"));
+            return Err(Error::corrupt("a frame lies outside the canvas"));
         }
         Ok(file)
     }))

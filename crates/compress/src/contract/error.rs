@@ -1,6 +1,8 @@
 //! Why an image cannot be compressed.
 //!
-//! Every message is a sentence for whoever maintains the catalogue: what the address delivered, and what to do about it.
+//! Every message is a sentence for the people who maintain the catalogue: what the URL returned, and what to do about it.
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -13,31 +15,33 @@ pub enum ErrorCode {
     NotAnImage,
     /// [`Error::UnsupportedFormat`]
     UnsupportedFormat,
-    /// [`Error::TooManyPixels`]
+    /// [`Error::TooManyPixels`] and [`Error::TooMuchMemory`]
     TooManyPixels,
+    /// [`Error::TooSlow`]
+    TooSlow,
     /// [`Error::Corrupt`]
     CorruptImage,
     /// [`Error::Failed`]
     CompressionFailure,
 }
 
-/// An image that has no output. None of these heals by trying the same bytes again.
+/// An image that has no output. Trying the same bytes again gives the same error.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Error {
     /// The bytes are a web page.
     #[error(
-        "The URL delivers a web page instead of an image, often a share link or a login page. Use the address of the image file itself."
+        "The URL returns a web page instead of an image, often a share link or a login page. Use the URL of the image file itself."
     )]
     HtmlPage,
     /// Empty, text, an archive, a film, or anything else that is no image.
-    #[error("The URL does not deliver an image. Check that the address leads to an image file.")]
+    #[error("The URL does not return an image. Check that it points to an image file.")]
     NotAnImage,
     /// An image or document of a kind that is not accepted, or a variant of an accepted one.
-    #[error("{format} files{} are not supported. Provide the image as a common JPEG, PNG, WebP or GIF.", detail(.reason))]
+    #[error("{format} files{} are not supported. Provide the image as a standard JPEG, PNG, WebP or GIF.", detail(.reason))]
     UnsupportedFormat {
         /// What it is: `SVG`, `HEIC`, `AVIF`, `JPEG`, …
         format: String,
-        /// What about it is unsupported, when the format as such is not the reason; fits behind "files with".
+        /// What about it is unsupported, when the format as such is not the reason; follows "files with".
         reason: Option<String>,
     },
     /// The header announces more pixels than the limits allow; nothing was decoded.
@@ -50,10 +54,30 @@ pub enum Error {
         max_pixels: u64,
         max_side: u32,
     },
+    /// The image would need more working memory than the limits allow; nothing was decoded.
+    #[error(
+        "Compressing the image needs {} MiB of memory; this server has {} MiB. Provide a smaller version.",
+        .needed.div_ceil(1 << 20), .max_memory >> 20
+    )]
+    TooMuchMemory {
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        max_memory: u64,
+    },
+    /// Compressing took longer than the limits allow.
+    #[error(
+        "Compressing the image took longer than {} seconds. Provide a smaller version, or ask for a quality instead of a target.",
+        .limit.as_secs()
+    )]
+    TooSlow {
+        /// The time that was allowed.
+        limit: Duration,
+    },
     /// Damaged or cut short.
     #[error("The image file is damaged or incomplete ({0}). Upload it again or replace it.")]
     Corrupt(String),
-    /// The image is fine as far as we can tell, but it could not be compressed.
+    /// The image appears to be intact, but it could not be compressed.
     #[error("The image could not be compressed ({0}).")]
     Failed(String),
 }
@@ -65,7 +89,8 @@ impl Error {
             Error::HtmlPage => ErrorCode::HtmlPage,
             Error::NotAnImage => ErrorCode::NotAnImage,
             Error::UnsupportedFormat { .. } => ErrorCode::UnsupportedFormat,
-            Error::TooManyPixels { .. } => ErrorCode::TooManyPixels,
+            Error::TooManyPixels { .. } | Error::TooMuchMemory { .. } => ErrorCode::TooManyPixels,
+            Error::TooSlow { .. } => ErrorCode::TooSlow,
             Error::Corrupt(_) => ErrorCode::CorruptImage,
             Error::Failed(_) => ErrorCode::CompressionFailure,
         }
@@ -101,7 +126,7 @@ fn too_many_pixels(width: u32, height: u32, frames: u32, max_pixels: u64, max_si
         n => format!(" in {n} frames"),
     };
     format!(
-        "The image has {width} × {height} pixels{frames}; at most {:.1} megapixels in total and {max_side} pixels a side are accepted. Provide a smaller version.",
+        "The image has {width} × {height} pixels{frames}; at most {:.1} megapixels in total and {max_side} pixels per side are accepted. Provide a smaller version.",
         max_pixels as f64 / 1e6
     )
 }
@@ -114,17 +139,17 @@ mod tests {
     fn messages_say_what_to_do() {
         assert_eq!(
             Error::unsupported("SVG").to_string(),
-            "SVG files are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
+            "SVG files are not supported. Provide the image as a standard JPEG, PNG, WebP or GIF."
         );
         assert_eq!(
             Error::unsupported_because("JPEG", "arithmetic coding").to_string(),
-            "JPEG files with arithmetic coding are not supported. Provide the image as a common JPEG, PNG, WebP or GIF."
+            "JPEG files with arithmetic coding are not supported. Provide the image as a standard JPEG, PNG, WebP or GIF."
         );
         let error =
             Error::TooManyPixels { width: 10_000, height: 10_000, frames: 1, max_pixels: 50_000_000, max_side: 16_384 };
         assert_eq!(
             error.to_string(),
-            "The image has 10000 × 10000 pixels; at most 50.0 megapixels in total and 16384 pixels a side are accepted. Provide a smaller version."
+            "The image has 10000 × 10000 pixels; at most 50.0 megapixels in total and 16384 pixels per side are accepted. Provide a smaller version."
         );
     }
 }

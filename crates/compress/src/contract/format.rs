@@ -1,4 +1,4 @@
-//! The image formats this module can name.
+//! The image formats that have a name here.
 //!
 //! Naming one is not a promise to read or write it: [`Format::is_readable`] and [`Format::is_writable`] say that.
 

@@ -1,5 +1,6 @@
 //! What a caller says and hears: settings and limits in, a file with its receipt or an error out.
 
+mod deadline;
 mod error;
 mod format;
 mod limits;
@@ -7,6 +8,7 @@ mod name;
 mod receipt;
 mod settings;
 
+pub(crate) use deadline::Deadline;
 pub use error::{Error, ErrorCode};
 pub use format::Format;
 pub use limits::Limits;

@@ -1,4 +1,4 @@
-//! What an output file is called: after its source, and safe in any file system.
+//! The name of an output file: after its source, and safe in any file system.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
@@ -8,7 +8,7 @@ use crate::contract::Format;
 /// Longest name of an output file, in bytes, without its extension.
 const MAX_STEM_BYTES: usize = 100;
 
-/// `compressed_`, the source's own name as far as a file system takes it, and the extension of its format.
+/// `compressed_`, the source's own name as far as file systems allow, and the extension of its format.
 ///
 /// `source` is a file name without a folder. Letters with their marks, digits, `-`, `_` and `.` stay;
 /// anything else becomes `-`. Letters are composed with their marks: macOS takes them apart.

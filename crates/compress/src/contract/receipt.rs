@@ -1,6 +1,4 @@
-//! What came out: the bytes, the facts about both files, and a receipt that says what was tried and decided.
-//!
-//! Only data; no decision is taken here.
+//! The result: the bytes, facts about both files, and a receipt of what was tried and decided.
 
 use std::borrow::Cow;
 
@@ -15,7 +13,7 @@ pub struct Compressed<'a> {
     pub output: Facts,
     pub outcome: Outcome,
     pub receipt: Receipt,
-    /// Sentences about what the caller may not expect, such as an animation that was left alone.
+    /// Sentences about what the caller may not expect, such as an animation that was kept unchanged.
     pub warnings: Vec<String>,
 }
 
@@ -32,7 +30,7 @@ pub struct Facts {
 /// Whether the output is a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The output was encoded anew.
+    /// The output is a new file.
     Compressed,
     /// The output is the source, byte for byte, apart from a location that was removed from its metadata.
     KeptOriginal,

@@ -39,7 +39,7 @@ pub struct Settings {
     pub background: [u8; 3],
     /// Keep the credits of EXIF, IPTC and XMP (creator, copyright, credit line, source, terms) when all other metadata is dropped.
     pub keep_copyright: bool,
-    /// Write a JPEG progressively where that is smaller, by a few percent as a rule; slower.
+    /// Write a progressive JPEG where that is smaller (usually by a few percent). Encoding is slower.
     pub progressive: bool,
 }
 
@@ -99,7 +99,7 @@ impl Settings {
     }
 }
 
-/// A share above nothing and at most all. Not-a-number is no share.
+/// Above 0 and at most 1; not NaN.
 fn is_share(value: f64) -> bool {
     value > 0.0 && value <= 1.0
 }

@@ -1,11 +1,12 @@
-//! A smaller JPEG or a WebP of a JPEG, without making RGB pixels of it: brightness and colour stay apart, as both formats hold
-//! them, and are shrunk each by itself.
+//! A resized JPEG, or a WebP of a JPEG, without RGB pixels: luma and chroma stay separate planes, as both formats store them, and are
+//! resized separately.
 //!
-//! The file is decoded once, at the smallest scale that is not below what is asked for. What needs another colour space, or a
-//! score of pixels, goes the general way.
+//! The file is decoded once, at the smallest scale that is not below the requested size. Other colour spaces, and goals that need a
+//! score, are left to `transform`.
 
 use crate::container::jpeg_segments;
-use crate::contract::{Error, Format, Goal, Limits, Settings};
+use crate::contract::{Error, Format, Goal};
+use crate::decide::job::Job;
 use crate::decide::plan::{EncodedImage, Plan};
 use crate::decide::search::search_quality;
 use crate::encode::credited::Credited;
@@ -21,21 +22,15 @@ use crate::picture::pixels::{Layout, Pixels};
 use crate::picture::resize::resize_part;
 use crate::picture::{colour, orient};
 
-/// Resizes and encodes; `None` where this way is not open.
-pub(crate) fn transform(
-    bytes: &[u8],
-    probe: &Probe,
-    plan: &Plan,
-    settings: &Settings,
-    credits: &Credits,
-    limits: &Limits,
-) -> Result<Option<EncodedImage>, Error> {
-    let is_open = match plan.format {
+/// Resizes and encodes; `None` where this way does not apply.
+pub(crate) fn transform(job: &Job, plan: &Plan, credits: &Credits) -> Result<Option<EncodedImage>, Error> {
+    let Job { bytes, ref probe, settings, limits, .. } = *job;
+    let applies = match plan.format {
         Format::Jpeg => plan.size != probe.displayed(),
         Format::Webp => settings.goal != Goal::Lossless,
         _ => false,
     };
-    if probe.format != Format::Jpeg || !is_open || matches!(settings.goal, Goal::MinScore(_)) {
+    if probe.format != Format::Jpeg || !applies || matches!(settings.goal, Goal::MinScore(_)) {
         return Ok(None);
     }
     let is_ready = jpeg_segments::icc(bytes).is_none_or(|icc| colour::is_srgb_profile(&icc));
@@ -73,12 +68,12 @@ pub(crate) fn transform(
     let exif = jpeg_segments::exif(bytes).map(|range| &bytes[range]);
     let credit = exif::minimal(exif, 1, settings.keep_copyright);
     let mut encoder: Box<dyn Encoder> = match plan.format {
-        Format::Webp => Box::new(WebpEncoder::over_planes(planes, credit)?),
+        Format::Webp => Box::new(WebpEncoder::over_planes(planes, credit, job.deadline)?),
         _ => Box::new(PlaneEncoder { planes, subsampled: !full_colour, credit, progressive: settings.progressive }),
     };
     let mut encoder = Credited { encoder: &mut *encoder, credits, format: plan.format };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
-    let choice = search_quality(&mut encoder, goal, bytes.len() as u64, no_pixels)?;
+    let choice = search_quality(&mut encoder, goal, job, no_pixels)?;
     Ok(Some(EncodedImage { choice, size: plan.size }))
 }
 

@@ -3,10 +3,11 @@
 //! An upper estimate: the caller admits images while the sum of these fits its budget.
 
 use crate::container::png;
-use crate::contract::{Format, Goal, Settings};
+use crate::contract::{Error, Format, Goal, Limits, Settings};
 use crate::decide::plan::Plan;
 use crate::decide::score;
 use crate::encode::{png_bands, webp_out};
+use crate::header::guarded::guarded;
 use crate::header::probe::{Probe, probe};
 use crate::header::sniff::sniff;
 
@@ -16,31 +17,41 @@ const BASE_BYTES: u64 = 4 << 20;
 /// Bands of rows, a sample of the pixels, a deflater; a large PNG needs no more.
 const BANDS_BYTES: u64 = 48 << 20;
 
-/// Bytes of working memory [`compress`](crate::decide::plan::compress) needs for this image at most, the source and the output included.
+/// Bytes of working memory that [`compress`](crate::compress()) needs for this image at most, including the source and the output.
 ///
 /// Reads headers only. Bytes that will be refused need next to nothing.
-pub fn memory_needed(bytes: &[u8], settings: &Settings) -> u64 {
+///
+/// # Errors
+///
+/// [`Error::TooMuchMemory`] when that is more than `limits` allow.
+pub fn memory_needed(bytes: &[u8], settings: &Settings, limits: &Limits) -> Result<u64, Error> {
+    let needed = guarded(|| Ok(estimate(bytes, &probe(bytes, sniff(bytes)?)?, settings)));
+    let needed = needed.unwrap_or(bytes.len() as u64 + BASE_BYTES);
+    if needed > limits.max_memory {
+        return Err(Error::TooMuchMemory { needed, max_memory: limits.max_memory });
+    }
+    Ok(needed)
+}
+
+fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {
     let size = bytes.len() as u64;
-    let Some(probe) = sniff(bytes).and_then(|format| probe(bytes, format)).ok() else {
-        return size + BASE_BYTES;
-    };
-    let plan = Plan::new(&probe, settings);
+    let plan = Plan::new(probe, settings);
     let working = if probe.is_animated {
         // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
         probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
     } else if !plan.is_same {
-        transform(&probe, &plan)
+        transform(probe, &plan)
     } else {
-        recompress(&probe, settings, size, is_interlaced(bytes))
+        recompress(probe, settings, size, is_interlaced(bytes))
     };
-    let judging = match settings.goal {
+    let scoring = match settings.goal {
         // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
         Goal::MinScore(_) => {
             probe.pixels() * 6 + probe.pixels().min(score::SCORE_WHOLE_UP_TO_PIXELS) * 40 + (120 << 20)
         }
         _ => 0,
     };
-    BASE_BYTES + size * 2 + working + judging
+    BASE_BYTES + size * 2 + working + scoring
 }
 
 fn recompress(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
@@ -123,10 +134,13 @@ mod tests {
     use crate::picture::pixels::{Layout, Pixels};
     use crate::tests::pictures;
 
+    const LIMITS: Limits =
+        Limits { max_pixels: u64::MAX, max_side: u32::MAX, max_memory: u64::MAX, max_time: std::time::Duration::MAX };
+
     #[test]
     fn bytes_that_will_be_refused_need_little() {
-        assert!(memory_needed(b"no image", &Settings::default()) < 8 << 20);
-        assert!(memory_needed(&[], &Settings::default()) < 8 << 20);
+        assert!(memory_needed(b"no image", &Settings::default(), &LIMITS).unwrap() < 8 << 20);
+        assert!(memory_needed(&[], &Settings::default(), &LIMITS).unwrap() < 8 << 20);
     }
 
     #[test]
@@ -136,15 +150,16 @@ mod tests {
         let crc = crc32fast::hash(&file[12..29]);
         file[29..33].copy_from_slice(&crc.to_be_bytes());
         let converted = Settings { format: Some(Format::Webp), ..Settings::default() };
-        assert!(memory_needed(&file, &converted) > 1 << 50);
+        assert!(memory_needed(&file, &converted, &LIMITS).unwrap() > 1 << 50);
         // A PNG that stays one is not held in memory, however large.
-        assert!(memory_needed(&file, &Settings::default()) < 1 << 30);
+        assert!(memory_needed(&file, &Settings::default(), &LIMITS).unwrap() < 1 << 30);
     }
 
     #[test]
     fn a_large_png_needs_no_more_than_its_bands() {
         let pixels = |side: u32| Pixels::new(side, side, Layout::Grey, vec![9; (side * side) as usize]).unwrap();
-        let needed = |side: u32, settings: &Settings| memory_needed(&pictures::png(&pixels(side)), settings);
+        let needed =
+            |side: u32, settings: &Settings| memory_needed(&pictures::png(&pixels(side)), settings, &LIMITS).unwrap();
         assert!(needed(3_600, &Settings::default()) < 64 << 20);
         // Where pixels are wanted, it grows with them.
         let smaller = Settings { max_width: Some(100), ..Settings::default() };
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn pixels_cost_more_than_the_requantiser_and_scores_more_still() {
         let file = pictures::jpeg(2000, 1000);
-        let needed = |settings: &Settings| memory_needed(&file, settings);
+        let needed = |settings: &Settings| memory_needed(&file, settings, &LIMITS).unwrap();
         let streamed = needed(&Settings::default());
         let resized = needed(&Settings { max_width: Some(1000), ..Settings::default() });
         let scored = needed(&Settings { goal: Goal::MinScore(70.0), ..Settings::default() });

@@ -1,4 +1,4 @@
-//! What is asked of an image, and what came of it.
+//! What is asked of an image, and the file made of it.
 
 use crate::contract::{Format, Settings};
 use crate::decide::search::SearchResult;
@@ -12,7 +12,7 @@ pub(crate) struct Plan {
     pub format: Format,
     /// The output's displayed size.
     pub size: (u32, u32),
-    /// Nothing but bytes: same format, same size.
+    /// Same format and same size: only the bytes change.
     pub is_same: bool,
 }
 
@@ -24,7 +24,7 @@ impl Plan {
     }
 }
 
-/// Where a new file came from.
+/// A new file and its size.
 pub(crate) struct EncodedImage {
     pub choice: SearchResult,
     /// Pixels of the new file, as stored.

@@ -1,10 +1,11 @@
 //! Fewer bytes and nothing else: the same format at the same size.
 //!
-//! JPEG never becomes pixels unless its kind forces it to; PNG and WebP keep their colour profile. The source is read to its end, so a
-//! damaged file is found here even when the source is kept.
+//! A JPEG is decoded to pixels only if the requantiser does not support its kind; PNG and WebP keep their colour profile. The source
+//! is read to its end, so damage is found even when the source is kept.
 
 use crate::container::{png, vp8, webp};
-use crate::contract::{Error, Format, Goal, Limits, Receipt, Settings};
+use crate::contract::{Error, Format, Goal, Receipt, Settings};
+use crate::decide::job::Job;
 use crate::decide::plan::EncodedImage;
 use crate::decide::score::Judge;
 use crate::decide::search::{SearchResult, search_quality};
@@ -16,16 +17,16 @@ use crate::encode::png_out::{COLOUR_CHUNKS, Original, PackedPng};
 use crate::encode::png_rows::Rows;
 use crate::encode::png_steps::PngEncoder;
 use crate::encode::webp_out::{self, WebpEncoder};
-use crate::header::probe::{Probe, for_jpeg, from_jpeg};
+use crate::header::probe::{for_jpeg, from_jpeg};
 use crate::jpeg;
 use crate::metadata::credits::Credits;
 use crate::metadata::exif;
 use crate::picture::{colour, decode};
 
-/// More pixels than this of sixteen bits are not put together from an interlaced PNG.
+/// An interlaced PNG of sixteen bits is kept above this: it would have to be held whole.
 const KEEP_DEEP_ABOVE_PIXELS: u64 = 8_000_000;
 
-/// What came of it.
+/// The result.
 pub(crate) enum Recompressed {
     Encoded(EncodedImage),
     /// The source is whole and stays.
@@ -35,39 +36,30 @@ pub(crate) enum Recompressed {
 /// Why a source is kept without a try.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum KeptBecause {
-    /// There is nothing to gain.
+    /// A lossy WebP has no smaller lossless form.
     NothingToGain,
     /// It would take too much memory.
     TooLarge,
 }
 
-pub(crate) fn recompress(
-    bytes: &[u8],
-    probe: &Probe,
-    settings: &Settings,
-    limits: &Limits,
-) -> Result<Recompressed, Error> {
+pub(crate) fn recompress(job: &Job) -> Result<Recompressed, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
     match probe.format {
-        Format::Jpeg => jpeg(bytes, probe, settings, &credits, limits).map(Recompressed::Encoded),
-        Format::Png => png(bytes, probe, settings, &credits),
-        Format::Webp => webp(bytes, probe, settings, &credits),
+        Format::Jpeg => jpeg(job, &credits).map(Recompressed::Encoded),
+        Format::Png => png(job, &credits),
+        Format::Webp => webp(job, &credits),
         other => Err(Error::unsupported(other)),
     }
 }
 
-fn jpeg(
-    bytes: &[u8],
-    probe: &Probe,
-    settings: &Settings,
-    credits: &Credits,
-    limits: &Limits,
-) -> Result<EncodedImage, Error> {
-    let choice = match in_the_dct_domain(bytes, probe, settings, credits, limits) {
+fn jpeg(job: &Job, credits: &Credits) -> Result<EncodedImage, Error> {
+    let Job { ref probe, .. } = *job;
+    let choice = match in_the_dct_domain(job, credits) {
         Ok(choice) => choice?,
         Err(jpeg::Error::Unsupported(reason)) => {
-            // What neither decoder understands is a rare kind rather than damage.
-            return through_pixels(bytes, probe, settings, credits).map_err(|error| match error {
+            // What neither decoder can read is a rare kind rather than damage.
+            return through_pixels(job, credits).map_err(|error| match error {
                 Error::Corrupt(_) => Error::unsupported_because("JPEG", reason),
                 other => other,
             });
@@ -78,13 +70,8 @@ fn jpeg(
 }
 
 /// The outer error is the requantiser's refusal of the source.
-fn in_the_dct_domain(
-    bytes: &[u8],
-    probe: &Probe,
-    settings: &Settings,
-    credits: &Credits,
-    limits: &Limits,
-) -> Result<Result<SearchResult, Error>, jpeg::Error> {
+fn in_the_dct_domain(job: &Job, credits: &Credits) -> Result<Result<SearchResult, Error>, jpeg::Error> {
+    let Job { bytes, ref probe, settings, limits, .. } = *job;
     let Settings { progressive, keep_copyright, .. } = *settings;
     let options = jpeg::Options { progressive, keep_copyright };
     if let Goal::Quality(quality) = settings.goal
@@ -106,13 +93,12 @@ fn in_the_dct_domain(
     }
     let mut encoder = JpegEncoder::over_source(bytes, options, &for_jpeg(limits))?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    Ok(search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut || {
-        Judge::new(&decode::decode(bytes, probe)?.pixels)
-    }))
+    Ok(search_quality(&mut encoder, settings.goal, job, &mut || Judge::new(&decode::decode(bytes, probe)?.pixels)))
 }
 
-/// For kinds of JPEG the requantiser does not know but the pixel decoder does.
-fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<EncodedImage, Error> {
+/// For kinds of JPEG that the requantiser does not support but the pixel decoder does.
+fn through_pixels(job: &Job, credits: &Credits) -> Result<EncodedImage, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let decoded = decode::decode(bytes, probe)?;
     let mut pixels = decoded.pixels;
     if let Some(icc) = &decoded.icc {
@@ -121,15 +107,16 @@ fn through_pixels(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Cr
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
     let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut || Judge::new(&pixels))?;
+    let choice = search_quality(&mut encoder, settings.goal, job, &mut || Judge::new(&pixels))?;
     Ok(EncodedImage { choice, size: probe.displayed() })
 }
 
-fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
+fn png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let list = png::chunks(bytes)?;
     let header = png::header(bytes, &list)?;
     if png_bands::is_large(probe.pixels(), probe.pixel_bytes) && !(header.is_interlaced && header.depth == 16) {
-        return large_png(bytes, probe, settings, credits);
+        return large_png(job, credits);
     }
     if probe.pixels() > KEEP_DEEP_ABOVE_PIXELS {
         decode::decode(bytes, probe)?;
@@ -152,7 +139,7 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> R
     let mut judge = Judge::before(settings.goal, &pixels)?;
     let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
-    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
     // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
     let is_upright = choice.encoded.quality.is_some();
     Ok(Recompressed::Encoded(EncodedImage {
@@ -161,9 +148,10 @@ fn png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> R
     }))
 }
 
-/// A large PNG is written from its rows. They stay as they are stored, with the orientation beside them, unless they had to be put
-/// together from an interlaced file.
-fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
+/// A large PNG is written from its rows, as they are stored and with the orientation tag, unless the file is interlaced and had to be
+/// decoded whole.
+fn large_png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let list = png::chunks(bytes)?;
     let header = png::header(bytes, &list)?;
     let has_grey_profile = matches!(header.colour, 0 | 4) && png::data(bytes, &list, b"iCCP").is_some();
@@ -177,14 +165,16 @@ fn large_png(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits
     if let Some(exif) = exif::minimal(png::exif(bytes, &list).as_deref(), orientation, settings.keep_copyright) {
         extra.push((*b"eXIf", exif));
     }
-    let mut encoder = PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes))?);
+    let mut encoder =
+        PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes), job.deadline)?);
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
-    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
     Ok(Recompressed::Encoded(EncodedImage { choice, size }))
 }
 
-fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> Result<Recompressed, Error> {
+fn webp(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let list = webp::chunks(bytes)?;
     let header = webp::header(bytes, &list)?;
     let is_large = probe.pixels() > webp_out::KEEP_ABOVE_PIXELS;
@@ -201,7 +191,7 @@ fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> 
     let own_quality = webp::data(bytes, &list, b"VP8 ").and_then(vp8::quality).unwrap_or(100);
     let alpha = webp::alpha(bytes, &list).filter(|_| header.has_alpha && !header.is_lossless);
     let goes_by_planes = if header.is_lossless {
-        // The colours lose half their resolution in any case, here without libwebp's care; the memory decides.
+        // Colour loses half its resolution either way, here with a plainer filter than libwebp's, but in less memory.
         is_large && !header.has_alpha
     } else {
         // Transparency is not turned, and not left unpacked if it can be packed.
@@ -210,20 +200,20 @@ fn webp(bytes: &[u8], probe: &Probe, settings: &Settings, credits: &Credits) -> 
         is_plain || alpha.is_none() && (is_large || probe.width.is_multiple_of(2) && probe.height.is_multiple_of(2))
     };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
-    // What is shown has all four samples, beside the planes.
+    // Scoring holds all four samples of the decoded output, besides the planes.
     let is_too_much = header.has_alpha
         && probe.pixels() > webp_out::PLANES_ABOVE_PIXELS
         && matches!(settings.goal, Goal::MinScore(_));
     let mut encoder = if goes_by_planes && !is_too_much {
-        WebpEncoder::over_source(decode::webp_planes(bytes, probe)?, alpha, icc, credit, own_quality)
+        WebpEncoder::over_source(decode::webp_planes(bytes, probe)?, alpha, icc, credit, own_quality, job.deadline)
     } else if is_large {
         decode::webp_planes(bytes, probe)?;
         return Ok(Recompressed::Kept(KeptBecause::TooLarge));
     } else {
-        WebpEncoder::new(decode::decode(bytes, probe)?.pixels, icc, credit, own_quality)?
+        WebpEncoder::new(decode::decode(bytes, probe)?.pixels, icc, credit, own_quality, job.deadline)?
     };
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Webp };
-    let choice = search_quality(&mut encoder, settings.goal, bytes.len() as u64, &mut judge)?;
+    let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
     Ok(Recompressed::Encoded(EncodedImage { choice, size: probe.displayed() }))
 }
 

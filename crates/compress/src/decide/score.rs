@@ -1,8 +1,8 @@
-//! How much a file looks like its source: SSIMULACRA2, 100 identical, 90 hardly to be told apart, 70 good, 50 middling.
+//! How similar a file looks to its source: SSIMULACRA2, where 100 is identical, 90 hardly distinguishable, 70 good, 50 medium.
 //!
-//! Costs are bounded: a search in a large picture is guided by tiles of about one megapixel together, which flatter by a few
-//! points because the metric looks at coarse structures too. What a search finds is judged whole, in strips; above six megapixels
-//! by two bands, which flatter by about one point.
+//! Costs are bounded: a search in a large picture is guided by tiles of about one megapixel together, which score a few points too
+//! high because the metric looks at coarse structures too. What a search finds is scored whole, in strips; above six megapixels by
+//! two bands, which score about one point too high.
 
 use fast_ssim2::{
     PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config,
@@ -33,7 +33,7 @@ pub(crate) struct Judge {
     width: u32,
     height: u32,
     tiles: Vec<(Tile, Ssimulacra2Reference)>,
-    /// What the last word is spoken on, as RGB samples; nothing where the tiles are the whole picture.
+    /// What is scored in the end, as RGB samples; empty where the tiles are the whole picture.
     bands: Vec<(Tile, Vec<u8>)>,
 }
 
@@ -60,7 +60,7 @@ impl Judge {
         Ok(Judge { width, height, tiles, bands })
     }
 
-    /// The judge a goal will ask for, made before `reference` is given away.
+    /// The judge that a goal will need, made before `reference` is moved.
     pub fn before(goal: Goal, reference: &Pixels) -> Result<impl FnMut() -> Result<Judge, Error> + use<>, Error> {
         let is_asked = matches!(goal, Goal::MinScore(_));
         let mut judge = is_asked.then(|| Judge::new(reference)).transpose()?;
@@ -72,7 +72,7 @@ impl Judge {
         self.bands.is_empty()
     }
 
-    /// About the score of a picture, at most 100; rarely less. Tiles count alike.
+    /// An estimate of a picture's score, at most 100 and rarely too low. All tiles count the same.
     pub fn guess(&self, pixels: &Pixels) -> Result<f64, Error> {
         self.check(pixels)?;
         mean(self.tiles.iter().map(|(tile, reference)| {

@@ -1,21 +1,23 @@
-//! From a goal to a quality: a few sizes or scores, then the file.
+//! Finds the quality that meets a goal, from a few sizes or scores, and writes that file.
 //!
 //! The search assumes that size and score grow with quality; where they do not quite, the file returned still keeps the promise it is
 //! reported to keep.
 
 use std::collections::BTreeMap;
 
-use crate::contract::{Error, Goal, Receipt};
+use crate::contract::{Deadline, Error, Goal, Receipt};
+use crate::decide::job::Job;
 use crate::decide::score::Judge;
 use crate::encode::{Encoded, Encoder};
+use crate::picture::pixels::Pixels;
 
-/// No search goes below this: a byte target is given up rather than the picture.
+/// No search goes below this: a target in bytes is missed rather than the picture ruined.
 pub(crate) const QUALITY_FLOOR: u8 = 10;
-/// How much the logarithm of the size grows per quality step, about: only the search's first guesses lean on it.
+/// About how much the logarithm of the size grows with each step of quality. Only the first guesses of a search depend on it.
 const GROWTH: f64 = 0.022;
 /// Guesses by interpolation before plain halving.
 const GUESSES: u32 = 4;
-/// Scores of a large picture before the best so far is good enough.
+/// Scores of a large picture after which the best one so far is taken.
 const MAX_SCORES: u32 = 4;
 
 /// The file for a goal, with its receipt.
@@ -24,13 +26,14 @@ pub(crate) struct SearchResult {
     pub receipt: Receipt,
 }
 
-/// Reaches `goal` with `encoder`. `source_bytes` is S; `judge` knows the pixels a score compares with.
+/// Meets `goal` with `encoder`. `judge` knows the pixels a score compares with.
 pub(crate) fn search_quality(
     encoder: &mut dyn Encoder,
     goal: Goal,
-    source_bytes: u64,
+    job: &Job,
     judge: &mut dyn FnMut() -> Result<Judge, Error>,
 ) -> Result<SearchResult, Error> {
+    let encoder = &mut Timed { encoder, deadline: job.deadline };
     match goal {
         Goal::Quality(quality) => at_quality(encoder, quality, format!("Encoded at quality {quality}.")),
         Goal::RelativeQuality(share) => {
@@ -43,7 +46,7 @@ pub(crate) fn search_quality(
             )
         }
         Goal::TargetRatio(share) => {
-            let limit = (share * source_bytes as f64).floor() as u64;
+            let limit = (share * job.size() as f64).floor() as u64;
             within(encoder, limit)
         }
         Goal::MaxBytes(limit) => within(encoder, limit),
@@ -56,19 +59,19 @@ fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Resul
     let encoded = encoder.encode(quality)?;
     let decision = match encoded.quality {
         Some(used) if used == quality => decision,
-        Some(used) => format!("Encoded at quality {used}: fewer colours would show."),
-        None => "Kept lossless: fewer colours would show or be no smaller.".to_owned(),
+        Some(used) => format!("Encoded at quality {used}: at a lower one the loss would be visible."),
+        None => "Lossless: fewer colours would be visible, or no smaller.".to_owned(),
     };
     Ok(choice(encoded, None, true, 1, decision))
 }
 
 fn lossless(encoder: &mut dyn Encoder) -> Result<SearchResult, Error> {
     if let Some(encoded) = encoder.lossless()? {
-        let decision = "Packed again with identical pixels.".to_owned();
+        let decision = "Recompressed without loss.".to_owned();
         return Ok(choice(encoded, None, true, 1, decision));
     }
     let encoded = encoder.encode(100)?;
-    let decision = "Encoded at quality 100: this format cannot hold the pixels unchanged.".to_owned();
+    let decision = "Encoded at quality 100: this format cannot store the pixels unchanged.".to_owned();
     Ok(choice(encoded, None, false, 1, decision))
 }
 
@@ -122,9 +125,9 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<SearchResult, Error> 
         None => "lossless".to_owned(),
     };
     let decision = if is_met {
-        format!("{size} bytes at {quality}, the best that fits {limit} bytes.")
+        format!("{size} bytes at {quality}, the best that fits into {limit} bytes.")
     } else {
-        format!("{size} bytes at {quality}, the least that is tried; {limit} bytes are out of reach.")
+        format!("{size} bytes at {quality}, the lowest that is tried; {limit} bytes cannot be reached.")
     };
     Ok(choice(encoded, None, is_met, tried, decision))
 }
@@ -143,7 +146,7 @@ fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64)
 
 /// The lowest quality whose file scores at least `target`.
 ///
-/// Guesses lead the way, scores decide: after each score the search goes on for the guess that should come with the target.
+/// Guesses lead, scores decide: each score corrects the guess that the search then looks for.
 fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<SearchResult, Error> {
     let steps = searched(encoder);
     let count = steps.len();
@@ -187,9 +190,9 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result
         None => "Lossless".to_owned(),
     };
     let decision = if is_met {
-        format!("{quality} scores {score:.1}, the smallest tried that reaches {target}.")
+        format!("{quality} scores {score:.1}: the smallest file found that reaches {target}.")
     } else {
-        format!("{quality} scores {score:.1}; {target} is out of reach in this format.")
+        format!("{quality} scores {score:.1}; {target} cannot be reached in this format.")
     };
     Ok(choice(encoded, Some(score), is_met, tried, decision))
 }
@@ -256,9 +259,45 @@ impl Look<'_> {
 /// The encoder's qualities from the floor up; at least one.
 fn searched(encoder: &dyn Encoder) -> Vec<u8> {
     let all = encoder.qualities();
-    // The last one at or below the floor stands for the floor.
+    // The highest one at or below the floor is the lowest that is tried.
     let start = all.partition_point(|quality| *quality <= QUALITY_FLOOR).saturating_sub(1);
     all[start..].to_vec()
+}
+
+/// An encoder that stops when its time is over.
+struct Timed<'a> {
+    encoder: &'a mut dyn Encoder,
+    deadline: Deadline,
+}
+
+impl Encoder for Timed<'_> {
+    fn qualities(&self) -> &'static [u8] {
+        self.encoder.qualities()
+    }
+
+    fn own_quality(&self) -> u8 {
+        self.encoder.own_quality()
+    }
+
+    fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
+        self.deadline.check()?;
+        self.encoder.encode(quality)
+    }
+
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
+        self.deadline.check()?;
+        self.encoder.size_at(quality)
+    }
+
+    fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
+        self.deadline.check()?;
+        self.encoder.lossless()
+    }
+
+    fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
+        self.deadline.check()?;
+        self.encoder.shown(encoded)
+    }
 }
 
 fn choice(

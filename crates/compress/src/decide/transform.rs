@@ -1,9 +1,10 @@
-//! Another size or another format: pixels, turned upright and in sRGB, made to fit and written anew.
+//! Another size or another format: pixels are turned upright, converted to sRGB, resized and encoded.
 //!
-//! The result replaces the source even when it is larger: it was asked for.
+//! The result replaces the source even when it is larger, because it was asked for.
 
 use crate::container::png;
-use crate::contract::{Error, Format, Goal, Limits, Settings};
+use crate::contract::{Error, Format, Goal};
+use crate::decide::job::Job;
 use crate::decide::jpeg_planes;
 use crate::decide::plan::{EncodedImage, Plan};
 use crate::decide::score::Judge;
@@ -26,22 +27,17 @@ use crate::metadata::exif;
 use crate::picture::{colour, decode, resize};
 
 /// Decodes, prepares and encodes.
-pub(crate) fn transform(
-    bytes: &[u8],
-    probe: &Probe,
-    plan: &Plan,
-    settings: &Settings,
-    limits: &Limits,
-) -> Result<EncodedImage, Error> {
+pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     #[cfg(feature = "avif")]
     if plan.format == Format::Avif {
         avif_out::check_size(plan.size, settings.goal)?;
     }
     let credits = if settings.keep_copyright { Credits::read(bytes, probe.format) } else { Credits::default() };
-    if let Some(made) = jpeg_planes::transform(bytes, probe, plan, settings, &credits, limits)? {
+    if let Some(made) = jpeg_planes::transform(job, plan, &credits)? {
         return Ok(made);
     }
-    let own_quality = guarded(|| own_quality(bytes, probe, limits))?;
+    let own_quality = guarded(|| own_quality(job))?;
     let decoded = decode::decode_for(bytes, probe, plan.size)?;
     let mut warnings = Vec::new();
     let mut pixels = decoded.pixels;
@@ -65,15 +61,14 @@ pub(crate) fn transform(
         }
         other => other,
     };
-    let source_bytes = bytes.len() as u64;
     let size = (pixels.width, pixels.height);
     if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MAX_PIXELS {
-        return Err(webp_out::too_large("without loss"));
+        return Err(webp_out::too_large("lossless WebP output"));
     }
     let mut judge = Judge::before(goal, &pixels)?;
     let mut finish = |encoder: &mut dyn Encoder| {
         let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
-        search_quality(&mut encoder, goal, source_bytes, &mut judge)
+        search_quality(&mut encoder, goal, job, &mut judge)
     };
     let mut choice = match plan.format {
         Format::Jpeg => {
@@ -88,12 +83,19 @@ pub(crate) fn transform(
         Format::Png => {
             let extra = credit.into_iter().map(|credit| (*b"eXIf", credit)).collect();
             if png_bands::is_large(area(size), pixels.layout.channels() as u8) {
-                finish(&mut PngEncoder::over(BandedPng::new(Rows::Pixels(pixels), size, extra, true, None)?))?
+                finish(&mut PngEncoder::over(BandedPng::new(
+                    Rows::Pixels(pixels),
+                    size,
+                    extra,
+                    true,
+                    None,
+                    job.deadline,
+                )?))?
             } else {
                 finish(&mut PngEncoder::over(PackedPng::new(pixels, extra, None)))?
             }
         }
-        Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100)?)?,
+        Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100, job.deadline)?)?,
         #[cfg(feature = "avif")]
         Format::Avif => finish(&mut AvifEncoder::new(pixels, credit)?)?,
         other => return Err(Error::unsupported(other)),
@@ -101,7 +103,7 @@ pub(crate) fn transform(
     choice.encoded.warnings.extend(warnings);
     if goal == Goal::Lossless && choice.receipt.target_met && is_deep(bytes, probe) {
         choice.receipt.target_met = false;
-        choice.receipt.decision = "Encoded without further loss: the 16 bits of a sample became 8.".to_owned();
+        choice.receipt.decision = "Encoded without further loss, except that 16 bits per sample became 8.".to_owned();
     }
     Ok(EncodedImage { choice, size })
 }
@@ -117,7 +119,8 @@ fn area((width, height): (u32, u32)) -> u64 {
 }
 
 /// The source's own quality. For a JPEG this reads it to its end, which is what finds a truncated one.
-fn own_quality(bytes: &[u8], probe: &Probe, limits: &Limits) -> Result<u8, Error> {
+fn own_quality(job: &Job) -> Result<u8, Error> {
+    let Job { bytes, ref probe, limits, .. } = *job;
     if probe.format != Format::Jpeg {
         return Ok(100);
     }

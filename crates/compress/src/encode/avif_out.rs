@@ -42,8 +42,10 @@ pub(crate) fn check_size((width, height): (u32, u32), goal: Goal) -> Result<(), 
         return Ok(());
     }
     let most = most / 1_000_000;
-    let why = if is_searched { " to fit to a size or score" } else { "" };
-    Err(Error::failed(format!("an AVIF of more than {most} megapixels takes too long{why}; set maxWidth or maxHeight")))
+    let why = if is_searched { " that must meet a size or score" } else { "" };
+    Err(Error::failed(format!(
+        "AVIF output{why} is limited to {most} megapixels, because it is slow to encode; set maxWidth or maxHeight"
+    )))
 }
 
 /// One prepared picture.
@@ -67,7 +69,7 @@ impl AvifEncoder {
     pub fn new(pixels: Pixels, exif: Option<Vec<u8>>) -> Result<AvifEncoder, Error> {
         if pixels.width > MAX_SIDE || pixels.height > MAX_SIDE {
             return Err(Error::failed(format!(
-                "an AVIF has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight"
+                "AVIF output is limited to {MAX_SIDE} pixels per side; set maxWidth or maxHeight"
             )));
         }
         Ok(AvifEncoder { pixels: pixels.into_opaque(), exif, made: BTreeMap::new(), shown: None })
@@ -218,12 +220,12 @@ fn encode(width: u32, height: u32, planes: Vec<Plane>, colour: Colour, quantizer
     let packet = loop {
         match context.receive_packet() {
             Ok(packet) => break packet,
-            // The picture is in work.
+            // More calls are needed.
             Err(EncoderStatus::Encoded) => {}
             Err(error) => return Err(failed(error)),
         }
     };
-    let reconstructed = packet.rec.ok_or_else(|| Error::failed("rav1e gives no picture back"))?;
+    let reconstructed = packet.rec.ok_or_else(|| Error::failed("rav1e returns no picture"))?;
     let planes = yuv::sizes(width, height, colour)
         .into_iter()
         .zip(&reconstructed.planes)

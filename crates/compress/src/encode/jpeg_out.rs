@@ -1,6 +1,6 @@
 //! Writes JPEG: by requantising the source's own coefficients, or from pixels.
 //!
-//! Both ways round with the same tables, so a quality means the same whether or not the picture was resized on the way.
+//! Both use the same tables, so a quality means the same whether or not the picture was resized.
 
 use crate::contract::Error;
 use crate::encode::{Encoded, Encoder};
@@ -10,7 +10,7 @@ use crate::picture::pixels::{Layout, Pixels};
 /// At this quality and above, colour keeps its full resolution.
 pub(crate) const FULL_COLOUR: u8 = 90;
 
-/// Writes a JPEG, progressively only where that is asked for and smaller.
+/// Writes a JPEG; a progressive one only where that was asked for and is smaller.
 pub(crate) fn smaller(options: jpeg::Options, write: impl Fn(&jpeg::Options) -> jpeg::Encoded) -> jpeg::Encoded {
     let sequential = write(&jpeg::Options { progressive: false, ..options });
     if !options.progressive {
@@ -57,7 +57,7 @@ impl Encoder for JpegEncoder<'_> {
     }
 }
 
-/// Over opaque pixels. Every quality is made from them directly, which costs less than rounding the coefficients of another.
+/// Over opaque pixels. Each quality is encoded from them directly, which costs less than rounding coefficients twice.
 pub(crate) struct PixelEncoder<'a> {
     pixels: jpeg::PixelRows<'a>,
     /// Decided once, so that sizes grow with quality.

@@ -1,4 +1,4 @@
-//! What every encoder offers the search for a goal: its qualities, their sizes, their bytes.
+//! Writes files, one format each. Every encoder offers the search its qualities, their sizes and their bytes.
 //!
 //! An encoder holds one prepared picture; asking twice for the same quality gives the same bytes.
 
@@ -41,13 +41,13 @@ pub(crate) trait Encoder {
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error>;
 
-    /// The length [`Encoder::encode`] would give, up to a little metadata.
+    /// The length of what [`Encoder::encode`] would return, but for a little metadata.
     fn size_at(&mut self, quality: u8) -> Result<u64, Error>;
 
     /// The smallest file with identical pixels; `None` when this picture has none in this format.
     fn lossless(&mut self) -> Result<Option<Encoded>, Error>;
 
-    /// What a viewer shows of the file that was just encoded.
+    /// The pixels that a viewer shows of the file that was just encoded.
     fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
         let probe = probe::probe(&encoded.bytes, sniff::sniff(&encoded.bytes)?)?;
         Ok(decode::decode(&encoded.bytes, &probe)?.pixels)

@@ -1,6 +1,6 @@
 //! Pixels to a palette of at most 256 colours, dithered, and whether the result looks like its source.
 //!
-//! The judgement compares averages of small blocks, as the eye does with dithering; it is calibrated against SSIMULACRA2.
+//! The comparison is between averages of small blocks, as the eye blends dithered pixels; it is calibrated against SSIMULACRA2.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::picture::pixels::{Layout, Pixels};
 const MIN_DECIBELS: f64 = 40.0;
 pub(crate) const BLOCK_SIDE: usize = 4;
 
-/// Palette entries are red, green, blue, alpha; one index a pixel.
+/// Palette entries are red, green, blue, alpha; one index per pixel.
 pub(crate) struct Indexed {
     pub palette: Vec<[u8; 4]>,
     pub indices: Vec<u8>,
@@ -20,9 +20,9 @@ pub(crate) struct Indexed {
 
 pub(crate) enum Outcome {
     Reduced(Indexed),
-    /// There are no more colours than asked for: nothing to lose.
+    /// There are no more colours than asked for: nothing is lost.
     Exact,
-    /// So many colours are needed that the palette would show.
+    /// The palette would be visible.
     Poor,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn quantise(pixels: &Pixels, colours: usize) -> Result<Outcome, Error
     Ok(Outcome::Reduced(Indexed { palette: palette.colours, indices }))
 }
 
-/// Colours that stand for those of a picture.
+/// The colours chosen for a picture.
 pub(crate) struct Palette {
     /// Red, green, blue, alpha.
     pub colours: Vec<[u8; 4]>,
@@ -78,10 +78,10 @@ impl Palette {
     }
 }
 
-/// So many pixels say which colours a picture needs; the time to choose them grows with the number of different ones.
+/// Pixels from which the colours are chosen, at most: the time grows with the number of different ones.
 pub(crate) const SAMPLE_PIXELS: usize = 500_000;
 
-/// Every pixel of a small picture, every n-th of a large one, row by row from another column on.
+/// Every pixel of a small picture, every n-th of a large one, starting at another column in each row.
 fn sampled(rgba: &Pixels) -> Vec<u8> {
     let (pixels, _) = rgba.data.as_chunks::<4>();
     let step = pixels.len().div_ceil(SAMPLE_PIXELS);
@@ -140,12 +140,12 @@ impl Likeness {
         }
     }
 
-    /// Whether the palette does not show.
+    /// Whether the palette is not visible.
     pub fn is_enough(&self) -> bool {
         self.decibels() >= MIN_DECIBELS
     }
 
-    /// Whether it is so far from enough that a sample of the picture says so.
+    /// Whether it is so far from enough that a part of the picture suffices to tell.
     pub fn is_hopeless(&self) -> bool {
         self.decibels() < MIN_DECIBELS - 2.0
     }

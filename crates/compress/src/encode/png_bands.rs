@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use ::png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
 
 use crate::container::png;
-use crate::contract::Error;
+use crate::contract::{Deadline, Error};
 use crate::encode::Encoded;
 use crate::encode::exact_palette::Lookup;
 use crate::encode::palette::{Likeness, Palette};
@@ -19,7 +19,7 @@ use crate::header::guarded::guarded;
 use crate::picture::decode;
 use crate::picture::pixels::{Layout, Pixels};
 
-/// Choosing among 256 colours for each of more pixels than this takes too long.
+/// Above this, choosing one of 256 colours for every pixel takes too long.
 const MAX_QUANTISED_PIXELS: usize = 16_000_000;
 /// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `FAST_DEFLATE_ABOVE_BYTES`.
 const LEVEL_INDEXED: u8 = 6;
@@ -47,6 +47,7 @@ pub(crate) struct BandedPng<'a> {
     allows_palette: bool,
     /// The source, where a file that is no smaller is of no use.
     original: Option<&'a [u8]>,
+    deadline: Deadline,
 }
 
 /// How samples are written.
@@ -54,9 +55,9 @@ enum Form {
     /// As they are in the source.
     Own,
     Full(Layout),
-    /// The colours there are.
+    /// A palette of all colours there are.
     Exact(Vec<[u8; 4]>),
-    /// Colours that stand for those there are.
+    /// Fewer colours than there are.
     Chosen(Box<Palette>),
 }
 
@@ -67,10 +68,11 @@ impl<'a> BandedPng<'a> {
         extra: Vec<([u8; 4], Vec<u8>)>,
         allows_palette: bool,
         original: Option<&'a [u8]>,
+        deadline: Deadline,
     ) -> Result<BandedPng<'a>, Error> {
         let layout = rows.layout()?;
-        let needs = survey(&rows, (width, height), layout)?;
-        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original })
+        let needs = survey(&rows, (width, height), layout, deadline)?;
+        Ok(BandedPng { rows, width, height, layout, needs, extra, allows_palette, original, deadline })
     }
 
     /// The form in which nothing is lost, of pixels of eight bits or all there is.
@@ -188,6 +190,7 @@ impl<'a> BandedPng<'a> {
         let mut writer = encoder.write_header().map_err(Error::failed)?;
         let mut stream = writer.stream_writer().map_err(Error::failed)?;
         while let Some(row) = reader.next_row().map_err(decode::png_error)? {
+            self.deadline.check()?;
             stream.write_all(row.data()).map_err(Error::failed)?;
         }
         stream.finish().map_err(Error::failed)?;
@@ -196,6 +199,10 @@ impl<'a> BandedPng<'a> {
     }
 
     fn each_band(&self, take: &mut dyn FnMut(&Pixels) -> Result<(), Error>) -> Result<(), Error> {
+        let take = &mut |band: &Pixels| {
+            self.deadline.check()?;
+            take(band)
+        };
         let mut band = Band::new(self.width, self.layout);
         self.rows.each(&mut |row| match band.push(row) {
             Some(full) => take(full),
@@ -205,7 +212,7 @@ impl<'a> BandedPng<'a> {
     }
 }
 
-/// Indices of `bits` bits, the first one uppermost.
+/// Indices of `bits` bits each, the first one in the highest bits.
 fn packed(indices: &[u8], bits: u8) -> Vec<u8> {
     if bits == 8 {
         return indices.to_vec();
@@ -225,7 +232,7 @@ fn colour_type(layout: Layout) -> ColorType {
     }
 }
 
-/// Takes no more than so many bytes.
+/// A sink that takes a limited number of bytes.
 struct Bounded {
     bytes: Vec<u8>,
     most: usize,
@@ -285,7 +292,7 @@ impl Reducible for BandedPng<'_> {
         let mut encoded = self.unchanged()?;
         if is_slow && self.needs.colours.is_none() {
             let most = MAX_QUANTISED_PIXELS / 1_000_000;
-            encoded.warnings.push(format!("The colours of a PNG of more than {most} megapixels are not reduced."));
+            encoded.warnings.push(format!("PNGs of more than {most} megapixels keep all their colours."));
         }
         Ok(encoded)
     }
@@ -308,6 +315,8 @@ impl Reducible for BandedPng<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::contract::Format;
     use crate::encode::Encoder;
@@ -318,7 +327,7 @@ mod tests {
 
     fn banded(pixels: Pixels) -> BandedPng<'static> {
         let size = (pixels.width, pixels.height);
-        BandedPng::new(Rows::Pixels(pixels), size, Vec::new(), true, None).unwrap()
+        BandedPng::new(Rows::Pixels(pixels), size, Vec::new(), true, None, Deadline::after(Duration::MAX)).unwrap()
     }
 
     fn decoded(bytes: &[u8]) -> Pixels {
@@ -362,7 +371,8 @@ mod tests {
         let file = pictures::png_with(&Pixels { data: deep.clone(), ..pixels }, |encoder| {
             encoder.set_depth(BitDepth::Sixteen);
         });
-        let encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file)).unwrap();
+        let never = Deadline::after(Duration::MAX);
+        let encoder = BandedPng::new(Rows::File(&file), (40, 80), Vec::new(), true, Some(&file), never).unwrap();
         let packed = encoder.lossless().unwrap().bytes;
         assert!(packed.len() < file.len());
         let mut reader = decode::png_reader(&packed, Transformations::IDENTITY).unwrap();

@@ -1,6 +1,7 @@
 //! Writes PNG: a dithered palette where that looks right, otherwise the same pixels packed better.
 //!
-//! A palette that would show ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless and says so by having no quality.
+//! A palette that would be visible ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless, and its file has no
+//! quality.
 
 use std::io::Cursor;
 
@@ -101,11 +102,13 @@ impl<'a> PackedPng<'a> {
         };
         let list = png::chunks(original.bytes)?;
         let extra: Vec<_> = original.exif.iter().map(|exif| (*b"eXIf", exif.clone())).collect();
+        let wanted = [*b"tRNS"].into_iter().chain(COLOUR_CHUNKS);
+        let wanted: Vec<usize> =
+            wanted.filter_map(|name| Some(png::usable(original.bytes, &list, &name)?.whole.start)).collect();
         let is_unneeded = |chunk: &png::Chunk| {
             // Bit 5 of the first letter: an ancillary chunk.
             let is_ancillary = chunk.name[0] & 0x20 != 0;
-            let is_wanted = &chunk.name == b"tRNS" || COLOUR_CHUNKS.contains(&chunk.name);
-            is_ancillary && !(is_wanted && png::is_usable(original.bytes, chunk))
+            is_ancillary && !wanted.contains(&chunk.whole.start)
         };
         let bare = png::rewrite(original.bytes, &list, is_unneeded, &extra);
         let mut keep: IndexSet<[u8; 4]> = indexset! {*b"eXIf"};
@@ -120,7 +123,7 @@ impl<'a> PackedPng<'a> {
         };
         match oxipng::optimize_from_memory(&bare, &options) {
             Ok(packed) => Ok(packed),
-            // Decoders stop at the last pixel, whatever the compressed data holds behind it, and read on over its checksum.
+            // Decoders stop at the last pixel, whatever the compressed data holds after it, and ignore its checksum.
             Err(_) => decoded_anew(original, &list, &options),
         }
     }
@@ -129,9 +132,9 @@ impl<'a> PackedPng<'a> {
         Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
     }
 
-    /// Whether the untouched pixels might be smaller than a palette's `bytes`, by a quick look: smooth computed pictures are.
+    /// Whether the untouched pixels might take less than a palette's `bytes`, by a quick estimate: smooth computed pictures do.
     fn is_lossless_rival(&self, bytes: usize) -> Result<bool, Error> {
-        /// How much the quick look overestimates at most, in percent.
+        /// How much the quick estimate exceeds the real size at most, in percent of it.
         const MARGIN: usize = 150;
         let options = Options {
             filters: indexset! {FilterStrategy::MinSum},

@@ -19,7 +19,7 @@ pub(crate) enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Hands out every row in `layout`, eight bits a sample. Returns whether that is all there is to the samples.
+    /// Hands out every row in `layout`, eight bits per sample. Returns whether eight bits lose nothing.
     pub fn each(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<bool, Error> {
         let file = match self {
             Rows::File(file) => *file,
@@ -71,7 +71,7 @@ impl Band {
         Band { pixels: Pixels { width, height: 0, layout, data: Vec::new() } }
     }
 
-    /// Adds a row; the band is handed out when it is full, and begun anew after that.
+    /// Adds a row. A full band is returned; the next row then starts a new one.
     pub fn push(&mut self, row: &[u8]) -> Option<&Pixels> {
         if self.pixels.height as usize == BAND_ROWS {
             self.pixels.height = 0;

@@ -9,8 +9,8 @@ pub(crate) const COLOURS: [usize; 5] = [16, 32, 64, 128, 256];
 
 /// A picture that can be written with fewer colours.
 pub(crate) trait Reducible {
-    /// A file with a palette of the step's size, or of the next larger one that does not show; the untouched pixels if all do.
-    /// `least`, the first step whose palette does not show as far as is known, rises when one does.
+    /// A file with a palette of the step's size, or of the next larger one that is not visible; the untouched pixels if all are.
+    /// `least` is the first step whose palette is not known to be visible; it rises when one turns out to be.
     fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error>;
 
     /// The untouched pixels, packed quickly.
@@ -53,7 +53,7 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
             None => {
                 let is_palette = step < COLOURS.len();
                 let encoded = if is_palette { picture.reduced(step, least)? } else { picture.unchanged()? };
-                // Steps found to show on the way stand for the one that was written.
+                // A step that turned out to be visible gives the file of the one that was written.
                 made.push((step.max(*least), encoded.clone()));
                 encoded
             }

@@ -1,6 +1,6 @@
 //! What a large picture needs to be shown, from one pass over its rows.
 
-use crate::contract::Error;
+use crate::contract::{Deadline, Error};
 use crate::encode::exact_palette::Colours;
 use crate::encode::palette::{BLOCK_SIDE, SAMPLE_PIXELS};
 use crate::encode::png_rows::{BAND_ROWS, Band, Rows};
@@ -25,7 +25,12 @@ pub(crate) struct Needs {
 }
 
 /// Reads the picture to its end.
-pub(crate) fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layout) -> Result<Needs, Error> {
+pub(crate) fn survey(
+    rows: &Rows<'_>,
+    (width, height): (u32, u32),
+    layout: Layout,
+    deadline: Deadline,
+) -> Result<Needs, Error> {
     let mut needs =
         Needs { alpha: false, colour: false, depth: false, colours: None, sample: Vec::new(), bands: Vec::new() };
     let mut colours = Colours::default();
@@ -51,6 +56,7 @@ pub(crate) fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layou
     };
     let is_exact = rows.each(&mut |row| {
         if let Some(full) = band.push(row) {
+            deadline.check()?;
             look(full);
         }
         Ok(())
@@ -59,7 +65,7 @@ pub(crate) fn survey(rows: &Rows<'_>, (width, height): (u32, u32), layout: Layou
         look(rest);
     }
     if y != height as usize {
-        return Err(Error::corrupt("the image contradicts itself about its size"));
+        return Err(Error::corrupt("its headers disagree about its size"));
     }
     needs.depth = !is_exact;
     needs.colours = colours.all();

@@ -1,14 +1,13 @@
 //! Writes WebP with libwebp.
 //!
-//! Transparency is kept without loss, from WebP to WebP as it was coded; a colour profile and EXIF are put around the picture when
-//! they are given.
+//! Transparency is lossless; from WebP to WebP it is copied as it was coded. A colour profile and EXIF are added when given.
 
 use std::collections::BTreeMap;
 
-use webpx::{EncoderConfig, Unstoppable, YuvPlanesRef};
+use webpx::{EncoderConfig, Stop, StopReason, YuvPlanesRef};
 
 use crate::container::webp;
-use crate::contract::Error;
+use crate::contract::{Deadline, Error};
 use crate::encode::{self, Encoded, Encoder};
 use crate::jpeg::SamplePlane;
 use crate::picture::pixels::{Layout, Pixels};
@@ -35,6 +34,7 @@ pub(crate) struct WebpEncoder {
     icc: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
     own_quality: u8,
+    deadline: Deadline,
     /// Files made so far, by quality: a search comes back to its best one.
     made: BTreeMap<u8, Vec<u8>>,
 }
@@ -52,38 +52,44 @@ impl WebpEncoder {
         icc: Option<Vec<u8>>,
         exif: Option<Vec<u8>>,
         own_quality: u8,
+        deadline: Deadline,
     ) -> Result<WebpEncoder, Error> {
         check_side(pixels.width.max(pixels.height))?;
         let pixels = pixels.into_opaque();
         let area = u64::from(pixels.width) * u64::from(pixels.height);
         if area > MAX_PIXELS && pixels.layout.has_alpha() {
-            return Err(too_large("with transparency"));
+            return Err(too_large("WebP output with transparency"));
         }
         if area > PLANES_ABOVE_PIXELS {
-            return Ok(WebpEncoder { icc, ..WebpEncoder::over_planes(planes(pixels)?, exif)? });
+            return Ok(WebpEncoder { icc, ..WebpEncoder::over_planes(planes(pixels)?, exif, deadline)? });
         }
         let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
         let pixels = if pixels.layout == layout { pixels } else { pixels.to_layout(layout) };
         let picture = Picture::Pixels(pixels);
-        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, made: BTreeMap::new() })
+        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, deadline, made: BTreeMap::new() })
     }
 
-    /// Over the planes of a lossy WebP, with its transparency as it is coded there. Nothing is lost by colour conversion, and nothing
-    /// is gained by a lossless file.
+    /// Over the planes of a lossy WebP, with its transparency as it is coded there. This loses nothing to colour conversion; a
+    /// lossless file of them would gain nothing.
     pub fn over_source(
         planes: [SamplePlane; 3],
         alpha: Option<&[u8]>,
         icc: Option<Vec<u8>>,
         exif: Option<Vec<u8>>,
         own_quality: u8,
+        deadline: Deadline,
     ) -> WebpEncoder {
         let alpha = alpha.map(<[u8]>::to_vec);
-        WebpEncoder { picture: Picture::Planes(planes), alpha, icc, exif, own_quality, made: BTreeMap::new() }
+        WebpEncoder { picture: Picture::Planes(planes), alpha, icc, exif, own_quality, deadline, made: BTreeMap::new() }
     }
 
     /// Over the components of a JPEG: brightness alone, or with two colour differences of half its size, rounded up. There is no
     /// lossless file of them.
-    pub fn over_planes(planes: Vec<SamplePlane>, exif: Option<Vec<u8>>) -> Result<WebpEncoder, Error> {
+    pub fn over_planes(
+        planes: Vec<SamplePlane>,
+        exif: Option<Vec<u8>>,
+        deadline: Deadline,
+    ) -> Result<WebpEncoder, Error> {
         let mut planes = planes.into_iter();
         let mut luma = planes.next().ok_or_else(|| Error::failed("a picture without brightness"))?;
         check_side(luma.width.max(luma.height))?;
@@ -100,7 +106,7 @@ impl WebpEncoder {
         };
         let (blue, red) = (chroma(), chroma());
         let picture = Picture::Planes([luma, blue, red]);
-        Ok(WebpEncoder { picture, alpha: None, icc: None, exif, own_quality: 100, made: BTreeMap::new() })
+        Ok(WebpEncoder { picture, alpha: None, icc: None, exif, own_quality: 100, deadline, made: BTreeMap::new() })
     }
 
     fn write(&self, config: EncoderConfig) -> Result<Vec<u8>, Error> {
@@ -122,9 +128,17 @@ impl WebpEncoder {
                 height: luma.height,
             }),
         };
-        let webp =
-            encoder.config(config).encode(Unstoppable).map_err(|error| Error::failed(format!("libwebp: {error}")))?;
+        let webp = encoder.config(config).encode(self.deadline).map_err(|error| match self.deadline.check() {
+            Err(too_slow) => too_slow,
+            Ok(()) => Error::failed(format!("libwebp: {error}")),
+        })?;
         webp::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
+    }
+}
+
+impl Stop for Deadline {
+    fn check(&self) -> Result<(), StopReason> {
+        Deadline::check(self).map_err(|_| StopReason::TimedOut)
     }
 }
 
@@ -150,15 +164,17 @@ fn planes(pixels: Pixels) -> Result<Vec<SamplePlane>, Error> {
     Ok(planes)
 }
 
-/// For what libwebp would need too much memory for.
-pub(crate) fn too_large(how: &str) -> Error {
+/// For output that would take libwebp too much memory.
+pub(crate) fn too_large(what: &str) -> Error {
     let most = MAX_PIXELS / 1_000_000;
-    Error::failed(format!("a WebP of more than {most} megapixels is not written {how}; set maxWidth or maxHeight"))
+    Error::failed(format!("{what} is limited to {most} megapixels; set maxWidth or maxHeight"))
 }
 
 fn check_side(side: u32) -> Result<(), Error> {
     if side > MAX_SIDE {
-        return Err(Error::failed(format!("a WebP has at most {MAX_SIDE} pixels a side; set maxWidth or maxHeight")));
+        return Err(Error::failed(format!(
+            "WebP output is limited to {MAX_SIDE} pixels per side; set maxWidth or maxHeight"
+        )));
     }
     Ok(())
 }

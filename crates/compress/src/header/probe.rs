@@ -1,6 +1,6 @@
 //! What a file is, from its headers: size, frames, orientation.
 //!
-//! Decodes nothing and allocates no pixels, so limits and memory can be judged before they are spent.
+//! Decodes nothing and allocates no pixels, so limits and memory can be checked beforehand.
 
 use crate::container::{gif, png, webp};
 use crate::contract::{Error, Format, Limits};
@@ -16,13 +16,13 @@ pub(crate) struct Probe {
     pub height: u32,
     /// 1 for a still image.
     pub frames: u32,
-    /// Meant to be played, even if it has one frame only.
+    /// An animation, even if it has only one frame.
     pub is_animated: bool,
     /// EXIF orientation, 1–8.
     pub orientation: u8,
     /// Bytes of one decoded pixel.
     pub pixel_bytes: u8,
-    /// Coefficient planes are needed, not only a stream.
+    /// Decoding needs coefficient planes, not only a stream.
     pub is_progressive: bool,
 }
 
@@ -81,7 +81,7 @@ fn jpeg(bytes: &[u8]) -> Result<Probe, Error> {
     })
 }
 
-/// The same refusal in this module's words.
+/// The requantiser's errors as those of this crate.
 pub(crate) fn from_jpeg(error: jpeg::Error) -> Error {
     match error {
         jpeg::Error::Corrupt(reason) => Error::Corrupt(reason),

@@ -1,4 +1,4 @@
-//! Tells what bytes are by their content, never by a name or a header someone sent.
+//! Recognises files by their content, never by a name or an HTTP header.
 //!
 //! Allocates at most [`MAX_TEXT_BYTES`] bytes; each kind that is refused is refused by its own error.
 
@@ -12,7 +12,7 @@ use crate::contract::{Error, Format};
 /// Bytes of a packed or wide text that are looked at.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
-/// The format of an image file, or why it is none we can name. The first 256 bytes tell an accepted format.
+/// The format of an image file, or why it is not accepted. The first 256 bytes suffice to recognise an accepted format.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ fn brands(bytes: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
     chunks.iter().enumerate().filter_map(|(at, brand)| (at != 1).then_some(brand))
 }
 
-/// Images and documents people put into catalogues that we do not read, by name.
+/// Images and documents found in catalogues that are not accepted, by name.
 fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 16] = [
         (b"%PDF-", "PDF"),
@@ -96,7 +96,7 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
         .then_some("HEIC")
 }
 
-/// What kind of text, if any, stands where an image should.
+/// What kind of text this is, if any.
 fn text_kind(bytes: &[u8]) -> Error {
     // Dropping NULs reads UTF-16 mark-up well enough to recognise its tags.
     let narrow = |wide: &[u8]| wide.iter().take(MAX_TEXT_BYTES).copied().filter(|byte| *byte != 0).collect();

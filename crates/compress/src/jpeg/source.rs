@@ -1,4 +1,4 @@
-//! The front door: reads headers, decodes files, and encodes them again.
+//! Reads headers, decodes files, and encodes them again.
 
 use crate::jpeg::error::{Error, corrupt};
 use crate::jpeg::headers::colour_model::classes;
@@ -129,7 +129,7 @@ impl Source<'_> {
     }
 
     /// The size in bytes of [`Source::encode`] at this quality, as baseline, found without writing it: exact but for the
-    /// zeros stuffed behind FF bytes, about 0.3 %.
+    /// zeros stuffed after FF bytes, about 0.3 %.
     pub fn size_at(&self, quality: u8) -> usize {
         self.size(Some(quality))
     }

@@ -68,6 +68,6 @@ pub struct Encoded {
     /// The file. It can be larger than its source, for instance when a progressive one was already coarser than asked:
     /// compare, and keep the source then.
     pub bytes: Vec<u8>,
-    /// Sentences for the user; empty as a rule.
+    /// Sentences for the user; usually none.
     pub warnings: Vec<String>,
 }

@@ -17,6 +17,8 @@ const SHORT: u16 = 3;
 const LONG: u16 = 4;
 /// Main image and thumbnail; anything longer is a loop.
 const MAX_DIRECTORIES: usize = 4;
+/// GPS pointers of one directory that are taken out one by one. One is all there should be.
+const MAX_POINTERS: usize = 4;
 /// A longer artist or copyright line is not kept.
 const MAX_TEXT_BYTES: usize = 4096;
 const ENTRY_BYTES: usize = 12;
@@ -206,8 +208,15 @@ pub(crate) fn remove_location(tiff: &mut [u8]) -> bool {
             break;
         };
         next = order.offset(tiff, link);
+        let mut pointers = 0;
         while let Some(at) = current_gps(tiff, order, &entries) {
             found = true;
+            pointers += 1;
+            if pointers > MAX_POINTERS {
+                // Their tags become 0, which means nothing.
+                erase_pointers(tiff, order, &entries);
+                break;
+            }
             if let Some(gps) = order.offset(tiff, at + 8) {
                 erase_directory(tiff, order, gps);
             }
@@ -230,10 +239,20 @@ fn current_gps(tiff: &[u8], order: Order, entries: &Range<usize>) -> Option<usiz
     find(tiff, order, entries.start..end, GPS_DIRECTORY)
 }
 
+fn erase_pointers(tiff: &mut [u8], order: Order, entries: &Range<usize>) {
+    for at in entries.clone().step_by(ENTRY_BYTES) {
+        if order.u16(tiff, at) == Some(GPS_DIRECTORY) {
+            tiff[at..at + ENTRY_BYTES].fill(0);
+        }
+    }
+}
+
 fn erase_directory(tiff: &mut [u8], order: Order, at: usize) {
     let Some((entries, _)) = directory(tiff, order, at) else {
         return;
     };
+    // Values that overlap could be erased over and over.
+    let mut left = tiff.len();
     for entry in entries.clone().step_by(ENTRY_BYTES) {
         let size = match order.u16(tiff, entry + 2) {
             Some(1 | 2 | 6 | 7) => 1,
@@ -250,7 +269,9 @@ fn erase_directory(tiff: &mut [u8], order: Order, at: usize) {
             && start >= 8
             && (end <= at || start >= entries.end)
             && let Some(value) = tiff.get_mut(start..end)
+            && let Some(rest) = left.checked_sub(length)
         {
+            left = rest;
             value.fill(0);
         }
     }
@@ -314,6 +335,20 @@ pub(crate) mod tests {
         let bare = Exif::read(&bare);
         assert_eq!((bare.orientation(), bare.copyright), (3, None));
         assert_eq!(source.with_orientation(1).write(false), None);
+    }
+
+    #[test]
+    fn any_number_of_locations_goes() {
+        let count = 3_000_u16;
+        let mut tiff = b"MM\0*\0\0\0\x08".to_vec();
+        tiff.extend(count.to_be_bytes());
+        for _ in 0..count {
+            tiff.extend(GPS_DIRECTORY.to_be_bytes());
+            tiff.extend([0, 4, 0, 0, 0, 1, 0, 0, 0, 8]);
+        }
+        tiff.extend([0; 4]);
+        assert!(remove_location(&mut tiff));
+        assert!(!remove_location(&mut tiff));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Converts pixels to sRGB, so that they look the same where nobody reads colour profiles.
 //!
-//! Used only where pixels are rewritten anyway; otherwise the profile travels with them. An unreadable profile changes nothing.
+//! Used only where pixels are rewritten anyway; otherwise the profile is kept. An unreadable profile changes nothing.
 
 use moxcms::{
     Chromaticity, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout as Samples, MatrixCoefficients,
@@ -10,7 +10,7 @@ use moxcms::{
 use crate::contract::Error;
 use crate::picture::pixels::{Layout, Pixels};
 
-/// Pixels converted in one go; bounds the buffer beside the picture.
+/// Pixels converted at once; bounds the extra buffer.
 const BATCH_PIXELS: usize = 1 << 16;
 
 /// Converts in place. Returns whether the profile could be used.
@@ -154,7 +154,7 @@ pub(crate) fn profile_of_code_points(primaries: u8, transfer: u8, is_full_range:
     Some(usable.unwrap_or_default())
 }
 
-/// CMYK, four samples a pixel with 255 meaning full ink, to sRGB. Without a usable profile the plain formula serves.
+/// CMYK, four samples per pixel where 255 is full ink, to sRGB. Without a usable profile a plain formula is used.
 pub(crate) fn cmyk_to_srgb(width: u32, height: u32, cmyk: &[u8], icc: Option<&[u8]>) -> Result<Pixels, Error> {
     let mut rgb = vec![0; cmyk.len() / 4 * 3];
     if !with_profile(cmyk, &mut rgb, icc) {

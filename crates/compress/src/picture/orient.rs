@@ -1,4 +1,4 @@
-//! Turns pixels the way an EXIF orientation says they are to be shown.
+//! Turns pixels upright, as their EXIF orientation says.
 //!
 //! Exact: every pixel moves, none changes.
 

@@ -1,10 +1,10 @@
-//! Pixels in memory: eight bits a sample, rows without gaps, in one of four layouts.
+//! Pixels in memory: eight bits per sample, rows without gaps, in one of four layouts.
 //!
 //! The buffer always holds exactly width × height × channels bytes, and neither side is zero.
 
 use crate::contract::Error;
 
-/// Which samples make a pixel, in order.
+/// The samples of a pixel, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     Grey,
@@ -57,7 +57,7 @@ impl Pixels {
         Pixels { layout, data, ..*self }
     }
 
-    /// Whether any pixel lets something through.
+    /// Whether any pixel is not opaque.
     pub fn is_translucent(&self) -> bool {
         let channels = self.layout.channels();
         self.layout.has_alpha() && self.data.chunks_exact(channels).any(|pixel| pixel[channels - 1] != 255)
@@ -91,7 +91,7 @@ impl Pixels {
         Pixels { width, height, layout: Layout::Rgb, data }
     }
 
-    /// Leaves alpha out if no pixel lets anything through. Needs no second buffer.
+    /// Drops alpha if all pixels are opaque. Needs no second buffer.
     pub fn into_opaque(self) -> Pixels {
         if !self.layout.has_alpha() || self.is_translucent() {
             return self;

@@ -6,6 +6,7 @@ use super::*;
 
 #[cfg(feature = "avif")]
 mod avif;
+mod bounded;
 mod credits;
 mod goals;
 mod kept;

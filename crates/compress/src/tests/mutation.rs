@@ -14,7 +14,7 @@ const ROUNDS: usize = 60;
 
 #[test]
 fn damaged_files_are_answered_or_refused() {
-    let limits = Limits { max_pixels: 1_000_000, max_side: 4_000 };
+    let limits = Limits { max_pixels: 1_000_000, max_side: 4_000, ..Limits::default() };
     let exif = exif::tests::located();
     let rgb = photo(56, 40, Layout::Rgb);
     let files = [
@@ -52,7 +52,7 @@ fn damaged_files_are_answered_or_refused() {
             }
             let settings = &settings[round % settings.len()];
             let started = Instant::now();
-            memory_needed(&bytes, settings);
+            memory_needed(&bytes, settings, &limits).unwrap();
             if let Ok(output) = compress(&bytes, settings, &limits) {
                 accepted += 1;
                 if settings.format.is_none() {

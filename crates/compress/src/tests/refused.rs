@@ -59,7 +59,7 @@ fn every_truncation_is_corrupt() {
 
 #[test]
 fn limits_hold_before_anything_is_decoded() {
-    let limits = Limits { max_pixels: 5_000, max_side: 100 };
+    let limits = Limits { max_pixels: 5_000, max_side: 100, ..Limits::default() };
     let photo = pictures::photo(96, 64, Layout::Rgb);
     for file in [
         pictures::jpeg(96, 64),

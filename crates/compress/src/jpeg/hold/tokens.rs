@@ -171,7 +171,7 @@ impl<'a> BlockWriter<'a> {
             self.push(((magnitude ^ negative) & ((1 << size) - 1)) as u16);
             self.last = k;
         } else {
-            // The size in the second byte from below, and behind it as many bits as it says.
+            // The size in the second byte from below, and after it as many bits as it says.
             let size = u32::from(SIZES[(magnitude & 0xFF) as usize]);
             let token = run << 12 | (size & (magnitude ^ negative | 0xFF00));
             self.counts.ac[(token >> 8 & 0xFF) as usize] += 1;

@@ -88,7 +88,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Moves what is unread to the front of the window and unstuffs more behind it: FF 00 stands for FF (B.1.1.5), FF FF is
+    /// Moves what is unread to the front of the window and unstuffs more after it: FF 00 stands for FF (B.1.1.5), FF FF is
     /// fill, FF with anything else is a marker and ends the segment.
     #[inline(never)]
     fn fill(&mut self) {
@@ -134,7 +134,7 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// Passes the restart marker that must come next, `number` modulo 8 (E.2.4), and starts afresh behind it.
+    /// Passes the restart marker that must come next, `number` modulo 8 (E.2.4), and starts afresh after it.
     pub(crate) fn restart(&mut self, number: usize) -> Result<(), Error> {
         while !self.ended && self.bits.at <= self.filled && self.filled < self.bits.at + MARGIN {
             self.fill();

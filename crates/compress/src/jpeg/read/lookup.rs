@@ -40,7 +40,7 @@ impl Entry {
     /// Added to the position by an end of block: beyond any coefficient.
     pub(crate) const END_OF_BLOCK: u32 = 128;
 
-    /// Bits of the code and of the magnitude behind it, together.
+    /// Bits of the code and of the magnitude after it, together.
     #[inline(always)]
     pub(crate) fn total_bits(self) -> u32 {
         self.0 & 0xFF
@@ -58,7 +58,7 @@ impl Entry {
         63 - (self.0 >> 16 & 63)
     }
 
-    /// The magnitude behind the code at the head of `bits`, and a mask that is all ones when the coefficient is negative
+    /// The magnitude after the code at the head of `bits`, and a mask that is all ones when the coefficient is negative
     /// (F.1.2.1.1, table F.1). A leading zero bit means negative, and then all bits are inverted; so after undoing that the
     /// highest is always one.
     #[inline(always)]
@@ -74,7 +74,7 @@ impl Entry {
         self.0 >> 24
     }
 
-    /// Both, one behind the other, as one symbol that skips the coefficient of the first.
+    /// Both, one after the other, as one symbol that skips the coefficient of the first.
     fn then(self, next: Self) -> Self {
         let skipped = self.total_bits();
         Self((next.0 + (skipped | skipped << 8)) + (self.step() << 24))
@@ -171,7 +171,7 @@ impl Lookup {
 
 /// A table for places where small coefficients are rounded to zero anyway.
 ///
-/// Such a coefficient is no more than a longer run of zeros, so one look-up takes it together with the symbol behind it. At usual
+/// Such a coefficient is no more than a longer run of zeros, so one look-up takes it together with the symbol after it. At usual
 /// qualities that is true of most coefficients of a photo: a whole recompression takes 5 % less time.
 pub(crate) struct Joined {
     fast: Box<[Entry; 1 << LOOK]>,
@@ -212,11 +212,11 @@ impl Joined {
             }
             reach = reach.max(skipped);
         }
-        // A block can end with its last coefficient and no symbol that says so: nothing may be joined behind that one.
+        // A block can end with its last coefficient and no symbol that says so: nothing may be joined after that one.
         Self { fast, at: start - 1..63 - reach }
     }
 
-    /// The table to use for the symbol behind position `k`: this one, or that of single symbols.
+    /// The table to use for the symbol after position `k`: this one, or that of single symbols.
     #[inline(always)]
     pub(crate) fn or<'a>(&'a self, single: &'a [Entry; 1 << LOOK], k: u32) -> &'a [Entry; 1 << LOOK] {
         if self.at.contains(&k) { &self.fast } else { single }

@@ -89,7 +89,7 @@ fn decode(
     Ok(tokens)
 }
 
-/// How the coefficients of a component are rounded, and what came of it.
+/// How the coefficients of a component are rounded, and the result.
 struct Rounding {
     quantiser: Quantiser,
     counts: Counts,

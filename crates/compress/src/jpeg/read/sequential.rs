@@ -81,7 +81,7 @@ impl Code {
     /// The loop is the whole program's hottest. What bounds it is the chain from one symbol's length to the next symbol, so
     /// everything else hangs off that chain, free of branches: a refill gives 56 bits, and the first of two symbols takes at
     /// most 10 + 15 of them, which leaves the 31 that the second may need. Coefficients that come to nothing are skipped with
-    /// the symbol behind them where that is possible ([`Joined`]).
+    /// the symbol after them where that is possible ([`Joined`]).
     #[inline(always)]
     pub(crate) fn block(&mut self, mut bits: Bits, window: &Window, out: &mut impl Sink) -> Result<Bits, Error> {
         let Self { dc, ac, joined, before } = self;

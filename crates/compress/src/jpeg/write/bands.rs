@@ -76,7 +76,7 @@ fn plan_band(frame: &Frame, plane: &Plane, band: Band) -> Planned {
 
 /// What the symbols of a scan are given to: first a [`Counter`], then a [`Coder`].
 trait Sink {
-    /// A Huffman symbol of table `class`, and the `size` bits behind it.
+    /// A Huffman symbol of table `class`, and the `size` bits that follow it.
     fn symbol(&mut self, class: usize, symbol: u32, bits: u32, size: u32);
     /// A single bit.
     fn bit(&mut self, bit: bool);
@@ -190,7 +190,7 @@ struct Pending {
     corrections: Vec<bool>,
 }
 
-/// The longest run one symbol can state (G.1.2.2): 14 bits behind a symbol for 2^14 and more.
+/// The longest run one symbol can state (G.1.2.2): 14 bits after a symbol for 2^14 and more.
 const LONGEST_RUN: u32 = 0x7FFF;
 
 impl Pending {
@@ -250,7 +250,7 @@ fn first_bits(block: Block, mut mask: u64, band: &Band, pending: &mut Pending, s
 #[inline(always)]
 fn next_bit(block: Block, mask: u64, band: &Band, pending: &mut Pending, sink: &mut impl Sink) {
     let magnitude = |k: u32| i32::from(block.get(k)).unsigned_abs() >> band.low;
-    // The last coefficient that becomes visible: behind it, zeros need no symbol.
+    // The last coefficient that becomes visible: after it, zeros need no symbol.
     let mut last_new = 0;
     let mut rest = mask;
     while rest != 0 {

@@ -145,10 +145,10 @@ pub(crate) fn tail(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xFF, EOI]);
 }
 
-/// Bytes gathered before zeros are stuffed behind every FF among them.
+/// Bytes gathered before zeros are stuffed after every FF among them.
 const BUFFER: usize = 16 * 1024;
 
-/// Bits to bytes, with a zero stuffed behind every FF (B.1.1.5).
+/// Bits to bytes, with a zero stuffed after every FF (B.1.1.5).
 ///
 /// Most symbols are shorter than a byte, so no branch should depend on when one is full: eight bytes are stored every time, and
 /// the position moves by those that are. FFs are rare, and are looked for in one go.
@@ -169,7 +169,7 @@ impl<'a> BitWriter<'a> {
         Self { out, buffer: Box::new([0; BUFFER + 8]), at: 0, acc: 0, count: 0 }
     }
 
-    /// A symbol's code (value and length) and the `size` ≤ 15 bits behind it.
+    /// A symbol's code (value and length) and the `size` ≤ 15 bits that follow it.
     #[inline(always)]
     pub(crate) fn symbol(&mut self, (code, length): (u32, u32), bits: u32, size: u32) {
         self.put(code << size | bits, length + size);

@@ -34,25 +34,23 @@ pub(crate) struct Credits {
 }
 
 impl Credits {
-    /// Those of a file. XMP comes first: who edits both keeps it up to date.
+    /// Those of a file. XMP comes first: programs that write both keep it up to date.
     pub fn read(bytes: &[u8], format: Format) -> Credits {
         let mut credits = Credits::default();
         match format {
             Format::Jpeg => {
-                for segment in jpeg_segments::segments(bytes) {
-                    let payload = &bytes[segment.payload];
-                    if let Some(packet) = payload.strip_prefix(JPEG_XMP).filter(|_| segment.marker == 0xe1) {
-                        credits = credits.or(xmp::read(packet));
-                    }
-                }
+                let application = jpeg_segments::segments(bytes).filter(|segment| segment.marker == 0xe1);
+                let packets = application.filter_map(|segment| bytes[segment.payload].strip_prefix(JPEG_XMP));
+                credits = packets.take(MAX_TEXTS).fold(credits, |credits, packet| credits.or(xmp::read(packet)));
                 for segment in jpeg_segments::segments(bytes).filter(|segment| segment.marker == 0xed) {
                     credits = credits.or(iptc::read(&bytes[segment.payload]));
                 }
             }
             Format::Png => {
                 let list = png::chunks(bytes).unwrap_or_default();
-                let texts = list.iter().filter_map(|chunk| png_text::read(&chunk.name, &bytes[chunk.data.clone()]));
-                let mut found: Vec<_> = texts.take(MAX_TEXTS).collect();
+                let texts = list.iter().map(|chunk| (&chunk.name, &bytes[chunk.data.clone()]));
+                let tried = texts.filter(|(name, data)| png_text::may_credit(name, data)).take(MAX_TEXTS);
+                let mut found: Vec<_> = tried.filter_map(|(name, data)| png_text::read(name, data)).collect();
                 found.sort_by_key(|(rank, _)| *rank);
                 credits = found.into_iter().fold(credits, |credits, (_, other)| credits.or(other));
             }
@@ -106,7 +104,7 @@ const JPEG_XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 /// Keyword, no compression, no language, no translated keyword.
 const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
 
-/// Behind JFIF and EXIF, which want to be first.
+/// After JFIF and EXIF, which must be first.
 fn put_in_jpeg(file: Vec<u8>, packet: &[u8]) -> Vec<u8> {
     let Ok(length) = u16::try_from(2 + JPEG_XMP.len() + packet.len()) else {
         return file;

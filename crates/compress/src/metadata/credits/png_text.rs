@@ -12,11 +12,25 @@ pub(crate) enum Rank {
     Keyword,
 }
 
-/// Those of one chunk. Longer ones are not looked at.
+/// The keywords of texts that are read.
+const KEYWORDS: [&[u8]; 6] = [
+    b"XML:com.adobe.xmp\0",
+    b"Raw profile type xmp\0",
+    b"Raw profile type APP1\0",
+    b"Raw profile type iptc\0",
+    b"Author\0",
+    b"Copyright\0",
+];
+
+/// Whether [`read`] may find something in this chunk. Longer ones are not read.
+pub(crate) fn may_credit(chunk: &[u8; 4], data: &[u8]) -> bool {
+    matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt")
+        && data.len() <= 2 * MAX_PACKET_BYTES
+        && KEYWORDS.iter().any(|keyword| data.starts_with(keyword))
+}
+
+/// The credits in a text chunk.
 pub(crate) fn read(chunk: &[u8; 4], data: &[u8]) -> Option<(Rank, Credits)> {
-    if !matches!(chunk, b"tEXt" | b"zTXt" | b"iTXt") || data.len() > 2 * MAX_PACKET_BYTES {
-        return None;
-    }
     let (keyword, value) = data.split_at(memchr::memchr(0, data)?);
     let value = || unpacked(chunk, &value[1..]);
     let words = || text(&value()?);
@@ -32,7 +46,7 @@ pub(crate) fn read(chunk: &[u8; 4], data: &[u8]) -> Option<(Rank, Credits)> {
     }
 }
 
-/// What stands behind the keyword (PNG, 11.3.3): Latin-1, the same packed, or UTF-8 with flags and languages in front.
+/// The text after the keyword (PNG, 11.3.3): Latin-1, the same compressed, or UTF-8 preceded by flags and languages.
 fn unpacked(chunk: &[u8; 4], value: &[u8]) -> Option<String> {
     let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
     match chunk {

@@ -1,6 +1,6 @@
 //! The credits of an XMP packet (ISO 16684-1), read and written.
 //!
-//! Packets come from strangers: no document types, a bounded number of nodes, bounded texts.
+//! Packets are untrusted: no document types, a bounded number of nodes, bounded texts.
 
 use std::ops::Range;
 

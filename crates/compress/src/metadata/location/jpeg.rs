@@ -5,12 +5,22 @@ use std::borrow::Cow;
 use super::erase::{JPEG_EXIF, blank_xmp, clean_exif};
 use crate::container::{jpeg_segments, photoshop};
 
+/// A file has one for its picture and one for each smaller copy of it. Blocks can overlap, so that very many would take long.
+const MAX_EXIF_BLOCKS: usize = 64;
+
 /// Every EXIF block, also those of pictures embedded before or after the main one, and the XMP.
 pub(super) fn remove(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Cow::Borrowed(bytes);
+    let mut count = 0;
     for at in memchr::memmem::find_iter(bytes, JPEG_EXIF) {
-        // An APP1 segment: marker and length stand before its name. Nothing behind its end may be touched.
+        // An APP1 segment: its marker and length precede the name. Nothing after its end may be changed.
         if let Some(&[0xFF, 0xE1, high, low]) = bytes[..at].last_chunk() {
+            count += 1;
+            if count > MAX_EXIF_BLOCKS {
+                // Without its name nobody reads it as EXIF.
+                out.to_mut()[at..at + JPEG_EXIF.len()].fill(0);
+                continue;
+            }
             let end = at - 2 + usize::from(u16::from_be_bytes([high, low]));
             let start = at + JPEG_EXIF.len();
             clean_exif(&mut out, start..end.clamp(start, bytes.len()));

@@ -16,6 +16,13 @@ pub(super) fn remove(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Cow::Borrowed(bytes);
     let mut dropped = Vec::new();
     let mut extra = Vec::new();
+    let has_exif = png::data(bytes, &list, b"eXIf").is_some();
+    let mut tried = 0;
+    // What cannot be read may hold a location, and neither are all of very many profiles unpacked.
+    let mut may_locate = |chunk: &png::Chunk, data: &[u8]| {
+        tried += 1;
+        tried > raw_profile::MAX_TRIED || !is_free_of_location(raw_profile::bytes(&chunk.name, data))
+    };
     for chunk in &list {
         let data = &bytes[chunk.data.clone()];
         match &chunk.name {
@@ -30,12 +37,13 @@ pub(super) fn remove(bytes: &[u8]) -> Cow<'_, [u8]> {
                 }
             }
             b"zTXt" | b"tEXt" | b"iTXt"
-                if RAW_PROFILES.iter().any(|name| data.starts_with(name))
-                    && !is_free_of_location(raw_profile::bytes(&chunk.name, data)) =>
+                if RAW_PROFILES.iter().any(|name| data.starts_with(name)) && may_locate(chunk, data) =>
             {
                 dropped.push(chunk.whole.start);
                 // The orientation in it is not a location.
-                if png::data(bytes, &list, b"eXIf").is_none()
+                if !has_exif
+                    && extra.is_empty()
+                    && dropped.len() <= raw_profile::MAX_TRIED
                     && let Some(tiff) = raw_profile::exif(&chunk.name, data)
                     && let Some(minimal) = exif::minimal(None, exif::orientation(&tiff), false)
                 {

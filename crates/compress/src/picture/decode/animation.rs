@@ -27,7 +27,7 @@ pub(crate) fn prove_animation(bytes: &[u8], probe: &Probe) -> Result<(), Error> 
             if frames == probe.frames { Ok(()) } else { Err(Error::corrupt("not all of its frames decode")) }
         }
         Format::Webp => {
-            // One by one: what is shown of them together takes four bytes a pixel, more than once.
+            // One by one: composing them would take several canvases of four bytes per pixel.
             for frame in webp::frames(bytes, &webp::chunks(bytes)?)? {
                 let decoder = WebPDecoder::new(Cursor::new(frame?)).map_err(broken_frame)?;
                 // The pixels have been judged on the header.

@@ -6,7 +6,7 @@ use crate::container::gif;
 use crate::contract::Error;
 use crate::picture::pixels::{Decoded, Layout, Pixels};
 
-/// Frames as palette indices: a byte a pixel.
+/// Frames as palette indices, one byte per pixel.
 pub(super) fn reader(bytes: &[u8]) -> Result<::gif::Decoder<Cursor<&[u8]>>, Error> {
     let mut options = ::gif::DecodeOptions::new();
     options.set_color_output(::gif::ColorOutput::Indexed);

@@ -12,7 +12,7 @@ use crate::picture::pixels::{Decoded, Layout, Pixels};
 use crate::picture::{colour, resize};
 
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
-    // The pixel decoder takes it for granted that no component is finer than the first, and mixes up rows and columns where one is.
+    // The pixel decoder assumes that no component is finer than the first, and mixes up rows and columns where one is.
     let is_finer = |own: &(u8, u8), first: &(u8, u8)| own.0 > first.0 || own.1 > first.1;
     if jpeg::header(bytes).is_ok_and(|header| header.sampling.iter().any(|own| is_finer(own, &header.sampling[0]))) {
         return component_by_component(bytes);
@@ -20,18 +20,22 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     // The pixel decoder mixes up the components of sequential files with a scan for each; progressive ones it reads well.
     let is_interleaved = probe.is_progressive
         || jpeg_segments::first_scan_components(bytes).is_none_or(|count| count >= probe.pixel_bytes);
-    let strict = if is_interleaved { jpeg_scans(bytes, bytes) } else { Err(Error::corrupt("its scans are apart")) };
-    // Where the strict pixel decoder gives up, the requantiser may still see a whole file, and writes a plain one of it. Its word on
-    // what is wrong is the last.
+    let strict = if is_interleaved {
+        jpeg_scans(bytes, bytes)
+    } else {
+        Err(Error::corrupt("its components are in separate scans"))
+    };
+    // Where the strict pixel decoder gives up, the requantiser may still read the file and write a plain one of it. Its error is the
+    // one reported.
     strict.or_else(|_| written_anew(bytes, !is_interleaved)).or_else(|_| component_by_component(bytes))
 }
 
 /// The pixels have been judged on the header.
 fn unlimited() -> jpeg::Limits {
-    for_jpeg(&Limits { max_pixels: u64::MAX, max_side: u32::MAX })
+    for_jpeg(&Limits { max_pixels: u64::MAX, max_side: u32::MAX, ..Limits::default() })
 }
 
-/// The pixels of a JPEG after its coefficients were written as another JPEG, which loses nothing.
+/// The pixels of a JPEG, by way of a plain JPEG with the same coefficients.
 fn written_anew(bytes: &[u8], progressive: bool) -> Result<Decoded, Error> {
     let options = jpeg::Options { progressive, keep_copyright: false };
     let source = jpeg::decode(bytes, &unlimited()).map_err(from_jpeg)?;
@@ -64,7 +68,7 @@ fn component_by_component(bytes: &[u8]) -> Result<Decoded, Error> {
     in_srgb_or_profile(size, data, stored, bytes)
 }
 
-/// The pixel decoder's word for them.
+/// The pixel decoder's name for them.
 fn colours(colour: Colour) -> ColorSpace {
     match colour {
         Colour::Grey => ColorSpace::Luma,
@@ -82,9 +86,9 @@ fn jpeg_scans(bytes: &[u8], file: &[u8]) -> Result<Decoded, Error> {
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(Error::corrupt)?;
     let stored = decoder.input_colorspace().ok_or_else(|| Error::corrupt("the JPEG has no header"))?;
-    // Browsers decide as libjpeg does: JFIF's word counts for more than the names of the components.
+    // Browsers decide as libjpeg does: a JFIF header outweighs the identifiers of the components.
     if jpeg::header(file).is_ok_and(|header| colours(header.colour) != stored) {
-        return Err(Error::corrupt("the JPEG contradicts itself about its colours"));
+        return Err(Error::corrupt("its headers disagree about its colours"));
     }
     let wanted = match stored {
         ColorSpace::Luma | ColorSpace::CMYK | ColorSpace::YCCK => stored,
@@ -120,7 +124,7 @@ fn in_srgb_or_profile(
 }
 
 /// Stored four-component samples as ink, 255 full. Photoshop stores the complement (libjpeg's libjpeg.txt, "CMYK") and marks its
-/// files; browsers and Pillow take every file for one of its kind, marked or not, and so a picture looks here as it does there.
+/// files; browsers and Pillow treat all files so, marked or not, and so does this.
 fn inks(mut data: Vec<u8>, stored: ColorSpace) -> Vec<u8> {
     let (pixels, _) = data.as_chunks_mut::<4>();
     for pixel in pixels {

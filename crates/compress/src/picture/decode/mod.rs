@@ -1,7 +1,7 @@
 //! Files to pixels: every accepted format, oriented, with what else must travel along.
 //!
-//! Limits have passed on the headers before this is called. A decoder that panics is a damaged image; a file that is cut short is an
-//! error, also where the decoder would fill the rest with grey.
+//! Limits were checked on the headers before. A panic in a decoder means that the image is damaged; a file that is cut short is an
+//! error, even where the decoder would fill the rest with grey.
 
 use crate::contract::{Error, Format};
 use crate::header::guarded::guarded;
@@ -46,7 +46,7 @@ pub(crate) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Resul
         }?;
         let pixels = decoded.pixels;
         if (pixels.width, pixels.height) != (width, height) {
-            return Err(Error::corrupt("the image contradicts itself about its size"));
+            return Err(Error::corrupt("its headers disagree about its size"));
         }
         Ok(Decoded { pixels: orient::apply(pixels, probe.orientation), ..decoded })
     })

@@ -41,14 +41,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     })
 }
 
-/// What is wrong, for those who do not know the format.
+/// What is wrong, in words that need no knowledge of the format.
 pub(crate) fn png_error(error: ::png::DecodingError) -> Error {
     Error::corrupt(match error {
         ::png::DecodingError::IoError(_) => "the PNG ends early",
         ::png::DecodingError::Format(detail) if detail.to_string().starts_with("CRC error") => {
             "a checksum of the PNG is wrong"
         }
-        _ => "the PNG is not put together as it must be",
+        _ => "the PNG has an invalid structure",
     })
 }
 
@@ -63,8 +63,7 @@ pub(crate) fn png_layout(colour: ::png::ColorType) -> Result<Layout, Error> {
     }
 }
 
-/// The profile that the code points stand for, the embedded one, or one made of the gamma and primaries that stand in its place:
-/// PNG's order of precedence.
+/// The profile of the code points, the embedded one, or one made of gamma and primaries: PNG's order of precedence.
 fn png_profile(info: &::png::Info<'_>, embedded: Option<Vec<u8>>) -> Option<Vec<u8>> {
     if let Some(code) = &info.coding_independent_code_points {
         return colour::profile_of_code_points(

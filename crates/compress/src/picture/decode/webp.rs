@@ -18,7 +18,7 @@ pub(crate) fn webp_planes(bytes: &[u8], probe: &Probe) -> Result<[SamplePlane; 3
         let is_plain =
             (planes.y_stride, planes.u_stride, planes.v_stride) == (width as usize, half.0 as usize, half.0 as usize);
         if (width, height) != (probe.width, probe.height) || !is_plain {
-            return Err(Error::corrupt("the image contradicts itself about its size"));
+            return Err(Error::corrupt("its headers disagree about its size"));
         }
         let upright = |width, height, data| {
             let plane = Pixels::new(width, height, Layout::Grey, data)?;

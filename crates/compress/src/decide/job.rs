@@ -1,0 +1,21 @@
+//! One image to compress.
+
+use crate::contract::{Deadline, Limits, Settings};
+use crate::header::probe::Probe;
+
+/// A source, and what is asked of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a, 's> {
+    pub bytes: &'a [u8],
+    pub probe: Probe,
+    pub settings: &'s Settings,
+    pub limits: &'s Limits,
+    pub deadline: Deadline,
+}
+
+impl Job<'_, '_> {
+    /// The source's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}

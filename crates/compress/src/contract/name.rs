@@ -51,7 +51,7 @@ mod tests {
             ("", Format::Png, "compressed_image.png"),
             ("Mu\u{308}tze.jpg", Format::Jpeg, "compressed_M\u{fc}tze.jpg"),
             // No composed form exists.
-            ("x\u{308}\u{2603}.jpg", Format::Jpeg, "compressed_x\u{308}-.jpg"),
+            ("q\u{308}\u{2603}.jpg", Format::Jpeg, "compressed_q\u{308}-.jpg"),
         ] {
             assert_eq!(output_name(source, format), name, "{source}");
         }

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_a_header_claims_is_no_fault_of_ours() {
-        let mut file = pictures::png(&pictures::photo(8, 8, crate::picture::pixels::Layout::Rgb));
+        let mut file = pictures::png(&pictures::photo(8, 8, Layout::Rgb));
         file[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
         let crc = crc32fast::hash(&file[12..29]);
         file[29..33].copy_from_slice(&crc.to_be_bytes());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::container::inflate::tests::UNPACKED;
 use crate::container::png;
-use crate::picture::pixels::Layout;
+use crate::picture::pixels::{Layout, Pixels};
 use crate::tests::pictures::{self, photo};
 use crate::tests::*;
 
@@ -67,7 +67,7 @@ fn a_png_of_very_many_chunks_is_refused() {
 #[test]
 fn whatever_repeats_work_looks_at_the_time() {
     let pixels = photo(64, 48, Layout::Rgb);
-    let large = crate::picture::pixels::Pixels::new(4_000, 3_000, Layout::Grey, vec![7; 12_000_000]).unwrap();
+    let large = Pixels::new(4_000, 3_000, Layout::Grey, vec![7; 12_000_000]).unwrap();
     let limits = Limits { max_time: Duration::ZERO, ..Limits::default() };
     let webp = Settings { format: Some(Format::Webp), ..Settings::default() };
     for (name, file, settings) in [

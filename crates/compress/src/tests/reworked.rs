@@ -5,7 +5,7 @@ use std::io::Cursor;
 use crate::container::{jpeg_segments, webp};
 use crate::encode::Encoder as _;
 use crate::encode::jpeg_out::PixelEncoder;
-use crate::header::{probe, sniff};
+use crate::header::probe;
 use crate::metadata::exif;
 use crate::picture::pixels::{Layout, Pixels};
 use crate::picture::{colour, decode, resize};
@@ -23,7 +23,7 @@ fn every_format_becomes_every_other() {
         for format in [Format::Jpeg, Format::Png, Format::Webp] {
             let output = run(&file, &to(format));
             assert_eq!(output.output.format, format);
-            assert_eq!(sniff::sniff(&output.bytes), Ok(format));
+            assert_eq!(sniff(&output.bytes), Ok(format));
             if output.source.format != format {
                 assert_eq!(output.outcome, Outcome::Compressed);
             }

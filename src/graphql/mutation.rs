@@ -140,7 +140,7 @@ impl Mutation {
     async fn check_csv(
         &self,
         ctx: &Context<'_>,
-        file: Upload,
+        #[graphql(desc = "The CSV or workbook.")] file: Upload,
         #[graphql(desc = "Which columns are what, where their names do not say it.")] columns: Option<CsvColumnsInput>,
     ) -> Result<CheckCsvPayload> {
         let hints = columns.unwrap_or_default().into();

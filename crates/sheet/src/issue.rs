@@ -82,7 +82,7 @@ pub enum IssueCode {
 pub struct Issue {
     pub severity: Severity,
     pub code: IssueCode,
-    /// A sentence or two for whoever edits the file.
+    /// A sentence or two for the person who edits the file.
     pub message: String,
     /// 1-based line, as a text editor counts: CRLF, LF and CR end one, also inside quotes.
     pub line: u64,

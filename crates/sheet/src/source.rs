@@ -56,7 +56,7 @@ impl Read for Broken {
 
 impl<'a> Source<'a> {
     /// Looks at a file's first bytes, wherever its cursor stands, and reads a workbook whole. What is wrong with a
-    /// container is told when the text is read.
+    /// container is reported when the text is read.
     pub fn open<F: Read + Seek + Send + 'a>(mut file: F, limits: &Limits, hints: &Hints) -> io::Result<Source<'a>> {
         let byte_size = file.seek(SeekFrom::End(0))?;
         file.rewind()?;
@@ -122,7 +122,7 @@ fn unzip<'a, F: Read + Seek + Send + 'a>(
         Err(_) => return broken(DAMAGED, Container::Packed),
     };
     if workbook::is_workbook(&archive) {
-        // A fault of the libraries that read it is one of the file to whoever sent it.
+        // A panic in a library that reads workbooks is a damaged workbook.
         let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| workbook::to_csv(archive, limits, hints)));
         return Ok(match read.unwrap_or(Err(DAMAGED)) {
             Ok(csv) => (Box::new(Cursor::new(csv)), Container::Workbook),

@@ -302,7 +302,7 @@ pub(super) const PRODUCT_NAMES: &[&str] = &[
 /// Those of [`PRODUCT_NAMES`] of which two in one header are worth a word.
 pub(super) const COMPETING_NAMES: &[&str] = &["productname", "product", "name", "sku"];
 
-/// What stands in for a missing product name, with a warning, the most telling first.
+/// What is used for a missing product name, with a warning, the most telling first.
 pub(super) const NAME_SUBSTITUTES: &[&str] = &[
     "sku",
     "itemsku",

@@ -106,7 +106,7 @@ async fn webhooks(world: &World, spared: &str) {
         assert_eq!(*first, webhook.body, "a delivery that is sent again says the same");
     }
     let mut about: Vec<&Value> = bodies.values().map(|body| &body["data"]["id"]).collect();
-    about.sort_by_key(|id| id.to_string());
+    about.sort_by_key(ToString::to_string);
     about.dedup();
     assert_eq!((bodies.len(), about.len()), (wanted, wanted), "one webhook for each request");
 }

@@ -4,8 +4,11 @@
 //! `cargo test --test faults` runs each quick scenario once. `./dev faults` runs all of them; `FAULT_RUNS=20` repeats
 //! each. A table at the end says how often each one ran, how long it took and what it measured.
 
+#![expect(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+#![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
+
 #[path = "../it/support/mod.rs"]
-#[allow(dead_code, reason = "shared with the other tests, which use more of it")]
+#[expect(dead_code, reason = "shared with the other tests, which use more of it")]
 mod support;
 
 mod checker;

@@ -2,6 +2,8 @@
 //!
 //! One Postgres cluster serves the whole run; every test has a database of its own, cloned from a migrated template.
 
+#![expect(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+
 mod support;
 
 mod upload;

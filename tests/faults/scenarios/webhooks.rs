@@ -30,7 +30,7 @@ pub async fn cancel_races_the_end(world: &mut World) {
     let url = world.origin.set("one.jpg", slow);
     let mut canceled = 0;
     for round in 0..30 {
-        let id = world.upload_urls(&[url.clone()], json!({ "webhookUrl": world.sink.url })).await;
+        let id = world.upload_urls(std::slice::from_ref(&url), json!({ "webhookUrl": world.sink.url })).await;
         tokio::time::sleep(Duration::from_millis(round * 3)).await;
         world.client().query(&cancel(&id), json!({})).await;
         canceled += i32::from(world.finished(&id).await["status"] == "CANCELED");
@@ -55,7 +55,7 @@ pub async fn receivers_hang(world: &mut World) {
     let hook = format!("http://{}/hook", silent.local_addr().expect("an address"));
     let url = world.origin.set("one.jpg", Answer::Image(images::jpeg(96, 64, 1)));
     for _ in 0..40 {
-        let id = world.upload_urls(&[url.clone()], json!({ "webhookUrl": hook })).await;
+        let id = world.upload_urls(std::slice::from_ref(&url), json!({ "webhookUrl": hook })).await;
         world.succeeded(&id).await;
         world.without_webhook.push(id);
     }

@@ -90,7 +90,7 @@ test('the demo shows every ending, and each page is accessible in both themes an
     }
     await page.locator('.cell').first().waitFor();
     await checkAccessibility(page, `request, ${colorScheme}`);
-    for (const tab of [/Problems/, 'Webhook', 'Settings']) {
+    for (const tab of [/Problems/, 'Hosts', 'Webhook', 'Settings']) {
       await page.getByRole('button', { name: tab }).click();
       await checkAccessibility(page, `${tab}, ${colorScheme}`);
     }

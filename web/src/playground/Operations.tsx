@@ -30,6 +30,9 @@ async function variablesOf(operation: Operation): Promise<string> {
 function OperationsPane() {
   const editor = useEditorContext({ nonNull: true });
 
+  // The editors are there a moment after this pane.
+  const ready = editor.queryEditor !== null && editor.variableEditor !== null;
+
   async function open(operation: Operation) {
     const variables = await variablesOf(operation);
     const current = editor.queryEditor?.getValue() ?? '';
@@ -48,7 +51,7 @@ function OperationsPane() {
       <ol>
         {operations.map((operation) => (
           <li key={operation.title}>
-            <button type="button" onClick={() => void open(operation)}>
+            <button type="button" disabled={!ready} onClick={() => void open(operation)}>
               <strong>{operation.title}</strong>
               <span>{operation.about}</span>
             </button>

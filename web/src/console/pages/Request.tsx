@@ -13,6 +13,7 @@ import {
 import { sentence } from '../api';
 import { bytes, dateTime, duration, many, number, percent } from '../format';
 import { Failures } from '../Failures';
+import { Hosts, WaitingHosts } from '../Hosts';
 import { ImageGrid } from '../ImageGrid';
 import { useWatch } from '../live';
 import { Problems } from '../Problems';
@@ -88,6 +89,7 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
       ),
     ],
     ['problems', `Problems (${number(details.csv.issueCount)})`, () => <Problems report={details.csv} />],
+    ['hosts', 'Hosts', () => <Hosts requestId={details.id} isFinal={ended} />],
     ['webhook', 'Webhook', () => <Webhook details={details} reload={reload} />],
     ['settings', 'Settings', () => <Settings settings={details.settings} />],
   ];
@@ -97,6 +99,7 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
     <>
       <Heading details={details} current={current} />
       <Overview current={current} />
+      {!ended && <WaitingHosts requestId={details.id} />}
       <Failures current={current} />
       {ended && <Results requestId={details.id} failedRows={hasFailedRows(details, current)} />}
       <section>

@@ -1,9 +1,11 @@
 //! The parts a running Halftone is made of, built once and shared. Cheap to clone.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::db::{self, Pool, secret};
@@ -27,6 +29,13 @@ pub struct Parts {
     /// For jobs, so that no number of queries keeps them from being recorded.
     pub worker_pool: Pool,
     pub store: Store,
+    /// Where uploads and result files are kept while they are made: on the disk of the data, since the system's temporary
+    /// directory may be memory.
+    pub temporary: PathBuf,
+    /// CSV files read and stored at once by the API. Each needs a connection of [`Self::pool`] for as long as it takes.
+    pub submissions: Arc<Semaphore>,
+    /// Result files written at once, each with a connection too.
+    pub exports: Arc<Semaphore>,
     /// The client for webhooks: it only connects to addresses its guard lets through.
     pub client: guard::Client,
     pub fetcher: Fetcher,
@@ -51,12 +60,19 @@ impl App {
         let link_key = secret::get_or_create(&mut conn, secret::DOWNLOAD_LINKS, &rand::random::<[u8; 32]>()).await?;
         let webhook_secret = webhook_secret(&config, &mut conn).await?;
         drop(conn);
+        let temporary = config.general.data_dir.join("tmp");
+        std::fs::create_dir_all(&temporary).with_context(|| format!("create {}", temporary.display()))?;
+        // What takes long has at most half of the connections, so that there always are some for queries.
+        let long_tasks = (config.general.database_connections / 4).clamp(1, 4);
         let guard = Guard::new(config.fetching.allow_nets.clone(), config.fetching.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch, config.fetching.user_agent.as_deref())?;
         Ok(Self(Arc::new(Parts {
             worker_pool: db::pool(&database_url, config.general.database_connections.div_ceil(2))?,
             pool,
+            temporary,
+            submissions: Arc::new(Semaphore::new(long_tasks)),
+            exports: Arc::new(Semaphore::new(long_tasks)),
             store: Store::local(&config.general.data_dir.join("outputs"))?,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),
             client,

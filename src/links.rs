@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
@@ -90,10 +90,14 @@ impl Signer {
         Ok(Self { mac: Hmac::new_from_slice(key)?, lifetime })
     }
 
-    /// When a link that is made now expires.
+    /// When a link that is made now expires: after its lifetime or up to an eighth more (a day at most), so that the same link
+    /// is given for a while and caches know it again.
     fn expires_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        now.checked_add_signed(TimeDelta::from_std(self.lifetime).unwrap_or(TimeDelta::MAX))
-            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let step = (lifetime / 8).clamp(1, 24 * 3600);
+        let earliest = now.timestamp().saturating_add(lifetime);
+        let rounded = (earliest / step).saturating_add(1).saturating_mul(step);
+        DateTime::from_timestamp(rounded, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// `path` (with its leading slash) and the query string that opens it until `expires_at`.
@@ -132,8 +136,11 @@ mod tests {
         let now = Utc::now();
         let given = signature(&signer.sign("/results/1", signer.expires_at(now)));
         assert!(signer.is_valid("/results/1", &given, now));
+        assert!(signer.is_valid("/results/1", &given, now + Duration::from_secs(60)));
+        let moments = (0..120).map(|second| signer.expires_at(now + Duration::from_secs(second)));
+        assert!(moments.collect::<std::collections::HashSet<_>>().len() < 20, "links stay the same for a while");
         assert!(!signer.is_valid("/results/2", &given, now));
-        assert!(!signer.is_valid("/results/1", &given, now + Duration::from_secs(62)));
+        assert!(!signer.is_valid("/results/1", &given, now + Duration::from_secs(69)));
         let later = Signature { expires: given.expires + 3_600, signature: given.signature.clone() };
         assert!(!signer.is_valid("/results/1", &later, now));
         let other = Signer::new(b"other key", Duration::from_secs(60)).unwrap();

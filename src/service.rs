@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::graphql::admission::QueryLimits;
 use crate::http::graphql::{EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
+use crate::http::server::ConnectionLimits;
 use crate::pipeline::{hosts, workers};
 use crate::{db, graphql, http};
 
@@ -47,7 +48,11 @@ impl Service {
         let hosts = if address.ip().is_loopback() { AllowedHosts::Loopback } else { AllowedHosts::Any };
         let options = EndpointOptions {
             query: limits,
-            upload: UploadLimits { file_bytes: config.sheet.max_bytes, ..UploadLimits::default() },
+            upload: UploadLimits {
+                file_bytes: config.sheet.max_bytes,
+                directory: Some(self.app.temporary.clone()),
+                ..UploadLimits::default()
+            },
             origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.server.cors_origins.clone()),
             shutdown: self.stop.clone(),
             ..EndpointOptions::default()
@@ -61,12 +66,11 @@ impl Service {
         });
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let stopped = stop.cancelled_owned();
-            let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await.context("serve the API");
+            http::server::serve(listener, router, ConnectionLimits::default(), stop).await;
             // Upgraded connections are no longer the listener's: each sends its close frame first.
             streams.close();
             streams.wait().await;
-            served
+            Ok(())
         });
         Ok(address)
     }

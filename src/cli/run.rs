@@ -193,7 +193,7 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
     );
     if request.failed > 0 {
         let mut conn = db::connect(&app.pool).await?;
-        for group in Image::failure_groups(&mut conn, request.id).await? {
+        for group in db::children::failure_groups(&mut conn, &[request.id]).await?.into_values().flatten() {
             let example = Image::load(&mut conn, &[group.example_id]).await?.pop();
             let example = example.map(|state| (state.image.input_url, state.image.error_message.unwrap_or_default()));
             let (url, reason) = example.unwrap_or_default();

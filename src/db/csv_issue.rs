@@ -11,7 +11,7 @@ use super::schema::csv_issues;
 const ROWS_PER_INSERT: usize = 500;
 
 /// A row of `csv_issues`.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = csv_issues, check_for_backend(diesel::pg::Pg))]
 pub struct CsvIssue {
     pub request_id: Uuid,

@@ -168,6 +168,8 @@ pub struct HostState {
 
 #[derive(QueryableByName)]
 struct Site {
+    #[diesel(sql_type = SqlUuid)]
+    request_id: Uuid,
     #[diesel(sql_type = Nullable<Text>)]
     site: Option<String>,
     #[diesel(sql_type = Integer)]
@@ -176,23 +178,30 @@ struct Site {
     failed: i32,
 }
 
-/// The hosts of a request with the most images, at most `limit`.
-pub async fn of_request(conn: &mut Connection, request_id: Uuid, limit: i64) -> QueryResult<Vec<RequestHost>> {
+/// The hosts of each request with the most images, at most `limit` of each.
+pub async fn of_requests(
+    conn: &mut Connection,
+    request_ids: &[Uuid],
+    limit: i64,
+) -> QueryResult<HashMap<Uuid, Vec<RequestHost>>> {
     let sites: Vec<Site> = diesel::sql_query(
-        "SELECT substring(input_url FROM '^[a-zA-Z]+://[^/?#]+') AS site,
-                (count(*) FILTER (WHERE status = 'SUCCEEDED'))::int AS succeeded,
-                (count(*) FILTER (WHERE status = 'FAILED'))::int AS failed
-           FROM images WHERE request_id = $1
-          GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $2",
+        "SELECT wanted.id AS request_id, child.* FROM unnest($1) AS wanted (id) CROSS JOIN LATERAL (
+            SELECT substring(input_url FROM '^[a-zA-Z]+://[^/?#]+') AS site,
+                   (count(*) FILTER (WHERE status = 'SUCCEEDED'))::int AS succeeded,
+                   (count(*) FILTER (WHERE status = 'FAILED'))::int AS failed, count(*) AS images
+              FROM images WHERE request_id = wanted.id
+             GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $2
+         ) AS child ORDER BY child.images DESC, child.site",
     )
-    .bind::<SqlUuid, _>(request_id)
+    .bind::<Array<SqlUuid>, _>(request_ids)
     .bind::<BigInt, _>(limit)
     .load(conn)
     .await?;
-    let mut hosts: Vec<RequestHost> = Vec::new();
-    for Site { site, succeeded, failed } in sites {
+    let mut of_requests: HashMap<Uuid, Vec<RequestHost>> = HashMap::new();
+    for Site { request_id, site, succeeded, failed } in sites {
         let Some(url) = site.and_then(|site| Url::parse(&site).ok()) else { continue };
         let origin = url.origin().ascii_serialization();
+        let hosts = of_requests.entry(request_id).or_default();
         match hosts.iter_mut().find(|host| host.origin == origin) {
             Some(host) => {
                 host.succeeded += succeeded;
@@ -201,7 +210,7 @@ pub async fn of_request(conn: &mut Connection, request_id: Uuid, limit: i64) -> 
             None => hosts.push(RequestHost { origin, succeeded, failed, state: None }),
         }
     }
-    let origins: Vec<&str> = hosts.iter().map(|host| host.origin.as_str()).collect();
+    let origins: Vec<&str> = of_requests.values().flatten().map(|host| host.origin.as_str()).collect();
     let states: Vec<HostState> = diesel::sql_query(
         "SELECT hosts.origin, median_ms, sum(window_size)::int AS \"window\", coalesce(sum(in_flight), 0)::int AS in_flight,
                 CASE WHEN paused_until > now() THEN paused_until END AS paused_until,
@@ -214,10 +223,9 @@ pub async fn of_request(conn: &mut Connection, request_id: Uuid, limit: i64) -> 
     .bind::<Array<Text>, _>(origins)
     .load(conn)
     .await?;
-    let mut states: HashMap<String, HostState> =
-        states.into_iter().map(|state| (state.origin.clone(), state)).collect();
-    for host in &mut hosts {
-        host.state = states.remove(&host.origin);
+    let states: HashMap<String, HostState> = states.into_iter().map(|state| (state.origin.clone(), state)).collect();
+    for host in of_requests.values_mut().flatten() {
+        host.state = states.get(&host.origin).cloned();
     }
-    Ok(hosts)
+    Ok(of_requests)
 }

@@ -7,7 +7,6 @@ use diesel::sql_types::{Array, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::page::Page;
 use super::schema::{images, job_states, processing_requests};
 use super::{Connection, text_enum::text_enum};
 
@@ -143,10 +142,13 @@ pub struct ImageState {
 }
 
 /// Which images a list shows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ImageFilter {
     pub statuses: Option<Vec<ImageStatus>>,
     pub error_codes: Option<Vec<ImageErrorCode>>,
+    pub outcomes: Option<Vec<ImageOutcome>>,
+    /// Whether the goal of the settings was reached.
+    pub target_met: Option<bool>,
 }
 
 /// What [`Image::assignment`] tells a worker.
@@ -174,7 +176,7 @@ pub struct FailureGroup {
 }
 
 /// The status a client sees: the image's own once it ended, its job's before.
-const STATUS: &str =
+pub(super) const STATUS: &str =
     "CASE WHEN images.status <> 'PENDING' THEN images.status ELSE coalesce(job_states.status, 'PENDING') END";
 
 /// `images` with the job of each, selected as [`ImageState`].
@@ -214,36 +216,6 @@ impl Image {
     /// These images, in no particular order.
     pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<ImageState>> {
         states!().filter(images::id.eq_any(ids)).load(conn).await
-    }
-
-    /// A page of a request's images in the order of the CSV. Keys are positions.
-    pub async fn page(
-        conn: &mut Connection,
-        request_id: Uuid,
-        filter: &ImageFilter,
-        page: &Page<i32>,
-    ) -> QueryResult<Vec<ImageState>> {
-        let mut rows = states!().filter(images::request_id.eq(request_id)).limit(page.limit).into_boxed();
-        if let Some(statuses) = &filter.statuses {
-            let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
-            // Lets the planner use an index on `status`, which it cannot see through the CASE.
-            if statuses.iter().all(|status| status.is_final()) {
-                rows = rows.filter(images::status.eq_any(words.clone()));
-            }
-            rows = rows.filter(sql::<Text>(STATUS).eq_any(words));
-        }
-        if let Some(codes) = &filter.error_codes {
-            rows = rows.filter(images::status.eq(ImageStatus::Failed)).filter(images::error_code.eq_any(codes.clone()));
-        }
-        if let Some(after) = page.after {
-            rows = rows.filter(images::position.gt(after));
-        }
-        if let Some(before) = page.before {
-            rows = rows.filter(images::position.lt(before));
-        }
-        let rows =
-            if page.backwards { rows.order(images::position.desc()) } else { rows.order(images::position.asc()) };
-        Ok(page.in_order(rows.load(conn).await?))
     }
 
     /// The ended images of a request that changed after `revision`, in the order they ended.
@@ -287,19 +259,6 @@ impl Image {
             .first(conn)
             .await
             .optional()
-    }
-
-    /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
-    pub async fn failure_groups(conn: &mut Connection, request_id: Uuid) -> QueryResult<Vec<FailureGroup>> {
-        diesel::sql_query(
-            "SELECT error_code AS code, lower(substring(input_url FROM '^[a-zA-Z]+://(?:[^/?#@]*@)?([^/?#:]+)')) AS host,
-                    count(*)::int AS count, (array_agg(id ORDER BY position))[1] AS example_id
-               FROM images WHERE request_id = $1 AND status = 'FAILED'
-              GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 100",
-        )
-        .bind::<SqlUuid, _>(request_id)
-        .load(conn)
-        .await
     }
 
     /// Ends images that nobody works on any more because their request is canceled. Returns how many.

@@ -5,6 +5,7 @@
 
 mod schema;
 
+pub mod children;
 pub mod connect;
 pub mod csv_issue;
 pub mod ending;
@@ -134,6 +135,25 @@ async fn check(
 /// A connection from the pool.
 pub async fn connect(pool: &Pool) -> anyhow::Result<Object<AsyncPgConnection>> {
     pool.get().await.context("get a database connection")
+}
+
+/// Whether this failure says that the database is away rather than that a statement is wrong: trying again may help.
+pub fn is_unavailable(error: &anyhow::Error) -> bool {
+    use diesel::result::{DatabaseErrorKind, Error};
+    error.chain().any(|cause| {
+        let pool = cause.downcast_ref::<deadpool::managed::PoolError<diesel_async::pooled_connection::PoolError>>();
+        pool.is_some()
+            || match cause.downcast_ref::<Error>() {
+                Some(Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _)) => true,
+                Some(Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _)) => true,
+                // 57P01 to 57P03: the server shuts down, crashed, or is starting.
+                Some(Error::DatabaseError(_, info)) => ["terminating connection", "the database system is"]
+                    .iter()
+                    .any(|beginning| info.message().starts_with(beginning)),
+                Some(Error::BrokenTransactionManager) => true,
+                _ => false,
+            }
+    })
 }
 
 /// Brings the database at `url` to this program's schema; returns the names of the migrations it applied.

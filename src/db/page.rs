@@ -1,7 +1,7 @@
 //! A window into an ordered list, by key rather than by offset: stays right while rows are added.
 
 /// At most `limit` rows strictly between two keys, from the list's start or, `backwards`, from its end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page<K> {
     /// Only rows that come later in the list than this key.
     pub after: Option<K>,

@@ -6,11 +6,10 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
-use super::page::Page;
 use super::schema::products;
 
 /// A row of `products`.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = products, check_for_backend(diesel::pg::Pg))]
 pub struct Product {
     pub id: Uuid,
@@ -94,38 +93,6 @@ impl Product {
     pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         let rows = products::table.filter(products::id.eq_any(ids).and(products::accepted));
         rows.select(Self::as_select()).load(conn).await
-    }
-
-    /// A page of a request's accepted rows in the order of the CSV. Keys are row numbers.
-    pub async fn page(conn: &mut Connection, request_id: Uuid, page: &Page<i32>) -> QueryResult<Vec<Self>> {
-        use products::row_number;
-        let accepted = products::table.filter(products::request_id.eq(request_id).and(products::accepted));
-        let mut rows = accepted.select(Self::as_select()).limit(page.limit).into_boxed();
-        if let Some(after) = page.after {
-            rows = rows.filter(row_number.gt(after));
-        }
-        if let Some(before) = page.before {
-            rows = rows.filter(row_number.lt(before));
-        }
-        let rows = if page.backwards { rows.order(row_number.desc()) } else { rows.order(row_number.asc()) };
-        Ok(page.in_order(rows.load(conn).await?))
-    }
-
-    /// A page of the rows in which an image stands, in the order of the CSV. Keys are row numbers.
-    pub async fn page_of_image(
-        conn: &mut Connection,
-        image_id: Uuid,
-        after: Option<i32>,
-        limit: i64,
-    ) -> QueryResult<Vec<Self>> {
-        products::table
-            .filter(products::image_ids.contains(vec![Some(image_id)]))
-            .filter(products::row_number.gt(after.unwrap_or(-1)))
-            .order(products::row_number)
-            .limit(limit)
-            .select(Self::as_select())
-            .load(conn)
-            .await
     }
 
     /// The next `limit` rows of a request behind `after_row`, rejected ones included, with what became of their images.

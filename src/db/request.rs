@@ -147,6 +147,20 @@ pub struct RequestFilter {
     pub label: Option<String>,
 }
 
+impl RequestFilter {
+    fn rows(&self) -> processing_requests::BoxedQuery<'static, diesel::pg::Pg> {
+        use processing_requests::{label, status};
+        let mut rows = processing_requests::table.into_boxed();
+        if let Some(statuses) = &self.statuses {
+            rows = rows.filter(status.eq_any(statuses.clone()));
+        }
+        if let Some(wanted) = &self.label {
+            rows = rows.filter(label.eq(wanted.clone()));
+        }
+        rows
+    }
+}
+
 impl ProcessingRequest {
     /// The request with this id.
     pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
@@ -161,18 +175,8 @@ impl ProcessingRequest {
 
     /// A page of requests, the newest first. Keys are ids: UUIDv7 grow with time.
     pub async fn page(conn: &mut Connection, filter: &RequestFilter, page: &Page<Uuid>) -> QueryResult<Vec<Self>> {
-        use processing_requests::{id, label, status};
-        let mut rows = processing_requests::table.select(Self::as_select()).limit(page.limit).into_boxed();
-        if let Some(statuses) = &filter.statuses {
-            rows = rows.filter(status.eq_any(statuses.clone()));
-        }
-        if let Some(wanted) = &filter.label {
-            if wanted.contains('\0') {
-                // Postgres stores no NUL, so no label has one.
-                return Ok(Vec::new());
-            }
-            rows = rows.filter(label.eq(wanted.clone()));
-        }
+        use processing_requests::id;
+        let mut rows = filter.rows().select(Self::as_select()).limit(page.limit);
         if let Some(after) = page.after {
             rows = rows.filter(id.lt(after));
         }
@@ -181,6 +185,11 @@ impl ProcessingRequest {
         }
         let rows = if page.backwards { rows.order(id.asc()) } else { rows.order(id.desc()) };
         Ok(page.in_order(rows.load(conn).await?))
+    }
+
+    /// How many requests a list with this filter has.
+    pub async fn count(conn: &mut Connection, filter: &RequestFilter) -> QueryResult<i64> {
+        filter.rows().count().get_result(conn).await
     }
 
     /// Stores a new request.

@@ -59,16 +59,23 @@ impl WebhookDelivery {
         webhook_deliveries::table.find(id).select(Self::as_select()).first(conn).await.optional()
     }
 
-    /// The delivery of this request.
-    pub async fn of_request(conn: &mut Connection, request_id: Uuid) -> QueryResult<Option<Self>> {
-        let rows = webhook_deliveries::table.filter(webhook_deliveries::request_id.eq(request_id));
-        rows.select(Self::as_select()).first(conn).await.optional()
+    /// The deliveries with these ids, in no particular order.
+    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+        let rows = webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids));
+        rows.select(Self::as_select()).load(conn).await
     }
 
-    /// When the next attempt is due: its job's time, while there is one.
-    pub async fn next_attempt_at(conn: &mut Connection, id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
+    /// The deliveries of these requests, at most one of each.
+    pub async fn of_requests(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+        let rows = webhook_deliveries::table.filter(webhook_deliveries::request_id.eq_any(request_ids));
+        rows.select(Self::as_select()).load(conn).await
+    }
+
+    /// When the next attempt at each delivery is due, where it has a job.
+    pub async fn next_attempts(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<(Uuid, DateTime<Utc>)>> {
         use super::schema::job_states;
-        job_states::table.filter(job_states::id.eq(id)).select(job_states::run_at).first(conn).await.optional()
+        let jobs = job_states::table.filter(job_states::id.eq_any(ids));
+        jobs.select((job_states::id, job_states::run_at)).load(conn).await
     }
 
     /// At most `limit` deliveries that are to be sent and have no job that would. There should be none.
@@ -96,10 +103,10 @@ impl WebhookDelivery {
 }
 
 impl WebhookAttempt {
-    /// The attempts of a delivery, the first one first.
-    pub async fn of_delivery(conn: &mut Connection, delivery_id: Uuid) -> QueryResult<Vec<Self>> {
+    /// The attempts at these deliveries, the first one first.
+    pub async fn of_deliveries(conn: &mut Connection, delivery_ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         webhook_attempts::table
-            .filter(webhook_attempts::delivery_id.eq(delivery_id))
+            .filter(webhook_attempts::delivery_id.eq_any(delivery_ids))
             .order(webhook_attempts::number)
             .select(Self::as_select())
             .load(conn)

@@ -4,11 +4,11 @@ use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::error::internal;
-use super::paging::{Args, Paged, page_cost, paginate};
+use super::loaders::{IssueCountOf, IssuesOf, load};
+use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::scalars::UnsignedInt53;
-use crate::app::App;
-use crate::db;
 use crate::db::csv_issue::CsvIssue as IssueRow;
+use crate::db::page::Page;
 use crate::db::request::ProcessingRequest;
 use crate::pipeline::source::Source;
 use halftone_sheet as sheet;
@@ -27,16 +27,23 @@ pub enum CsvIssueSeverity {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "sheet::IssueCode")]
 pub enum CsvIssueCode {
+    /// The file has no rows.
     EmptyFile,
+    /// The first row does not name the columns.
     NoHeader,
+    /// A required column is missing.
     MissingColumn,
     /// A column was taken for what its name does not say.
     GuessedColumn,
+    /// Two columns could be the same one.
     AmbiguousColumn,
     /// A file of another kind: HTML, XML, JSON, PDF, an image.
     UnsupportedFile,
+    /// Bytes that are no text in the encoding of the file.
     UndecodableText,
+    /// A quote is opened and not closed.
     UnterminatedQuote,
+    /// The file has a NUL character.
     NulByte,
     /// Image URLs spilled into further cells and were read as URLs.
     SpilledUrls,
@@ -48,31 +55,48 @@ pub enum CsvIssueCode {
     ContinuedRows,
     /// A URL that was repaired.
     RepairedUrl,
+    /// A row has more cells than the header.
     UnexpectedCell,
+    /// The row has no product name.
     EmptyProductName,
+    /// The row has no image URL.
     NoImageUrls,
+    /// The text is not a URL.
     InvalidUrl,
+    /// The URL is neither http nor https.
     UnsupportedScheme,
+    /// The serial number stands in an earlier row too.
     DuplicateSerialNumber,
+    /// The URL stands in the row more than once.
     DuplicateUrlInRow,
+    /// The cell is longer than allowed.
     CellTooLong,
+    /// The URL is longer than allowed.
     UrlTooLong,
+    /// The row has more URLs than allowed.
     TooManyUrlsInRow,
+    /// The file has more rows than allowed.
     TooManyRows,
+    /// The file has more distinct URLs than allowed.
     TooManyImages,
+    /// The file is larger than allowed.
     FileTooLarge,
 }
 
 /// One problem of a CSV.
 #[derive(SimpleObject, Clone)]
 pub struct CsvIssue {
+    /// How serious it is.
     severity: CsvIssueSeverity,
+    /// What is wrong, for programs.
     code: CsvIssueCode,
+    /// What is wrong and what to do, in a sentence.
     message: String,
     /// 1-based line, as a text editor counts.
     line: i32,
     /// 1-based data row, as a spreadsheet counts.
     row: Option<i32>,
+    /// The column it is in, by its header.
     column: Option<String>,
     /// At most 200 characters of the offending text.
     value: Option<String>,
@@ -82,8 +106,11 @@ pub struct CsvIssue {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "sheet::ColumnRole")]
 pub enum CsvColumnRole {
+    /// The row's serial number.
     SerialNumber,
+    /// The product's name.
     ProductName,
+    /// The URLs of the images.
     ImageUrls,
     /// Carried through to the output as it is.
     CarriedThrough,
@@ -108,6 +135,7 @@ pub enum CsvColumnMatch {
 pub struct CsvColumn {
     /// Its name, as the header writes it.
     header: String,
+    /// What it was taken for.
     role: CsvColumnRole,
     /// Null for a column that is not used.
     matched_by: Option<CsvColumnMatch>,
@@ -223,14 +251,17 @@ fn int(count: u64) -> i32 {
 /// How the file was read; every guess is visible.
 #[Object]
 impl CsvReport {
+    /// Size of the file in bytes.
     async fn byte_size(&self) -> UnsignedInt53 {
         self.byte_size
     }
 
+    /// The text encoding the file was read in, such as `UTF-8`.
     async fn encoding(&self) -> &str {
         &self.encoding
     }
 
+    /// The character between two cells, such as `,`.
     async fn delimiter(&self) -> &str {
         &self.delimiter
     }
@@ -241,14 +272,17 @@ impl CsvReport {
         &self.columns
     }
 
+    /// Data rows, without the header and empty rows.
     async fn row_count(&self) -> i32 {
         self.row_count
     }
 
+    /// Rows that became products.
     async fn accepted_row_count(&self) -> i32 {
         self.accepted_row_count
     }
 
+    /// Rows that were refused; `issues` says why.
     async fn rejected_row_count(&self) -> i32 {
         self.rejected_row_count
     }
@@ -263,14 +297,12 @@ impl CsvReport {
     async fn issues(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
+        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
     ) -> Result<Paged<i32, CsvIssue>> {
-        let pool = &ctx.data_unchecked::<App>().pool;
-        let load = async |page: db::page::Page<i32>| match &self.issues {
+        let rows = async |page: Page<i32>| match &self.issues {
             Issues::Stored(request_id) => {
-                let mut conn = db::connect(pool).await.map_err(internal)?;
-                let rows = IssueRow::page(&mut conn, *request_id, page.after, page.limit).await.map_err(internal)?;
+                let rows = load(ctx, IssuesOf(*request_id, page)).await?.unwrap_or_default();
                 rows.into_iter().map(|row| Ok((row.position, stored(row)?))).collect()
             }
             Issues::Here(issues) => {
@@ -278,8 +310,12 @@ impl CsvReport {
                 Ok(rows.take(usize::try_from(page.limit).unwrap_or(0)).collect())
             }
         };
-        paginate(Args { first, after, last: None, before: None }, load, |(position, _)| *position, |(_, issue)| issue)
-            .await
+        let total = match &self.issues {
+            Issues::Stored(request_id) => Total::Issues(IssueCountOf(*request_id)),
+            Issues::Here(issues) => Total::Known(i64::try_from(issues.len()).unwrap_or(i64::MAX)),
+        };
+        let args = Args { first, after, last: None, before: None };
+        paginate(args, total, rows, |(position, _)| *position, |(_, issue)| issue).await
     }
 }
 

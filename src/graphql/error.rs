@@ -2,10 +2,14 @@
 
 use async_graphql::{Enum, ErrorExtensions as _, SimpleObject};
 
+use crate::db;
+
 /// Something the caller can fix.
 #[derive(SimpleObject)]
 pub struct UserError {
+    /// What is wrong, for programs.
     pub code: UserErrorCode,
+    /// What is wrong and what to do, in a sentence.
     pub message: String,
     /// Path into the input.
     pub field: Option<Vec<String>>,
@@ -16,7 +20,9 @@ pub struct UserError {
 pub enum UserErrorCode {
     /// The file is not a CSV that can be processed; `csv` says why, line by line.
     CsvRejected,
+    /// A setting has a value that it cannot have.
     InvalidSettings,
+    /// The webhook is not an http or https URL.
     InvalidWebhookUrl,
     /// The webhook's host may not be contacted.
     BlockedAddress,
@@ -24,6 +30,7 @@ pub enum UserErrorCode {
     IdempotencyKeyReused,
     /// The object's status does not allow it.
     WrongStatus,
+    /// There is nothing with this ID.
     NotFound,
 }
 
@@ -35,11 +42,23 @@ impl UserError {
     }
 }
 
-/// A fault of ours: the client gets the code INTERNAL, the log the cause.
+/// The code of a failure that passes by itself: the database does not answer.
+pub const UNAVAILABLE: &str = "UNAVAILABLE";
+
+/// A fault of ours: the client gets the code INTERNAL, or UNAVAILABLE where trying again helps; the log gets the cause.
 pub fn internal(error: impl Into<anyhow::Error>) -> async_graphql::Error {
-    tracing::error!("cannot answer a GraphQL request: {:#}", error.into());
-    async_graphql::Error::new("Something went wrong inside Halftone; its log has the details.")
-        .extend_with(|_, extensions| extensions.set("code", "INTERNAL"))
+    internal_ref(&error.into())
+}
+
+/// As [`internal`], of an error that others hold too.
+pub fn internal_ref(error: &anyhow::Error) -> async_graphql::Error {
+    tracing::error!("cannot answer a GraphQL request: {error:#}");
+    let (code, message) = if db::is_unavailable(error) {
+        (UNAVAILABLE, "The database does not answer; try again in a few seconds.")
+    } else {
+        ("INTERNAL", "Something went wrong inside Halftone; its log has the details.")
+    };
+    async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }
 
 /// The argument is invalid.

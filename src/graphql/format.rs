@@ -7,12 +7,19 @@ use halftone_compress as compress;
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "compress::Format")]
 pub enum ImageFormat {
+    /// JPEG.
     Jpeg,
+    /// PNG, also animated (APNG).
     Png,
+    /// WebP.
     Webp,
+    /// AVIF; written, not read.
     Avif,
+    /// GIF; read, not written.
     Gif,
+    /// TIFF; recognised, not read.
     Tiff,
+    /// BMP; recognised, not read.
     Bmp,
 }
 

@@ -1,13 +1,14 @@
 //! An image host of a request as a client sees it.
 
 use async_graphql::{Enum, SimpleObject};
-use chrono::{DateTime, Utc};
 
+use super::scalars::DateTime;
 use crate::db::host::RequestHost;
 
 /// Whether images are downloaded from a host.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostStatus {
+    /// Images are downloaded from it.
     Open,
     /// The host asked not to be contacted for a while (`Retry-After`).
     Paused,
@@ -21,11 +22,12 @@ pub enum HostStatus {
 pub struct Host {
     /// Scheme, name and port, such as `https://images.example`.
     host: String,
+    /// Whether images are downloaded from it now.
     status: HostStatus,
     /// How many downloads at once the host may have at the moment. Null while nothing is downloaded from it.
     window: Option<i32>,
     /// When downloads go on, while the host is paused or down.
-    paused_until: Option<DateTime<Utc>>,
+    paused_until: Option<DateTime>,
     /// Downloads under way.
     in_flight: i32,
     /// Images of the request that have an output.
@@ -47,7 +49,7 @@ impl From<RequestHost> for Host {
                 (None, None) => HostStatus::Open,
             },
             window: state.and_then(|it| it.window),
-            paused_until: paused.max(down),
+            paused_until: paused.max(down).map(DateTime),
             in_flight: state.map_or(0, |it| it.in_flight),
             succeeded: row.succeeded,
             failed: row.failed,

@@ -1,30 +1,33 @@
 //! An image as a client sees it: what it was, what it became, or why it did not.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use super::error::{bad_input, internal};
 use super::format::ImageFormat;
-use super::loaders::{ImageById, Loaders, RequestById};
-use super::paging::{Args, Paged, page_cost, paginate};
+use super::loaders::{ImageById, ProductCountOf, ProductsOfImage, RequestById, load};
+use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::request::ProcessingRequest;
-use super::scalars::{UnsignedInt53, Url};
+use super::scalars::{DateTime, UnsignedInt53, Url};
 use crate::app::App;
 use crate::db::image::{self, ImageState};
-use crate::db::{self, product};
 use halftone_compress as compress;
 
 /// Where an image is in its life. The last three are final.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageStatus")]
 pub enum ImageStatus {
+    /// Waiting for its first attempt.
     Pending,
+    /// Being downloaded or compressed.
     Processing,
     /// Failed in a way that may pass; see nextAttemptAt.
     Retrying,
+    /// It has an output.
     Succeeded,
+    /// It has no output; `error` says why.
     Failed,
+    /// It was not processed: its request was canceled.
     Canceled,
 }
 
@@ -32,6 +35,7 @@ pub enum ImageStatus {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageOutcome")]
 pub enum ImageOutcome {
+    /// The output is smaller than the source, or in the format that was asked for.
     Compressed,
     /// The source was already as small as the settings allow; the output is the source.
     KeptOriginal,
@@ -41,20 +45,33 @@ pub enum ImageOutcome {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageErrorCode")]
 pub enum ImageErrorCode {
+    /// The address may not be contacted: it is not a public one.
     BlockedAddress,
+    /// The host name was not found.
     DnsFailure,
+    /// The host did not accept a connection.
     ConnectFailure,
+    /// No secure connection could be made, often because of a certificate.
     TlsFailure,
+    /// The host took too long.
     Timeout,
+    /// The connection broke off.
     ConnectionLost,
     /// The host's response is not valid HTTP.
     BadAnswer,
+    /// The address leads on and on.
     TooManyRedirects,
+    /// The host answered 404 or 410.
     HttpNotFound,
+    /// The host answered 401 or 403.
     HttpForbidden,
+    /// The host answered 429, or asked for a pause.
     HttpThrottled,
+    /// The host answered another 4xx status.
     HttpClientError,
+    /// The host answered a 5xx status.
     HttpServerError,
+    /// The file is larger than allowed.
     TooManyBytes,
     /// The image has too many pixels, or would need more memory than this server has.
     TooManyPixels,
@@ -62,22 +79,33 @@ pub enum ImageErrorCode {
     TooSlow,
     /// The URL answered with a web page, often a share link or a login.
     HtmlPage,
+    /// The file is not an image.
     NotAnImage,
+    /// The image has a format that cannot be read.
     UnsupportedFormat,
+    /// The image is damaged.
     CorruptImage,
+    /// The image could not be compressed as the settings ask.
     CompressionFailure,
+    /// The output could not be stored.
     StorageFailure,
+    /// Processing crashed on this image several times.
     WorkerCrashed,
+    /// Something went wrong inside Halftone.
     Internal,
 }
 
 /// Which images a list shows.
-#[derive(InputObject, Default)]
+#[derive(InputObject, Default, Clone)]
 pub struct ImageFilter {
     /// Only images in one of these.
     pub status: Option<Vec<ImageStatus>>,
     /// Only images that failed for one of these.
     pub error_code: Option<Vec<ImageErrorCode>>,
+    /// Only images that succeeded in one of these ways.
+    pub outcome: Option<Vec<ImageOutcome>>,
+    /// Only succeeded images that reached the goal of the settings (`true`), or that missed it (`false`).
+    pub target_met: Option<bool>,
 }
 
 impl ImageFilter {
@@ -85,6 +113,8 @@ impl ImageFilter {
         image::ImageFilter {
             statuses: self.status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             error_codes: self.error_code.map(|codes| codes.into_iter().map(Into::into).collect()),
+            outcomes: self.outcome.map(|outcomes| outcomes.into_iter().map(Into::into).collect()),
+            target_met: self.target_met,
         }
     }
 }
@@ -92,9 +122,11 @@ impl ImageFilter {
 /// Why an image has no output.
 #[derive(SimpleObject)]
 pub struct ImageError {
+    /// What went wrong, for programs.
     code: ImageErrorCode,
     /// One sentence a catalogue editor can act on.
     message: String,
+    /// The status the host answered with, where that was the cause.
     http_status: Option<i32>,
     /// Trying again later, with nothing changed, may help.
     retryable: bool,
@@ -103,10 +135,15 @@ pub struct ImageError {
 /// Measured facts about one file.
 #[derive(SimpleObject)]
 pub struct ImageFile {
+    /// The format of the file.
     format: ImageFormat,
+    /// Its size in bytes.
     byte_size: UnsignedInt53,
+    /// Its width in pixels.
     width: i32,
+    /// Its height in pixels.
     height: i32,
+    /// The SHA-256 of its bytes, in hexadecimal.
     sha256: String,
     /// Output only.
     url: Option<Url>,
@@ -145,8 +182,11 @@ pub struct CompressionReceipt {
     quality: Option<i32>,
     /// SSIMULACRA2 of output against source: 90 visually lossless, 70 high, 50 medium. Null where it was not measured.
     score: Option<f64>,
+    /// Whether the goal of the settings was reached.
     target_met: bool,
+    /// How often it was encoded to find the result.
     encodes_tried: i32,
+    /// What was decided and why, in a sentence.
     decision: String,
 }
 
@@ -155,15 +195,16 @@ pub struct Image(pub ImageState);
 /// One distinct image URL of a request.
 #[Object]
 impl Image {
+    /// The image's ID.
     pub(super) async fn id(&self) -> ID {
         self.0.image.id.into()
     }
 
+    /// The request it belongs to.
     async fn request(&self, ctx: &Context<'_>) -> Result<ProcessingRequest> {
         let id = self.0.image.request_id;
-        let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(id)).await;
-        let request = request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
-        request.map(ProcessingRequest).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
+        let request = load(ctx, RequestById(id)).await?;
+        request.map(ProcessingRequest::from).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
     }
 
     /// The rows that name it, in the order of the CSV.
@@ -171,29 +212,31 @@ impl Image {
     async fn products(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
+        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
     ) -> Result<Paged<i32, Product>> {
-        let pool = &ctx.data_unchecked::<App>().pool;
-        let load = async |page: db::page::Page<i32>| {
-            let mut conn = db::connect(pool).await.map_err(internal)?;
-            product::Product::page_of_image(&mut conn, self.0.image.id, page.after, page.limit).await.map_err(internal)
-        };
-        paginate(Args { first, after, last: None, before: None }, load, |row| row.row_number, Product).await
+        let id = self.0.image.id;
+        let rows = async |page| Ok(load(ctx, ProductsOfImage(id, page)).await?.unwrap_or_default());
+        let total = Total::ProductsOfImage(ProductCountOf(id));
+        paginate(Args { first, after, last: None, before: None }, total, rows, |row| row.row_number, Product).await
     }
 
+    /// The address it is downloaded from, as the CSV has it.
     async fn input_url(&self) -> &str {
         &self.0.image.input_url
     }
 
+    /// Where the image is in its life.
     async fn status(&self) -> ImageStatus {
         self.0.status.into()
     }
 
+    /// How it succeeded; null unless it did.
     async fn outcome(&self) -> Option<ImageOutcome> {
         self.0.image.outcome.map(Into::into)
     }
 
+    /// Why it failed; null unless it did.
     async fn error(&self) -> Option<ImageError> {
         let code = self.0.image.error_code?;
         Some(ImageError {
@@ -204,6 +247,7 @@ impl Image {
         })
     }
 
+    /// What a viewer might notice about the output, in sentences.
     async fn warnings(&self) -> &[String] {
         &self.0.image.warnings
     }
@@ -239,6 +283,7 @@ impl Image {
         row.output_key.as_ref().map(|_| Url(ctx.data_unchecked::<App>().links.source(row.id).url))
     }
 
+    /// What was tried and decided; null until there is an output.
     async fn receipt(&self) -> Option<Result<CompressionReceipt>> {
         let receipt = self.0.image.receipt.clone()?;
         Some(match serde_json::from_value::<compress::Receipt>(receipt) {
@@ -253,16 +298,19 @@ impl Image {
         })
     }
 
+    /// Attempts made so far.
     async fn attempt_count(&self) -> i32 {
         self.0.failed_attempts.unwrap_or(self.0.image.attempt_count)
     }
 
-    async fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
-        self.0.next_attempt_at
+    /// When the next attempt is due; null unless it waits for one.
+    async fn next_attempt_at(&self) -> Option<DateTime> {
+        self.0.next_attempt_at.map(DateTime)
     }
 
-    async fn finished_at(&self) -> Option<DateTime<Utc>> {
-        self.0.image.finished_at
+    /// When it ended; null before.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.image.finished_at.map(DateTime)
     }
 }
 
@@ -271,25 +319,29 @@ pub struct FailureGroup(pub image::FailureGroup);
 /// Failed images with the same cause and host.
 #[Object]
 impl FailureGroup {
+    /// The cause they share.
     async fn code(&self) -> ImageErrorCode {
         self.0.code.into()
     }
 
+    /// The host they share; null when the address has none.
     async fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
     }
 
+    /// How many images failed so.
     async fn count(&self) -> i32 {
         self.0.count
     }
 
+    /// Trying again later, with nothing changed, may help.
     async fn retryable(&self) -> bool {
         self.0.code.is_retryable()
     }
 
+    /// The first of them in the CSV.
     async fn example(&self, ctx: &Context<'_>) -> Result<Image> {
-        let image = ctx.data_unchecked::<Loaders>().requests.load_one(ImageById(self.0.example_id)).await;
-        let image = image.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
+        let image = load(ctx, ImageById(self.0.example_id)).await?;
         image.map(Image).ok_or_else(|| bad_input("The request has been removed."))
     }
 }

@@ -10,22 +10,32 @@ use crate::app::App;
 /// What is refused. Bytes are bytes, times are seconds.
 #[derive(SimpleObject)]
 pub struct Limits {
+    /// Of an uploaded CSV.
     csv: CsvLimits,
+    /// Of the download of an image.
     download: DownloadLimits,
+    /// Of an image.
     image: ImageLimits,
+    /// Of a GraphQL request.
     graphql: GraphqlLimits,
 }
 
 /// Of an uploaded CSV.
 #[derive(SimpleObject)]
 struct CsvLimits {
+    /// Bytes of one file.
     max_bytes: UnsignedInt53,
     /// Data rows, accepted or not.
     max_rows: UnsignedInt53,
+    /// Distinct image URLs.
     max_images: UnsignedInt53,
+    /// Image URLs of one row.
     max_images_per_product: UnsignedInt53,
+    /// Bytes of one cell.
     max_cell_bytes: UnsignedInt53,
+    /// Bytes of one URL.
     max_url_bytes: UnsignedInt53,
+    /// Characters of a product's name.
     max_name_characters: UnsignedInt53,
     /// Problems that are kept; all are counted.
     max_issues: UnsignedInt53,
@@ -34,11 +44,17 @@ struct CsvLimits {
 /// Of an image's download.
 #[derive(SimpleObject)]
 struct DownloadLimits {
+    /// Bytes of one file.
     max_bytes: UnsignedInt53,
+    /// Longest wait for a connection.
     connect_timeout: f64,
+    /// Longest wait for the first byte of the answer.
     first_byte_timeout: f64,
+    /// Longest time for the whole download.
     total_timeout: f64,
+    /// A slower download is given up.
     min_bytes_per_second: UnsignedInt53,
+    /// Redirects that are followed.
     max_redirects: UnsignedInt53,
     /// Downloads at once from one host.
     max_per_host: UnsignedInt53,
@@ -58,13 +74,17 @@ struct ImageLimits {
 /// Of a GraphQL request.
 #[derive(SimpleObject)]
 struct GraphqlLimits {
+    /// Bytes of a request without its files.
     max_body_bytes: UnsignedInt53,
+    /// Fields inside fields.
     max_depth: i32,
     /// A field counts 1; below a list a tenth for each item that may have it.
     max_complexity: i32,
+    /// Aliases with all fragments spread out.
     max_aliases: i32,
     /// Selections with all fragments spread out.
     max_selections: i32,
+    /// Items of one page of a list.
     max_page: i32,
 }
 

@@ -30,6 +30,8 @@ mod limits;
 
 mod loaders;
 
+mod snapshots;
+
 mod paging;
 
 mod scalars;
@@ -50,6 +52,7 @@ pub type Schema = GraphqlSchema<query::Query, mutation::Mutation, subscription::
 pub fn schema(app: App, limits: QueryLimits) -> Schema {
     builder()
         .data(loaders::Loaders::new(app.pool.clone()))
+        .data(snapshots::Snapshots::default())
         .data(app)
         .data(limits)
         .limit_depth(limits.depth)
@@ -68,4 +71,53 @@ fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, s
     GraphqlSchema::build(query::Query, mutation::Mutation, subscription::Subscription)
         .register_output_type::<query::Node>()
         .disable_suggestions()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    /// Types that the library makes, with its own words.
+    fn is_the_librarys(name: &str) -> bool {
+        name.starts_with("__") || ["PageInfo", "String", "Int", "Float", "Boolean", "ID", "Upload"].contains(&name)
+    }
+
+    #[tokio::test]
+    async fn everything_in_the_schema_says_what_it_is() {
+        let asked = "name description args { name description }";
+        let query = format!(
+            "{{ __schema {{ types {{ name description fields(includeDeprecated: true) {{ {asked} }}
+               inputFields {{ name description }} enumValues {{ name description }} }} }} }}"
+        );
+        let answer = super::builder().finish().execute(query).await;
+        assert_eq!(answer.errors, []);
+        let schema = answer.data.into_json().unwrap();
+        let mut silent = Vec::new();
+        let mut check = |path: String, what: &Json| {
+            if what["description"].as_str().is_none_or(|text| text.trim().is_empty()) {
+                silent.push(path);
+            }
+        };
+        let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+        for of in list(&schema["__schema"]["types"]) {
+            let name = of["name"].as_str().unwrap();
+            if is_the_librarys(name) {
+                continue;
+            }
+            let is_page = name.ends_with("Connection") || name.ends_with("Edge");
+            if !is_page {
+                check(name.to_owned(), &of);
+            }
+            for members in ["fields", "inputFields", "enumValues"] {
+                for member in list(&of[members]) {
+                    let path = format!("{name}.{}", member["name"].as_str().unwrap());
+                    for argument in list(&member["args"]) {
+                        check(format!("{path}({})", argument["name"].as_str().unwrap()), &argument);
+                    }
+                    check(path, &member);
+                }
+            }
+        }
+        assert!(silent.is_empty(), "{} without a description: {silent:#?}", silent.len());
+    }
 }

@@ -27,14 +27,19 @@ pub enum OnInvalidRow {
 /// An upload.
 #[derive(InputObject)]
 pub struct UploadCsvInput {
+    /// The CSV, as a file of a multipart request.
     file: Upload,
     /// Which columns are what, where their names do not say it.
     columns: Option<CsvColumnsInput>,
+    /// What to compress to; `quality: 50` unless given.
     compression: Option<CompressionInput>,
+    /// What the outputs are.
     output: Option<OutputInput>,
     /// Called once when the request is final.
     webhook_url: Option<String>,
+    /// A name of the caller's own, by which requests are found again.
     label: Option<String>,
+    /// What to do with the rows that cannot be processed.
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
     /// The same key and input within 24 h returns the first request. It must not be empty.
@@ -44,40 +49,52 @@ pub struct UploadCsvInput {
 /// Result of `uploadCsv`.
 #[derive(SimpleObject)]
 pub struct UploadCsvPayload {
+    /// The request; null when there is none.
     processing_request: Option<ProcessingRequest>,
     /// Also when the file was rejected.
     csv: Option<CsvReport>,
     /// An earlier request with this idempotency key was returned.
     replayed: bool,
+    /// What the caller can fix; empty when all went well.
     user_errors: Vec<UserError>,
 }
 
 /// Result of `checkCsv`.
 #[derive(SimpleObject)]
 pub struct CheckCsvPayload {
+    /// Whether `uploadCsv` would accept the file with this `onInvalidRow`.
+    would_be_accepted: bool,
+    /// How the file was read.
     csv: CsvReport,
+    /// What the caller can fix; empty when all went well.
     user_errors: Vec<UserError>,
 }
 
 /// Result of `cancelProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct CancelProcessingRequestPayload {
+    /// The request; null when there is none.
     processing_request: Option<ProcessingRequest>,
+    /// What the caller can fix; empty when all went well.
     user_errors: Vec<UserError>,
 }
 
 pub struct Mutation;
 
+/// What clients can change.
 #[Object]
 impl Mutation {
     /// Upload a CSV. Returns as soon as the request is durable; processing is asynchronous.
-    async fn upload_csv(&self, ctx: &Context<'_>, input: UploadCsvInput) -> Result<UploadCsvPayload> {
+    async fn upload_csv(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The file and what to do with it.")] input: UploadCsvInput,
+    ) -> Result<UploadCsvPayload> {
         let app = ctx.data_unchecked::<App>();
         let file = uploaded(ctx, input.file)?;
         let mut user_errors = Vec::new();
         let settings = settings::read(input.compression, input.output).unwrap_or_else(|problems| {
-            let error = |problem| UserError::new(UserErrorCode::InvalidSettings, &["input"], problem);
-            user_errors.extend(problems.into_iter().map(error));
+            user_errors.extend(problems.into_iter().map(settings_error));
             Default::default()
         });
         if let Some(url) = &input.webhook_url {
@@ -85,12 +102,12 @@ impl Mutation {
         }
         for (name, text) in [("label", &input.label), ("idempotencyKey", &input.idempotency_key)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > MAX_LABEL_CHARACTERS || text.contains('\0')) {
-                let message = format!("{name} can have at most {MAX_LABEL_CHARACTERS} characters, none of them NUL");
+                let message = format!("{name} can have at most {MAX_LABEL_CHARACTERS} characters, none of them NUL.");
                 user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", name], message));
             }
         }
         if input.idempotency_key.as_deref() == Some("") {
-            let message = "idempotencyKey is empty; leave it out, or give each upload a key of its own";
+            let message = "idempotencyKey is empty; leave it out, or give each upload a key of its own.";
             user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", "idempotencyKey"], message));
         }
         if !user_errors.is_empty() {
@@ -108,10 +125,11 @@ impl Mutation {
         };
         let accepted = |request, replayed| UploadCsvPayload {
             csv: Some(CsvReport::of_request(&request)),
-            processing_request: Some(ProcessingRequest(request)),
+            processing_request: Some(ProcessingRequest::from(request)),
             replayed,
             user_errors: Vec::new(),
         };
+        let _place = app.submissions.acquire().await?;
         let refused =
             |csv, error| UploadCsvPayload { processing_request: None, csv, replayed: false, user_errors: vec![error] };
         Ok(match submit(app, submission).await.map_err(internal)? {
@@ -126,11 +144,15 @@ impl Mutation {
                 ),
             ),
             Submitted::Rejected(report) => {
-                let error = csv_rejected("The CSV was rejected", &report);
+                let error = csv_rejected("The CSV was rejected", &report, &["input", "file"]);
                 refused(Some(CsvReport::of_file(report)), error)
             }
             Submitted::RefusedInvalidRows(report) => {
-                let error = csv_rejected("The CSV was rejected because `onInvalidRow` is REJECT_FILE", &report);
+                let error = csv_rejected(
+                    "The CSV was rejected because `onInvalidRow` is REJECT_FILE",
+                    &report,
+                    &["input", "file"],
+                );
                 refused(Some(CsvReport::of_file(report)), error)
             }
         })
@@ -140,17 +162,39 @@ impl Mutation {
     async fn check_csv(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The CSV or workbook.")] file: Upload,
+        #[graphql(desc = "The CSV or workbook, as a file of a multipart request.")] file: Upload,
         #[graphql(desc = "Which columns are what, where their names do not say it.")] columns: Option<CsvColumnsInput>,
+        #[graphql(
+            default_with = "OnInvalidRow::SkipRow",
+            desc = "What `uploadCsv` would be asked to do with the rows that cannot be processed."
+        )]
+        on_invalid_row: OnInvalidRow,
     ) -> Result<CheckCsvPayload> {
+        let app = ctx.data_unchecked::<App>();
         let hints = columns.unwrap_or_default().into();
         let file = uploaded(ctx, file)?.content;
-        let report = check_only(ctx.data_unchecked::<App>(), file, hints).await.map_err(internal)?;
-        Ok(CheckCsvPayload { csv: CsvReport::of_file(report), user_errors: Vec::new() })
+        let _place = app.submissions.acquire().await?;
+        let report = check_only(app, file, hints).await.map_err(internal)?;
+        let refused = if report.rejected {
+            Some(csv_rejected("The CSV would be rejected", &report, &["file"]))
+        } else if on_invalid_row == OnInvalidRow::RejectFile && report.error_count > 0 {
+            Some(csv_rejected("The CSV would be rejected because `onInvalidRow` is REJECT_FILE", &report, &["file"]))
+        } else {
+            None
+        };
+        Ok(CheckCsvPayload {
+            would_be_accepted: refused.is_none(),
+            csv: CsvReport::of_file(report),
+            user_errors: refused.into_iter().collect(),
+        })
     }
 
     /// Stop a request; images in flight finish, the rest are canceled.
-    async fn cancel_processing_request(&self, ctx: &Context<'_>, id: ID) -> Result<CancelProcessingRequestPayload> {
+    async fn cancel_processing_request(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the request.")] id: ID,
+    ) -> Result<CancelProcessingRequestPayload> {
         let refused = |request, code, message: String| CancelProcessingRequestPayload {
             processing_request: request,
             user_errors: vec![UserError::new(code, &["id"], message)],
@@ -161,7 +205,7 @@ impl Mutation {
         };
         Ok(match canceled {
             Canceled::Stopped(request) => CancelProcessingRequestPayload {
-                processing_request: Some(ProcessingRequest(request)),
+                processing_request: Some(ProcessingRequest::from(request)),
                 user_errors: Vec::new(),
             },
             Canceled::WrongStatus(request) => {
@@ -170,7 +214,7 @@ impl Mutation {
                 } else {
                     "The request is being canceled already.".to_owned()
                 };
-                refused(Some(ProcessingRequest(request)), UserErrorCode::WrongStatus, message)
+                refused(Some(ProcessingRequest::from(request)), UserErrorCode::WrongStatus, message)
             }
             Canceled::NotFound => {
                 refused(None, UserErrorCode::NotFound, format!("There is no request with the id {:?}.", id.as_str()))
@@ -187,26 +231,41 @@ fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue> {
     file.try_clone().map_err(internal)
 }
 
+/// A problem of the settings, with the path of the setting: each sentence begins with its name.
+fn settings_error(problem: String) -> UserError {
+    let name: String = problem.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let group = match name.as_str() {
+        "quality" | "relativeQuality" | "targetRatio" | "maxBytes" | "minScore" | "lossless" => Some("compression"),
+        "format" | "maxWidth" | "maxHeight" | "background" | "keepCopyright" | "progressive" => Some("output"),
+        _ => None,
+    };
+    let field: &[&str] = match group {
+        Some(group) => &["input", group, &name],
+        None => &["input"],
+    };
+    UserError::new(UserErrorCode::InvalidSettings, field, format!("{}.", problem.trim_end_matches('.')))
+}
+
 /// Says what was found in a CSV and where, or how much.
-fn csv_rejected(what: &str, report: &Report) -> UserError {
+fn csv_rejected(what: &str, report: &Report, field: &[&str]) -> UserError {
     let errors = report.error_count;
     let message = match report.issues.iter().find(|issue| issue.severity == Severity::Error) {
         Some(issue) if errors == 1 => format!("{what}. Line {}: {}", issue.line, issue.message),
         Some(issue) => format!("{what}: {errors} errors were found in it, the first in line {}.", issue.line),
         None => format!("{what}: {errors} errors were found in it."),
     };
-    UserError::new(UserErrorCode::CsvRejected, &["input", "file"], message)
+    UserError::new(UserErrorCode::CsvRejected, field, message)
 }
 
 /// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.
 fn check_webhook_url(app: &App, text: &str) -> Option<UserError> {
     let field = &["input", "webhookUrl"];
     let Some(url) = url::Url::parse(text).ok().filter(|_| !text.contains('\0')) else {
-        let message = "webhookUrl must be an absolute http or https URL";
+        let message = "webhookUrl must be an absolute http or https URL.";
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     };
     if !matches!(url.scheme(), "http" | "https") || text.len() > 2048 {
-        let message = "webhookUrl must be an http or https URL of at most 2,048 characters";
+        let message = "webhookUrl must be an http or https URL of at most 2,048 characters.";
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     }
     let blocked = app.client.guard().check_url(&url).err()?;

@@ -2,13 +2,17 @@
 
 use std::future::Future;
 
-use async_graphql::connection::{Connection, CursorType as _, DisableNodesField, Edge, EmptyFields, OpaqueCursor};
-use async_graphql::{OutputType, Result};
+use async_graphql::connection::{Connection, CursorType as _, Edge, EmptyFields, OpaqueCursor};
+use async_graphql::{Context, Object, OutputType, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::bad_input;
+use super::error::{bad_input, internal};
+use super::loaders::{ImageCountOf, IssueCountOf, ProductCountOf, load};
+use crate::app::App;
+use crate::db;
 use crate::db::page::Page;
+use crate::db::request::{ProcessingRequest, RequestFilter};
 
 /// Items a page has when its size is not given.
 pub const DEFAULT_PAGE: i32 = 20;
@@ -16,15 +20,39 @@ pub const DEFAULT_PAGE: i32 = 20;
 pub const MAX_PAGE: i32 = 100;
 
 /// A Relay connection over `T`, keyed by `K`.
-pub type Paged<K, T> = Connection<
-    OpaqueCursor<K>,
-    T,
-    EmptyFields,
-    EmptyFields,
-    async_graphql::connection::DefaultConnectionName,
-    async_graphql::connection::DefaultEdgeName,
-    DisableNodesField,
->;
+pub type Paged<K, T> = Connection<OpaqueCursor<K>, T, Total, EmptyFields>;
+
+/// How to learn how many items a list has; they are counted only when a client asks.
+#[derive(Debug, Clone)]
+pub enum Total {
+    Known(i64),
+    Requests(RequestFilter),
+    Images(ImageCountOf),
+    ProductsOfImage(ProductCountOf),
+    Issues(IssueCountOf),
+}
+
+/// What a list says beside its page.
+#[Object]
+impl Total {
+    /// Items of the whole list, with its filter, on all pages. Counted anew for each answer: ask for it once, not with every
+    /// page.
+    #[graphql(complexity = 10)]
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let count = match self {
+            Self::Known(count) => *count,
+            Self::Requests(filter) => {
+                let pool = &ctx.data_unchecked::<App>().pool;
+                let mut conn = db::connect(pool).await.map_err(internal)?;
+                ProcessingRequest::count(&mut conn, filter).await.map_err(internal)?
+            }
+            Self::Images(key) => load(ctx, key.clone()).await?.unwrap_or(0),
+            Self::ProductsOfImage(key) => load(ctx, *key).await?.unwrap_or(0),
+            Self::Issues(key) => load(ctx, *key).await?.unwrap_or(0),
+        };
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+}
 
 /// The arguments of a connection as the client sent them.
 pub struct Args {
@@ -36,7 +64,9 @@ pub struct Args {
 
 /// What a list of this many items adds to a query's complexity: a field counts a tenth for each item that may have it.
 pub fn list_cost(items: i32, child_complexity: usize) -> usize {
-    1 + (usize::try_from(items).unwrap_or(0) * child_complexity).div_ceil(10)
+    let items = usize::try_from(items.clamp(0, MAX_PAGE)).unwrap_or(0);
+    // The library adds costs up without looking: no sum of this many can overflow.
+    1 + items.saturating_mul(child_complexity).div_ceil(10).min(1_000_000_000)
 }
 
 /// What a page adds to a query's complexity.
@@ -45,9 +75,11 @@ pub fn page_cost(first: Option<i32>, last: Option<i32>, child_complexity: usize)
 }
 
 /// Loads a page. `load` is asked for one row more than the page has, to learn whether there are further ones; `key` is
-/// what the list is ordered by; `wrap` makes the row a node.
+/// what the list is ordered by; `wrap` makes the row a node; `total` says
+/// how many rows there are.
 pub async fn paginate<K, R, T, F, Fut>(
     args: Args,
+    total: Total,
     load: F,
     key: impl Fn(&R) -> K,
     wrap: impl Fn(R) -> T,
@@ -85,7 +117,7 @@ where
         }
     }
     let (has_previous, has_next) = if backwards { (has_more, has_before) } else { (has_after, has_more) };
-    let mut connection = Connection::new(has_previous, has_next);
+    let mut connection = Connection::with_additional_fields(has_previous, has_next, total);
     connection.edges.extend(rows.into_iter().map(|row| Edge::new(OpaqueCursor(key(&row)), wrap(row))));
     Ok(connection)
 }

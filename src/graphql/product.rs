@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::error::internal;
 use super::image::Image;
-use super::loaders::{ImageById, Loaders, RequestById};
+use super::loaders::{ImageById, RequestById, load, load_many};
 use super::paging::list_cost;
 use super::request::ProcessingRequest;
 use super::scalars::Url;
@@ -12,17 +12,15 @@ use crate::app::App;
 use crate::db::image::ImageState;
 use crate::db::product::Product as Row;
 
-/// Images a product has for the purpose of a query's complexity.
-const TYPICAL_IMAGES: i32 = 5;
+/// Images a product has for the purpose of a query's complexity: as many as a product may have unless configured otherwise.
+const MOST_IMAGES: i32 = 100;
 
 pub struct Product(pub Row);
 
 impl Product {
     /// The image of each of the row's URLs; `None` where the URL was refused.
     async fn placed_images(&self, ctx: &Context<'_>) -> Result<Vec<Option<ImageState>>> {
-        let ids = self.0.image_ids.iter().flatten().copied().map(ImageById);
-        let images = ctx.data_unchecked::<Loaders>().requests.load_many(ids).await;
-        let images = images.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
+        let images = load_many(ctx, self.0.image_ids.iter().flatten().copied().map(ImageById)).await?;
         Ok(self.0.image_ids.iter().map(|id| images.get(&ImageById((*id)?)).cloned()).collect())
     }
 }
@@ -30,14 +28,17 @@ impl Product {
 /// One accepted row. Rows are never merged.
 #[Object]
 impl Product {
+    /// The product's ID.
     pub(super) async fn id(&self) -> ID {
         self.0.id.into()
     }
 
+    /// The request it belongs to.
     async fn request(&self, ctx: &Context<'_>) -> Result<ProcessingRequest> {
-        let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(self.0.request_id)).await;
-        let request = request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?;
-        request.map(ProcessingRequest).ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))
+        let request = load(ctx, RequestById(self.0.request_id)).await?;
+        request
+            .map(ProcessingRequest::from)
+            .ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))
     }
 
     /// 1-based data row, as a spreadsheet counts.
@@ -45,16 +46,18 @@ impl Product {
         self.0.row_number
     }
 
+    /// The row's serial number, as the CSV has it.
     async fn serial_number(&self) -> Option<&str> {
         self.0.serial_number.as_deref()
     }
 
+    /// The product's name.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
     /// In the order of the CSV; the same URL elsewhere in the request is the same Image.
-    #[graphql(complexity = list_cost(TYPICAL_IMAGES, child_complexity))]
+    #[graphql(complexity = list_cost(MOST_IMAGES, child_complexity))]
     async fn images(&self, ctx: &Context<'_>) -> Result<Vec<Image>> {
         Ok(self.placed_images(ctx).await?.into_iter().flatten().map(Image).collect())
     }

@@ -10,30 +10,37 @@ pub struct Progress(pub request::Progress);
 /// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled.
 #[Object]
 impl Progress {
+    /// All distinct images of the request.
     async fn total(&self) -> i32 {
         self.0.total
     }
 
+    /// Waiting for their first attempt.
     async fn pending(&self) -> i32 {
         self.0.pending()
     }
 
+    /// Being downloaded or compressed now.
     async fn processing(&self) -> i32 {
         self.0.processing
     }
 
+    /// Failed in a way that may pass, and waiting for the next attempt.
     async fn retrying(&self) -> i32 {
         self.0.retrying
     }
 
+    /// Have an output.
     async fn succeeded(&self) -> i32 {
         self.0.succeeded
     }
 
+    /// Have none, and will not be tried again.
     async fn failed(&self) -> i32 {
         self.0.failed
     }
 
+    /// Were not processed because the request was canceled.
     async fn canceled(&self) -> i32 {
         self.0.canceled
     }
@@ -48,6 +55,7 @@ impl Progress {
         self.0.images_per_second
     }
 
+    /// Seconds to the end at the present pace; null when the pace is unknown.
     async fn estimated_seconds_remaining(&self) -> Option<i32> {
         let left = f64::from(self.0.total - self.0.ended());
         self.0.images_per_second.map(|pace| (left / pace).ceil() as i32)
@@ -64,14 +72,23 @@ pub struct Savings<'a>(pub &'a Row);
 /// Over succeeded images.
 #[Object]
 impl Savings<'_> {
+    /// Bytes of the sources.
     async fn input_bytes(&self) -> UnsignedInt53 {
         self.0.input_bytes.into()
     }
 
+    /// Bytes of the outputs.
     async fn output_bytes(&self) -> UnsignedInt53 {
         self.0.output_bytes.into()
     }
 
+    /// Bytes saved.
+    async fn saved_byte_count(&self) -> UnsignedInt53 {
+        (self.0.input_bytes - self.0.output_bytes).into()
+    }
+
+    /// Bytes saved, as a Float.
+    #[graphql(deprecation = "Use `savedByteCount`, which is of the type of all other byte counts.")]
     async fn saved_bytes(&self) -> f64 {
         (self.0.input_bytes - self.0.output_bytes) as f64
     }
@@ -81,14 +98,17 @@ impl Savings<'_> {
         self.0.saved_ratio()
     }
 
+    /// Images that became smaller.
     async fn compressed(&self) -> i32 {
         self.0.succeeded - self.0.kept_original
     }
 
+    /// Images whose source was kept, because it could not be made smaller.
     async fn kept_original(&self) -> i32 {
         self.0.kept_original
     }
 
+    /// Images that are as close to the goal of the settings as possible, and still miss it.
     async fn target_missed(&self) -> i32 {
         self.0.target_missed
     }

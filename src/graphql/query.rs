@@ -6,18 +6,18 @@ use uuid::Uuid;
 use super::error::{bad_input, internal};
 use super::image::Image;
 use super::limits::Limits;
-use super::loaders::{ImageById, Loaders, RequestById};
-use super::paging::{Args, MAX_PAGE, Paged, list_cost, page_cost, paginate};
+use super::loaders::{DeliveryById, ImageById, ProductById, RequestById, load};
+use super::paging::{Args, MAX_PAGE, Paged, Total, list_cost, page_cost, paginate};
 use super::product::Product;
 use super::request::{ProcessingRequest, ProcessingRequestFilter};
 use super::scalars::uuid;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
-use crate::db::{self, product, request, webhook};
+use crate::db::{self, request};
 
 /// An object with a globally unique ID (a UUIDv7).
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID"))]
+#[graphql(field(name = "id", ty = "ID", desc = "The object's ID."))]
 pub enum Node {
     ProcessingRequest(ProcessingRequest),
     Product(Product),
@@ -27,16 +27,21 @@ pub enum Node {
 
 pub struct Query;
 
+/// What clients can read.
 #[Object]
 impl Query {
     /// The object with this id; null when there is none.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node>> {
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "ID of any object.")] id: ID) -> Option<Result<Node>> {
         find_node(ctx, uuid(&id)?).await.transpose()
     }
 
     /// The objects with these ids, place by place; at most 100.
     #[graphql(complexity = list_cost(i32::try_from(ids.len()).unwrap_or(i32::MAX), child_complexity))]
-    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "IDs of any objects, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
         if ids.len() > MAX_PAGE as usize {
             return Err(bad_input(format!("`ids` has {} entries; it can have {MAX_PAGE}.", ids.len())));
         }
@@ -47,7 +52,12 @@ impl Query {
         futures_util::future::try_join_all(nodes).await
     }
 
-    async fn processing_request(&self, ctx: &Context<'_>, id: ID) -> Option<Result<ProcessingRequest>> {
+    /// The request with this ID; null when there is none.
+    async fn processing_request(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the request.")] id: ID,
+    ) -> Option<Result<ProcessingRequest>> {
         find_request(ctx, uuid(&id)?).await.transpose()
     }
 
@@ -56,26 +66,33 @@ impl Query {
     async fn processing_requests(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-        filter: Option<ProcessingRequestFilter>,
+        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which requests; all unless given.")] filter: Option<ProcessingRequestFilter>,
     ) -> Result<Paged<Uuid, ProcessingRequest>> {
         let pool = &ctx.data_unchecked::<App>().pool;
-        let filter = filter.unwrap_or_default().into_rows();
-        let load = async |page| {
+        let filter = filter.unwrap_or_default().into_rows()?;
+        let rows = async |page| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
             request::ProcessingRequest::page(&mut conn, &filter, &page).await.map_err(internal)
         };
-        paginate(Args { first, after, last, before }, load, |row| row.id, ProcessingRequest).await
+        let total = Total::Requests(filter.clone());
+        paginate(Args { first, after, last, before }, total, rows, |row| row.id, ProcessingRequest::from).await
     }
 
-    async fn product(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Product>> {
+    /// The product with this ID; null when there is none.
+    async fn product(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the product.")] id: ID,
+    ) -> Option<Result<Product>> {
         find_product(ctx, uuid(&id)?).await.transpose()
     }
 
-    async fn image(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Image>> {
+    /// The image with this ID; null when there is none.
+    async fn image(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the image.")] id: ID) -> Option<Result<Image>> {
         find_image(ctx, uuid(&id)?).await.transpose()
     }
 
@@ -95,23 +112,17 @@ async fn find_node(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>> {
     if let Some(product) = find_product(ctx, id).await? {
         return Ok(Some(product.into()));
     }
-    let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-    let delivery = webhook::WebhookDelivery::find(&mut conn, id).await.map_err(internal)?;
-    Ok(delivery.map(|delivery| WebhookDelivery(delivery).into()))
+    Ok(load(ctx, DeliveryById(id)).await?.map(|delivery| WebhookDelivery(delivery).into()))
 }
 
 async fn find_request(ctx: &Context<'_>, id: Uuid) -> Result<Option<ProcessingRequest>> {
-    let request = ctx.data_unchecked::<Loaders>().requests.load_one(RequestById(id)).await;
-    Ok(request.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?.map(ProcessingRequest))
+    Ok(load(ctx, RequestById(id)).await?.map(ProcessingRequest::from))
 }
 
 async fn find_image(ctx: &Context<'_>, id: Uuid) -> Result<Option<Image>> {
-    let image = ctx.data_unchecked::<Loaders>().requests.load_one(ImageById(id)).await;
-    Ok(image.map_err(|error| internal(anyhow::anyhow!("{error:#}")))?.map(Image))
+    Ok(load(ctx, ImageById(id)).await?.map(Image))
 }
 
 async fn find_product(ctx: &Context<'_>, id: Uuid) -> Result<Option<Product>> {
-    let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-    let products = product::Product::load(&mut conn, &[id]).await.map_err(internal)?;
-    Ok(products.into_iter().next().map(Product))
+    Ok(load(ctx, ProductById(id)).await?.map(Product))
 }

@@ -1,23 +1,22 @@
 //! A processing request as a client sees it.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
-use chrono::{DateTime, Utc};
 
 use super::csv::CsvReport;
-use super::error::internal;
+use super::error::{bad_input, internal};
 use super::host::Host;
 use super::image::{FailureGroup, Image, ImageFilter};
-use super::loaders::{Loaders, ProgressOf};
-use super::paging::{Args, Paged, page_cost, paginate};
+use super::loaders::{DeliveryOf, FailureGroupsOf, HostsOf, ImageCountOf, ImagesOf, ProductsOf, ProgressOf, load};
+use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::progress::{Progress, Savings};
 use super::result_file::{ResultFile, ResultKind};
-use super::scalars::Url;
+use super::scalars::{DateTime, Url};
 use super::settings::CompressionSettings;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
+use crate::db::request;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
-use crate::db::{self, host, image, product, request, webhook};
 use crate::pipeline::export;
 
 /// Where a request is in its life. The last four are final.
@@ -26,6 +25,7 @@ use crate::pipeline::export;
 pub enum ProcessingRequestStatus {
     /// Accepted and durable; nothing has started.
     Pending,
+    /// At least one image has been started.
     Processing,
     /// Every image has an output.
     Completed,
@@ -47,68 +47,96 @@ pub struct ProcessingRequestFilter {
 }
 
 impl ProcessingRequestFilter {
-    pub fn into_rows(self) -> request::RequestFilter {
-        request::RequestFilter {
+    pub fn into_rows(self) -> Result<request::RequestFilter> {
+        if self.label.as_ref().is_some_and(|label| label.contains('\0')) {
+            return Err(bad_input("`filter.label` contains a NUL character; no label has one."));
+        }
+        Ok(request::RequestFilter {
             statuses: self.status.map(|statuses| statuses.into_iter().map(RequestStatus::from).collect()),
             label: self.label,
-        }
+        })
     }
 }
 
-pub struct ProcessingRequest(pub Row);
+/// A request, with its progress where that was read with it.
+pub struct ProcessingRequest {
+    pub row: Row,
+    pub progress: Option<request::Progress>,
+}
+
+impl From<Row> for ProcessingRequest {
+    fn from(row: Row) -> Self {
+        Self { row, progress: None }
+    }
+}
 
 /// One uploaded CSV and everything that came of it.
 #[Object]
 impl ProcessingRequest {
     /// The request ID: in the CSV's links, in the webhook, in the logs.
     pub(super) async fn id(&self) -> ID {
-        self.0.id.into()
+        self.row.id.into()
     }
 
+    /// The name of the uploaded file, as the client gave it.
     async fn filename(&self) -> Option<&str> {
-        self.0.filename.as_deref()
+        self.row.filename.as_deref()
     }
 
     /// The caller's own name for it.
     async fn label(&self) -> Option<&str> {
-        self.0.label.as_deref()
+        self.row.label.as_deref()
     }
 
+    /// Where the request is in its life.
     async fn status(&self) -> ProcessingRequestStatus {
-        self.0.status.into()
+        self.row.status.into()
     }
 
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    /// When the upload was accepted.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.row.created_at)
     }
 
-    async fn started_at(&self) -> Option<DateTime<Utc>> {
-        self.0.started_at
+    /// When the first image was begun; null before.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.row.started_at.map(DateTime)
     }
 
-    async fn finished_at(&self) -> Option<DateTime<Utc>> {
-        self.0.finished_at
+    /// When the last image ended; null before.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.row.finished_at.map(DateTime)
     }
 
+    /// When its cancellation was asked for; null unless it was. Images in hand may still end after it.
+    async fn cancel_requested_at(&self) -> Option<DateTime> {
+        self.row.cancel_requested_at.map(DateTime)
+    }
+
+    /// The settings in force, with the defaults filled in.
     async fn settings(&self) -> Result<CompressionSettings> {
-        CompressionSettings::read(&self.0.settings)
+        CompressionSettings::read(&self.row.settings)
     }
 
     /// How the CSV was read.
     async fn csv(&self) -> CsvReport {
-        CsvReport::of_request(&self.0)
+        CsvReport::of_request(&self.row)
     }
 
+    /// How far it is.
     async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
-        let progress = ctx.data_unchecked::<Loaders>().requests.load_one(ProgressOf(self.0.id)).await;
-        match progress.map_err(|error| internal(anyhow::anyhow!("{error:#}")))? {
-            Some(progress) => Ok(Progress(progress.seen_with(&self.0))),
-            None => Err(internal(anyhow::anyhow!("request {} is gone", self.0.id))),
+        if let Some(progress) = &self.progress {
+            return Ok(Progress(progress.clone()));
+        }
+        match load(ctx, ProgressOf(self.row.id)).await? {
+            Some(progress) => Ok(Progress(progress.seen_with(&self.row))),
+            None => Err(internal(anyhow::anyhow!("request {} is gone", self.row.id))),
         }
     }
 
+    /// What was saved so far.
     async fn savings(&self) -> Savings<'_> {
-        Savings(&self.0)
+        Savings(&self.row)
     }
 
     /// The accepted rows, in the order of the CSV.
@@ -116,17 +144,15 @@ impl ProcessingRequest {
     async fn products(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<Paged<i32, Product>> {
-        let pool = &ctx.data_unchecked::<App>().pool;
-        let load = async |page| {
-            let mut conn = db::connect(pool).await.map_err(internal)?;
-            product::Product::page(&mut conn, self.0.id, &page).await.map_err(internal)
-        };
-        paginate(Args { first, after, last, before }, load, |row| row.row_number, Product).await
+        let id = self.row.id;
+        let rows = async |page| Ok(load(ctx, ProductsOf(id, page)).await?.unwrap_or_default());
+        let total = Total::Known(self.row.csv_accepted_row_count.into());
+        paginate(Args { first, after, last, before }, total, rows, |row| row.row_number, Product).await
     }
 
     /// The distinct images, in the order in which the CSV first names them.
@@ -134,61 +160,58 @@ impl ProcessingRequest {
     async fn images(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-        filter: Option<ImageFilter>,
+        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which images; all unless given.")] filter: Option<ImageFilter>,
     ) -> Result<Paged<i32, Image>> {
-        let pool = &ctx.data_unchecked::<App>().pool;
-        let filter = filter.unwrap_or_default().into_rows();
-        let load = async |page| {
-            let mut conn = db::connect(pool).await.map_err(internal)?;
-            image::Image::page(&mut conn, self.0.id, &filter, &page).await.map_err(internal)
+        let id = self.row.id;
+        let total = match &filter {
+            None => Total::Known(self.row.total.into()),
+            Some(filter) => Total::Images(ImageCountOf(id, filter.clone().into_rows())),
         };
-        paginate(Args { first, after, last, before }, load, |row| row.image.position, Image).await
+        let filter = filter.unwrap_or_default().into_rows();
+        let rows = async |page| Ok(load(ctx, ImagesOf(id, (filter, page))).await?.unwrap_or_default());
+        paginate(Args { first, after, last, before }, total, rows, |row| row.image.position, Image).await
     }
 
     /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
     #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
     async fn failure_groups(&self, ctx: &Context<'_>) -> Result<Vec<FailureGroup>> {
-        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let groups = image::Image::failure_groups(&mut conn, self.0.id).await.map_err(internal)?;
+        let groups = load(ctx, FailureGroupsOf(self.row.id)).await?.unwrap_or_default();
         Ok(groups.into_iter().map(FailureGroup).collect())
     }
 
     /// The image hosts of the request with the most images, at most 100.
     #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
     async fn hosts(&self, ctx: &Context<'_>) -> Result<Vec<Host>> {
-        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let hosts = host::of_request(&mut conn, self.0.id, 100).await.map_err(internal)?;
+        let hosts = load(ctx, HostsOf(self.row.id)).await?.unwrap_or_default();
         Ok(hosts.into_iter().map(Host::from).collect())
     }
 
     /// The output CSV's signed link; null until the request is final. `result` serves it earlier.
     async fn output_csv_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let app = ctx.data_unchecked::<App>();
-        self.0.status.is_final().then(|| Url(app.links.result(self.0.id, export::ResultKind::OutputCsv.file()).url))
+        self.row.status.is_final().then(|| Url(app.links.result(self.row.id, export::ResultKind::OutputCsv.file()).url))
     }
 
     /// A result file; while the request is running, a consistent snapshot.
-    async fn result(&self, #[graphql(default_with = "ResultKind::OutputCsv")] kind: ResultKind) -> ResultFile<'_> {
-        ResultFile { request: &self.0, kind }
+    async fn result(
+        &self,
+        #[graphql(default_with = "ResultKind::OutputCsv", desc = "Which file.")] kind: ResultKind,
+    ) -> ResultFile<'_> {
+        ResultFile { request: &self.row, kind }
     }
 
+    /// The address that is called when the request has ended.
     async fn webhook_url(&self) -> Option<Url> {
-        self.0.webhook_url.clone().map(Url)
+        self.row.webhook_url.clone().map(Url)
     }
 
     /// The delivery of the webhook; null until the request is final, and when no webhook was asked for.
     async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
-        let load = async {
-            let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await?;
-            anyhow::Ok(webhook::WebhookDelivery::of_request(&mut conn, self.0.id).await?)
-        };
-        match load.await {
-            Ok(delivery) => delivery.map(|delivery| Ok(WebhookDelivery(delivery))),
-            Err(error) => Some(Err(internal(error))),
-        }
+        let delivery = load(ctx, DeliveryOf(self.row.id)).await.transpose()?;
+        Some(delivery.map(WebhookDelivery))
     }
 }

@@ -1,9 +1,8 @@
 //! The files a request can be downloaded as.
 
 use async_graphql::{Context, Enum, Object};
-use chrono::{DateTime, Utc};
 
-use super::scalars::Url;
+use super::scalars::{DateTime, Url};
 use crate::app::App;
 use crate::db::request::ProcessingRequest as Row;
 use crate::pipeline::export;
@@ -32,6 +31,7 @@ pub struct ResultFile<'a> {
 /// A file to download.
 #[Object]
 impl ResultFile<'_> {
+    /// Which file it is.
     async fn kind(&self) -> ResultKind {
         self.kind
     }
@@ -43,10 +43,17 @@ impl ResultFile<'_> {
         Url(app.links.result(self.request.id, kind.file()).url)
     }
 
-    async fn expires_at(&self, ctx: &Context<'_>) -> DateTime<Utc> {
-        ctx.data_unchecked::<App>().links.result(self.request.id, export::ResultKind::from(self.kind).file()).expires_at
+    /// When the link in `url` stops working.
+    async fn expires_at(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(
+            ctx.data_unchecked::<App>()
+                .links
+                .result(self.request.id, export::ResultKind::from(self.kind).file())
+                .expires_at,
+        )
     }
 
+    /// The name it is saved under.
     async fn filename(&self) -> String {
         export::ResultKind::from(self.kind).filename(self.request)
     }

@@ -10,7 +10,8 @@ const MAX_SAFE: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnsignedInt53(pub u64);
 
-#[Scalar(name = "UnsignedInt53")]
+/// A whole number from 0 to 2^53-1: byte counts and revisions, which outgrow Int.
+#[Scalar(name = "UnsignedInt53", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UnsignedInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
@@ -37,6 +38,7 @@ impl From<i64> for UnsignedInt53 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url(pub String);
 
+/// An absolute http(s) URL.
 #[Scalar(name = "URL", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3986")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -48,6 +50,28 @@ impl ScalarType for Url {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+/// A moment in UTC, as RFC 3339 writes it: `2026-11-28T01:02:03.456789Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTime(pub chrono::DateTime<chrono::Utc>);
+
+/// A moment in UTC, as RFC 3339 writes it: `2026-11-28T01:02:03.456789Z`.
+#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => match chrono::DateTime::parse_from_rfc3339(text) {
+                Ok(moment) => Ok(Self(moment.to_utc())),
+                Err(_) => Err(InputValueError::custom("a moment such as 2026-11-28T01:02:03Z is expected")),
+            },
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
     }
 }
 

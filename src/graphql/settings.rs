@@ -31,6 +31,7 @@ pub struct OutputInput {
     format: Option<ImageFormat>,
     /// Fit inside; never enlarge.
     max_width: Option<i32>,
+    /// Fit inside; never enlarge.
     max_height: Option<i32>,
     /// Under transparency when the output has none, `#rrggbb`; default white.
     background: Option<String>,
@@ -45,17 +46,29 @@ pub struct OutputInput {
 /// The settings in force.
 #[derive(SimpleObject)]
 pub struct CompressionSettings {
+    /// Encoder quality, if that was asked for.
     quality: Option<i32>,
+    /// Share of the source's quality, if that was asked for.
     relative_quality: Option<f64>,
+    /// Share of the source's bytes, if that was asked for.
     target_ratio: Option<f64>,
+    /// Largest size in bytes, if that was asked for.
     max_bytes: Option<UnsignedInt53>,
+    /// Least SSIMULACRA2 score, if that was asked for.
     min_score: Option<f64>,
+    /// Whether the pixels stay identical.
     lossless: bool,
+    /// Format of the outputs; null for that of the sources.
     format: Option<ImageFormat>,
+    /// Greatest width in pixels; null for any.
     max_width: Option<i32>,
+    /// Fit inside; never enlarge.
     max_height: Option<i32>,
+    /// Colour under transparency, `#rrggbb`.
     background: String,
+    /// Whether creators and copyright are kept.
     keep_copyright: bool,
+    /// Whether progressive JPEGs are written.
     progressive: bool,
 }
 

@@ -1,19 +1,20 @@
 //! A webhook delivery as a client sees it, with every attempt.
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 
-use super::error::internal;
-use super::scalars::Url;
-use crate::app::App;
-use crate::db::{self, webhook};
+use super::loaders::{AttemptsAt, NextAttemptAt, load};
+use super::scalars::{DateTime, Url};
+use crate::db::webhook;
 
 /// Where a delivery is in its life.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "webhook::WebhookDeliveryStatus")]
 pub enum WebhookDeliveryStatus {
+    /// Not tried yet.
     Pending,
+    /// The receiver accepted it.
     Delivered,
+    /// An attempt failed; another one follows.
     Retrying,
     /// Every attempt of the schedule failed.
     Exhausted,
@@ -24,10 +25,15 @@ pub enum WebhookDeliveryStatus {
 /// One attempt at a delivery.
 #[derive(SimpleObject)]
 pub struct WebhookAttempt {
+    /// 1 for the first attempt.
     number: i32,
-    started_at: DateTime<Utc>,
+    /// When it began.
+    started_at: DateTime,
+    /// How long it took, in milliseconds.
     duration_ms: i32,
+    /// The receiver's status; null when there was no answer.
     http_status: Option<i32>,
+    /// Why it failed; null when it did not.
     error: Option<String>,
 }
 
@@ -41,26 +47,27 @@ impl WebhookDelivery {
         self.0.id.into()
     }
 
+    /// Where it is sent.
     async fn url(&self) -> Url {
         Url(self.0.url.clone())
     }
 
+    /// Where the delivery is in its life.
     async fn status(&self) -> WebhookDeliveryStatus {
         self.0.status.into()
     }
 
-    async fn next_attempt_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
-        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        webhook::WebhookDelivery::next_attempt_at(&mut conn, self.0.id).await.map_err(internal)
+    /// When the next attempt is due; null when there is none.
+    async fn next_attempt_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
+        Ok(load(ctx, NextAttemptAt(self.0.id)).await?.map(DateTime))
     }
 
     /// The first one first.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<WebhookAttempt>> {
-        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let attempts = webhook::WebhookAttempt::of_delivery(&mut conn, self.0.id).await.map_err(internal)?;
+        let attempts = load(ctx, AttemptsAt(self.0.id)).await?.unwrap_or_default();
         let attempt = |row: webhook::WebhookAttempt| WebhookAttempt {
             number: row.number,
-            started_at: row.started_at,
+            started_at: DateTime(row.started_at),
             duration_ms: row.duration_ms,
             http_status: row.http_status,
             error: row.error,

@@ -4,11 +4,12 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use object_store::GetOptions;
+use object_store::{GetOptions, GetRange};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::io::ReaderStream;
 use tracing::error;
@@ -24,6 +25,9 @@ use halftone_compress::Format;
 
 /// An output never changes: its address names one image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Read of a result file at once: each read is a turn of the blocking pool.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Formatting options of a result file. Not signed: they do not affect who may download it.
 #[derive(serde::Deserialize)]
@@ -48,6 +52,16 @@ impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+            Self::Fault(error) if db::is_unavailable(&error) => {
+                error!("cannot serve a file: {error:#}");
+                let headers = [(RETRY_AFTER, super::refusal::RETRY_AFTER)];
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    headers,
+                    "The database does not answer; try again in a few seconds.\n",
+                )
+                    .into_response()
+            }
             Self::Fault(error) => {
                 error!("cannot serve a file: {error:#}");
                 (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside Halftone; its log has the details.\n")
@@ -72,19 +86,69 @@ pub async fn image(
         return Err(FileError::NotFound);
     }
     let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(hash)))?;
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
+    if headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
     }
-    let object = app.store.get(key, GetOptions::default()).await?.ok_or(FileError::NotFound)?;
+    let size = u64::try_from(image.output_bytes.unwrap_or(0))?;
+    // A range of another version would be of no use; without `If-Range` the range is of this one.
+    let same = headers.get(IF_RANGE).is_none_or(|version| *version == etag);
+    let range = match headers.get(RANGE).filter(|_| same).map(|range| Range::read(range, size)) {
+        None | Some(Range::Whole) => None,
+        Some(Range::Part(range)) => Some(range),
+        Some(Range::Outside) => {
+            let size = HeaderValue::try_from(format!("bytes */{size}"))?;
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, size)]).into_response());
+        }
+    };
+    let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
+    let object = app.store.get(key, options).await?.ok_or(FileError::NotFound)?;
     let content_type = image.output_format.as_deref().and_then(Format::from_name).map(Format::content_type);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type.unwrap_or("application/octet-stream"))),
-        (CONTENT_LENGTH, HeaderValue::from(object.meta.size)),
+        (CONTENT_LENGTH, HeaderValue::from(object.range.end - object.range.start)),
+        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
         (ETAG, etag),
         (CACHE_CONTROL, FOR_EVER),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
     ];
-    Ok((headers, Body::from_stream(object.into_stream())).into_response())
+    let part = range.map(|range| HeaderValue::try_from(format!("bytes {}-{}/{size}", range.start, range.end - 1)));
+    let mut response = (headers, Body::from_stream(object.into_stream())).into_response();
+    if let Some(part) = part.transpose()? {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.headers_mut().insert(CONTENT_RANGE, part);
+    }
+    Ok(response)
+}
+
+/// Whether a list of entity tags names this one, or any. `W/` makes no difference here (RFC 9110, 13.1.2).
+fn names(list: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (list, etag) = (list.to_str().unwrap_or_default(), etag.to_str().unwrap_or_default());
+    list.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+}
+
+/// What a `Range` asks for (RFC 9110, 14.2).
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    /// Several ranges, another unit, or nonsense: the whole file is sent.
+    Whole,
+    Part(std::ops::Range<u64>),
+    /// No byte of the file.
+    Outside,
+}
+
+impl Range {
+    fn read(header: &HeaderValue, size: u64) -> Self {
+        let text = header.to_str().unwrap_or_default();
+        let bounds = text.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-'));
+        let Some((first, last)) = bounds else { return Self::Whole };
+        let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+            (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
+            (Ok(first), Err(_)) if last.is_empty() => first..size,
+            (Err(_), Ok(length)) if first.is_empty() => size.saturating_sub(length)..size,
+            _ => return Self::Whole,
+        };
+        if range.is_empty() { Self::Outside } else { Self::Part(range) }
+    }
 }
 
 /// A result file. A wrong or expired link finds nothing, whatever it is wrong about.
@@ -113,7 +177,8 @@ pub async fn result(
         (CONTENT_DISPOSITION, attachment(&kind.filename(&request))?),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
-    Ok((headers, Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(content)))).into_response())
+    Ok((headers, Body::from_stream(ReaderStream::with_capacity(tokio::fs::File::from_std(content), READ_BYTES)))
+        .into_response())
 }
 
 /// The header that saves a download under this name: as it is for today's clients, in ASCII for others (RFC 6266).
@@ -130,4 +195,41 @@ fn attachment(name: &str) -> anyhow::Result<HeaderValue> {
         .collect();
     let exact = utf8_percent_encode(name, NON_ALPHANUMERIC);
     Ok(HeaderValue::try_from(format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_read_and_several_are_the_whole() {
+        for (text, range) in [
+            ("bytes=0-0", Range::Part(0..1)),
+            ("bytes=2-5", Range::Part(2..6)),
+            ("bytes=2-", Range::Part(2..10)),
+            ("bytes=2-500", Range::Part(2..10)),
+            ("bytes=-3", Range::Part(7..10)),
+            ("bytes=-30", Range::Part(0..10)),
+            ("bytes=10-", Range::Outside),
+            ("bytes=-0", Range::Outside),
+            ("bytes=5-2", Range::Whole),
+            ("bytes=0-1,3-4", Range::Whole),
+            ("bytes=-", Range::Whole),
+            ("pages=1-2", Range::Whole),
+            ("", Range::Whole),
+        ] {
+            assert_eq!(Range::read(&HeaderValue::from_static(text), 10), range, "{text}");
+        }
+        assert_eq!(Range::read(&HeaderValue::from_static("bytes=0-"), 0), Range::Outside);
+    }
+
+    #[test]
+    fn an_entity_tag_is_found_in_a_list() {
+        let etag = HeaderValue::from_static("\"a\"");
+        for (list, found) in
+            [("\"a\"", true), ("\"b\", \"a\"", true), ("W/\"a\"", true), ("*", true), ("\"b\"", false), ("a", false)]
+        {
+            assert_eq!(names(&HeaderValue::from_static(list), &etag), found, "{list}");
+        }
+    }
 }

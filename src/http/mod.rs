@@ -1,5 +1,7 @@
 //! What is served over HTTP: GraphQL, the console, image files, result files and health checks.
 
+pub mod server;
+
 mod media;
 
 mod refusal;
@@ -33,21 +35,27 @@ use graphql::EndpointOptions;
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
     let previews = previews::routes(app.clone());
+    // What a page of a listed origin works with, besides GraphQL itself.
+    let mut files = Router::new()
+        .route("/schema.graphql", get(schema_sdl))
+        .route("/images/{id}/{name}", get(files::image))
+        .route("/results/{id}/{file}", get(files::result).layer(gzip()));
+    if let Some(cors) = options.origins.cors() {
+        files = files.layer(cors);
+    }
     let (front, graphql) = if !app.config.server.no_console {
         (console::routes(), graphql::routes(schema, options).layer(middleware::from_fn(console::show_playground)))
     } else {
         (Router::new().route("/", get(welcome)), graphql::routes(schema, options))
     };
-    let files = front
-        .route("/schema.graphql", get(schema_sdl))
-        .route("/images/{id}/{name}", get(files::image))
-        .route("/results/{id}/{file}", get(files::result).layer(gzip()))
+    let routes = front
+        .merge(files)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
         .with_state(app);
-    files
-        .merge(graphql)
+    routes
+        .merge(graphql.layer(gzip()))
         .merge(previews)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -56,7 +64,7 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         .layer(CatchPanicLayer::new())
 }
 
-/// Result files shrink to a tenth, and quickly: they are made for each download. Images do not.
+/// Result files and answers shrink to a tenth, and quickly. Images do not, and event streams must not wait.
 fn gzip() -> CompressionLayer {
     CompressionLayer::new().quality(CompressionLevel::Fastest)
 }

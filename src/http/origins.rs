@@ -64,12 +64,25 @@ impl OriginPolicy {
             header::AUTHORIZATION,
             HeaderName::from_static("graphql-preflight"),
             HeaderName::from_static("apollo-require-preflight"),
+            // What clients send about themselves, and tracing.
+            HeaderName::from_static("apollographql-client-name"),
+            HeaderName::from_static("apollographql-client-version"),
+            HeaderName::from_static("traceparent"),
+            HeaderName::from_static("tracestate"),
+            HeaderName::from_static("x-requested-with"),
+            header::CACHE_CONTROL,
+            header::IF_NONE_MATCH,
+            header::RANGE,
         ];
+        let readable = [header::CONTENT_DISPOSITION, header::CONTENT_RANGE, header::ETAG, header::RETRY_AFTER];
         Some(
             CorsLayer::new()
                 .allow_origin(allowed)
                 .allow_methods([Method::GET, Method::POST])
                 .allow_headers(headers)
+                .expose_headers(readable)
+                // For a proxy in front that knows its users by a cookie; browsers refuse it together with `*`.
+                .allow_credentials(!self.lets_every_origin())
                 .max_age(std::time::Duration::from_secs(600)),
         )
     }

@@ -23,6 +23,9 @@ pub struct Refusal {
 /// The code of a fault of ours; the sentence that goes with it says nothing about the cause.
 pub const INTERNAL: &str = "INTERNAL";
 
+/// How soon to come back, in seconds, when something the server needs is away.
+pub const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into() }
@@ -39,6 +42,11 @@ impl Refusal {
             INTERNAL,
             "Something went wrong on the server; the log has the details.",
         )
+    }
+
+    /// Something the server needs is away for now: the database, room on the disk, a free place. Sent with `Retry-After`.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, crate::graphql::error::UNAVAILABLE, message)
     }
 
     pub fn too_large(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -78,6 +86,9 @@ impl Refusal {
         match status {
             StatusCode::METHOD_NOT_ALLOWED => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

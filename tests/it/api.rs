@@ -119,6 +119,54 @@ async fn every_object_is_found_by_its_id_and_unknown_ids_find_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_inside_lists_belong_to_their_parents_and_know_how_many_they_are() {
+    let halftone = idle().await;
+    let client = &halftone.client;
+    let shared = "https://www.example.com/shared.jpg";
+    let sheet = format!(
+        "Name,Images\nA,\"{shared},https://www.example.com/a.jpg\"\nB,\"{shared},ftp://no\"\n,https://www.example.com/c.jpg\nD,{shared}\n"
+    );
+    let first = client.accepted(&sheet, json!({ "label": "first" })).await;
+    let second = client.accepted(&product_rows(3), json!({ "label": "second" })).await;
+    let query = "{ processingRequests(first: 2) { totalCount nodes { id
+        products(first: 2) { totalCount edges { node { name } } pageInfo { hasNextPage } }
+        images(last: 2) { totalCount nodes { inputUrl products(first: 2) { totalCount nodes { name } pageInfo { hasNextPage } } } }
+        waiting: images(first: 0, filter: { status: [PENDING] }) { totalCount }
+        missed: images(filter: { outcome: [COMPRESSED], targetMet: false }) { totalCount nodes { id } }
+        csv { issues(first: 1) { totalCount nodes { code } pageInfo { hasNextPage } } }
+        failureGroups { count } webhookDelivery { id } } } }";
+    let data = client.query(query, json!({})).await;
+    let lists = &data["processingRequests"];
+    assert_eq!(lists["totalCount"], 2);
+    assert_eq!((&lists["nodes"][0]["id"], &lists["nodes"][1]["id"]), (&json!(second), &json!(first)));
+    let [newer, older] = [&lists["nodes"][0], &lists["nodes"][1]];
+    assert_eq!(
+        newer["products"],
+        json!({ "totalCount": 3, "edges": [{ "node": { "name": "SKU1" } }, { "node": { "name": "SKU2" } }],
+                "pageInfo": { "hasNextPage": true } })
+    );
+    assert_eq!(older["products"]["totalCount"], 3);
+    let of_shared =
+        json!({ "totalCount": 3, "nodes": [{ "name": "A" }, { "name": "B" }], "pageInfo": { "hasNextPage": true } });
+    let of_other = json!({ "totalCount": 1, "nodes": [{ "name": "A" }], "pageInfo": { "hasNextPage": false } });
+    assert_eq!(
+        older["images"],
+        json!({ "totalCount": 2, "nodes": [
+            { "inputUrl": shared, "products": of_shared },
+            { "inputUrl": "https://www.example.com/a.jpg", "products": of_other },
+        ] })
+    );
+    assert_eq!((&newer["waiting"]["totalCount"], &older["waiting"]["totalCount"]), (&json!(3), &json!(2)));
+    assert_eq!(older["missed"], json!({ "totalCount": 0, "nodes": [] }));
+    let issues = &older["csv"]["issues"];
+    assert_eq!((&issues["totalCount"], &issues["pageInfo"]["hasNextPage"]), (&json!(2), &json!(true)));
+    assert_eq!(issues["nodes"][0]["code"], "UNSUPPORTED_SCHEME");
+    assert_eq!((&older["failureGroups"], &older["webhookDelivery"]), (&json!([]), &json!(null)));
+    let answer = client.post("{ processingRequests(filter: { label: \"\\u0000\" }) { totalCount } }", json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_file_stores_nothing_and_says_everything_that_is_wrong() {
     let halftone = idle().await;
     let client = &halftone.client;
@@ -263,8 +311,15 @@ async fn links_open_only_what_they_were_signed_for_and_images_are_cached_for_eve
     assert_eq!(etag, format!("\"{}\"", image["output"]["sha256"].as_str().unwrap()));
     let bytes = answer.bytes().await.unwrap();
     assert_eq!(bytes.len(), image["output"]["byteSize"].as_u64().unwrap() as usize);
-    let again = client.http.get(output).header("if-none-match", etag).send().await.unwrap();
+    let list = format!("\"other\", W/{}", etag.to_str().unwrap());
+    let again = client.http.get(output).header("if-none-match", list).send().await.unwrap();
     assert_eq!(again.status(), 304);
+    let part = client.http.get(output).header("range", "bytes=2-5").header("if-range", etag).send().await.unwrap();
+    assert_eq!(part.status(), 206);
+    assert_eq!(part.headers()["content-range"], format!("bytes 2-5/{}", bytes.len()));
+    assert_eq!(part.bytes().await.unwrap(), bytes[2..6]);
+    let outside = client.http.get(output).header("range", "bytes=99999999-").send().await.unwrap();
+    assert_eq!(outside.status(), 416);
     assert_eq!(status(output.replace("compressed_", "other_")).await, 404);
     assert_eq!(status(format!("{}/images/nonsense/x.jpg", client.url)).await, 404);
     for (path, expected) in
@@ -330,7 +385,7 @@ async fn hostile_queries_are_refused_before_they_cost_anything() {
         "query {{ ...f0 }} {}  fragment f24 on Query {{ limits {{ csv {{ maxBytes }} }} }}",
         (0..24).map(|n| format!("fragment f{n} on Query {{ ...f{0} ...f{0} }}", n + 1)).collect::<String>()
     );
-    let list = "processingRequests(first: 100) { edges { node { products(first: 100) { edges { node { images { products(first: 100) { edges { node { name } } } } } } } } } }";
+    let list = "processingRequests(first: 50) { edges { node { products(first: 100) { edges { node { images { products(first: 100) { edges { node { name } } } } } } } } } }";
     let answer = client.post(&bomb, json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{answer}");
     let answer = client.post(&format!("{{ {list} }}"), json!({})).await;

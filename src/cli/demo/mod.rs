@@ -18,9 +18,9 @@ use super::run::print_report;
 use super::serve::{listen, run_until};
 use super::signals::stop_signal;
 use crate::config::Config;
-use crate::db;
-use crate::db::image::{Image, ImageFilter, ImageStatus};
+use crate::db::image::{ImageFilter, ImageStatus};
 use crate::db::page::Page;
+use crate::db::{self, children};
 use crate::pipeline::export::{self, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
@@ -135,7 +135,8 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
     };
 
     let mut conn = db::connect(&app.pool).await?;
-    let images = Image::page(&mut conn, request.id, &ImageFilter::default(), &Page::first(100)).await?;
+    let images = children::images(&mut conn, &[request.id], &ImageFilter::default(), &Page::first(100)).await?;
+    let images = images.into_values().flatten();
     drop(conn);
     say!("");
     for state in images {

@@ -1,5 +1,5 @@
 //! Counts what a parsed document grows to once every fragment is spread.
-//! Each fragment is counted once and remembered, so the time is linear in the document.
+//! Each fragment is counted once for each kind of place it is spread in, so the time is linear in the document.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Selection, SelectionSet},
 };
 
+use super::introspection::{MAX_VALUES, Place};
 use super::{QueryLimits, Rejection, VALIDATION_FAILED};
 
 /// Selection sets inside selection sets, fragments included: what the schema itself recurses to
@@ -23,6 +24,8 @@ struct Cost {
     depth: usize,
     /// Selection sets inside selection sets.
     nesting: usize,
+    /// Values that introspection answers with.
+    introspection: usize,
 }
 
 /// Refuses a document any operation or fragment of which is over a limit, or that spreads a fragment
@@ -32,13 +35,14 @@ pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Resu
     // Validation visits every operation of the document, not only the chosen one.
     let mut total = Cost::default();
     for (_, operation) in document.operations.iter() {
-        let cost = counter.selection_set(&operation.node.selection_set, 1)?;
+        let cost = counter.selection_set(&operation.node.selection_set, 1, Place::Outside)?;
         total.selections = total.selections.saturating_add(cost.selections);
         total.aliases = total.aliases.saturating_add(cost.aliases);
+        total.introspection = total.introspection.saturating_add(cost.introspection);
         counter.within_limits(&total, operation.pos)?;
     }
     for (name, fragment) in &document.fragments {
-        counter.fragment(name, fragment.pos, 1)?;
+        counter.fragment(name, fragment.pos, 1, Place::Outside)?;
     }
     Ok(())
 }
@@ -46,14 +50,19 @@ pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Resu
 struct Counter<'a> {
     document: &'a ExecutableDocument,
     limits: &'a QueryLimits,
-    known: HashMap<&'a str, Cost>,
+    known: HashMap<(&'a str, Place), Cost>,
     /// The fragments being counted, outermost first: one that appears again is a cycle.
     open: Vec<&'a str>,
 }
 
 impl<'a> Counter<'a> {
     /// `level` is how many selection sets this call is inside; it bounds our own recursion.
-    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, level: usize) -> Result<Cost, Rejection> {
+    fn selection_set(
+        &mut self,
+        set: &'a Positioned<SelectionSet>,
+        level: usize,
+        place: Place,
+    ) -> Result<Cost, Rejection> {
         let mut cost = Cost::default();
         if level > MAX_NESTING {
             return Err(too_nested(set.pos));
@@ -62,20 +71,28 @@ impl<'a> Counter<'a> {
             let (inner, fields) = match &selection.node {
                 Selection::Field(field) => {
                     cost.aliases = cost.aliases.saturating_add(usize::from(field.node.alias.is_some()));
-                    let inner = match field.node.selection_set.node.items.is_empty() {
+                    let (below, items) = place.below(&field.node.name.node);
+                    let mut inner = match field.node.selection_set.node.items.is_empty() {
                         true => Cost::default(),
-                        false => self.selection_set(&field.node.selection_set, level + 1)?,
+                        false => self.selection_set(&field.node.selection_set, level + 1, below)?,
                     };
+                    inner.introspection = inner.introspection.saturating_mul(items);
+                    if below != Place::Outside {
+                        inner.introspection = inner.introspection.saturating_add(1);
+                    }
                     (inner, 1)
                 }
-                Selection::InlineFragment(inline) => (self.selection_set(&inline.node.selection_set, level + 1)?, 0),
+                Selection::InlineFragment(inline) => {
+                    (self.selection_set(&inline.node.selection_set, level + 1, place)?, 0)
+                }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.node.fragment_name;
-                    (self.fragment(&name.node, name.pos, level + 1)?, 0)
+                    (self.fragment(&name.node, name.pos, level + 1, place)?, 0)
                 }
             };
             cost.selections = cost.selections.saturating_add(inner.selections + 1);
             cost.aliases = cost.aliases.saturating_add(inner.aliases);
+            cost.introspection = cost.introspection.saturating_add(inner.introspection);
             cost.depth = cost.depth.max(inner.depth + fields);
             cost.nesting = cost.nesting.max(inner.nesting);
             self.within_limits(&cost, selection.pos)?;
@@ -87,8 +104,8 @@ impl<'a> Counter<'a> {
         Ok(cost)
     }
 
-    fn fragment(&mut self, name: &'a Name, at: Pos, level: usize) -> Result<Cost, Rejection> {
-        if let Some(cost) = self.known.get(name.as_str()) {
+    fn fragment(&mut self, name: &'a Name, at: Pos, level: usize, place: Place) -> Result<Cost, Rejection> {
+        if let Some(cost) = self.known.get(&(name.as_str(), place)) {
             return Ok(*cost);
         }
         if self.open.contains(&name.as_str()) {
@@ -103,9 +120,9 @@ impl<'a> Counter<'a> {
             return Ok(Cost::default());
         };
         self.open.push(name.as_str());
-        let cost = self.selection_set(&fragment.node.selection_set, level)?;
+        let cost = self.selection_set(&fragment.node.selection_set, level, place)?;
         self.open.pop();
-        self.known.insert(name.as_str(), cost);
+        self.known.insert((name.as_str(), place), cost);
         Ok(cost)
     }
 
@@ -119,6 +136,11 @@ impl<'a> Counter<'a> {
         }
         if cost.aliases > self.limits.aliases {
             return refuse("aliases", self.limits.aliases);
+        }
+        if cost.introspection > MAX_VALUES {
+            let message =
+                "The query is too complex: introspection lists multiply. Ask for each list of the schema once.";
+            return Err(Rejection::too_complex(at, message));
         }
         if cost.depth > self.limits.depth {
             return refuse("levels of fields", self.limits.depth);

@@ -8,6 +8,7 @@
 
 mod absent;
 mod cost;
+mod introspection;
 mod scan;
 mod uploads;
 

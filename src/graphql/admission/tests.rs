@@ -1,4 +1,4 @@
-//! What the guard refuses, what it must let through, and that neither takes long.
+//! What admission refuses, what it must let through, and that neither takes long.
 
 use std::{fmt::Write, time::Instant};
 
@@ -29,6 +29,32 @@ fn a_fragment_bomb_is_counted_not_expanded() {
     let begun = Instant::now();
     assert_eq!(code(&bomb()), TOO_COMPLEX);
     assert!(begun.elapsed().as_millis() < 500, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn introspection_lists_that_multiply_are_refused() {
+    // 652 bytes that would answer with 219 MB.
+    assert_eq!(code(include_str!("bomb.graphql")), TOO_COMPLEX);
+    for (once, product) in [
+        ("{ __schema { types { name } } }", "{ __schema { types { fields { type { fields { name } } } } } }"),
+        (
+            "{ __type(name: \"A\") { possibleTypes { interfaces { name } } } }",
+            "{ __type(name: \"A\") { fields { type { fields { type { fields { name } } } } } } }",
+        ),
+        (
+            "{ a: __schema { types { name } } b: __schema { types { name } } }",
+            "{ ...s ...s ...s ...s } fragment s on Query { a: __schema { types { fields { args { name type { ofType { name } } } \
+             type { fields { name } } } } } }",
+        ),
+        (
+            "{ types { fields { possibleTypes { fields { types { fields } } } } } }",
+            "{ __schema { types { interfaces { \
+             possibleTypes { fields { name args { name } } } } } } }",
+        ),
+    ] {
+        assert_eq!(verdict(once), Ok(OperationType::Query), "{once}");
+        assert_eq!(code(product), TOO_COMPLEX, "{product}");
+    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Runs one operation and puts its answers on the wire.
 //! A resolver that panics is an `INTERNAL` error of that operation and nothing else.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
 
 use async_graphql::{
     ErrorExtensionValues, Executor, Request, Response as Answer, ServerError, Value, parser::types::OperationType,
 };
-use async_graphql_axum::GraphQLResponse;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -16,12 +15,14 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::{
     graphql::admission::{TOO_COMPLEX, VALIDATION_FAILED},
+    graphql::error::UNAVAILABLE,
     http::{
         media::Media,
-        refusal::{INTERNAL, Refusal},
+        refusal::{INTERNAL, RETRY_AFTER, Refusal},
     },
 };
 
@@ -51,12 +52,25 @@ pub(super) fn is_request_error(answer: &Answer) -> bool {
     answer.data == Value::Null && !answer.errors.is_empty() && answer.errors.iter().all(|error| error.path.is_empty())
 }
 
+/// Longest answer, in bytes of JSON without the escapes of its strings.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Longest a query runs. A mutation runs to its end: half of one would be worse than a late answer.
+const QUERY_TIME: Duration = Duration::from_secs(30);
+
 /// The answer to a query or mutation.
-pub(super) async fn once<E: Executor>(executor: &E, request: Request) -> Answer {
-    match AssertUnwindSafe(executor.execute(request)).catch_unwind().await {
-        Ok(answer) => coded(answer),
-        Err(_) => panicked(),
-    }
+pub(super) async fn once<E: Executor>(executor: &E, request: Request, kind: OperationType) -> Answer {
+    let run = AssertUnwindSafe(executor.execute(request)).catch_unwind();
+    let ran = match kind {
+        OperationType::Query => match timeout(QUERY_TIME, run).await {
+            Ok(ran) => ran,
+            Err(_) => {
+                let message = "The query took too long; ask for less, or try again later.";
+                return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "QUERY_TIMEOUT", message).into();
+            }
+        },
+        _ => run.await,
+    };
+    ran.map_or_else(|_| panicked(), finished)
 }
 
 /// The answers to any operation: one for a query or mutation, as they come for a subscription.
@@ -65,34 +79,32 @@ pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationTy
         let answers = executor.execute_stream(request, None);
         return AssertUnwindSafe(answers)
             .catch_unwind()
-            .map(|answer| answer.map_or_else(|_| panicked(), coded))
+            .map(|answer| answer.map_or_else(|_| panicked(), finished))
             .boxed();
     }
     let executor = executor.clone();
-    stream::once(async move { once(&executor, request).await }).boxed()
+    stream::once(async move { once(&executor, request, kind).await }).boxed()
 }
 
 /// The answer over HTTP.
-pub(super) fn respond(answer: Answer, media: Media) -> Response {
-    let status = match (is_request_error(&answer), media) {
-        (true, _) if has_code(&answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
+pub(super) fn respond(answer: &Answer, media: Media) -> Response {
+    let status = match (is_request_error(answer), media) {
+        _ if has_code(answer, UNAVAILABLE) || has_code(answer, "QUERY_TIMEOUT") => StatusCode::SERVICE_UNAVAILABLE,
+        (true, _) if has_code(answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
         (true, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let mut response = if is_request_error(&answer) {
-        // The stock answer would hold `"data": null`, as if execution had begun.
-        match serde_json::to_vec(&Wire::from(&answer)) {
-            Ok(body) => body.into_response(),
-            Err(_) => return Refusal::internal().respond(media),
-        }
-    } else {
-        GraphQLResponse::from(answer).into_response()
+    let Ok(body) = serde_json::to_vec(&Wire::from(answer)) else {
+        return Refusal::internal().respond(media);
     };
-    *response.status_mut() = status;
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
     response
 }
 
@@ -112,8 +124,19 @@ fn has_code(answer: &Answer, code: &str) -> bool {
 /// The most reasons for refusing one document; the schema may find one in each of its tokens.
 const MAX_REASONS: usize = 50;
 
-/// Gives the schema's own refusals, which have no code, one.
-fn coded(mut answer: Answer) -> Answer {
+/// The answer as it is sent: with a code for each of the schema's own refusals, and within the limit of its size.
+fn finished(mut answer: Answer) -> Answer {
+    let mut room = MAX_ANSWER_BYTES;
+    if !fits(&answer.data, &mut room) {
+        let message = format!("The answer is larger than {} MiB; ask for less at once.", MAX_ANSWER_BYTES >> 20);
+        return Refusal::too_large("ANSWER_TOO_LARGE", message).into();
+    }
+    for error in &mut answer.errors {
+        let what = error.message.strip_suffix(", Oneof input objects requires have exactly one field");
+        if let Some(place) = what.and_then(|what| what.strip_prefix("Invalid value for argument ")) {
+            error.message = format!("Give exactly one of the fields of {place}, and no null.");
+        }
+    }
     if is_request_error(&answer) {
         answer.errors.truncate(MAX_REASONS);
         for error in &mut answer.errors {
@@ -128,5 +151,31 @@ fn coded(mut answer: Answer) -> Answer {
             }
         }
     }
+    for error in &mut answer.errors {
+        // The library's own complaints about a value that only a resolver sees.
+        let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+        if extensions.get("code").is_none() {
+            extensions.set("code", "BAD_USER_INPUT");
+        }
+    }
     answer
+}
+
+/// Whether the value's JSON fits into `room`, which shrinks by it. Escapes count as the characters they stand for.
+fn fits(value: &Value, room: &mut usize) -> bool {
+    let (own, inner) = match value {
+        Value::String(text) => (text.len() + 3, true),
+        Value::List(items) => (2, items.iter().all(|item| fits(item, room))),
+        Value::Object(fields) => {
+            (2, fields.iter().all(|(name, field)| take(room, name.len() + 4) && fits(field, room)))
+        }
+        _ => (8, true),
+    };
+    inner && take(room, own)
+}
+
+fn take(room: &mut usize, bytes: usize) -> bool {
+    let left = room.checked_sub(bytes);
+    *room = left.unwrap_or(0);
+    left.is_some()
 }

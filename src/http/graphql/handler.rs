@@ -77,7 +77,7 @@ async fn answer<E: Executor>(
         Err(refusal) => {
             let answer = Answer::from_errors(vec![refusal.into()]);
             Ok(match accept.single() {
-                Some(media) => answer::respond(answer, media),
+                Some(media) => answer::respond(&answer, media),
                 None => event_stream::respond_once(answer),
             })
         }
@@ -120,7 +120,7 @@ async fn run<E: Executor>(
         ));
     }
     match accept.single().filter(|_| !subscription) {
-        Some(media) => Ok(answer::respond(answer::once(executor, request).await, media)),
+        Some(media) => Ok(answer::respond(&answer::once(executor, request, kind).await, media)),
         None => Ok(event_stream::respond(answer::all(executor, request, kind), options)),
     }
 }

@@ -1,7 +1,8 @@
 //! The settings of the GraphQL endpoint: its limits, who may call, and the signal that ends its streams. Cheap to clone.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::caller::Authenticate;
@@ -19,6 +20,8 @@ pub struct EndpointOptions {
     pub authenticate: Authenticate,
     /// When cancelled, sockets close with 1001 and event streams end, each after the message in hand.
     pub shutdown: CancellationToken,
+    /// WebSockets that may still be opened.
+    pub sockets: Arc<Semaphore>,
     /// Every socket and event stream; close it and wait on it after cancelling `shutdown`.
     pub tasks: TaskTracker,
 }
@@ -32,6 +35,7 @@ impl Default for EndpointOptions {
             origins: OriginPolicy::default(),
             authenticate: Authenticate::everyone(),
             shutdown: CancellationToken::new(),
+            sockets: Arc::new(Semaphore::new(4_096)),
             tasks: TaskTracker::new(),
         }
     }
@@ -44,6 +48,10 @@ pub struct UploadLimits {
     pub file_bytes: u64,
     /// Files in one request.
     pub files: usize,
+    /// Multipart requests read at once.
+    pub at_once: Arc<Semaphore>,
+    /// Longest wait for a place among them; then 503.
+    pub place: Duration,
     /// Longest wait for the next piece of any body.
     pub idle: Duration,
     /// Longest wait for the whole of any body.
@@ -58,6 +66,8 @@ impl Default for UploadLimits {
         Self {
             file_bytes: 50 * 1024 * 1024,
             files: 1,
+            at_once: Arc::new(Semaphore::new(64)),
+            place: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             total: Duration::from_secs(15 * 60),
             directory: None,

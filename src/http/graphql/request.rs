@@ -33,6 +33,16 @@ pub(super) fn from_json(json: Json) -> Result<Request, Refusal> {
     };
     let mut request = match members.remove("query") {
         Some(Json::String(query)) => Request::new(query),
+        // Clients that try a hash first send the query when they read this message.
+        Some(Json::Null) | None
+            if members.get("extensions").is_some_and(|given| given.get("persistedQuery").is_some()) =>
+        {
+            return Err(Refusal::new(
+                axum::http::StatusCode::OK,
+                "PERSISTED_QUERY_NOT_SUPPORTED",
+                "PersistedQueryNotSupported",
+            ));
+        }
         Some(Json::Null) | None => return Err(Refusal::bad_request("`query` is missing.")),
         Some(_) => return Err(Refusal::bad_request("`query` must be a string.")),
     };

@@ -106,7 +106,28 @@ type Sheet = sheet::Writer<BufWriter<File>>;
 
 /// Writes a result file of a request into a temporary file, from its first byte. `byte_order_mark`: with the mark without
 /// which Excel takes UTF-8 for something else.
+///
+/// A few are written at once, the others wait. Formatting keeps a core busy and writing may wait for the disk, so it all
+/// happens on a thread of its own.
 pub async fn write(
+    app: &App,
+    request: &ProcessingRequest,
+    kind: ResultKind,
+    links: Links,
+    byte_order_mark: bool,
+) -> anyhow::Result<File> {
+    let place = app.exports.clone().acquire_owned().await.context("wait for other result files")?;
+    let (app, request) = (app.clone(), request.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let written = tokio::task::spawn_blocking(move || {
+        let file = runtime.block_on(write_here(&app, &request, kind, links, byte_order_mark));
+        drop(place);
+        file
+    });
+    written.await.context("write a result file")?
+}
+
+async fn write_here(
     app: &App,
     request: &ProcessingRequest,
     kind: ResultKind,
@@ -116,7 +137,7 @@ pub async fn write(
     if kind == ResultKind::UpdatedCsv {
         return updated::write(app, request, links).await;
     }
-    let out = BufWriter::new(tempfile::tempfile().context("create a temporary file")?);
+    let out = BufWriter::new(tempfile::tempfile_in(&app.temporary).context("create a temporary file")?);
     let mut sheet = if byte_order_mark { Sheet::with_byte_order_mark(out)? } else { Sheet::new(out) };
     match kind {
         ResultKind::OutputCsv => sheet.output_header(&request.csv_extra_columns)?,

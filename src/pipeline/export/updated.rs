@@ -23,7 +23,7 @@ pub async fn write(app: &App, request: &ProcessingRequest, links: Links) -> anyh
     let source = Source::of(request)?;
     let key = source.key.context("this request's CSV was not kept")?;
     let file = source::fetch(&app.store, &key).await?;
-    let out = BufWriter::new(tempfile::tempfile().context("create a temporary file")?);
+    let out = BufWriter::new(tempfile::tempfile_in(&app.temporary).context("create a temporary file")?);
     let mut updater = Updater::open(file, &app.config.sheet, &source.hints, out)?;
     let mut conn = db::connect(&app.pool).await?;
     let mut snapshot = conn.build_transaction().repeatable_read().read_only();

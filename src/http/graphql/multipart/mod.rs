@@ -15,7 +15,10 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use multer::{Field, Multipart};
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncSeekExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use self::source::Source;
 use super::{
@@ -67,6 +70,10 @@ pub(super) async fn read(
         body::drain_and_refuse(body, headers).await;
         return Err(Refusal::file_too_large(upload.file_bytes));
     }
+    let Ok(Ok(_place)) = timeout(upload.place, upload.at_once.acquire()).await else {
+        body::drain_and_refuse(body, headers).await;
+        return Err(Refusal::unavailable("Too many files are being uploaded at once; try again in a few seconds."));
+    };
     let source = Source::new(body, whole, upload);
     let mut parts = Multipart::new(source.pieces(), boundary);
     let read = read_parts(&mut parts, &source, caller, options).await;
@@ -101,7 +108,9 @@ async fn read_parts(
         let before = request.uploads.len();
         request.set_upload(&path, value);
         if request.uploads.len() == before {
-            return Err(Refusal::bad_upload("`map` names a variable that `operations` does not have."));
+            return Err(Refusal::bad_upload(format!(
+                "`map` names {path:?}, but `operations` has no null there; write it as `variables.input.file`, say."
+            )));
         }
     }
     match map.is_empty() {
@@ -177,6 +186,11 @@ async fn read_file(mut field: Field<'_>, source: &Source, limits: &UploadLimits)
 }
 
 fn not_kept(error: std::io::Error) -> Refusal {
-    tracing::error!(%error, "an upload could not be kept in a temporary file");
-    Refusal::internal()
+    tracing::error!(%error, "cannot write an upload to its temporary file");
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Refusal::unavailable("The server has no room for the file now; try again later.")
+        }
+        _ => Refusal::internal(),
+    }
 }

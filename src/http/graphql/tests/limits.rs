@@ -9,7 +9,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::toy::{outcome, serve};
+use super::{
+    sockets::Peer,
+    toy::{outcome, serve},
+};
 use crate::http::{
     graphql::{EndpointOptions, UploadLimits},
     origins::{AllowedHosts, OriginPolicy},
@@ -36,6 +39,33 @@ async fn the_standard_introspection_query_passes_every_limit() {
     let deep = "{ nested ".repeat(15) + "{ hello" + &" }".repeat(16);
     assert!(toy.ask(&deep).await.get("errors").is_none());
     assert_eq!(answer["data"]["__schema"]["subscriptionType"]["name"], "Subscriptions");
+}
+
+#[tokio::test]
+async fn an_introspection_bomb_is_refused_however_it_comes() {
+    let toy = serve(EndpointOptions::default()).await;
+    let bomb = include_str!("../../../graphql/admission/bomb.graphql");
+    assert_eq!(outcome(toy.post(json!({ "query": bomb }))).await.1, "QUERY_TOO_COMPLEX");
+    assert_eq!(outcome(toy.get(&[("query", bomb)])).await.1, "QUERY_TOO_COMPLEX");
+    let mut peer = Peer::open(&toy).await;
+    peer.subscribe("a", bomb).await;
+    let refused = peer.hear().await;
+    assert_eq!(refused["type"], "error");
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+    let image =
+        toy.get(&[("query", "{ hello }")]).header("sec-fetch-site", "cross-site").header(ACCEPT, "image/*,*/*;q=0.8");
+    assert_eq!(outcome(image).await.1, "ORIGIN_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn an_answer_has_a_greatest_size() {
+    let toy = serve(EndpointOptions::default()).await;
+    let fits = outcome(toy.post(json!({ "query": "{ text(mebibytes: 15) }" }))).await;
+    assert_eq!((fits.0, fits.1.as_str()), (200, ""));
+    let (_, code, body) =
+        outcome(toy.post(json!({ "query": "{ a: text(mebibytes: 9) b: text(mebibytes: 9) }" }))).await;
+    assert_eq!(code, "ANSWER_TOO_LARGE");
+    assert!(body.get("data").is_none());
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
 use crate::http::graphql::{EndpointOptions, routes};
+use crate::http::server::{ConnectionLimits, serve as serve_connections};
 
 /// What resolvers learn about a caller.
 #[derive(Clone)]
@@ -55,6 +56,10 @@ impl Query {
 
     async fn me(&self, ctx: &Context<'_>) -> Option<String> {
         ctx.data_opt::<Person>().map(|caller| caller.0.clone())
+    }
+
+    async fn text(&self, mebibytes: usize) -> String {
+        "x".repeat(mebibytes << 20)
     }
 
     async fn nested(&self) -> Query {
@@ -194,9 +199,7 @@ pub async fn serve(options: EndpointOptions) -> Toy {
     let app = routes(schema, options.clone());
     let shutdown = options.shutdown.clone();
     options.tasks.spawn(async move {
-        let ended = shutdown.cancelled_owned();
-        let served = axum::serve(listener, app).with_graceful_shutdown(ended).await;
-        served.expect("the server runs");
+        serve_connections(listener, app, ConnectionLimits::default(), shutdown).await;
     });
     Toy {
         address,

@@ -41,6 +41,10 @@ pub(super) async fn upgrade<E: Executor>(executor: E, options: EndpointOptions, 
     let speaks_ours = upgrade.selected_protocol().is_some();
     // Counted from here on, so that a shutdown does not overlook a socket between its two halves.
     let counted = options.tasks.token();
+    let Ok(place) = options.sockets.clone().try_acquire_owned() else {
+        return Refusal::unavailable("The server has as many WebSockets open as it can; try again later.")
+            .into_response();
+    };
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -48,6 +52,6 @@ pub(super) async fn upgrade<E: Executor>(executor: E, options: EndpointOptions, 
         .max_frame_size(options.stream.message_bytes)
         .on_upgrade(move |socket| async move {
             Session::new(socket, executor, options).serve(credentials, speaks_ours).await;
-            drop(counted);
+            drop((counted, place));
         })
 }

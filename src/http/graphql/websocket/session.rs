@@ -1,4 +1,5 @@
-//! One socket, from its first message to its close code. One task drives it all.
+//! One socket, from its first message to its close code. Each operation is a task of its own, which waits when its answer is
+//! not taken: one that waited for the socket in the middle of a query would hold its database connection for so long.
 //! While a message is being sent nothing is read and no answer is polled, so a slow peer costs one
 //! message and slows nobody; one that takes nothing for [`StreamLimits::send`] is cut off.
 //!
@@ -14,11 +15,12 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{
     StreamExt,
-    future::{AbortHandle, Abortable},
-    stream::{self, BoxStream, SelectAll},
+    stream::{BoxStream, SelectAll},
 };
 use serde_json::Value as Json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::{sync::mpsc, task::AbortHandle};
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::message::{End, FromClient, ToClient};
 use crate::http::graphql::{
@@ -36,7 +38,7 @@ pub(super) struct Session<E> {
     socket: WebSocket,
     executor: E,
     options: EndpointOptions,
-    operations: SelectAll<BoxStream<'static, Event>>,
+    operations: SelectAll<ReceiverStream<Event>>,
     running: HashMap<Arc<str>, Running>,
     /// Numbers operations, so that a late event is not attributed to a newer operation with the same id.
     started: u64,
@@ -44,7 +46,16 @@ pub(super) struct Session<E> {
 
 struct Running {
     number: u64,
-    stop: AbortHandle,
+    /// Ends the operation when it is dropped.
+    _stop: StopOnDrop,
+}
+
+struct StopOnDrop(AbortHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Something an operation has to say; `None`: it is over.
@@ -64,7 +75,8 @@ impl<E: Executor> Session<E> {
             true => self.run(credentials).await,
             false => Err(End::wrong_protocol()),
         };
-        // Running operations are dropped before the closing handshake.
+        // Running operations end before the closing handshake.
+        self.running.clear();
         self.operations.clear();
         let Err(end) = end;
         self.close(end).await;
@@ -139,9 +151,7 @@ impl<E: Executor> Session<E> {
             FromClient::ConnectionInit { .. } => Err(End::initialised_twice()),
             FromClient::Subscribe { id, payload } => self.start(id, payload, caller).await,
             FromClient::Complete { id } => {
-                if let Some(running) = self.running.remove(id.as_str()) {
-                    running.stop.abort();
-                }
+                self.running.remove(id.as_str());
                 Ok(())
             }
             FromClient::Ping { payload } => self.send_message(&ToClient::Pong { payload: &payload }).await,
@@ -169,13 +179,11 @@ impl<E: Executor> Session<E> {
         };
         self.started += 1;
         let (id, number) = (Arc::<str>::from(id), self.started);
-        let (stop, stopped) = AbortHandle::new_pair();
         let answers = answer::all(&self.executor, request, kind);
-        let events = answers.map(Some).chain(stream::once(async { None }));
-        let named = id.clone();
-        let events = events.map(move |answer| Event { id: named.clone(), number, answer });
-        self.operations.push(Abortable::new(events, stopped).boxed());
-        self.running.insert(id, Running { number, stop });
+        let (outlet, events) = mpsc::channel(1);
+        let task = self.options.tasks.spawn(drive(answers, id.clone(), number, outlet));
+        self.operations.push(ReceiverStream::new(events));
+        self.running.insert(id, Running { number, _stop: StopOnDrop(task.abort_handle()) });
         Ok(())
     }
 
@@ -192,9 +200,7 @@ impl<E: Executor> Session<E> {
         }
         match event.answer {
             Some(answer) if answer::is_request_error(&answer) => {
-                if let Some(running) = self.running.remove(id) {
-                    running.stop.abort();
-                }
+                self.running.remove(id);
                 let payload = &answer.errors;
                 self.send_message(&ToClient::Error { id, payload }).await
             }
@@ -254,6 +260,20 @@ impl<E: Executor> Session<E> {
             Ok::<(), axum::Error>(())
         })
         .await;
+    }
+}
+
+/// Hands over the answers of an operation until they end or the socket does.
+async fn drive(mut answers: BoxStream<'static, Answer>, id: Arc<str>, number: u64, outlet: mpsc::Sender<Event>) {
+    loop {
+        let answer = tokio::select! {
+            () = outlet.closed() => return,
+            answer = answers.next() => answer,
+        };
+        let ends = answer.is_none();
+        if outlet.send(Event { id: id.clone(), number, answer }).await.is_err() || ends {
+            return;
+        }
     }
 }
 

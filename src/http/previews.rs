@@ -95,7 +95,7 @@ fn shrink(output: &[u8], limits: &compress::Limits) -> Option<Bytes> {
         max_height: Some(THUMBNAIL_SIDE),
         ..Settings::default()
     };
-    if compress::memory_needed(output, &settings) > THUMBNAIL_MEMORY {
+    if !compress::memory_needed(output, &settings, limits).is_ok_and(|needed| needed <= THUMBNAIL_MEMORY) {
         return None;
     }
     match compress::compress(output, &settings, limits) {

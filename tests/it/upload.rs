@@ -74,6 +74,6 @@ async fn a_request_with_one_broken_url_among_ten_still_finishes() {
     let product = &data["processingRequest"]["products"]["edges"][0]["node"];
     assert_eq!(product["inputImageUrls"], json!(urls));
     let outputs = product["outputImageUrls"].as_array().unwrap();
-    let missing: Vec<bool> = outputs.iter().map(|url| url.is_null()).collect();
+    let missing: Vec<bool> = outputs.iter().map(serde_json::Value::is_null).collect();
     assert_eq!(missing, (0..10).map(|place| place == 4).collect::<Vec<_>>());
 }

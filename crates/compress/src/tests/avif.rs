@@ -31,7 +31,7 @@ fn every_readable_format_becomes_avif() {
     for file in [pictures::jpeg(60, 40), pictures::png(&pixels), pictures::webp(&pixels, 90.0), pictures::gif(1)] {
         let output = run(&file, &to_avif(Goal::Quality(50)));
         assert_eq!(output.output.format, Format::Avif);
-        assert_eq!(sniff::sniff(&output.bytes), Ok(Format::Avif));
+        assert_eq!(sniff(&output.bytes), Ok(Format::Avif));
         assert_eq!(size(&output.bytes), (output.source.width, output.source.height));
         assert_eq!(output.receipt.quality, Some(50));
         assert_eq!(run(&file, &to_avif(Goal::Quality(50))).bytes, output.bytes);

@@ -247,7 +247,7 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
         use sha2::Digest as _;
         assert_eq!(hex::encode(sha2::Sha256::digest(&served)), output["sha256"].as_str().unwrap(), "{image}");
     }
-    assert_eq!(files(&data_dir.path().join("outputs")), 8, "what the late one stored is removed");
+    assert_eq!(files(&data_dir.path().join("outputs")), 8 + SOURCE, "what the late one stored is removed");
     assert_each_image_ended_once(&database_url, 8).await;
 }
 
@@ -307,10 +307,13 @@ async fn an_image_that_kills_its_worker_again_and_again_is_given_up_and_no_other
     assert_eq!(images[6]["error"]["code"], "WORKER_CRASHED");
     assert!(images[..6].iter().all(|image| image["attemptCount"] == 1));
     assert_each_image_ended_once(&database_url, 7).await;
-    assert_eq!(files(&data_dir.path().join("outputs")), 6, "nothing is left of what the dead ones wrote");
+    assert_eq!(files(&data_dir.path().join("outputs")), 6 + SOURCE, "nothing is left of what the dead ones wrote");
 }
 
 /// How many files there are below a directory.
+/// The uploaded file, which is kept beside the outputs.
+const SOURCE: usize = 1;
+
 fn files(directory: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()

@@ -183,7 +183,7 @@ fn repeated(element: &BytesStart<'_>, name: &str) -> Result<u32, &'static str> {
 
 fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, &'static str> {
     let attribute = element.try_get_attribute(name).map_err(|_| DAMAGED)?;
-    let value =
-        attribute.map(|attribute| attribute.normalized_value(XmlVersion::Implicit1_0).map(|value| value.into_owned()));
+    let value = attribute
+        .map(|attribute| attribute.normalized_value(XmlVersion::Implicit1_0).map(std::borrow::Cow::into_owned));
     value.transpose().map_err(|_| DAMAGED)
 }

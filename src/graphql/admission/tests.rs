@@ -36,7 +36,10 @@ fn introspection_lists_that_multiply_are_refused() {
     // 652 bytes that would answer with 219 MB.
     assert_eq!(code(include_str!("bomb.graphql")), TOO_COMPLEX);
     for (once, product) in [
-        ("{ __schema { types { name } } }", "{ __schema { types { fields { type { fields { name } } } } } }"),
+        (
+            "{ __schema { types { name } } }",
+            "{ __schema { types { fields { type { fields { name description } } } } } }",
+        ),
         (
             "{ __type(name: \"A\") { possibleTypes { interfaces { name } } } }",
             "{ __type(name: \"A\") { fields { type { fields { type { fields { name } } } } } } }",

@@ -28,18 +28,14 @@ const PICKUPS: usize = 500;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
-    let url = match std::env::args().nth(1) {
-        Some(url) => url,
-        None => {
-            let place = directory.path().to_owned();
-            let local = tokio::task::spawn_blocking(move || LocalPostgres::start(&place, Options::default())).await??;
-            let url = local.url("postgres");
-            let done = run(&url).await;
-            tokio::task::spawn_blocking(|| local.stop()).await??;
-            return done;
-        }
-    };
-    run(&url).await
+    if let Some(url) = std::env::args().nth(1) {
+        return run(&url).await;
+    }
+    let place = directory.path().to_owned();
+    let local = tokio::task::spawn_blocking(move || LocalPostgres::start(&place, Options::default())).await??;
+    let done = run(&local.url("postgres")).await;
+    tokio::task::spawn_blocking(|| local.stop()).await??;
+    done
 }
 
 async fn run(url: &str) -> anyhow::Result<()> {

@@ -3,7 +3,6 @@
 use crate::decide::score::Judge;
 use crate::encode::Encoder;
 use crate::encode::avif_out::AvifEncoder;
-use crate::header::sniff;
 use crate::metadata::exif;
 use crate::picture::pixels::{Layout, Pixels};
 use crate::tests::pictures::{self, photo};

@@ -90,7 +90,7 @@ pub async fn server_stalls(world: &mut World) {
 /// A server of this world's own.
 async fn own_server(world: &mut World) -> LocalPostgres {
     let server = tokio::task::spawn_blocking(LocalPostgres::throw_away).await.expect("start").expect("start");
-    world.database_url = server.url("halftone");
+    world.database_url = server.url("postgres");
     halftone::db::migrate(&world.database_url).await.expect("migrate");
     checker::audit(&world.database_url).await;
     server

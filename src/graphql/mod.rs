@@ -78,7 +78,7 @@ mod tests {
     use serde_json::Value as Json;
 
     /// Types that the library makes, with its own words.
-    fn is_the_librarys(name: &str) -> bool {
+    fn is_made_by_the_library(name: &str) -> bool {
         name.starts_with("__") || ["PageInfo", "String", "Int", "Float", "Boolean", "ID", "Upload"].contains(&name)
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
         for of in list(&schema["__schema"]["types"]) {
             let name = of["name"].as_str().unwrap();
-            if is_the_librarys(name) {
+            if is_made_by_the_library(name) {
                 continue;
             }
             let is_page = name.ends_with("Connection") || name.ends_with("Edge");

@@ -128,6 +128,16 @@ impl Store {
         Ok(())
     }
 
+    /// Removes everything below `directory`, and the directory.
+    pub async fn remove_all(&self, directory: &str) -> anyhow::Result<()> {
+        match tokio::fs::remove_dir_all(self.file(directory)).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("remove {directory}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The file of an object.
     pub fn file(&self, key: &str) -> PathBuf {
         self.directory.join(key)

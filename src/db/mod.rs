@@ -20,6 +20,7 @@ pub mod product;
 pub mod request;
 pub mod secret;
 pub mod server;
+pub mod store_removal;
 pub mod webhook;
 
 mod text_enum;

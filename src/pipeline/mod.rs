@@ -6,6 +6,8 @@ pub mod submit;
 
 pub mod source;
 
+pub mod leftovers;
+
 pub mod process;
 
 mod failure;

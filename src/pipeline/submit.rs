@@ -13,9 +13,9 @@ use diesel_async::AsyncConnection as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tracing::warn;
 use uuid::Uuid;
 
+use super::leftovers;
 use super::process::ProcessImage;
 use super::source::{self, Source};
 use crate::app::App;
@@ -24,7 +24,7 @@ use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
 use crate::db::product::{NewProduct, Product};
 use crate::db::request::{NewProcessingRequest, ProcessingRequest};
-use crate::db::{self, Connection};
+use crate::db::{self, Connection, store_removal};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
 use halftone_compress::Settings;
@@ -134,8 +134,8 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     };
     let issues = csv_issues(id, report)?;
 
-    // First, so that what is accepted has its file; a file without a request is removed.
-    app.store.put_file(&source::key(id), checked.file.try_clone()?).await?;
+    // First, so that what is accepted has its file.
+    leftovers::put_source(app, id, checked.file.try_clone()?).await?;
     let hints = submission.hints;
     let (batches, incoming) = mpsc::channel(BATCHES_AHEAD);
     let reading = spawn_blocking(move || read_batches(checked.file, &limits, &hints, &batches));
@@ -149,16 +149,15 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         again.and_then(|again| check_unchanged(report, &again)).map_err(StoreError::Changed)
     });
     let stored = stored.await;
-    if stored.is_err()
-        && let Err(error) = app.store.remove(&source::key(id)).await
-    {
-        warn!("the file of a request that was not stored is left behind: {error:#}");
+    if stored.is_err() {
+        leftovers::discard(app, id).await;
     }
     let claimed = match stored {
         Ok(()) => Claimed::New,
         Err(StoreError::Claimed(claimed)) => claimed,
         Err(StoreError::Database(error)) => return Err(error).context("store the request"),
         Err(StoreError::Changed(error)) => return Err(error),
+        Err(StoreError::Removed) => anyhow::bail!("the file of an upload was removed before its request was stored"),
     };
     let find = async |conn: &mut Connection, id| {
         ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))
@@ -250,6 +249,8 @@ enum StoreError {
     Claimed(Claimed),
     /// The second reading did not find what the first one had.
     Changed(anyhow::Error),
+    /// The upload took so long that it was given up.
+    Removed,
 }
 
 impl From<diesel::result::Error> for StoreError {
@@ -265,6 +266,9 @@ async fn store(
     key: Option<(&str, &[u8])>,
     mut incoming: mpsc::Receiver<Batch>,
 ) -> Result<(), StoreError> {
+    if !store_removal::cancel(conn, new.id).await? {
+        return Err(StoreError::Removed);
+    }
     ProcessingRequest::insert(conn, new).await?;
     if let Some((key, input_hash)) = key {
         match idempotency::claim(conn, key, new.id, input_hash).await? {

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::hosts;
+use super::leftovers;
 use super::notify::{self, DeliverWebhook};
 use super::process::ProcessImage;
 use super::settle::recorder;
@@ -21,7 +22,8 @@ use crate::queue::heartbeat::Heartbeat;
 use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// How often what was left behind is looked for: expired keys, deliveries without a job, hosts nobody contacts.
+/// How often what was left behind is looked for: expired keys, deliveries without a job, objects without a request,
+/// hosts nobody contacts.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 /// Idempotency keys that are forgotten at once.
 const KEYS_AT_ONCE: i64 = 1_000;
@@ -84,6 +86,7 @@ async fn tidy(app: App) {
         interval.tick().await;
         let tidied = async {
             notify::sweep(&app).await?;
+            leftovers::sweep(&app).await?;
             let mut conn = db::connect(&app.worker_pool).await?;
             idempotency::forget_expired(&mut conn, KEYS_AT_ONCE).await?;
             host::forget_unused(&mut conn).await?;

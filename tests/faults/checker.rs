@@ -70,8 +70,12 @@ const NEVER: [(&str, &str); 8] = [
     ("jobs of images", "SELECT count(*) FROM jobs WHERE kind = 'process_image'"),
 ];
 
+/// Nobody is uploading any more, so what an upload left behind need not wait for its time.
+const DUE: &str = "UPDATE store_removals SET due_at = now() WHERE NOT is_begun";
+
 /// Waits until everything has ended, then checks it. The scenario's processes may be gone, so it has one of its own.
 pub async fn check(world: &mut World) {
+    database::execute(&world.database_url, DUE).await;
     let _server = world.serve(&[]).await;
     world.until("SELECT (NOT EXISTS (SELECT FROM processing_requests WHERE finished_at IS NULL))::int::bigint").await;
     let spared: Vec<String> = world.without_webhook.iter().map(|id| format!("'{id}'")).collect();
@@ -87,8 +91,14 @@ pub async fn check(world: &mut World) {
     }
     webhooks(world, &spared).await;
     let client = world.client().clone();
-    for id in requests(&client).await {
-        objects(&client, &id).await;
+    let ids = requests(&client).await;
+    for id in &ids {
+        objects(&client, id).await;
+    }
+    world.until(&format!("WITH due AS ({DUE}) SELECT (NOT EXISTS (SELECT FROM store_removals))::int::bigint")).await;
+    for entry in std::fs::read_dir(world.data_dir.path().join("outputs")).expect("the store") {
+        let name = entry.expect("an entry").file_name();
+        assert!(ids.iter().any(|id| name == id.as_str()), "{} is of no request", name.display());
     }
     let left = unfinished_files(world.data_dir.path());
     assert!(left.is_empty(), "temporary files are left: {left:?}");

@@ -22,6 +22,8 @@ mod fairness;
 
 mod hosts;
 
+mod leftovers;
+
 mod outages;
 
 mod queue;

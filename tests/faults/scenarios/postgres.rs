@@ -11,7 +11,7 @@ use crate::support::database;
 use crate::support::origin::Answer;
 use crate::support::proxy::Proxy;
 use crate::support::sink::Sink;
-use crate::world::World;
+use crate::world::{Program, World};
 
 fn slow(bytes: bytes::Bytes) -> Answer {
     Answer::Slow(Duration::from_millis(50), bytes)
@@ -52,7 +52,7 @@ pub async fn connections_fall_silent(world: &mut World) {
 /// The server is killed, three times, and comes back.
 pub async fn server_killed(world: &mut World) {
     let server = own_server(world).await;
-    let _server = world.serve(&[]).await;
+    let halftone = world.serve(&[]).await;
     let id = world.upload(400, slow).await;
     for done in [20, 80, 150] {
         world.ended(done).await;
@@ -62,13 +62,13 @@ pub async fn server_killed(world: &mut World) {
     }
     world.succeeded(&id).await;
     checker::check(world).await;
-    leave(world, server).await;
+    leave(world, halftone, server).await;
 }
 
 /// The server and all its backends stand still for 25 seconds.
 pub async fn server_stalls(world: &mut World) {
     let server = own_server(world).await;
-    let _server = world.serve(&[]).await;
+    let halftone = world.serve(&[]).await;
     let id = world.upload(600, slow).await;
     world.ended(50).await;
     let stopped = family(postmaster(world).await);
@@ -84,7 +84,7 @@ pub async fn server_stalls(world: &mut World) {
     world.note(format!("ended {:.1} s after it went on", back.elapsed().as_secs_f64()));
     assert_no_attempt_was_lost(world).await;
     checker::check(world).await;
-    leave(world, server).await;
+    leave(world, halftone, server).await;
 }
 
 /// A server of this world's own.
@@ -103,7 +103,9 @@ async fn postmaster(world: &World) -> i32 {
 }
 
 /// Goes back to a database that outlives the run, for the checker, which has checked this one already.
-async fn leave(world: &mut World, server: LocalPostgres) {
+async fn leave(world: &mut World, halftone: Program, server: LocalPostgres) {
+    halftone.kill().await;
+    world.data_dir = tempfile::tempdir().expect("a temporary directory");
     world.database_url = database::fresh().await;
     world.sink = Sink::start(&[]).await;
     checker::audit(&world.database_url).await;

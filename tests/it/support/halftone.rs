@@ -50,7 +50,7 @@ pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
 pub struct Halftone {
     pub client: Client,
     pub database_url: String,
-    _service: Service,
+    service: Service,
     data_dir: tempfile::TempDir,
 }
 
@@ -70,7 +70,11 @@ impl Halftone {
         let mut service = Service::open(config, &database_url).await.expect("open");
         service.serve(listener).expect("serve");
         service.work();
-        Self { client: Client::new(url), database_url, _service: service, data_dir }
+        Self { client: Client::new(url), database_url, service, data_dir }
+    }
+
+    pub fn app(&self) -> &halftone::app::App {
+        &self.service.app
     }
 
     pub fn data_dir(&self) -> &std::path::Path {

@@ -23,19 +23,34 @@ pub async fn receiver_fails_first(world: &mut World) {
     world.sink.received(3).await;
 }
 
-/// A cancel at the moment in which the last image ends, thirty times.
+/// Cancels at the moment in which a request ends, and at that in which its last image is claimed. When these moments are
+/// depends on the machine, so each cancel comes a little later than the last one if that was early, and earlier if not.
 pub async fn cancel_races_the_end(world: &mut World) {
-    let _server = world.serve(&[]).await;
-    let slow = Answer::Slow(Duration::from_millis(50), images::jpeg(96, 64, 1));
-    let url = world.origin.set("one.jpg", slow);
-    let mut canceled = 0;
-    for round in 0..30 {
-        let id = world.upload_urls(std::slice::from_ref(&url), json!({ "webhookUrl": world.sink.url })).await;
-        tokio::time::sleep(Duration::from_millis(round * 3)).await;
-        world.client().query(&cancel(&id), json!({})).await;
-        canceled += i32::from(world.finished(&id).await["status"] == "CANCELED");
+    let _server = world.serve(&["--downloads", "2"]).await;
+    let urls: Vec<String> = (0..10)
+        .map(|n| {
+            let slow = Answer::Slow(Duration::from_millis(30), images::jpeg(96, 64, n));
+            world.origin.set(&format!("{n}.jpg"), slow)
+        })
+        .collect();
+    let (mut canceled, mut late) = (0, 0);
+    let [mut until_last_claim, mut until_end] = [Duration::from_millis(100); 2];
+    for round in 0..24 {
+        let races_the_end = round % 2 == 0;
+        let id = world.upload_urls(&urls, json!({ "webhookUrl": world.sink.url })).await;
+        tokio::time::sleep(if races_the_end { until_end } else { until_last_claim }).await;
+        let answer = world.client().query(&cancel(&id), json!({})).await;
+        let is_late = answer["cancelProcessingRequest"]["userErrors"] != json!([]);
+        let is_canceled = world.finished(&id).await["status"] == "CANCELED";
+        late += i32::from(is_late);
+        canceled += i32::from(is_canceled);
+        match races_the_end {
+            true => until_end = until_end.mul_f64(if is_late { 0.85 } else { 1.15 }),
+            false => until_last_claim = until_last_claim.mul_f64(if is_canceled { 1.15 } else { 0.85 }),
+        }
     }
-    world.note(format!("{canceled} of 30 canceled"));
+    world.note(format!("of 24, {canceled} were canceled and {late} had ended"));
+    assert!(canceled > 0 && late > 0 && canceled + late < 24, "no race: {canceled} canceled, {late} had ended");
 }
 
 /// As many waiting images as a cancel ends in one batch.

@@ -21,6 +21,23 @@ fn schema_graphql_is_what_the_server_serves() {
     assert!(read(root("schema.graphql")) == halftone::graphql::sdl(), "run ./dev schema, and commit what changed");
 }
 
+/// Of two migrations with one version the second would never be applied, and no error would say so.
+#[test]
+fn every_migration_has_a_version_of_its_own() {
+    let directories = std::fs::read_dir(root("migrations")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = directories.map(|name| name.into_string().unwrap()).collect();
+    let mut versions = BTreeMap::new();
+    for name in &names {
+        let (version, title) = name.split_once('_').unwrap_or_default();
+        assert!(!title.is_empty(), "{name}: write it as YYYY-MM-DD-HHMMSS_title");
+        let shape = version.replace(|character: char| character.is_ascii_digit(), "0");
+        assert_eq!(shape, "0000-00-00-000000", "{name}");
+        // What the version is in the database.
+        let other = versions.insert(version.replace('-', ""), name);
+        assert_eq!(other, None, "{name} has the same version");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_go_down_and_up_again() {
     let url = database::empty().await;

@@ -44,20 +44,22 @@ impl Cluster {
 
     /// Starts the server unless one runs; returns when it accepts connections. `Some` if it was started now.
     pub(super) fn ensure_running(&self, give_up: &AtomicBool) -> Result<Option<Child>, Error> {
-        let held = lock::open(&self.layout.server(), &self.run_as)?;
-        if lock::try_lock(&held)? {
-            let mut child = self.start(held)?;
-            return match self.wait_until_ready(&mut child, give_up) {
-                Ok(()) => Ok(Some(child)),
-                Err(error) => {
-                    // A server that cannot be used is not left behind.
-                    let _ = self.stop(Some(&mut child));
-                    Err(error)
-                }
-            };
-        }
         let started = Instant::now();
         loop {
+            // Tried anew each time: the server may be one that is ending, and a process that is just being started by
+            // another thread keeps what we had locked for a moment longer.
+            let held = lock::open(&self.layout.server(), &self.run_as)?;
+            if lock::try_lock(&held)? {
+                let mut child = self.start(held)?;
+                return match self.wait_until_ready(&mut child, give_up) {
+                    Ok(()) => Ok(Some(child)),
+                    Err(error) => {
+                        // A server that cannot be used is not left behind.
+                        let _ = self.stop(Some(&mut child));
+                        Err(error)
+                    }
+                };
+            }
             let last = match server::ask(&socket::recorded(&self.layout), &self.owner) {
                 Answer::Ready => return Ok(None),
                 Answer::NotYet => "it is starting or stopping".to_owned(),

@@ -2,6 +2,7 @@
 //! Committed data is there afterwards, the next start works, and no server is left without users.
 
 use super::*;
+use crate::cluster::Cluster;
 use crate::socket;
 
 const SEED: &str = "CREATE TABLE kept AS SELECT generate_series(1, 5000) AS n";
@@ -29,6 +30,26 @@ fn starting_right_after_the_owner_was_killed_works() {
         assert_eq!(sql(&next.url(OWNER), COUNT), [round.to_string()]);
         next.stop().expect("stop");
     }
+}
+
+#[test]
+fn a_lock_that_outlives_its_server_for_a_moment_is_waited_for() {
+    let scratch = Scratch::new();
+    scratch.start().stop().expect("stop");
+    let layout = scratch.layout();
+    let run_as = RunAs::choose(&layout.data()).expect("an account");
+    let held = lock::open(&layout.server(), &run_as).expect("the server's lock");
+    assert!(lock::try_lock(&held).expect("a lock"));
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(held);
+    });
+    let _alive = lock::open_pipe(&layout.alive(), &run_as).expect("the pipe");
+    let Options { owner, durability, search } = options(Durability::None);
+    let cluster = Cluster { layout, run_as, owner, durability, search, throw_away: false };
+    let mut server = cluster.ensure_running(&false.into()).expect("a server").expect("a new one");
+    release.join().expect("the other holder");
+    cluster.stop(Some(&mut server)).expect("stop");
 }
 
 #[test]

@@ -90,6 +90,12 @@ pub struct NewProcessingRequest {
     pub total: i32,
 }
 
+#[derive(QueryableByName)]
+struct OfId {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
 /// How far a request is, read in one statement so that its numbers add up.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct Progress {
@@ -221,6 +227,19 @@ impl ProcessingRequest {
             .execute(conn)
             .await?;
         Ok(asked > 0)
+    }
+
+    /// Requests that are being canceled and have jobs nobody works on, at most `limit`.
+    pub async fn open_cancels(conn: &mut Connection, limit: i64) -> QueryResult<Vec<Uuid>> {
+        let open = diesel::sql_query(
+            "SELECT id FROM processing_requests request WHERE cancel_requested_at IS NOT NULL AND finished_at IS NULL
+                AND EXISTS (SELECT FROM job_states WHERE group_id = request.id AND status <> 'PROCESSING')
+              ORDER BY id LIMIT $1",
+        )
+        .bind::<BigInt, _>(limit)
+        .load::<OfId>(conn)
+        .await?;
+        Ok(open.into_iter().map(|row| row.id).collect())
     }
 
     /// Locks these requests until the transaction ends, in one order for everyone, so that two workers that record endings

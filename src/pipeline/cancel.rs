@@ -22,23 +22,40 @@ pub enum Canceled {
 
 /// Images canceled by one transaction: it holds up every worker that has one of the request's images in hand.
 const IMAGES_PER_BATCH: i64 = 5_000;
+/// Cancels that are looked at together.
+const RESUMED_AT_ONCE: i64 = 100;
 
 /// Stops a request. The wish is durable before the first image is canceled: a process that dies in between leaves the rest
-/// to the workers, who cancel what they would have begun.
+/// to [`resume`].
 pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
     let mut conn = db::connect(&app.pool).await?;
     let Some(request) = ProcessingRequest::find(&mut conn, id).await? else { return Ok(Canceled::NotFound) };
     if !ProcessingRequest::request_cancel(&mut conn, id).await? {
         return Ok(Canceled::WrongStatus(request));
     }
-    while conn.transaction(async |conn| cancel_batch(app, conn, id).await).await? {}
+    cancel_waiting(app, &mut conn, id).await?;
     Ok(match ProcessingRequest::find(&mut conn, id).await? {
         Some(request) => Canceled::Stopped(request),
         None => Canceled::NotFound,
     })
 }
 
-/// Cancels images nobody works on. Returns whether there may be more.
+/// Carries on with cancels that were cut off. Images that wait for another try would otherwise be canceled only when it comes.
+pub async fn resume(app: &App) -> anyhow::Result<()> {
+    let mut conn = db::connect(&app.worker_pool).await?;
+    for id in ProcessingRequest::open_cancels(&mut conn, RESUMED_AT_ONCE).await? {
+        cancel_waiting(app, &mut conn, id).await?;
+    }
+    Ok(())
+}
+
+/// Cancels all images nobody works on.
+async fn cancel_waiting(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<()> {
+    while conn.transaction(async |conn| cancel_batch(app, conn, id).await).await? {}
+    Ok(())
+}
+
+/// Cancels a batch of images nobody works on. Returns whether there may be more.
 async fn cancel_batch(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<bool> {
     let requests = ProcessingRequest::lock(conn, &[id]).await?;
     if requests.iter().all(|request| request.status.is_final()) {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::cancel;
 use super::hosts;
 use super::leftovers;
 use super::notify::{self, DeliverWebhook};
@@ -22,8 +23,8 @@ use crate::queue::heartbeat::Heartbeat;
 use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// How often what was left behind is looked for: expired keys, deliveries without a job, objects without a request,
-/// hosts nobody contacts.
+/// How often what was left behind is looked for: cancels that were cut off, expired keys, deliveries without a job, objects
+/// without a request, hosts nobody contacts.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 /// Idempotency keys that are forgotten at once.
 const KEYS_AT_ONCE: i64 = 1_000;
@@ -84,17 +85,24 @@ async fn tidy(app: App) {
     let mut interval = tokio::time::interval(TIDY_INTERVAL);
     loop {
         interval.tick().await;
-        let tidied = async {
-            notify::sweep(&app).await?;
-            leftovers::sweep(&app).await?;
-            let mut conn = db::connect(&app.worker_pool).await?;
-            idempotency::forget_expired(&mut conn, KEYS_AT_ONCE).await?;
-            host::forget_unused(&mut conn).await?;
-            listener::forget_gone(&mut conn).await?;
-            anyhow::Ok(())
-        };
-        if let Err(error) = tidied.await {
-            warn!("cannot clear up: {error:#}");
+        // One that fails keeps none of the others from being done.
+        for (what, tidying) in [
+            ("carry on with cancels", cancel::resume(&app).boxed()),
+            ("look for webhooks without a job", notify::sweep(&app).map_ok(drop).boxed()),
+            ("remove what no request has", leftovers::sweep(&app).map_ok(drop).boxed()),
+            ("forget what is over", forget(&app).boxed()),
+        ] {
+            if let Err(error) = tidying.await {
+                warn!("cannot {what}: {error:#}");
+            }
         }
     }
+}
+
+async fn forget(app: &App) -> anyhow::Result<()> {
+    let mut conn = db::connect(&app.worker_pool).await?;
+    idempotency::forget_expired(&mut conn, KEYS_AT_ONCE).await?;
+    host::forget_unused(&mut conn).await?;
+    listener::forget_gone(&mut conn).await?;
+    Ok(())
 }

@@ -318,3 +318,18 @@ fn files(directory: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_whose_process_died_is_carried_on_with() {
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
+    let rows = vec![&["http://127.0.0.1:1/1.jpg"][..], &["http://127.0.0.1:1/2.jpg"]];
+    let id = halftone.client.accepted(&csv(&rows), json!({})).await;
+    // The process died after the wish was stored; one of the images waits for its host until tomorrow.
+    let died = "UPDATE processing_requests SET cancel_requested_at = now(), revision = revision + 1;
+        UPDATE jobs SET state = 'WAITING', run_at = now() + interval '1 day'
+         WHERE id = (SELECT id FROM images WHERE position = 0)";
+    database::execute(&halftone.database_url, died).await;
+    let _worker = Halftone::on(halftone.database_url.clone(), &[]).await;
+    let request = halftone.client.finished(&id).await;
+    assert_eq!((&request["status"], &request["progress"]["canceled"]), (&json!("CANCELED"), &json!(2)));
+}

@@ -1,0 +1,1 @@
+DROP INDEX processing_requests_open_cancels;

@@ -31,20 +31,7 @@ struct Cost {
 /// Refuses a document any operation or fragment of which is over a limit, or that spreads a fragment
 /// inside itself.
 pub(super) fn check(document: &ExecutableDocument, limits: &QueryLimits) -> Result<(), Rejection> {
-    let mut counter = Counter { document, limits, known: HashMap::new(), open: Vec::new() };
-    // Validation visits every operation of the document, not only the chosen one.
-    let mut total = Cost::default();
-    for (_, operation) in document.operations.iter() {
-        let cost = counter.selection_set(&operation.node.selection_set, 1, Place::Outside)?;
-        total.selections = total.selections.saturating_add(cost.selections);
-        total.aliases = total.aliases.saturating_add(cost.aliases);
-        total.introspection = total.introspection.saturating_add(cost.introspection);
-        counter.within_limits(&total, operation.pos)?;
-    }
-    for (name, fragment) in &document.fragments {
-        counter.fragment(name, fragment.pos, 1, Place::Outside)?;
-    }
-    Ok(())
+    Counter::new(document, limits).check()
 }
 
 struct Counter<'a> {
@@ -53,9 +40,31 @@ struct Counter<'a> {
     known: HashMap<(&'a str, Place), Cost>,
     /// The fragments being counted, outermost first: one that appears again is a cycle.
     open: Vec<&'a str>,
+    /// Selections looked at.
+    visited: usize,
 }
 
 impl<'a> Counter<'a> {
+    fn new(document: &'a ExecutableDocument, limits: &'a QueryLimits) -> Self {
+        Self { document, limits, known: HashMap::new(), open: Vec::new(), visited: 0 }
+    }
+
+    fn check(&mut self) -> Result<(), Rejection> {
+        // Validation visits every operation of the document, not only the chosen one.
+        let mut total = Cost::default();
+        for (_, operation) in self.document.operations.iter() {
+            let cost = self.selection_set(&operation.node.selection_set, 1, Place::Outside)?;
+            total.selections = total.selections.saturating_add(cost.selections);
+            total.aliases = total.aliases.saturating_add(cost.aliases);
+            total.introspection = total.introspection.saturating_add(cost.introspection);
+            self.within_limits(&total, operation.pos)?;
+        }
+        for (name, fragment) in &self.document.fragments {
+            self.fragment(name, fragment.pos, 1, Place::Outside)?;
+        }
+        Ok(())
+    }
+
     /// `level` is how many selection sets this call is inside; it bounds our own recursion.
     fn selection_set(
         &mut self,
@@ -68,6 +77,7 @@ impl<'a> Counter<'a> {
             return Err(too_nested(set.pos));
         }
         for selection in &set.node.items {
+            self.visited += 1;
             let (inner, fields) = match &selection.node {
                 Selection::Field(field) => {
                     cost.aliases = cost.aliases.saturating_add(usize::from(field.node.alias.is_some()));
@@ -90,7 +100,7 @@ impl<'a> Counter<'a> {
                     (self.fragment(&name.node, name.pos, level + 1, place)?, 0)
                 }
             };
-            cost.selections = cost.selections.saturating_add(inner.selections + 1);
+            cost.selections = cost.selections.saturating_add(inner.selections.saturating_add(1));
             cost.aliases = cost.aliases.saturating_add(inner.aliases);
             cost.introspection = cost.introspection.saturating_add(inner.introspection);
             cost.depth = cost.depth.max(inner.depth + fields);
@@ -152,4 +162,36 @@ impl<'a> Counter<'a> {
 fn too_nested(at: Pos) -> Rejection {
     let message = format!("The query is too complex: selections nest deeper than {MAX_NESTING}.");
     Rejection::too_complex(at, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    /// How often a selection is looked at in a document of so many fragments, each of which spreads the next ten times: 10 to
+    /// that power of selections.
+    fn visited(fragments: usize) -> usize {
+        let mut query = "query { ...f0 }".to_owned();
+        for level in 0..fragments {
+            let spreads = format!("...f{} ", level + 1).repeat(10);
+            write!(query, " fragment f{level} on Query {{ {spreads} }}").unwrap();
+        }
+        write!(query, " fragment f{fragments} on Query {{ a }}").unwrap();
+        let document = parse_query(query).unwrap();
+        let limits = QueryLimits { selections: usize::MAX, ..QueryLimits::default() };
+        let mut counter = Counter::new(&document, &limits);
+        assert_eq!(counter.check(), Ok(()));
+        counter.visited
+    }
+
+    #[test]
+    fn each_selection_is_looked_at_once_however_often_it_is_spread() {
+        for fragments in [1, 2, 10, 20] {
+            assert_eq!(visited(fragments), 1 + 10 * fragments + 1);
+        }
+    }
 }

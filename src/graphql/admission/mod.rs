@@ -12,7 +12,7 @@ mod introspection;
 mod scan;
 mod uploads;
 
-use std::fmt;
+use std::{fmt, num::NonZeroUsize, sync::Once};
 
 use async_graphql::{
     ErrorExtensionValues, Name, Pos, Request, ServerError, Value, Variables,
@@ -101,6 +101,7 @@ impl From<Rejection> for ServerError {
 /// names no operation, leaves a required variable out, or forges a reference to a file.
 pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationType, Rejection> {
     scan::check(&request.query, limits.tokens)?;
+    bound_parser();
     let mut document = parser::parse_query(&request.query).map_err(parse_failed)?;
     cost::check(&document, limits)?;
     uploads::check(&document, &request.variables)?;
@@ -115,6 +116,16 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     absent::drop_uses(&mut document, request.operation_name.as_deref(), &request.variables);
     request.set_parsed_query(document);
     Ok(kind)
+}
+
+/// Steps of the parser for one document: more than twice what the costliest known takes that passes [`scan::check`], a
+/// quarter of a megabyte of empty lines and comments.
+const PARSER_STEPS: NonZeroUsize = NonZeroUsize::new(6_000_000).unwrap();
+
+/// Bounds the parser's work. The bound is a setting of the library for the whole process, which parses nothing else with it.
+fn bound_parser() {
+    static BOUNDED: Once = Once::new();
+    BOUNDED.call_once(|| pest::set_call_limit(Some(PARSER_STEPS)));
 }
 
 fn choose<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<&'a OperationDefinition, Rejection> {
@@ -159,6 +170,10 @@ fn parse_failed(error: parser::Error) -> Rejection {
                 .rev()
                 .find_map(|line| line.trim_start().strip_prefix("= "))
                 .unwrap_or("unexpected text");
+            if expected == "call limit reached" {
+                let message = format!("The document takes the parser more than {PARSER_STEPS} steps.");
+                return Rejection::new(TOO_COMPLEX, None, message);
+            }
             format!("Syntax error at line {}, column {}: {expected}.", start.line, start.column)
         }
         other => format!("Syntax error: {other}"),

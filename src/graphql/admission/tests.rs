@@ -1,6 +1,6 @@
-//! What admission refuses, what it must let through, and that neither takes long.
+//! What admission refuses, what it must let through, and that neither is much work.
 
-use std::{fmt::Write, time::Instant};
+use std::fmt::Write;
 
 use async_graphql::{Request, Variables, parser::types::OperationType};
 
@@ -26,9 +26,7 @@ fn bomb() -> String {
 
 #[test]
 fn a_fragment_bomb_is_counted_not_expanded() {
-    let begun = Instant::now();
     assert_eq!(code(&bomb()), TOO_COMPLEX);
-    assert!(begun.elapsed().as_millis() < 500, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -164,29 +162,56 @@ fn strings_and_comments_hide_brackets_from_the_scan_as_from_the_parser() {
 }
 
 #[test]
-fn floods_of_tokens_are_refused_quickly() {
-    let begun = Instant::now();
+fn floods_of_tokens_are_read_no_further_than_to_the_limit() {
+    let most = QueryLimits::default().tokens + 3;
     for piece in ["a ", "@a", "a:a ", "$a:A ", "!", ",\n\"\"", "...a ", "\"\"\"\"\"\"", "{}", "1 "] {
         let flood = piece.repeat(250 * 1024 / piece.len());
-        assert_eq!(code(&format!("{{ {flood} }}")), TOO_COMPLEX, "{piece}");
+        let rejection = verdict(&format!("{{ {flood} }}")).unwrap_err();
+        assert_eq!(rejection.code, TOO_COMPLEX, "{piece}");
+        let read = rejection.location.unwrap();
+        assert!(read.line <= most && read.column <= most * piece.len(), "{piece}: {read:?}");
     }
-    assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
 }
 
+/// Each of these documents is about as large as the limits let it be.
 #[test]
-fn everything_under_the_token_limit_parses_quickly() {
-    for piece in ["@a(b:[1]) ", "#\n a ", "a(b:{c:{d:[1,2]}}) ", "\"", "... on A { b } ", "\u{feff}"] {
-        let flood = piece.repeat(14_000 / piece.len());
-        let begun = Instant::now();
-        let _ = verdict(&format!("query Q {{ x {flood} }}"));
-        assert!(begun.elapsed().as_millis() < 1_000, "{piece}: {:?}", begun.elapsed());
-    }
-    let comments = "#".repeat(250 * 1024) + "\n{ a }";
-    let spaces = " ".repeat(250 * 1024) + "{ a " + &"\n#x\n".repeat(60_000) + "}";
-    for query in [comments, spaces] {
-        let begun = Instant::now();
-        assert!(verdict(&query).is_ok());
-        assert!(begun.elapsed().as_millis() < 2_000, "{:?}", begun.elapsed());
+fn the_parser_takes_few_steps_for_what_is_let_through() {
+    let tokens = [
+        "@a(b:[1]) ",
+        "#\n a ",
+        "a(b:{c:{d:[1,2]}}) ",
+        "... on A { b } ",
+        "a:a ",
+        "a{b{c{d}}}",
+        "\"\" ",
+        "{",
+        "$a:[A!]!=1 ",
+    ];
+    let mut documents: Vec<String> = tokens
+        .iter()
+        .flat_map(|piece| {
+            // Each character is a token at most.
+            let flood = piece.repeat(14_900 / piece.split_whitespace().map(str::len).sum::<usize>());
+            [
+                format!("query Q {{ x {flood} }}"),
+                format!("query Q ({flood}) {{ x }}"),
+                format!("{{ x(y: [{flood}]) }}"),
+                flood,
+            ]
+        })
+        .collect();
+    documents.push("#".repeat(250 * 1024) + "\n{ a }");
+    documents.push(" ".repeat(250 * 1024) + "{ a }");
+    documents.push("\u{feff}".repeat(80 * 1024) + "{ a }");
+    documents.push(" ".repeat(20 * 1024) + "{ a " + &"\n#x\n".repeat(55_000) + "}");
+    documents.push(format!("{{ a(b: \"{}\") }}", "\\u00e9".repeat(40_000)));
+    documents.push(format!("{{ a(b: \"\"\"{}\"\"\") }}", "\\\"\"\"".repeat(60_000)));
+    for document in documents {
+        assert!(document.len() <= QueryLimits::default().body_bytes, "{}", document.len());
+        let start: String = document.chars().take(60).collect();
+        if let Err(rejection) = verdict(&document) {
+            assert!(!rejection.message.contains("steps"), "{start}: {rejection}");
+        }
     }
 }
 
@@ -262,7 +287,7 @@ fn a_required_variable_must_be_given_unless_it_has_a_default_or_is_a_file() {
 }
 
 #[test]
-fn no_sequence_of_tokens_makes_it_panic_or_linger() {
+fn no_sequence_of_tokens_makes_it_panic() {
     const PIECES: [&str; 30] = [
         "{",
         "}",
@@ -303,7 +328,6 @@ fn no_sequence_of_tokens_makes_it_panic_or_linger() {
         state ^= state << 17;
         (state % below as u64) as usize
     };
-    let begun = Instant::now();
     let mut accepted = 0;
     for _ in 0..20_000 {
         let mut query = String::new();
@@ -316,5 +340,4 @@ fn no_sequence_of_tokens_makes_it_panic_or_linger() {
         accepted += usize::from(verdict(&query).is_ok());
     }
     assert!(accepted > 100, "{accepted} documents were well formed");
-    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }

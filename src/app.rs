@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use crate::config::Config;
 use crate::db::{self, Pool, secret};
+use crate::descriptors;
 use crate::events::Events;
 use crate::fetch::Fetcher;
 use crate::guard::{self, Guard};
@@ -54,8 +56,18 @@ impl Deref for App {
 
 impl App {
     /// Builds the parts on a migrated database.
-    pub async fn open(config: Config, database_url: String) -> anyhow::Result<Self> {
-        let pool = db::pool(&database_url, config.general.database_connections)?;
+    pub async fn open(mut config: Config, database_url: String) -> anyhow::Result<Self> {
+        let (connections, worker_connections) =
+            (config.general.database_connections, config.general.database_connections.div_ceil(2));
+        let room = descriptors::downloads(connections + worker_connections);
+        if room < config.workers.downloads {
+            warn!(
+                downloads = room,
+                "the limit of open files leaves room for few downloads at once; raise it (ulimit -n)"
+            );
+            config.workers.downloads = room;
+        }
+        let pool = db::pool(&database_url, connections)?;
         let mut conn = db::connect(&pool).await?;
         let link_key = secret::get_or_create(&mut conn, secret::DOWNLOAD_LINKS, &rand::random::<[u8; 32]>()).await?;
         let webhook_secret = webhook_secret(&config, &mut conn).await?;
@@ -63,12 +75,12 @@ impl App {
         let temporary = config.general.data_dir.join("tmp");
         std::fs::create_dir_all(&temporary).with_context(|| format!("create {}", temporary.display()))?;
         // What takes long has at most half of the connections, so that there always are some for queries.
-        let long_tasks = (config.general.database_connections / 4).clamp(1, 4);
+        let long_tasks = (connections / 4).clamp(1, 4);
         let guard = Guard::new(config.fetching.allow_nets.clone(), config.fetching.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch, config.fetching.user_agent.as_deref())?;
         Ok(Self(Arc::new(Parts {
-            worker_pool: db::pool(&database_url, config.general.database_connections.div_ceil(2))?,
+            worker_pool: db::pool(&database_url, worker_connections)?,
             pool,
             temporary,
             submissions: Arc::new(Semaphore::new(long_tasks)),

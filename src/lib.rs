@@ -29,6 +29,8 @@ pub mod guard;
 
 pub mod budget;
 
+pub mod descriptors;
+
 pub mod queue;
 
 pub mod events;

@@ -16,7 +16,7 @@ use crate::http::graphql::{EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::http::server::ConnectionLimits;
 use crate::pipeline::{hosts, workers};
-use crate::{db, graphql, http};
+use crate::{db, descriptors, graphql, http};
 
 /// How much longer than its workers a process may take to end.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
@@ -66,7 +66,9 @@ impl Service {
         });
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            http::server::serve(listener, router, ConnectionLimits::default(), stop).await;
+            let default = ConnectionLimits::default();
+            let limits = ConnectionLimits { connections: default.connections.min(descriptors::clients()), ..default };
+            http::server::serve(listener, router, limits, stop).await;
             // Upgraded connections are no longer the listener's: each sends its close frame first.
             streams.close();
             streams.wait().await;

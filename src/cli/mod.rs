@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use self::arguments::Command;
 use crate::config::Config;
-use crate::graphql;
+use crate::{descriptors, graphql};
 
 /// Exit code for a command line or setting that makes no sense.
 const USAGE: u8 = 2;
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -69,16 +69,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Raises the limit of open files to what the system allows: each download and each client needs one, and the usual limit
-/// of 1,024 exists for programs that would break with more.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // If that fails the workers pause when the present limit is reached.
-    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCode> {

@@ -11,6 +11,8 @@ pub mod claim;
 
 mod company;
 
+mod pause;
+
 pub mod runner;
 
 pub mod worker;

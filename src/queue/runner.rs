@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use super::claim::{Claim, Claimed, Room, Turns};
 use super::company::Company;
 use super::jobs::{self, Requeue};
+use super::pause::Pause;
 use super::worker::Worker;
 use crate::db;
 
@@ -29,8 +30,6 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 const DATABASE_REST: Duration = Duration::from_secs(1);
 /// When a job that panicked is tried again.
 const PANIC_RETRY: Duration = Duration::from_secs(5);
-/// How long a runner pauses after a fault of its own: doubles up to the second value while the fault lasts.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long other jobs may begin between two phases of suspects.
 const BETWEEN_SUSPECTS: Duration = Duration::from_secs(5);
 /// Suspects held, after which no more are claimed.
@@ -91,12 +90,6 @@ pub struct JobRunner<J> {
     pause: Option<Pause>,
 }
 
-/// The runner claims nothing until then, and a single job after that, until one is recorded.
-struct Pause {
-    until: Instant,
-    next: Duration,
-}
-
 impl<J: Job> JobRunner<J> {
     pub fn new(worker: Worker, job: J) -> Self {
         Self {
@@ -152,10 +145,7 @@ impl<J: Job> JobRunner<J> {
         }
         let mut limits = self.job.limits();
         if let Some(pause) = &self.pause {
-            if Instant::now() < pause.until {
-                return None;
-            }
-            limits.jobs = limits.jobs.min(1);
+            limits.jobs = limits.jobs.min(pause.jobs(Instant::now()));
         }
         let free = limits.jobs.saturating_sub(self.running.len());
         // A few places must be free: claiming one job at a time would cost a round trip each.
@@ -212,7 +202,7 @@ impl<J: Job> JobRunner<J> {
         let Some(claim) = self.claims.remove(&id) else { return };
         let given_back = match outcome {
             Ok(Ok(Outcome::Recorded)) => {
-                self.pause = None;
+                self.recorded();
                 return;
             }
             Ok(Ok(Outcome::Gone)) => self.finish(claim).await,
@@ -234,19 +224,24 @@ impl<J: Job> JobRunner<J> {
     }
 
     fn pause_for(&mut self, fault: &anyhow::Error) {
-        let now = Instant::now();
-        let length = match &self.pause {
-            // One of those that were already running when the pause began.
-            Some(pause) if now < pause.until => return,
-            Some(pause) => pause.next,
-            None => PAUSE.0,
-        };
+        let running = self.running.len() + 1;
+        let Some((pause, length)) = Pause::after(self.pause.as_ref(), running, Instant::now()) else { return };
         error!(
             kind = J::KIND,
             pause_ms = length.as_millis() as u64,
             "pausing because of a fault of this process: {fault:#}"
         );
-        self.pause = Some(Pause { until: now + length, next: (length * 2).min(PAUSE.1) });
+        self.pause = Some(pause);
+    }
+
+    fn recorded(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            let now = Instant::now();
+            pause.recorded(now);
+            if pause.jobs(now) >= self.job.limits().jobs {
+                self.pause = None;
+            }
+        }
     }
 
     /// Gives back what the database says is held here and is not.

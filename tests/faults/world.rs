@@ -39,6 +39,12 @@ impl World {
         Self { database_url, data_dir, origin, sink, client: None, notes: Vec::new(), without_webhook: Vec::new() }
     }
 
+    /// Leaves everything this world had to itself: the checker has been called already, and is called once more.
+    pub async fn start_anew(&mut self) {
+        let other = Self::new().await;
+        (self.database_url, self.data_dir, self.sink) = (other.database_url, other.data_dir, other.sink);
+    }
+
     pub fn client(&self) -> &Client {
         self.client.as_ref().expect("an API was started")
     }
@@ -53,6 +59,17 @@ impl World {
     pub async fn serve_on(&mut self, database_url: &str, arguments: &[&str]) -> Program {
         let ours = ["serve", "--listen", "127.0.0.1:0", "--database-url", database_url];
         let program = Program::start(self.data_dir.path(), &[&ours, arguments].concat());
+        self.ready(program).await
+    }
+
+    /// `halftone serve` that may have so many files open.
+    pub async fn serve_with_descriptors(&mut self, descriptors: u32) -> Program {
+        let ours = ["serve", "--listen", "127.0.0.1:0", "--database-url", &self.database_url];
+        let program = Program::start_with_descriptors(self.data_dir.path(), descriptors, &ours);
+        self.ready(program).await
+    }
+
+    async fn ready(&mut self, program: Program) -> Program {
         let line = program.logged("ready at http").await;
         let line: Value = serde_json::from_str(&line).expect("a JSON log line");
         let message = line["fields"]["message"].as_str().expect("a message");

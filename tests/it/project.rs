@@ -110,13 +110,13 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 18] = [
-    ("cli", &["service", "graphql", "pipeline", "app", "budget", "db", "config", "telemetry"]),
-    ("service", &["http", "graphql", "pipeline", "app", "db", "config"]),
+const ARROWS: [(&str, &[&str]); 19] = [
+    ("cli", &["service", "graphql", "pipeline", "app", "budget", "descriptors", "db", "config", "telemetry"]),
+    ("service", &["http", "graphql", "pipeline", "app", "descriptors", "db", "config"]),
     ("http", &["graphql", "pipeline", "app", "links", "web_origin", "db"]),
     ("graphql", &["pipeline", "app", "db"]),
     ("pipeline", &["app", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
-    ("app", &["config", "fetch", "guard", "webhook", "store", "links", "events", "db"]),
+    ("app", &["config", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
     ("config", &["fetch", "webhook", "web_origin"]),
     ("fetch", &["guard", "budget"]),
     ("store", &[]),
@@ -127,6 +127,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("queue", &["db"]),
     ("events", &["db"]),
     ("budget", &[]),
+    ("descriptors", &[]),
     ("db", &[]),
     ("telemetry", &[]),
 ];

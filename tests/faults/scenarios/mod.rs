@@ -48,6 +48,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow postgres::server_stalls,
     quick stores::store_fails_for_a_while,
     slow stores::disk_is_full_for_a_while,
+    slow stores::clients_take_all_descriptors,
     slow stores::descriptors_run_out,
     quick hosts::slow_host_beside_a_fast_one,
     quick hosts::small_request_behind_a_large_one,

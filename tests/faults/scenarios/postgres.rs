@@ -10,7 +10,6 @@ use crate::checker;
 use crate::support::database;
 use crate::support::origin::Answer;
 use crate::support::proxy::Proxy;
-use crate::support::sink::Sink;
 use crate::world::{Program, World};
 
 fn slow(bytes: bytes::Bytes) -> Answer {
@@ -102,13 +101,10 @@ async fn postmaster(world: &World) -> i32 {
     i32::try_from(database::number(&world.database_url, line).await).expect("a pid")
 }
 
-/// Goes back to a database that outlives the run, for the checker, which has checked this one already.
+/// Goes back to a database that outlives the run.
 async fn leave(world: &mut World, halftone: Program, server: LocalPostgres) {
     halftone.kill().await;
-    world.data_dir = tempfile::tempdir().expect("a temporary directory");
-    world.database_url = database::fresh().await;
-    world.sink = Sink::start(&[]).await;
-    checker::audit(&world.database_url).await;
+    world.start_anew().await;
     let stopped = tokio::task::spawn_blocking(move || server.stop()).await.expect("stop");
     stopped.expect("stop");
 }

@@ -1,10 +1,12 @@
 //! A store that takes nothing, a full disk, too few descriptors.
 
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use crate::checker;
 use crate::support::database;
 use crate::support::origin::Answer;
 use crate::world::{Program, World};
@@ -35,14 +37,16 @@ pub async fn disk_is_full_for_a_while(world: &mut World) {
         world.note("not run: only root can mount a small disk");
         return;
     }
-    let _unmount = Unmount(outputs.clone());
+    let mounted = Unmount(outputs.clone());
     let server = world.serve(&[]).await;
     let id = world.upload(300, Answer::Image).await;
     sleep(Duration::from_secs(30)).await;
     assert!(mount("remount,size=256m"), "make the disk larger");
     assert_it_recovers(world, &id).await;
     drop(server);
-    crate::checker::check(world).await;
+    checker::check(world).await;
+    drop(mounted);
+    world.start_anew().await;
 }
 
 struct Unmount(std::path::PathBuf);
@@ -53,13 +57,26 @@ impl Drop for Unmount {
     }
 }
 
-/// A worker that may open few files, for a host that would bear more.
+/// A process that may open few files, and clients that take all they can get.
+pub async fn clients_take_all_descriptors(world: &mut World) {
+    let _server = world.serve_with_descriptors(256).await;
+    let id = world.upload(600, |bytes| Answer::Slow(Duration::from_millis(300), bytes)).await;
+    let address = world.client().url.strip_prefix("http://").expect("an address").to_owned();
+    let clients: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(&address).expect("connect")).collect();
+    let taken = Instant::now();
+    world.ended(300).await;
+    world.note(format!("300 images took {:.1} s meanwhile", taken.elapsed().as_secs_f64()));
+    drop(clients);
+    assert_it_recovers(world, &id).await;
+}
+
+/// A worker that can open hardly any files: it does what it can, one after the other.
 pub async fn descriptors_run_out(world: &mut World) {
     let _api = world.serve(&["--compressions", "0"]).await;
     let url = world.database_url.clone();
-    let few = Program::start_with_descriptors(world.data_dir.path(), 48, &["work", "--database-url", &url]);
+    let few = Program::start_with_descriptors(world.data_dir.path(), 32, &["work", "--database-url", &url]);
     few.logged("\"working\"").await;
-    let id = world.upload(300, |bytes| Answer::Slow(Duration::from_millis(300), bytes)).await;
+    let id = world.upload(50, |bytes| Answer::Slow(Duration::from_millis(50), bytes)).await;
     assert_it_recovers(world, &id).await;
 }
 

@@ -44,8 +44,8 @@ pub struct Output {
     pub receipt: serde_json::Value,
 }
 
-/// Why a failed image has no output.
-#[derive(Debug, Clone, serde::Serialize)]
+/// Why an attempt at an image failed.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Error {
     pub error_code: ImageErrorCode,
     pub error_message: String,

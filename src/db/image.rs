@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::schema::{images, job_states, processing_requests};
+use super::schema::{hosts, images, job_states, processing_requests};
 use super::{Connection, text_enum::text_enum};
 
 text_enum! {
@@ -139,6 +139,16 @@ pub struct ImageState {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Attempts that failed so far, while the image has not ended.
     pub failed_attempts: Option<i32>,
+    /// Why it was put back last; see `pipeline::waiting`.
+    pub last_error: Option<String>,
+    /// The host it is downloaded from, while it has not ended and the host is known.
+    pub host: Option<String>,
+    /// Set while the host's pause lasts.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// The status with which the host asked for a pause.
+    pub paused_status: Option<i32>,
+    /// Set while the host counts as down.
+    pub down_until: Option<DateTime<Utc>>,
 }
 
 /// Which images a list shows.
@@ -179,15 +189,23 @@ pub struct FailureGroup {
 pub(super) const STATUS: &str =
     "CASE WHEN images.status <> 'PENDING' THEN images.status ELSE coalesce(job_states.status, 'PENDING') END";
 
-/// `images` with the job of each, selected as [`ImageState`].
+/// `images` with the job of each and its host, selected as [`ImageState`].
 macro_rules! states {
     () => {
-        images::table.left_join(job_states::table.on(job_states::id.eq(images::id))).select((
-            Image::as_select(),
-            sql::<Text>(STATUS),
-            job_states::next_attempt_at.nullable(),
-            job_states::attempts.nullable(),
-        ))
+        images::table
+            .left_join(job_states::table.on(job_states::id.eq(images::id)))
+            .left_join(hosts::table.on(hosts::origin.nullable().eq(job_states::host.nullable())))
+            .select((
+                Image::as_select(),
+                sql::<Text>(STATUS),
+                job_states::next_attempt_at.nullable(),
+                job_states::attempts.nullable(),
+                job_states::last_error.nullable(),
+                hosts::origin.nullable(),
+                sql::<Nullable<Timestamptz>>("CASE WHEN hosts.paused_until > now() THEN hosts.paused_until END"),
+                hosts::paused_status.nullable(),
+                sql::<Nullable<Timestamptz>>("CASE WHEN hosts.down_until > now() THEN hosts.down_until END"),
+            ))
     };
 }
 

@@ -92,6 +92,8 @@ diesel::table! {
         status -> Text,
         next_attempt_at -> Nullable<Timestamptz>,
         in_progress -> Bool,
+        host -> Text,
+        last_error -> Nullable<Text>,
     }
 }
 

@@ -10,7 +10,9 @@ use super::product::Product;
 use super::request::ProcessingRequest;
 use super::scalars::{DateTime, UnsignedInt53, Url};
 use crate::app::App;
+use crate::db::ending::Error;
 use crate::db::image::{self, ImageState};
+use crate::pipeline::waiting;
 use halftone_compress as compress;
 
 /// Where an image is in its life. The last three are final.
@@ -119,7 +121,7 @@ impl ImageFilter {
     }
 }
 
-/// Why an image has no output.
+/// Why an image has no output, or none yet.
 #[derive(SimpleObject)]
 pub struct ImageError {
     /// What went wrong, for programs.
@@ -236,14 +238,23 @@ impl Image {
         self.0.image.outcome.map(Into::into)
     }
 
-    /// Why it failed; null unless it did.
+    /// Why it failed. While it waits: why its last attempt failed, or that its host is paused or down; see `nextAttemptAt`.
+    /// Null otherwise.
     async fn error(&self) -> Option<ImageError> {
-        let code = self.0.image.error_code?;
+        let image = &self.0.image;
+        let error = match image.error_code {
+            Some(error_code) => Error {
+                error_code,
+                error_message: image.error_message.clone().unwrap_or_default(),
+                http_status: image.http_status,
+            },
+            None => waiting::reason(&self.0)?,
+        };
         Some(ImageError {
-            code: code.into(),
-            message: self.0.image.error_message.clone().unwrap_or_default(),
-            http_status: self.0.image.http_status,
-            retryable: code.is_retryable(),
+            code: error.error_code.into(),
+            message: error.error_message,
+            http_status: error.http_status,
+            retryable: error.error_code.is_retryable(),
         })
     }
 
@@ -303,9 +314,9 @@ impl Image {
         self.0.failed_attempts.unwrap_or(self.0.image.attempt_count)
     }
 
-    /// When the next attempt is due; null unless it waits for one.
+    /// When the next attempt is due, or the pause of its host ends; null unless it waits for one of them.
     async fn next_attempt_at(&self) -> Option<DateTime> {
-        self.0.next_attempt_at.map(DateTime)
+        waiting::until(&self.0).map(DateTime)
     }
 
     /// When it ended; null before.

@@ -22,6 +22,10 @@ pub mod notify;
 
 pub mod export;
 
+pub mod waiting;
+
+pub mod system;
+
 pub mod hosts;
 
 pub mod workers;

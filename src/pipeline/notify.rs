@@ -171,7 +171,8 @@ async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &
     conn.transaction(async |conn| {
         let held = match again {
             Some(after) => {
-                jobs::requeue(conn, &[Requeue { claim, after, failure: Some(error.unwrap_or_default()) }]).await?
+                let reason = error.map(Into::into);
+                jobs::requeue(conn, &[Requeue { claim, after, is_attempt: true, reason }]).await?
             }
             None => jobs::finish(conn, std::slice::from_ref(claim)).await?,
         };

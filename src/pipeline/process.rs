@@ -238,7 +238,7 @@ impl ProcessImage {
         match failure.next {
             // A host that never lets an image through must not keep its request from ending.
             Next::Postpone { not_before } if claim.tried_for() < MAX_POSTPONED => {
-                AttemptResult::Postponed { after: not_before.map_or(delay, asked) }
+                AttemptResult::Postponed { after: not_before.map_or(delay, asked), error: failure.error }
             }
             Next::Postpone { not_before } | Next::Retry { not_before }
                 if made < self.app.config.fetching.max_attempts =>
@@ -247,7 +247,7 @@ impl ProcessImage {
                 let backoff = backoff.mul_f64(rand::random_range(0.75..1.25));
                 // The host's wish lengthens the wait and never shortens it.
                 let after = not_before.map_or(backoff, |not_before| backoff.max(asked(not_before)));
-                AttemptResult::Retry { after, reason: failure.error.error_message }
+                AttemptResult::Retry { after, error: failure.error }
             }
             Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => AttemptResult::Failed(failure.error),
         }

@@ -44,14 +44,15 @@ const MAX_REFUSALS: u32 = 4;
 pub enum AttemptResult {
     Succeeded(Box<Output>),
     Failed(Error),
-    /// This attempt failed for this reason; another one follows.
+    /// This attempt failed; another one follows.
     Retry {
         after: Duration,
-        reason: String,
+        error: Error,
     },
     /// The attempt was never started; it will be rescheduled and does not count.
     Postponed {
         after: Duration,
+        error: Error,
     },
     /// Its request was canceled before anything was done.
     Canceled,
@@ -237,10 +238,11 @@ async fn record_in(
             AttemptResult::Retry { .. } | AttemptResult::Postponed { .. } if canceled => {
                 ended.push((claim, FinalState::canceled()));
             }
-            AttemptResult::Retry { after, reason } => {
-                requeued.push(Requeue { claim, after: *after, failure: Some(reason) });
+            AttemptResult::Retry { after, error } | AttemptResult::Postponed { after, error } => {
+                let is_attempt = matches!(result, AttemptResult::Retry { .. });
+                let reason = serde_json::to_string(error).context("write why an image is tried again")?;
+                requeued.push(Requeue { claim, after: *after, is_attempt, reason: Some(reason.into()) });
             }
-            AttemptResult::Postponed { after } => requeued.push(Requeue { claim, after: *after, failure: None }),
             AttemptResult::Succeeded(output) => ended.push((claim, FinalState::succeeded(output))),
             AttemptResult::Failed(error) => ended.push((claim, FinalState::failed(error))),
             AttemptResult::Canceled => ended.push((claim, FinalState::canceled())),

@@ -1,9 +1,10 @@
 //! The statements on `jobs` that are not claims.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -15,8 +16,35 @@ use crate::db::Connection;
 pub struct Requeue<'a> {
     pub claim: &'a Claim,
     pub after: Duration,
-    /// Why the attempt failed, which counts it; `None`: none was made.
-    pub failure: Option<&'a str>,
+    /// Whether an attempt was made.
+    pub is_attempt: bool,
+    /// Why it is put back; `None` leaves what was said before.
+    pub reason: Option<Cow<'a, str>>,
+}
+
+/// How many jobs of a kind are in a state.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct JobCount {
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    #[diesel(sql_type = Text)]
+    pub state: String,
+    #[diesel(sql_type = BigInt)]
+    pub count: i64,
+    /// How long the one that became ready first has been waiting, in seconds; `None` in the other states.
+    #[diesel(sql_type = Nullable<Double>)]
+    pub oldest_ready: Option<f64>,
+}
+
+/// The jobs by kind and state. Reads the whole table.
+pub async fn counts(conn: &mut Connection) -> QueryResult<Vec<JobCount>> {
+    diesel::sql_query(
+        "SELECT kind, state, count(*) AS count,
+                CASE WHEN state = 'READY' THEN greatest(0, extract(epoch FROM now() - min(run_at)))::float8 END AS oldest_ready
+           FROM jobs GROUP BY kind, state ORDER BY kind, state",
+    )
+    .load(conn)
+    .await
 }
 
 #[derive(QueryableByName)]
@@ -82,21 +110,22 @@ pub async fn requeue(conn: &mut Connection, requeued: &[Requeue<'_>]) -> QueryRe
     let (job_ids, job_leases): (Vec<Uuid>, Vec<i64>) =
         requeued.iter().map(|job| (job.claim.id, job.claim.lease)).unzip();
     let after: Vec<f64> = requeued.iter().map(|job| job.after.as_secs_f64()).collect();
-    let failures: Vec<Option<String>> =
-        requeued.iter().map(|job| job.failure.map(|failure| failure.replace('\0', ""))).collect();
+    let attempts: Vec<bool> = requeued.iter().map(|job| job.is_attempt).collect();
+    let reasons: Vec<Option<String>> =
+        requeued.iter().map(|job| Some(job.reason.as_ref()?.replace('\0', ""))).collect();
     let moved = diesel::sql_query(
         "UPDATE jobs SET state = 'WAITING', worker_id = NULL, lease = nextval('job_leases'),
-                attempts = attempts + CASE WHEN held.failure IS NULL THEN 0 ELSE 1 END,
-                last_error = coalesce(held.failure, last_error),
+                attempts = attempts + held.is_attempt::int, last_error = coalesce(held.reason, last_error),
                 run_at = now() + make_interval(secs => held.after)
-           FROM unnest($1, $2, $3, $4) AS held(id, lease, after, failure)
+           FROM unnest($1, $2, $3, $4, $5) AS held(id, lease, after, is_attempt, reason)
           WHERE jobs.id = held.id AND jobs.lease = held.lease AND jobs.state = 'RUNNING'
          RETURNING jobs.id",
     )
     .bind::<Array<SqlUuid>, _>(job_ids)
     .bind::<Array<BigInt>, _>(job_leases)
     .bind::<Array<Double>, _>(after)
-    .bind::<Array<Nullable<Text>>, _>(failures)
+    .bind::<Array<Bool>, _>(attempts)
+    .bind::<Array<Nullable<Text>>, _>(reasons)
     .load(conn)
     .await?;
     Ok(ids(moved))

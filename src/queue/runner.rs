@@ -274,7 +274,8 @@ impl<J: Job> JobRunner<J> {
 
     async fn requeue(&self, claim: &Claim, after: Duration, failure: Option<&str>) -> anyhow::Result<()> {
         let mut conn = db::connect(&self.worker.pool).await?;
-        jobs::requeue(&mut conn, &[Requeue { claim, after, failure }]).await.context("put the job back")?;
+        let requeued = Requeue { claim, after, is_attempt: failure.is_some(), reason: failure.map(Into::into) };
+        jobs::requeue(&mut conn, &[requeued]).await.context("put the job back")?;
         Ok(())
     }
 

@@ -76,6 +76,19 @@ async fn a_pause_that_one_worker_met_with_holds_for_the_others_and_is_shown() {
     let id = first.client.accepted(&csv(&[&[&busy]]), json!({})).await;
     let request = until(&first.client, &id, |request| request["hosts"][0]["status"] == "PAUSED").await;
     assert!(request["hosts"][0]["pausedUntil"].is_string(), "{request}");
+    let why = "query ($id: ID!) { processingRequest(id: $id) { images { nodes { status attemptCount nextAttemptAt
+        error { code message httpStatus retryable } } } } system { hosts { host status pausedUntil } } }";
+    let data = first.client.query(why, json!({ "id": id })).await;
+    let image = &data["processingRequest"]["images"]["nodes"][0];
+    assert_eq!((&image["status"], &image["attemptCount"]), (&json!("RETRYING"), &json!(1)), "{image}");
+    assert_eq!(
+        (&image["error"]["code"], &image["error"]["httpStatus"], &image["error"]["retryable"]),
+        (&json!("HTTP_THROTTLED"), &json!(429), &json!(true)),
+        "{image}"
+    );
+    let paused = &data["system"]["hosts"][0];
+    assert_eq!((&paused["host"], &paused["status"]), (&request["hosts"][0]["host"], &json!("PAUSED")), "{data}");
+    assert_eq!(paused["pausedUntil"], request["hosts"][0]["pausedUntil"]);
 
     // A worker that starts now asks the others before it contacts anybody.
     drop(first);
@@ -88,6 +101,20 @@ async fn a_pause_that_one_worker_met_with_holds_for_the_others_and_is_shown() {
     second.client.finished(&ends).await;
     let request = until(&second.client, &waits, |_| true).await;
     assert_eq!((&request["hosts"][0]["status"], origin.hits("other.jpg")), (&json!("PAUSED"), 0), "{request}");
+
+    // The image that nobody has tried says why.
+    let data = second.client.query(why, json!({ "id": waits })).await;
+    let image = &data["processingRequest"]["images"]["nodes"][0];
+    assert_eq!(
+        (&image["status"], &image["attemptCount"], &image["nextAttemptAt"]),
+        (&json!("PENDING"), &json!(0), &request["hosts"][0]["pausedUntil"]),
+        "{image}"
+    );
+    assert_eq!(
+        image["error"],
+        json!({ "code": "HTTP_THROTTLED", "httpStatus": 429, "retryable": true,
+                "message": "The host 127.0.0.1 asked not to be contacted for a while." })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

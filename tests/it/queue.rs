@@ -102,7 +102,7 @@ async fn a_job_that_is_put_back_goes_behind_those_that_are_ready() {
     let mut turns = Turns::default();
     let first = claim(conn, &mut turns, &room(1)).await;
     assert_eq!((first[0].id.as_u128() as u64, first[0].is_reclaimed), (0, false));
-    let back = Requeue { claim: &first[0], after: Duration::ZERO, failure: None };
+    let back = Requeue { claim: &first[0], after: Duration::ZERO, is_attempt: false, reason: None };
     assert_eq!(jobs::requeue(conn, &[back]).await.unwrap(), [first[0].id]);
     assert_eq!(jobs::promote(conn).await.unwrap(), 1);
     let mut order = Vec::new();
@@ -124,7 +124,7 @@ async fn nothing_is_changed_under_a_lease_that_is_lost() {
     assert_eq!(jobs::rescue(conn, ME, Duration::from_secs(1), &[]).await.unwrap(), 2);
     let held = claim(conn, &mut turns, &room(2)).await;
     assert_eq!(held.len(), 2);
-    let again = |claim| Requeue { claim, after: Duration::ZERO, failure: Some("late") };
+    let again = |claim| Requeue { claim, after: Duration::ZERO, is_attempt: true, reason: Some("late".into()) };
     assert!(jobs::requeue(conn, &[again(&lost[0])]).await.unwrap().is_empty());
     assert_eq!(jobs::release(conn, &lost).await.unwrap(), 0);
     assert!(jobs::finish(conn, &lost).await.unwrap().is_empty());

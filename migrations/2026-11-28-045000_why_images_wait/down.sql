@@ -1,0 +1,10 @@
+DROP VIEW job_states;
+CREATE VIEW job_states AS
+SELECT id, group_id, kind, attempts, run_at,
+       CASE WHEN state = 'RUNNING' THEN 'PROCESSING'
+            WHEN state = 'WAITING' OR attempts > 0 THEN 'RETRYING'
+            ELSE 'PENDING' END AS status,
+       CASE WHEN state = 'WAITING' THEN run_at END AS next_attempt_at,
+       -- Written like the condition of the index jobs_in_progress, so that it is used.
+       (state <> 'READY' OR attempts > 0) AS in_progress
+  FROM jobs;

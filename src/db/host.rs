@@ -166,6 +166,26 @@ pub struct HostState {
     pub in_flight: i32,
 }
 
+/// Selects [`HostState`]s; a condition and `GROUP BY hosts.origin` follow.
+const HOST_STATES: &str =
+    "SELECT hosts.origin, median_ms, sum(window_size)::int AS \"window\", coalesce(sum(in_flight), 0)::int AS in_flight,
+            CASE WHEN paused_until > now() THEN paused_until END AS paused_until,
+            CASE WHEN down_until > now() THEN down_until END AS down_until
+       FROM hosts
+       LEFT JOIN host_workers ON host_workers.origin = hosts.origin
+                             AND host_workers.reported_at > now() - interval '5 seconds'";
+
+/// At most `limit` hosts that are paused or down.
+pub async fn unavailable(conn: &mut Connection, limit: i64) -> QueryResult<Vec<HostState>> {
+    diesel::sql_query(format!(
+        "{HOST_STATES} WHERE paused_until > now() OR down_until > now()
+         GROUP BY hosts.origin ORDER BY hosts.origin LIMIT $1"
+    ))
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await
+}
+
 #[derive(QueryableByName)]
 struct Site {
     #[diesel(sql_type = SqlUuid)]
@@ -211,18 +231,11 @@ pub async fn of_requests(
         }
     }
     let origins: Vec<&str> = of_requests.values().flatten().map(|host| host.origin.as_str()).collect();
-    let states: Vec<HostState> = diesel::sql_query(
-        "SELECT hosts.origin, median_ms, sum(window_size)::int AS \"window\", coalesce(sum(in_flight), 0)::int AS in_flight,
-                CASE WHEN paused_until > now() THEN paused_until END AS paused_until,
-                CASE WHEN down_until > now() THEN down_until END AS down_until
-           FROM hosts
-           LEFT JOIN host_workers ON host_workers.origin = hosts.origin
-                                 AND host_workers.reported_at > now() - interval '5 seconds'
-          WHERE hosts.origin = ANY($1) GROUP BY hosts.origin",
-    )
-    .bind::<Array<Text>, _>(origins)
-    .load(conn)
-    .await?;
+    let states: Vec<HostState> =
+        diesel::sql_query(format!("{HOST_STATES} WHERE hosts.origin = ANY($1) GROUP BY hosts.origin"))
+            .bind::<Array<Text>, _>(origins)
+            .load(conn)
+            .await?;
     let states: HashMap<String, HostState> = states.into_iter().map(|state| (state.origin.clone(), state)).collect();
     for host in of_requests.values_mut().flatten() {
         host.state = states.get(&host.origin).cloned();

@@ -18,6 +18,7 @@ pub mod listener;
 pub mod page;
 pub mod product;
 pub mod request;
+pub mod request_totals;
 pub mod secret;
 pub mod server;
 pub mod store_removal;

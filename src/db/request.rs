@@ -151,11 +151,13 @@ impl Progress {
 pub struct RequestFilter {
     pub statuses: Option<Vec<RequestStatus>>,
     pub label: Option<String>,
+    /// A part of the file's name or of the label, in any case.
+    pub search: Option<String>,
 }
 
 impl RequestFilter {
     fn rows(&self) -> processing_requests::BoxedQuery<'static, diesel::pg::Pg> {
-        use processing_requests::{label, status};
+        use processing_requests::{filename, label, status};
         let mut rows = processing_requests::table.into_boxed();
         if let Some(statuses) = &self.statuses {
             rows = rows.filter(status.eq_any(statuses.clone()));
@@ -163,7 +165,16 @@ impl RequestFilter {
         if let Some(wanted) = &self.label {
             rows = rows.filter(label.eq(wanted.clone()));
         }
+        if let Some(pattern) = self.pattern() {
+            rows = rows.filter(filename.ilike(pattern.clone()).or(label.ilike(pattern)));
+        }
         rows
+    }
+
+    /// What `search` is for `ILIKE`.
+    pub(super) fn pattern(&self) -> Option<String> {
+        let escaped = self.search.as_ref()?.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+        Some(format!("%{escaped}%"))
     }
 }
 

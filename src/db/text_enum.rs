@@ -11,6 +11,9 @@ macro_rules! text_enum {
         }
 
         impl $name {
+            /// How many variants there are.
+            pub const COUNT: usize = [$($text),+].len();
+
             /// The word in the schema, the database and the CSV files.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

@@ -3,7 +3,7 @@
 use async_graphql::{Enum, SimpleObject};
 
 use super::scalars::DateTime;
-use crate::db::host::RequestHost;
+use crate::db::host::{HostState, RequestHost};
 
 /// Whether images are downloaded from a host.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,16 @@ pub enum HostStatus {
     Paused,
     /// The host did not answer several requests in a row. It is tried again after a while.
     Down,
+}
+
+impl HostStatus {
+    pub fn of(state: &HostState) -> Self {
+        match (state.paused_until, state.down_until) {
+            (_, Some(_)) => Self::Down,
+            (Some(_), None) => Self::Paused,
+            (None, None) => Self::Open,
+        }
+    }
 }
 
 /// A host from which images of the request are downloaded. `succeeded` and `failed` count images of the request; everything
@@ -41,15 +51,10 @@ pub struct Host {
 impl From<RequestHost> for Host {
     fn from(row: RequestHost) -> Self {
         let state = row.state.as_ref();
-        let (paused, down) = (state.and_then(|it| it.paused_until), state.and_then(|it| it.down_until));
         Self {
-            status: match (paused, down) {
-                (_, Some(_)) => HostStatus::Down,
-                (Some(_), None) => HostStatus::Paused,
-                (None, None) => HostStatus::Open,
-            },
+            status: state.map_or(HostStatus::Open, HostStatus::of),
             window: state.and_then(|it| it.window),
-            paused_until: paused.max(down).map(DateTime),
+            paused_until: state.and_then(|it| it.paused_until.max(it.down_until)).map(DateTime),
             in_flight: state.map_or(0, |it| it.in_flight),
             succeeded: row.succeeded,
             failed: row.failed,

@@ -8,6 +8,8 @@ pub mod subscription;
 
 mod request;
 
+mod request_totals;
+
 mod progress;
 
 mod result_file;
@@ -28,6 +30,8 @@ mod webhook;
 
 mod limits;
 
+mod system;
+
 mod loaders;
 
 mod snapshots;
@@ -43,6 +47,7 @@ pub mod error;
 use async_graphql::Schema as GraphqlSchema;
 
 use crate::app::App;
+use crate::pipeline::system::Readings;
 use admission::QueryLimits;
 
 /// The schema, with what its resolvers need.
@@ -53,6 +58,7 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
     builder()
         .data(loaders::Loaders::new(app.pool.clone()))
         .data(snapshots::Snapshots::default())
+        .data(Readings::default())
         .data(app)
         .data(limits)
         .limit_depth(limits.depth)
@@ -73,6 +79,12 @@ fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, s
         .disable_suggestions()
 }
 
+/// The schema without a Halftone: it can only be asked about itself.
+#[cfg(test)]
+fn schema_for_tests() -> Schema {
+    builder().finish()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value as Json;
@@ -89,7 +101,7 @@ mod tests {
             "{{ __schema {{ types {{ name description fields(includeDeprecated: true) {{ {asked} }}
                inputFields {{ name description }} enumValues {{ name description }} }} }} }}"
         );
-        let answer = super::builder().finish().execute(query).await;
+        let answer = super::schema_for_tests().execute(query).await;
         assert_eq!(answer.errors, []);
         let schema = answer.data.into_json().unwrap();
         let mut silent = Vec::new();

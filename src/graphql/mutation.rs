@@ -46,6 +46,25 @@ pub struct UploadCsvInput {
     idempotency_key: Option<String>,
 }
 
+/// A file to be checked.
+#[derive(InputObject)]
+pub struct CheckCsvInput {
+    /// The CSV or workbook, as a file of a multipart request.
+    file: Upload,
+    /// Which columns are what, where their names do not say it.
+    columns: Option<CsvColumnsInput>,
+    /// What `uploadCsv` would be asked to do with the rows that cannot be processed.
+    #[graphql(default_with = "OnInvalidRow::SkipRow")]
+    on_invalid_row: OnInvalidRow,
+}
+
+/// The request to be stopped.
+#[derive(InputObject)]
+pub struct CancelProcessingRequestInput {
+    /// ID of the request.
+    id: ID,
+}
+
 /// Result of `uploadCsv`.
 #[derive(SimpleObject)]
 pub struct UploadCsvPayload {
@@ -162,23 +181,31 @@ impl Mutation {
     async fn check_csv(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The CSV or workbook, as a file of a multipart request.")] file: Upload,
-        #[graphql(desc = "Which columns are what, where their names do not say it.")] columns: Option<CsvColumnsInput>,
-        #[graphql(
-            default_with = "OnInvalidRow::SkipRow",
-            desc = "What `uploadCsv` would be asked to do with the rows that cannot be processed."
-        )]
-        on_invalid_row: OnInvalidRow,
+        #[graphql(desc = "The file, and how to read it.")] input: Option<CheckCsvInput>,
+        #[graphql(desc = "As `input.file`.", deprecation = "Use `input`.")] file: Option<Upload>,
+        #[graphql(desc = "As `input.columns`.", deprecation = "Use `input`.")] columns: Option<CsvColumnsInput>,
+        #[graphql(desc = "As `input.onInvalidRow`.", deprecation = "Use `input`.")] on_invalid_row: Option<
+            OnInvalidRow,
+        >,
     ) -> Result<CheckCsvPayload> {
         let app = ctx.data_unchecked::<App>();
-        let hints = columns.unwrap_or_default().into();
-        let file = uploaded(ctx, file)?.content;
+        let (path, input): (&[&str], _) = match (input, file) {
+            (Some(input), None) => (&["input", "file"], input),
+            (None, Some(file)) => {
+                let on_invalid_row = on_invalid_row.unwrap_or(OnInvalidRow::SkipRow);
+                (&["file"], CheckCsvInput { file, columns, on_invalid_row })
+            }
+            (None, None) => return Err(bad_input("Give `input`, with the file to check.")),
+            (Some(_), Some(_)) => return Err(bad_input("Give `input` or `file`, not both.")),
+        };
+        let hints = input.columns.unwrap_or_default().into();
+        let file = uploaded(ctx, input.file)?.content;
         let _place = app.submissions.acquire().await?;
         let report = check_only(app, file, hints).await.map_err(internal)?;
         let refused = if report.rejected {
-            Some(csv_rejected("The CSV would be rejected", &report, &["file"]))
-        } else if on_invalid_row == OnInvalidRow::RejectFile && report.error_count > 0 {
-            Some(csv_rejected("The CSV would be rejected because `onInvalidRow` is REJECT_FILE", &report, &["file"]))
+            Some(csv_rejected("The CSV would be rejected", &report, path))
+        } else if input.on_invalid_row == OnInvalidRow::RejectFile && report.error_count > 0 {
+            Some(csv_rejected("The CSV would be rejected because `onInvalidRow` is REJECT_FILE", &report, path))
         } else {
             None
         };
@@ -193,11 +220,18 @@ impl Mutation {
     async fn cancel_processing_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "ID of the request.")] id: ID,
+        #[graphql(desc = "The request.")] input: Option<CancelProcessingRequestInput>,
+        #[graphql(desc = "As `input.id`.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<CancelProcessingRequestPayload> {
+        let (path, id): (&[&str], _) = match (input, id) {
+            (Some(input), None) => (&["input", "id"], input.id),
+            (None, Some(id)) => (&["id"], id),
+            (None, None) => return Err(bad_input("Give `input`, with the `id` of the request.")),
+            (Some(_), Some(_)) => return Err(bad_input("Give `input` or `id`, not both.")),
+        };
         let refused = |request, code, message: String| CancelProcessingRequestPayload {
             processing_request: request,
-            user_errors: vec![UserError::new(code, &["id"], message)],
+            user_errors: vec![UserError::new(code, path, message)],
         };
         let canceled = match uuid(&id) {
             Some(id) => cancel(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,

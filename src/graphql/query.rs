@@ -10,9 +10,12 @@ use super::loaders::{DeliveryById, ImageById, ProductById, RequestById, load};
 use super::paging::{Args, MAX_PAGE, Paged, Total, list_cost, page_cost, paginate};
 use super::product::Product;
 use super::request::{ProcessingRequest, ProcessingRequestFilter};
+use super::request_totals::{MAX_LABELS, ProcessingRequestTotals};
 use super::scalars::uuid;
+use super::system::System;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
+use crate::db::request_totals::RequestTotals;
 use crate::db::{self, request};
 
 /// An object with a globally unique ID (a UUIDv7).
@@ -82,6 +85,19 @@ impl Query {
         paginate(Args { first, after, last, before }, total, rows, |row| row.id, ProcessingRequest::from).await
     }
 
+    /// What the requests of such a list add up to.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn processing_request_totals(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which requests; all unless given.")] filter: Option<ProcessingRequestFilter>,
+    ) -> Result<ProcessingRequestTotals> {
+        let filter = filter.unwrap_or_default().into_rows()?;
+        let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
+        let totals = RequestTotals::read(&mut conn, &filter, MAX_LABELS).await.map_err(internal)?;
+        Ok(totals.into())
+    }
+
     /// The product with this ID; null when there is none.
     async fn product(
         &self,
@@ -99,6 +115,12 @@ impl Query {
     /// Limits in force, so that a client can check before it sends.
     async fn limits(&self, ctx: &Context<'_>) -> Limits {
         Limits::of(ctx)
+    }
+
+    /// Halftone as a whole: its queue, its workers, the hosts that hold it up.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn system(&self, ctx: &Context<'_>) -> Result<System> {
+        System::read(ctx).await
     }
 }
 

@@ -44,16 +44,21 @@ pub struct ProcessingRequestFilter {
     pub status: Option<Vec<ProcessingRequestStatus>>,
     /// Only requests with exactly this label.
     pub label: Option<String>,
+    /// Only requests with this in the name of their file or in their label; upper and lower case are the same.
+    pub search: Option<String>,
 }
 
 impl ProcessingRequestFilter {
     pub fn into_rows(self) -> Result<request::RequestFilter> {
-        if self.label.as_ref().is_some_and(|label| label.contains('\0')) {
-            return Err(bad_input("`filter.label` contains a NUL character; no label has one."));
+        for (name, text) in [("label", &self.label), ("search", &self.search)] {
+            if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                return Err(bad_input(format!("`filter.{name}` contains a NUL character; no label has one.")));
+            }
         }
         Ok(request::RequestFilter {
             statuses: self.status.map(|statuses| statuses.into_iter().map(RequestStatus::from).collect()),
             label: self.label,
+            search: self.search,
         })
     }
 }

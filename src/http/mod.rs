@@ -34,13 +34,14 @@ use graphql::EndpointOptions;
 
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
-    let previews = previews::routes(app.clone());
+    let mut previews = previews::routes(app.clone());
     // What a page of a listed origin works with, besides GraphQL itself.
     let mut files = Router::new()
         .route("/schema.graphql", get(schema_sdl))
         .route("/images/{id}/{name}", get(files::image))
         .route("/results/{id}/{file}", get(files::result).layer(gzip()));
     if let Some(cors) = options.origins.cors() {
+        previews = previews.layer(cors.clone());
         files = files.layer(cors);
     }
     let (front, graphql) = if !app.config.server.no_console {

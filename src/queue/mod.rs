@@ -17,7 +17,7 @@ pub mod runner;
 
 pub mod worker;
 
-mod workers;
+pub mod workers;
 
 pub mod heartbeat;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Double, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Double, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -34,6 +35,41 @@ pub async fn dead(conn: &mut Connection, me: Uuid, timeout: Duration) -> QueryRe
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.worker_id).collect())
+}
+
+/// A worker as others see it.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct WorkerState {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub hostname: String,
+    #[diesel(sql_type = Integer)]
+    pub pid: i32,
+    #[diesel(sql_type = Timestamptz)]
+    pub started_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    pub heartbeat_at: DateTime<Utc>,
+    /// Whether its last heartbeat is younger than the timeout.
+    #[diesel(sql_type = Bool)]
+    pub is_alive: bool,
+    /// Jobs it holds.
+    #[diesel(sql_type = BigInt)]
+    pub running: i64,
+}
+
+/// At most `limit` workers, those that live first.
+pub async fn states(conn: &mut Connection, timeout: Duration, limit: i64) -> QueryResult<Vec<WorkerState>> {
+    diesel::sql_query(
+        "SELECT id, hostname, pid, started_at, heartbeat_at,
+                heartbeat_at >= now() - make_interval(secs => $1) AS is_alive,
+                (SELECT count(*) FROM jobs WHERE worker_id = workers.id AND state = 'RUNNING') AS running
+           FROM workers ORDER BY is_alive DESC, started_at, id LIMIT $2",
+    )
+    .bind::<Double, _>(timeout.as_secs_f64())
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await
 }
 
 /// Removes a worker that has stopped in order.

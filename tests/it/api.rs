@@ -277,6 +277,21 @@ async fn every_bad_setting_is_reported_at_once() {
         payload["userErrors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
     assert_eq!(codes.iter().filter(|code| **code == "INVALID_SETTINGS").count(), 5, "{payload}");
     assert!(codes.contains(&"INVALID_WEBHOOK_URL"));
+
+    // Exactly one goal may be given: the refusal names those that were.
+    let upload = |argument: &str| {
+        format!("mutation ($c: CompressionInput) {{ uploadCsv(input: {{ {argument} }}) {{ replayed }} }}")
+    };
+    let two = json!({ "c": { "quality": 50, "minScore": 85, "lossless": true } });
+    for (query, variables, given) in [
+        (upload("compression: { targetRatio: 0.5, quality: 1 }"), json!({}), "`targetRatio` and `quality`"),
+        (upload("compression: $c"), two, "`lossless`, `minScore` and `quality`"),
+    ] {
+        let answer = halftone.client.post(&query, variables).await;
+        let message = format!("`compression` has {given}; give exactly one of them.");
+        assert_eq!(answer["errors"][0]["message"], message, "{answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ mod hosts;
 mod leftovers;
 
 mod outages;
+mod overview;
 
 mod queue;
 

@@ -46,6 +46,24 @@ async fn a_thumbnail_is_a_small_webp_that_is_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_listed_origins_may_read_pictures_and_no_others() {
+    let origin = Origin::start().await;
+    let shop = "https://shop.example.com";
+    let halftone = Halftone::start(&["--cors-origin", shop]).await;
+    let url = origin.set("a.jpg", Answer::Image(images::jpeg(640, 480, 1)));
+    let image = compressed(&halftone, &url, json!({})).await;
+    for address in [&image["thumbnailUrl"], &image["sourceUrl"], &image["output"]["url"]] {
+        let address = address.as_str().expect("an address");
+        for (page, allowed) in [(shop, true), ("https://elsewhere.example.com", false)] {
+            let answer = halftone.client.http.get(address).header("origin", page).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::OK, "{address}");
+            let named = answer.headers().get("access-control-allow-origin").map(|value| value.to_str().unwrap());
+            assert_eq!(named, allowed.then_some(shop), "{address} for {page}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_fetched_anew_and_only_while_it_is_the_same() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;

@@ -9,6 +9,7 @@
 mod absent;
 mod cost;
 mod introspection;
+mod one_of;
 mod scan;
 mod uploads;
 
@@ -114,6 +115,7 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     required_variables(operation, &request.variables)?;
     let kind = operation.ty;
     absent::drop_uses(&mut document, request.operation_name.as_deref(), &request.variables);
+    one_of::check(&document, &request.variables)?;
     request.set_parsed_query(document);
     Ok(kind)
 }

@@ -156,15 +156,19 @@ impl Client {
     /// `uploadCsv` with this file and, beside it, this input.
     pub async fn upload(&self, csv: impl Into<Vec<u8>>, mut input: Value) -> Value {
         input["file"] = Value::Null;
-        let operations = json!({ "query": UPLOAD, "variables": { "input": input } }).to_string();
-        let form = Form::new()
-            .text("operations", operations)
-            .text("map", json!({ "0": ["variables.input.file"] }).to_string())
-            .part("0", Part::bytes(csv.into()).file_name("catalogue.csv").mime_str("text/csv").expect("a type"));
-        let request = self.http.post(format!("{}/graphql", self.url)).header("GraphQL-Preflight", "1").multipart(form);
-        let mut answer: Value = request.send().await.expect("send").json().await.expect("a JSON answer");
+        let mut answer = self.send_file(UPLOAD, json!({ "input": input }), "variables.input.file", csv).await;
         assert_eq!(answer.get("errors"), None, "{answer}");
         answer["data"]["uploadCsv"].take()
+    }
+
+    /// The whole answer to a query with a file at `place`, such as `variables.file`, where the variables have null.
+    pub async fn send_file(&self, query: &str, variables: Value, place: &str, file: impl Into<Vec<u8>>) -> Value {
+        let form = Form::new()
+            .text("operations", json!({ "query": query, "variables": variables }).to_string())
+            .text("map", json!({ "0": [place] }).to_string())
+            .part("0", Part::bytes(file.into()).file_name("catalogue.csv").mime_str("text/csv").expect("a type"));
+        let request = self.http.post(format!("{}/graphql", self.url)).header("GraphQL-Preflight", "1").multipart(form);
+        request.send().await.expect("send").json().await.expect("a JSON answer")
     }
 
     /// The id of the request that this CSV makes.

@@ -1,0 +1,73 @@
+//! What the requests of a list add up to, as a client sees it.
+
+use async_graphql::SimpleObject;
+
+use super::request::ProcessingRequestStatus;
+use super::scalars::UnsignedInt53;
+use crate::db::request_totals::{self as rows, Sum};
+
+/// Labels that are listed, those with the most requests.
+pub const MAX_LABELS: i64 = 100;
+
+/// Requests with the same status.
+#[derive(SimpleObject)]
+struct StatusCount {
+    /// The status.
+    status: ProcessingRequestStatus,
+    /// How many requests have it; never 0.
+    count: UnsignedInt53,
+}
+
+/// Requests with the same label.
+#[derive(SimpleObject)]
+struct LabelCount {
+    /// The label.
+    label: String,
+    /// How many requests have it; never 0.
+    count: UnsignedInt53,
+}
+
+/// What the requests of a list add up to, all pages together.
+#[derive(SimpleObject)]
+pub struct ProcessingRequestTotals {
+    /// How many they are.
+    requests: UnsignedInt53,
+    /// Their images.
+    images: UnsignedInt53,
+    /// Their images that have an output.
+    succeeded: UnsignedInt53,
+    /// Their images that failed.
+    failed: UnsignedInt53,
+    /// Bytes of the sources of the images that have an output.
+    input_bytes: UnsignedInt53,
+    /// Bytes of the outputs.
+    output_bytes: UnsignedInt53,
+    /// Bytes saved.
+    saved_byte_count: UnsignedInt53,
+    /// How many have each status.
+    by_status: Vec<StatusCount>,
+    /// How many have each label, the most frequent first, at most 100. Requests without a label are not among them.
+    by_label: Vec<LabelCount>,
+}
+
+impl From<rows::RequestTotals> for ProcessingRequestTotals {
+    fn from(totals: rows::RequestTotals) -> Self {
+        let Sum { requests, images, succeeded, failed, input_bytes, output_bytes } = totals.all;
+        let of_status = |(status, sum): (_, Sum)| StatusCount {
+            status: ProcessingRequestStatus::from(status),
+            count: sum.requests.into(),
+        };
+        let of_label = |(label, sum): (String, Sum)| LabelCount { label, count: sum.requests.into() };
+        Self {
+            requests: requests.into(),
+            images: images.into(),
+            succeeded: succeeded.into(),
+            failed: failed.into(),
+            input_bytes: input_bytes.into(),
+            output_bytes: output_bytes.into(),
+            saved_byte_count: (input_bytes - output_bytes).into(),
+            by_status: totals.by_status.into_iter().map(of_status).collect(),
+            by_label: totals.by_label.into_iter().map(of_label).collect(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Halftone as a whole, for those who run it.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+
+use super::error::internal;
+use super::host::HostStatus;
+use super::limits::Limits;
+use super::paging::list_cost;
+use super::scalars::{DateTime, UnsignedInt53};
+use crate::app::App;
+use crate::db::host::HostState;
+use crate::pipeline::system::{self, Readings};
+
+/// What a job is waiting for.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// A worker: it can be run now.
+    Ready,
+    /// Its next attempt, which is due later.
+    Waiting,
+    /// Nothing: a worker runs it.
+    Running,
+}
+
+/// How many jobs of a kind are in a state.
+#[derive(SimpleObject)]
+pub struct JobCount {
+    /// What is to be done: `process_image` or `deliver_webhook`.
+    kind: String,
+    /// What they are waiting for.
+    state: JobState,
+    /// How many they are; never 0.
+    count: UnsignedInt53,
+}
+
+impl JobCount {
+    fn of(counted: &system::JobCount) -> Option<Self> {
+        let state = match counted.state.as_str() {
+            "READY" => JobState::Ready,
+            "WAITING" => JobState::Waiting,
+            "RUNNING" => JobState::Running,
+            _ => return None,
+        };
+        Some(Self { kind: counted.kind.clone(), state, count: counted.count.into() })
+    }
+}
+
+/// A process that runs jobs.
+#[derive(SimpleObject)]
+pub struct Worker {
+    /// The worker's ID. A process that is started again is another worker.
+    id: ID,
+    /// The machine it runs on.
+    hostname: String,
+    /// Its process ID on that machine.
+    pid: i32,
+    /// When it was started.
+    started_at: DateTime,
+    /// When it was heard of last.
+    last_heartbeat_at: DateTime,
+    /// Whether that was within `--worker-timeout`. The jobs of one that is not are given to others.
+    is_alive: bool,
+    /// Jobs it holds.
+    running: UnsignedInt53,
+}
+
+impl From<&system::WorkerState> for Worker {
+    fn from(row: &system::WorkerState) -> Self {
+        Self {
+            id: row.id.into(),
+            hostname: row.hostname.clone(),
+            pid: row.pid,
+            started_at: DateTime(row.started_at),
+            last_heartbeat_at: DateTime(row.heartbeat_at),
+            is_alive: row.is_alive,
+            running: row.running.into(),
+        }
+    }
+}
+
+/// An image host from which nothing is downloaded at the moment.
+#[derive(SimpleObject)]
+pub struct UnavailableHost {
+    /// Scheme, name and port, such as `https://images.example`.
+    host: String,
+    /// `PAUSED` or `DOWN`.
+    status: HostStatus,
+    /// When downloads go on.
+    paused_until: Option<DateTime>,
+}
+
+impl From<&HostState> for UnavailableHost {
+    fn from(row: &HostState) -> Self {
+        Self {
+            host: row.origin.clone(),
+            status: HostStatus::of(row),
+            paused_until: row.paused_until.max(row.down_until).map(DateTime),
+        }
+    }
+}
+
+/// What is to be done, by all workers together.
+pub struct Queue(Arc<system::System>);
+
+/// What is to be done, by all workers together. A job is an image that has not ended, or a webhook to be delivered.
+#[Object]
+impl Queue {
+    /// The jobs by kind and state.
+    async fn jobs(&self) -> Vec<JobCount> {
+        self.0.jobs.iter().filter_map(JobCount::of).collect()
+    }
+
+    /// How long the job that became ready first has been waiting for a worker, in seconds; null when none is ready.
+    async fn oldest_ready_seconds(&self) -> Option<f64> {
+        self.0.jobs.iter().filter_map(|jobs| jobs.oldest_ready).max_by(f64::total_cmp)
+    }
+}
+
+pub struct System(Arc<system::System>);
+
+impl System {
+    pub async fn read(ctx: &Context<'_>) -> Result<Self> {
+        let readings = ctx.data_unchecked::<Readings>();
+        Ok(Self(readings.take(ctx.data_unchecked::<App>()).await.map_err(internal)?))
+    }
+}
+
+/// Halftone as a whole, over all processes on its database. Read at most once a second, for all who ask.
+#[Object]
+impl System {
+    /// The version of the process that answers.
+    async fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// What is to be done.
+    async fn queue(&self) -> Queue {
+        Queue(self.0.clone())
+    }
+
+    /// The processes that run jobs, those that live first, at most 100. One that died is listed for a day.
+    #[graphql(complexity = list_cost(100, child_complexity))]
+    async fn workers(&self) -> Vec<Worker> {
+        self.0.workers.iter().map(Worker::from).collect()
+    }
+
+    /// The image hosts that are paused or down, at most 100.
+    #[graphql(complexity = list_cost(100, child_complexity))]
+    async fn hosts(&self) -> Vec<UnavailableHost> {
+        self.0.hosts.iter().map(UnavailableHost::from).collect()
+    }
+
+    /// Limits in force.
+    async fn limits(&self, ctx: &Context<'_>) -> Limits {
+        Limits::of(ctx)
+    }
+}

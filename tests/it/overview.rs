@@ -113,13 +113,13 @@ async fn mutations_take_an_input_and_the_arguments_of_earlier_versions() {
         assert_eq!(checked["wouldBeAccepted"], false, "{answer}");
         assert_eq!(checked["userErrors"][0], json!({ "code": "CSV_REJECTED", "field": field }), "{answer}");
     }
-    let columns = json!({ "input": { "file": null, "columns": { "productName": "Titel", "imageUrls": ["Bild"] } } });
+    let columns = json!({ "input": { "file": null, "columns": { "productName": "Label", "imageUrls": ["Shot"] } } });
     let query = format!("mutation ($input: CheckCsvInput) {{ checkCsv(input: $input) {{ {fields} }} }}");
-    let sheet = "Titel,Bild,Farbe\nA,https://www.example.com/1.jpg,rot\n";
+    let sheet = "Label,Shot,Colour\nA,https://www.example.com/1.jpg,red\n";
     let answer = client.send_file(&query, columns, "variables.input.file", sheet).await;
     let roles = &answer["data"]["checkCsv"]["csv"]["columns"];
     assert_eq!((&roles[0]["role"], &roles[1]["role"]), (&json!("PRODUCT_NAME"), &json!("IMAGE_URLS")), "{answer}");
-    assert_eq!(roles[2], json!({ "header": "Farbe", "role": "CARRIED_THROUGH" }));
+    assert_eq!(roles[2], json!({ "header": "Colour", "role": "CARRIED_THROUGH" }));
 
     let nothing = "{ userErrors { code field } }";
     let unknown = "01a209b3-bc2e-71b0-baf0-b18030c0664d";

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { checkAccessibility, openBrowser, openPage } from './support/browser.mjs';
-import { csv, csvFile, startDemo, startOrigin, startWire } from './support/halftone.mjs';
+import { csv, csvFile, startDemo, startOrigin, startWire, upload } from './support/halftone.mjs';
 
 let demo;
 let origin;
@@ -142,6 +142,88 @@ test('a lost connection is said, and nothing is missed when it is back', async (
   await page.context().close();
   wire.stop();
   held.stop();
+});
+
+test('requests are found by status, label and name, with their totals', async () => {
+  for (const label of ['autumn', 'winter']) {
+    await upload(demo.url, csv([`${origin.url}/a.jpg`], [`${origin.url}/missing/b.jpg`]), { label });
+  }
+  const page = await openPage(browser);
+  await page.goto(`${demo.url}/requests`);
+  const shown = page.locator('.requests li');
+  await page.getByLabel('Label').selectOption('winter');
+  await page.waitForFunction(() => document.querySelectorAll('.requests li').length === 1);
+  await shown.getByText('winter.csv').waitFor();
+  await page.getByLabel('Label').selectOption('');
+  await page.getByLabel('Name').fill('AUTUMN');
+  await shown.getByText('autumn.csv').waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('.requests li').length === 1);
+  await page.getByRole('button', { name: /^With errors 1$/ }).click();
+  await page.waitForURL(/status=errors/);
+  const totals = page.getByLabel('Totals');
+  await totals.locator('.figure', { hasText: 'Images' }).getByText('2', { exact: true }).waitFor();
+  await totals.locator('.figure', { hasText: 'Failed' }).getByText('1', { exact: true }).waitFor();
+  await page.getByRole('button', { name: /^Canceled 0$/ }).click();
+  await page.getByText('No request matches').waitFor();
+  await checkAccessibility(page, 'requests, filtered');
+  await page.getByRole('button', { name: 'Show all' }).click();
+  await shown.getByText('winter.csv').waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('the system page shows the queue, the workers and the host that images wait for, and the image says why', async () => {
+  const busy = await startOrigin();
+  const id = await upload(demo.url, csv([`${busy.url}/busy/a.jpg`]));
+  const page = await openPage(browser);
+  await page.goto(`${demo.url}/system`);
+  await page.getByRole('cell', { name: 'Alive' }).waitFor();
+  const host = page.getByRole('region', { name: 'Hosts that images wait for' });
+  await host.getByText(busy.url).waitFor();
+  await host.getByText('Asked for a pause').waitFor();
+  await page.getByText('1 waiting for their next attempt').waitFor();
+  await checkAccessibility(page, 'system with a paused host');
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.locator('.cell').first().click();
+  await page.getByText('This image waits and is tried again in').waitFor();
+  page.on('dialog', (dialog) => dialog.accept());
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await page.locator('.heading .status', { hasText: 'Canceled' }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  busy.stop();
+});
+
+test('columns that were taken for the wrong thing are chosen anew', async () => {
+  const page = await openPage(browser);
+  await page.goto(demo.url);
+  const sheet = [
+    'Title,Photo,Detail,Colour',
+    `Cup,${origin.url}/a.jpg,see page 7,red`,
+    `Pot,${origin.url}/b.jpg,see page 8,blue`,
+    '',
+  ].join('\n');
+  await page.locator('.drop-zone input').setInputFiles(csvFile(sheet));
+  await page.getByRole('button', { name: 'Compress the images of 2 products' }).waitFor();
+  assert.equal(await page.getByLabel('What Title is').inputValue(), 'PRODUCT_NAME');
+  assert.equal(await page.getByLabel('What Photo is').inputValue(), 'IMAGE_URLS');
+  assert.equal(await page.getByLabel('What Colour is').inputValue(), 'CARRIED_THROUGH');
+  await checkAccessibility(page, 'columns');
+
+  await page.getByLabel('What Colour is').selectOption('PRODUCT_NAME');
+  await page
+    .getByRole('row', { name: /^Colour/ })
+    .getByText('You chose it')
+    .waitFor();
+  assert.equal(await page.getByLabel('What Title is').inputValue(), 'CARRIED_THROUGH');
+  await page.getByRole('button', { name: 'Compress the images of 2 products' }).click();
+  await page.waitForURL(/\/requests\//);
+  await page.getByText('Completed', { exact: true }).waitFor();
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).click();
+  await page.getByText('red (row 1)').waitFor();
+  await page.checkFaults();
+  await page.context().close();
 });
 
 test('ten thousand images scroll, and are canceled with one click', async () => {

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'react';
 import { useQuery } from 'urql';
-import { SystemDocument } from '../gql/graphql';
+import { LimitsDocument } from '../gql/graphql';
 import { choose } from './file';
 import { bytes, count } from './format';
 
@@ -55,13 +55,13 @@ export function WindowDrop() {
 }
 
 export function DropZone() {
-  const [{ data }] = useQuery({ query: SystemDocument, requestPolicy: 'cache-first' });
+  const [{ data }] = useQuery({ query: LimitsDocument, requestPolicy: 'cache-first' });
   const limits = data?.limits.csv;
   return (
     <label className="drop-zone">
       <input
         type="file"
-        accept=".csv,.tsv,.txt,text/csv"
+        accept=".csv,.tsv,.txt,.gz,.zip,.xlsx,.xlsm,.ods,text/csv"
         onChange={(event) => {
           const file = event.target.files?.[0];
           if (file) choose(file);

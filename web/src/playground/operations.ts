@@ -16,7 +16,7 @@ export const operations: Operation[] = [
     title: 'Check a CSV',
     about: 'Reads the file and reports every problem. Nothing is stored. Choose a file above first.',
     query: `mutation CheckCsv($file: Upload!) {
-  checkCsv(file: $file) {
+  checkCsv(input: { file: $file }) {
     csv {
       encoding
       delimiter

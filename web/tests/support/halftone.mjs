@@ -46,7 +46,27 @@ export async function startDemo(...more) {
   };
 }
 
-/** An image host: `/held/…` waits for `open()`, `/missing/…` is not there, everything else is a photo. */
+/** Uploads a CSV with this input beside it; the request's id. */
+export async function upload(url, content, input = {}) {
+  const query = `mutation ($input: UploadCsvInput!) {
+    uploadCsv(input: $input) { processingRequest { id } userErrors { message } }
+  }`;
+  const body = new FormData();
+  body.set('operations', JSON.stringify({ query, variables: { input: { ...input, file: null } } }));
+  body.set('map', JSON.stringify({ 0: ['variables.input.file'] }));
+  body.set('0', new File([content], input.label ? `${input.label}.csv` : 'products.csv'));
+  const answer = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'graphql-preflight': '1' },
+    body,
+  });
+  const { data, errors } = await answer.json();
+  if (!data?.uploadCsv.processingRequest) throw new Error(JSON.stringify(errors ?? data));
+  return data.uploadCsv.processingRequest.id;
+}
+
+/** An image host: `/held/…` waits for `open()`, `/busy/…` asks for a pause of an hour, `/missing/…` is not there, everything
+ * else is a photo. */
 export async function startOrigin() {
   let open;
   const opened = new Promise((resolve) => {
@@ -55,6 +75,10 @@ export async function startOrigin() {
   const server = createServer(async (request, response) => {
     if (request.url.startsWith('/missing/')) {
       response.writeHead(404).end();
+      return;
+    }
+    if (request.url.startsWith('/busy/')) {
+      response.writeHead(429, { 'retry-after': '3600' }).end();
       return;
     }
     if (request.url.startsWith('/held/')) await opened;

@@ -5,7 +5,7 @@ import { useQuery } from 'urql';
 import { ImageDocument, type ImageQuery } from '../../gql/graphql';
 import { here, sentence } from '../api';
 import { Compare } from '../Compare';
-import { bytes, count, dateTime, fileName, number, percent } from '../format';
+import { bytes, count, dateTime, fileName, number, percent, since } from '../format';
 import { Link, navigate } from '../router';
 import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton } from '../ui';
 
@@ -64,7 +64,16 @@ export function Image({ id }: { id: string }) {
           {kept ? 'Kept as it was' : IMAGE_STATUS[image.status]}
         </span>
       </div>
-      {image.error && (
+      {image.error && image.status !== 'FAILED' && (
+        <div className="notice" data-kind="wait" role="status">
+          <strong>{image.error.message}</strong>
+          <p>
+            This image waits
+            {image.nextAttemptAt && ` and is tried again ${since(image.nextAttemptAt)}`}.
+          </p>
+        </div>
+      )}
+      {image.error && image.status === 'FAILED' && (
         <Fault title={image.error.message}>
           {image.error.retryable
             ? 'Trying again later, with nothing changed, may help.'

@@ -2,8 +2,15 @@
 
 import { useEffect, useState } from 'react';
 import { useMutation } from 'urql';
-import { CheckCsvDocument, type ReportFragment, UploadCsvDocument } from '../../gql/graphql';
+import {
+  CheckCsvDocument,
+  type CheckCsvMutation,
+  type CsvColumnsInput,
+  type ReportFragment,
+  UploadCsvDocument,
+} from '../../gql/graphql';
 import { sentence } from '../api';
+import { Columns } from '../Columns';
 import { DropZone } from '../DropZone';
 import { useChosenFile } from '../file';
 import { bytes, many } from '../format';
@@ -38,23 +45,31 @@ function Checked({ file }: { file: File }) {
   const [checked, check] = useMutation(CheckCsvDocument);
   const [uploaded, upload] = useMutation(UploadCsvDocument);
   const [choice, setChoice] = useState<Choice>(DEFAULTS);
+  const [columns, setColumns] = useState<CsvColumnsInput>();
   // The same key for each attempt: pressing the button again after a lost answer cannot start it twice.
-  const [attempt, setAttempt] = useState({ choice, key: crypto.randomUUID() });
+  const [attempt, setAttempt] = useState({ choice, columns, key: crypto.randomUUID() });
+  /** The last answer, which stays while other columns are checked. */
+  const [known, setKnown] = useState<CheckCsvMutation['checkCsv']>();
+
+  async function read() {
+    const { data } = await check({ input: { file, columns } });
+    if (data) setKnown(data.checkCsv);
+  }
 
   useEffect(() => {
-    void check({ file });
-  }, [file]);
+    void read();
+  }, [file, columns]);
 
-  const report = uploaded.data?.uploadCsv.csv ?? checked.data?.checkCsv.csv;
-  const refusals = uploaded.data?.uploadCsv.userErrors ?? checked.data?.checkCsv.userErrors ?? [];
+  const report = uploaded.data?.uploadCsv.csv ?? known?.csv;
+  const refusals = uploaded.data?.uploadCsv.userErrors ?? known?.userErrors ?? [];
 
   async function start() {
     let { key } = attempt;
-    if (attempt.choice !== choice) {
+    if (attempt.choice !== choice || attempt.columns !== columns) {
       key = crypto.randomUUID();
-      setAttempt({ choice, key });
+      setAttempt({ choice, columns, key });
     }
-    const { data } = await upload({ input: input(file, choice, key) });
+    const { data } = await upload({ input: { ...input(file, choice, key), columns } });
     const request = data?.uploadCsv.processingRequest;
     if (request) navigate(`/requests/${request.id}`);
   }
@@ -67,7 +82,7 @@ function Checked({ file }: { file: File }) {
         <Fault
           title={sentence(failure)}
           action={
-            <button type="button" onClick={() => (uploaded.error ? void start() : void check({ file }))}>
+            <button type="button" onClick={() => (uploaded.error ? void start() : void read())}>
               Try again
             </button>
           }
@@ -78,6 +93,9 @@ function Checked({ file }: { file: File }) {
         <Fault key={refusal.message} title={refusal.message} />
       ))}
       {report && <Understood report={report} />}
+      {report && report.columns.length > 0 && (
+        <Columns columns={report.columns} isBusy={checked.fetching} onChoose={setColumns} />
+      )}
       {report && report.acceptedRowCount > 0 && (
         <form
           onSubmit={(event) => {
@@ -87,7 +105,7 @@ function Checked({ file }: { file: File }) {
         >
           <SettingsForm choice={choice} onChange={setChoice} />
           <div className="actions">
-            <button type="submit" className="primary" disabled={uploaded.fetching}>
+            <button type="submit" className="primary" disabled={uploaded.fetching || checked.fetching}>
               {uploaded.fetching
                 ? 'Starting…'
                 : `Compress the images of ${products(report.acceptedRowCount)}`}

@@ -18,6 +18,9 @@ use crate::links::Links;
 use crate::store::Store;
 use crate::{fetch, webhook};
 
+/// Test events sent at once by one process: a receiver may take 15 s to answer.
+const WEBHOOK_TESTS_AT_ONCE: usize = 8;
+
 /// Everything a handler or a job needs; see [`Parts`].
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -38,6 +41,8 @@ pub struct Parts {
     pub submissions: Arc<Semaphore>,
     /// Result files written at once, each with a connection too.
     pub exports: Arc<Semaphore>,
+    /// Test events sent at once.
+    pub webhook_tests: Semaphore,
     /// The client for webhooks: it only connects to addresses its guard lets through.
     pub client: guard::Client,
     pub fetcher: Fetcher,
@@ -85,6 +90,7 @@ impl App {
             temporary,
             submissions: Arc::new(Semaphore::new(long_tasks)),
             exports: Arc::new(Semaphore::new(long_tasks)),
+            webhook_tests: Semaphore::new(WEBHOOK_TESTS_AT_ONCE),
             store: Store::local(&config.general.data_dir.join("outputs"))?,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),
             client,

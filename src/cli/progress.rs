@@ -52,7 +52,7 @@ pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Res
 }
 
 fn message(request: &ProcessingRequest, progress: &Progress) -> String {
-    let mut message = format!("{:.0} % saved", 100.0 * request.saved_ratio());
+    let mut message = format!("{:.0} % saved", 100.0 * request.savings().saved_ratio());
     if progress.failed > 0 {
         message.push_str(&format!(", {} failed", progress.failed));
     }

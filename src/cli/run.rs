@@ -189,7 +189,7 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
         ByteSize(before),
         ByteSize(after),
         ByteSize(before.saturating_sub(after)),
-        100.0 * request.saved_ratio(),
+        100.0 * request.savings().saved_ratio(),
     );
     if request.failed > 0 {
         let mut conn = db::connect(&app.pool).await?;

@@ -52,8 +52,8 @@ pub struct Error {
     pub http_status: Option<i32>,
 }
 
-/// Ends these images, each exactly once, and moves their requests' counters and revisions with them. Each image gets a
-/// revision of its own, the next of its request. An image that has ended before is left alone.
+/// Ends these images, each exactly once in a run, and moves the counters of their requests and runs and the revisions with
+/// them. Each image gets a revision of its own, the next of its request. An image that has ended before is left alone.
 pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()> {
     let ends = serde_json::to_value(ends).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     diesel::sql_query(
@@ -85,6 +85,14 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                    count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
               FROM ended GROUP BY request_id
+         ), of_run AS (
+            UPDATE runs SET
+                   succeeded = runs.succeeded + d.succeeded, failed = runs.failed + d.failed,
+                   canceled = runs.canceled + d.canceled, kept_original = runs.kept_original + d.kept_original,
+                   target_missed = runs.target_missed + d.target_missed, input_bytes = runs.input_bytes + d.input_bytes,
+                   output_bytes = runs.output_bytes + d.output_bytes
+              FROM delta d JOIN processing_requests r ON r.id = d.request_id
+             WHERE runs.request_id = r.id AND runs.number = r.run
          )
          UPDATE processing_requests r SET
                 revision = d.revision, succeeded = r.succeeded + d.succeeded, failed = r.failed + d.failed,
@@ -106,7 +114,7 @@ pub async fn bump_revisions(conn: &mut Connection, request_ids: &[Uuid]) -> Quer
     Ok(())
 }
 
-/// Ends those of these requests whose last image has ended. Returns the ones it ended.
+/// Ends those of these requests whose last image has ended, and their runs. Returns the ones it ended.
 pub async fn finish_requests(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     #[derive(QueryableByName)]
     struct Finished {
@@ -114,14 +122,19 @@ pub async fn finish_requests(conn: &mut Connection, request_ids: &[Uuid]) -> Que
         id: Uuid,
     }
     let finished: Vec<Finished> = diesel::sql_query(
-        "UPDATE processing_requests SET
-                finished_at = now(), started_at = coalesce(started_at, now()), revision = revision + 1,
+        "WITH finished AS (
+            UPDATE processing_requests SET
+                finished_at = now(), started_at = coalesce(started_at, now()), paused_at = NULL, revision = revision + 1,
                 status = CASE WHEN canceled > 0 THEN 'CANCELED'
                               WHEN succeeded = 0 THEN 'FAILED'
                               WHEN failed > 0 OR csv_error_count > 0 THEN 'COMPLETED_WITH_ERRORS'
                               ELSE 'COMPLETED' END
-          WHERE id = ANY($1) AND finished_at IS NULL AND succeeded + failed + canceled = total
-         RETURNING id",
+             WHERE id = ANY($1) AND finished_at IS NULL AND succeeded + failed + canceled = total
+            RETURNING id, run, status, finished_at
+         )
+         UPDATE runs SET finished_at = finished.finished_at, status = finished.status
+           FROM finished WHERE runs.request_id = finished.id AND runs.number = finished.run
+         RETURNING finished.id",
     )
     .bind::<Array<SqlUuid>, _>(request_ids)
     .load(conn)

@@ -23,7 +23,7 @@ text_enum! {
 }
 
 impl ImageStatus {
-    /// Nothing of the image will change any more.
+    /// Nothing of the image will change any more in this run.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
     }
@@ -128,6 +128,8 @@ pub struct Image {
     pub attempt_count: i32,
     pub finished_at: Option<DateTime<Utc>>,
     pub revision: i64,
+    /// The run in which it ended or will end.
+    pub run: i32,
 }
 
 /// An image with what its job adds to it while it has not ended.
@@ -168,8 +170,10 @@ pub struct Assignment {
     pub request_id: Uuid,
     pub input_url: String,
     pub settings: serde_json::Value,
+    pub run: i32,
     pub started: bool,
     pub cancel_requested: bool,
+    pub paused: bool,
 }
 
 /// Failed images of a request with the same cause and host.
@@ -261,8 +265,10 @@ impl Image {
                 images::request_id,
                 images::input_url,
                 processing_requests::settings,
+                images::run,
                 processing_requests::started_at.is_not_null(),
                 processing_requests::cancel_requested_at.is_not_null(),
+                processing_requests::paused_at.is_not_null(),
             ))
             .first(conn)
             .await
@@ -287,6 +293,10 @@ impl Image {
                   FROM processing_requests r, unnest($2) WITH ORDINALITY AS gone(id, place)
                  WHERE images.id = gone.id AND images.request_id = $1 AND r.id = $1 AND images.status = 'PENDING'
                 RETURNING images.revision
+             ), of_run AS (
+                UPDATE runs SET canceled = runs.canceled + (SELECT count(*) FROM ended)
+                  FROM processing_requests r
+                 WHERE r.id = $1 AND runs.request_id = r.id AND runs.number = r.run
              )
              UPDATE processing_requests SET canceled = canceled + (SELECT count(*) FROM ended),
                     revision = greatest(revision, (SELECT max(revision) FROM ended))

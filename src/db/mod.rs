@@ -19,6 +19,7 @@ pub mod page;
 pub mod product;
 pub mod request;
 pub mod request_totals;
+pub mod run;
 pub mod secret;
 pub mod server;
 pub mod store_removal;

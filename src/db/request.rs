@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::page::Page;
+use super::run::{Run, RunReason};
 use super::schema::processing_requests;
 use super::{Connection, text_enum::text_enum};
 
@@ -23,7 +24,7 @@ text_enum! {
 }
 
 impl RequestStatus {
-    /// Nothing of the request will change any more.
+    /// Nothing of the request will change any more, unless a caller begins another run.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Pending | Self::Processing)
     }
@@ -64,6 +65,9 @@ pub struct ProcessingRequest {
     pub input_bytes: i64,
     pub output_bytes: i64,
     pub revision: i64,
+    /// The run that is under way, or ended last.
+    pub run: i32,
+    pub paused_at: Option<DateTime<Utc>>,
 }
 
 /// What is known of a request when it is submitted.
@@ -115,6 +119,8 @@ pub struct Progress {
     pub canceled: i32,
     #[diesel(sql_type = BigInt)]
     pub revision: i64,
+    #[diesel(sql_type = Integer)]
+    pub run: i32,
     /// Images ended a second over the latest of them; `None` while nothing runs or there is too little evidence.
     #[diesel(sql_type = Nullable<diesel::sql_types::Double>)]
     pub images_per_second: Option<f64>,
@@ -124,8 +130,19 @@ impl Progress {
     /// The same at the moment at which `request` was read, which was a little earlier: one snapshot must not contradict
     /// itself. What was in progress later was not yet ended then, so it still adds up.
     pub fn seen_with(self, request: &ProcessingRequest) -> Self {
-        let ProcessingRequest { total, succeeded, failed, canceled, revision, .. } = *request;
-        Self { total, succeeded, failed, canceled, revision, ..self }
+        let ProcessingRequest { total, succeeded, failed, canceled, revision, run, .. } = *request;
+        Self { total, succeeded, failed, canceled, revision, ..self.in_run(run) }
+    }
+
+    /// The progress of this run alone, whose row was read a little earlier.
+    pub fn of_run(self, run: &Run) -> Self {
+        let Run { total, succeeded, failed, canceled, .. } = *run;
+        Self { total, succeeded, failed, canceled, ..self.in_run(run.number) }
+    }
+
+    /// What is in progress in another run is of no concern to this one.
+    fn in_run(self, run: i32) -> Self {
+        if self.run == run { self } else { Self { run, processing: 0, retrying: 0, images_per_second: None, ..self } }
     }
 
     /// Images that have ended, one way or another.
@@ -143,6 +160,23 @@ impl Progress {
     /// Images nobody has started on.
     pub fn pending(&self) -> i32 {
         self.total - self.processing - self.retrying - self.ended()
+    }
+}
+
+/// What images have saved.
+#[derive(Debug, Clone, Copy)]
+pub struct Savings {
+    pub input_bytes: i64,
+    pub output_bytes: i64,
+    pub succeeded: i32,
+    pub kept_original: i32,
+    pub target_missed: i32,
+}
+
+impl Savings {
+    /// 1 − output ÷ input; 0 when there is no input.
+    pub fn saved_ratio(&self) -> f64 {
+        if self.input_bytes == 0 { 0.0 } else { 1.0 - self.output_bytes as f64 / self.input_bytes as f64 }
     }
 }
 
@@ -209,10 +243,10 @@ impl ProcessingRequest {
         filter.rows().count().get_result(conn).await
     }
 
-    /// Stores a new request.
+    /// Stores a new request, and its first run.
     pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
         diesel::insert_into(processing_requests::table).values(new).execute(conn).await?;
-        Ok(())
+        Run::insert(conn, new.id, 1, RunReason::Upload, new.total).await
     }
 
     /// The first of a request's images is being worked on. Returns whether this call was the one that moved it to
@@ -230,14 +264,29 @@ impl ProcessingRequest {
 
     /// Asks for a request to stop. Returns whether it was still running and had not been asked before.
     pub async fn request_cancel(conn: &mut Connection, id: Uuid) -> QueryResult<bool> {
-        use processing_requests::{cancel_requested_at, finished_at, revision};
+        use processing_requests::{cancel_requested_at, finished_at, paused_at, revision};
         let running = processing_requests::table
             .filter(processing_requests::id.eq(id).and(finished_at.is_null()).and(cancel_requested_at.is_null()));
         let asked = diesel::update(running)
-            .set((cancel_requested_at.eq(diesel::dsl::now), revision.eq(revision + 1)))
+            .set((
+                cancel_requested_at.eq(diesel::dsl::now),
+                paused_at.eq(None::<DateTime<Utc>>),
+                revision.eq(revision + 1),
+            ))
             .execute(conn)
             .await?;
         Ok(asked > 0)
+    }
+
+    /// Says since when nothing of a request that runs is begun, or, with `is_paused` false, that it goes on. Returns whether
+    /// that was new.
+    pub async fn set_paused(conn: &mut Connection, id: Uuid, is_paused: bool) -> QueryResult<bool> {
+        let set = diesel::sql_query(
+            "UPDATE processing_requests SET paused_at = CASE WHEN $2 THEN now() END, revision = revision + 1
+              WHERE id = $1 AND finished_at IS NULL AND cancel_requested_at IS NULL AND (paused_at IS NULL) = $2",
+        );
+        let changed = set.bind::<SqlUuid, _>(id).bind::<Bool, _>(is_paused).execute(conn).await?;
+        Ok(changed > 0)
     }
 
     /// Requests that are being canceled and have jobs nobody works on, at most `limit`.
@@ -260,15 +309,16 @@ impl ProcessingRequest {
         rows.order(processing_requests::id).select(Self::as_select()).for_no_key_update().load(conn).await
     }
 
-    /// 1 − output ÷ input; 0 when there is no input.
-    pub fn saved_ratio(&self) -> f64 {
-        if self.input_bytes == 0 { 0.0 } else { 1.0 - self.output_bytes as f64 / self.input_bytes as f64 }
+    /// What its images have saved so far.
+    pub fn savings(&self) -> Savings {
+        let Self { input_bytes, output_bytes, succeeded, kept_original, target_missed, .. } = *self;
+        Savings { input_bytes, output_bytes, succeeded, kept_original, target_missed }
     }
 
     /// How far these requests are, each read in one statement.
     pub async fn progress(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Progress>> {
         diesel::sql_query(
-            "SELECT r.id, r.total, r.succeeded, r.failed, r.canceled, r.revision,
+            "SELECT r.id, r.total, r.succeeded, r.failed, r.canceled, r.revision, r.run,
                     coalesce(j.processing, 0)::int AS processing, coalesce(j.retrying, 0)::int AS retrying,
                     CASE WHEN r.finished_at IS NULL THEN pace.images_per_second END AS images_per_second
                FROM processing_requests r

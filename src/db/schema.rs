@@ -79,6 +79,7 @@ diesel::table! {
         attempt_count -> Int4,
         finished_at -> Nullable<Timestamptz>,
         revision -> Int8,
+        run -> Int4,
     }
 }
 
@@ -118,6 +119,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    paused_groups (group_id) {
+        group_id -> Uuid,
+        paused_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     processing_requests (id) {
         id -> Uuid,
         filename -> Nullable<Text>,
@@ -149,6 +157,8 @@ diesel::table! {
         input_bytes -> Int8,
         output_bytes -> Int8,
         revision -> Int8,
+        run -> Int4,
+        paused_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -163,6 +173,25 @@ diesel::table! {
         input_urls -> Array<Text>,
         extra -> Array<Text>,
         image_ids -> Array<Nullable<Uuid>>,
+    }
+}
+
+diesel::table! {
+    runs (request_id, number) {
+        request_id -> Uuid,
+        number -> Int4,
+        reason -> Text,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        status -> Nullable<Text>,
+        total -> Int4,
+        succeeded -> Int4,
+        failed -> Int4,
+        canceled -> Int4,
+        kept_original -> Int4,
+        target_missed -> Int4,
+        input_bytes -> Int8,
+        output_bytes -> Int8,
     }
 }
 
@@ -193,6 +222,7 @@ diesel::table! {
         body -> Text,
         status -> Text,
         created_at -> Timestamptz,
+        run -> Int4,
     }
 }
 
@@ -211,6 +241,7 @@ diesel::joinable!(csv_issues -> processing_requests (request_id));
 diesel::joinable!(idempotency_keys -> processing_requests (request_id));
 diesel::joinable!(images -> processing_requests (request_id));
 diesel::joinable!(products -> processing_requests (request_id));
+diesel::joinable!(runs -> processing_requests (request_id));
 diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery_id));
 diesel::joinable!(webhook_deliveries -> processing_requests (request_id));
 
@@ -223,8 +254,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     images,
     job_states,
     jobs,
+    paused_groups,
     processing_requests,
     products,
+    runs,
     secrets,
     webhook_attempts,
     webhook_deliveries,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -20,8 +21,11 @@ text_enum! {
     }
 }
 
+/// Deliveries that are listed of one request.
+const MAX_LISTED: i64 = 100;
+
 /// A row of `webhook_deliveries`.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = webhook_deliveries, check_for_backend(diesel::pg::Pg))]
 pub struct WebhookDelivery {
     pub id: Uuid,
@@ -29,6 +33,8 @@ pub struct WebhookDelivery {
     pub url: String,
     pub body: String,
     pub status: WebhookDeliveryStatus,
+    /// The run whose end it announces.
+    pub run: i32,
 }
 
 /// A row of `webhook_attempts`.
@@ -44,11 +50,23 @@ pub struct WebhookAttempt {
 }
 
 impl WebhookDelivery {
-    /// Stores a delivery; `body` is what every attempt will send.
-    pub async fn insert(conn: &mut Connection, id: Uuid, request_id: Uuid, url: &str, body: &str) -> QueryResult<()> {
+    /// Stores the delivery that announces the end of a run; `body` is what every attempt will send.
+    pub async fn insert(
+        conn: &mut Connection,
+        id: Uuid,
+        (request_id, run): (Uuid, i32),
+        url: &str,
+        body: &str,
+    ) -> QueryResult<()> {
         use webhook_deliveries as table;
         diesel::insert_into(table::table)
-            .values((table::id.eq(id), table::request_id.eq(request_id), table::url.eq(url), table::body.eq(body)))
+            .values((
+                table::id.eq(id),
+                table::request_id.eq(request_id),
+                table::run.eq(run),
+                table::url.eq(url),
+                table::body.eq(body),
+            ))
             .execute(conn)
             .await?;
         Ok(())
@@ -65,10 +83,17 @@ impl WebhookDelivery {
         rows.select(Self::as_select()).load(conn).await
     }
 
-    /// The deliveries of these requests, at most one of each.
+    /// The latest deliveries of each request, at most 100 of each; the first one first.
     pub async fn of_requests(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<Vec<Self>> {
-        let rows = webhook_deliveries::table.filter(webhook_deliveries::request_id.eq_any(request_ids));
-        rows.select(Self::as_select()).load(conn).await
+        diesel::sql_query(
+            "SELECT delivery.* FROM unnest($1) AS wanted (id) CROSS JOIN LATERAL (
+                SELECT * FROM webhook_deliveries WHERE request_id = wanted.id ORDER BY run DESC LIMIT $2
+             ) AS delivery ORDER BY delivery.request_id, delivery.run",
+        )
+        .bind::<Array<SqlUuid>, _>(request_ids)
+        .bind::<BigInt, _>(MAX_LISTED)
+        .load(conn)
+        .await
     }
 
     /// When the next attempt at each delivery is due, where it has a job.

@@ -18,6 +18,7 @@ use crate::db::image::{FailureGroup, Image, ImageFilter, ImageState};
 use crate::db::page::Page;
 use crate::db::product::Product;
 use crate::db::request::{ProcessingRequest, Progress};
+use crate::db::run::Run;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery};
 use crate::db::{self, Connection, Pool};
 
@@ -78,9 +79,12 @@ pub struct ProductById(pub Uuid);
 /// The delivery with this id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryById(pub Uuid);
-/// The delivery of the request with this id.
+/// The deliveries of the request with this id, one for each run that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeliveryOf(pub Uuid);
+pub struct DeliveriesOf(pub Uuid);
+/// The runs of the request with this id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunsOf(pub Uuid);
 /// The attempts at the delivery with this id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptsAt(pub Uuid);
@@ -164,20 +168,25 @@ fn keyed<T>(rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, T> {
     rows.into_iter().map(|row| (id(&row), row)).collect()
 }
 
+fn grouped<T>(rows: Vec<T>, parent: impl Fn(&T) -> Uuid) -> Children<T> {
+    let mut children = Children::new();
+    for row in rows {
+        children.entry(parent(&row)).or_insert_with(Vec::new).push(row);
+    }
+    children
+}
+
 by_id!(RequestById => ProcessingRequest, |conn, ids| Ok(keyed(ProcessingRequest::load(conn, ids).await?, |row| row.id)));
 by_id!(ProgressOf => Progress, |conn, ids| Ok(keyed(ProcessingRequest::progress(conn, ids).await?, |row| row.id)));
 by_id!(ImageById => ImageState, |conn, ids| Ok(keyed(Image::load(conn, ids).await?, |row| row.image.id)));
 by_id!(ProductById => Product, |conn, ids| Ok(keyed(Product::load(conn, ids).await?, |row| row.id)));
 by_id!(DeliveryById => WebhookDelivery, |conn, ids| Ok(keyed(WebhookDelivery::load(conn, ids).await?, |row| row.id)));
-by_id!(DeliveryOf => WebhookDelivery, |conn, ids| {
-    Ok(keyed(WebhookDelivery::of_requests(conn, ids).await?, |row| row.request_id))
+by_id!(DeliveriesOf => Vec<WebhookDelivery>, |conn, ids| {
+    Ok(grouped(WebhookDelivery::of_requests(conn, ids).await?, |row| row.request_id))
 });
+by_id!(RunsOf => Vec<Run>, |conn, ids| Ok(grouped(Run::of_requests(conn, ids).await?, |row| row.request_id)));
 by_id!(AttemptsAt => Vec<WebhookAttempt>, |conn, ids| {
-    let mut attempts = Children::new();
-    for attempt in WebhookAttempt::of_deliveries(conn, ids).await? {
-        attempts.entry(attempt.delivery_id).or_insert_with(Vec::new).push(attempt);
-    }
-    Ok(attempts)
+    Ok(grouped(WebhookAttempt::of_deliveries(conn, ids).await?, |row| row.delivery_id))
 });
 by_id!(NextAttemptAt => DateTime<Utc>, |conn, ids| {
     Ok(WebhookDelivery::next_attempts(conn, ids).await?.into_iter().collect())

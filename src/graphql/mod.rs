@@ -10,6 +10,10 @@ mod request;
 
 mod request_totals;
 
+mod run;
+
+mod steering;
+
 mod progress;
 
 mod result_file;
@@ -74,7 +78,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
-    GraphqlSchema::build(query::Query, mutation::Mutation, subscription::Subscription)
+    GraphqlSchema::build(query::Query, mutation::Mutation::default(), subscription::Subscription)
         .register_output_type::<query::Node>()
         .disable_suggestions()
 }

@@ -1,12 +1,14 @@
 //! Changing: uploading and checking a CSV, canceling a request.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, Upload, UploadValue};
+use async_graphql::{Context, Enum, ID, InputObject, MergedObject, Object, Result, SimpleObject, Upload, UploadValue};
 
 use super::csv::{CsvColumnsInput, CsvReport};
 use super::error::{UserError, UserErrorCode, bad_input, internal};
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::settings::{self, CompressionInput, OutputInput};
+use super::steering::Steering;
+use super::webhook::check_url;
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
 use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
@@ -35,7 +37,7 @@ pub struct UploadCsvInput {
     compression: Option<CompressionInput>,
     /// What the outputs are.
     output: Option<OutputInput>,
-    /// Called once when the request is final.
+    /// Called once when the request is final, and again for every later run.
     webhook_url: Option<String>,
     /// A name of the caller's own, by which requests are found again.
     label: Option<String>,
@@ -98,11 +100,15 @@ pub struct CancelProcessingRequestPayload {
     user_errors: Vec<UserError>,
 }
 
-pub struct Mutation;
-
 /// What clients can change.
+#[derive(MergedObject, Default)]
+pub struct Mutation(Submitting, Steering);
+
+#[derive(Default)]
+pub struct Submitting;
+
 #[Object]
-impl Mutation {
+impl Submitting {
     /// Upload a CSV. Returns as soon as the request is durable; processing is asynchronous.
     async fn upload_csv(
         &self,
@@ -117,7 +123,7 @@ impl Mutation {
             Default::default()
         });
         if let Some(url) = &input.webhook_url {
-            user_errors.extend(check_webhook_url(app, url));
+            user_errors.extend(check_url(app, &["input", "webhookUrl"], url));
         }
         for (name, text) in [("label", &input.label), ("idempotencyKey", &input.idempotency_key)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > MAX_LABEL_CHARACTERS || text.contains('\0')) {
@@ -289,19 +295,4 @@ fn csv_rejected(what: &str, report: &Report, field: &[&str]) -> UserError {
         None => format!("{what}: {errors} errors were found in it."),
     };
     UserError::new(UserErrorCode::CsvRejected, field, message)
-}
-
-/// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.
-fn check_webhook_url(app: &App, text: &str) -> Option<UserError> {
-    let field = &["input", "webhookUrl"];
-    let Some(url) = url::Url::parse(text).ok().filter(|_| !text.contains('\0')) else {
-        let message = "webhookUrl must be an absolute http or https URL.";
-        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
-    };
-    if !matches!(url.scheme(), "http" | "https") || text.len() > 2048 {
-        let message = "webhookUrl must be an http or https URL of at most 2,048 characters.";
-        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
-    }
-    let blocked = app.client.guard().check_url(&url).err()?;
-    Some(UserError::new(UserErrorCode::BlockedAddress, field, blocked.to_string()))
 }

@@ -3,14 +3,15 @@
 use async_graphql::Object;
 
 use super::scalars::UnsignedInt53;
-use crate::db::request::{self, ProcessingRequest as Row};
+use crate::db::request;
 
 pub struct Progress(pub request::Progress);
 
-/// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled.
+/// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled. The progress of a request is that
+/// of all its images: those that a run is to do again are pending from its beginning, the others stay what they are.
 #[Object]
 impl Progress {
-    /// All distinct images of the request.
+    /// All distinct images of the request, or of the run.
     async fn total(&self) -> i32 {
         self.0.total
     }
@@ -45,7 +46,7 @@ impl Progress {
         self.0.canceled
     }
 
-    /// 0–100; never goes back; 100 only when final.
+    /// 0–100; never goes back within a run; 100 only when it has ended.
     async fn percent(&self) -> f64 {
         self.0.percent()
     }
@@ -67,11 +68,11 @@ impl Progress {
     }
 }
 
-pub struct Savings<'a>(pub &'a Row);
+pub struct Savings(pub request::Savings);
 
 /// Over succeeded images.
 #[Object]
-impl Savings<'_> {
+impl Savings {
     /// Bytes of the sources.
     async fn input_bytes(&self) -> UnsignedInt53 {
         self.0.input_bytes.into()

@@ -6,11 +6,14 @@ use super::csv::CsvReport;
 use super::error::{bad_input, internal};
 use super::host::Host;
 use super::image::{FailureGroup, Image, ImageFilter};
-use super::loaders::{DeliveryOf, FailureGroupsOf, HostsOf, ImageCountOf, ImagesOf, ProductsOf, ProgressOf, load};
+use super::loaders::{
+    DeliveriesOf, FailureGroupsOf, HostsOf, ImageCountOf, ImagesOf, ProductsOf, ProgressOf, RunsOf, load,
+};
 use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::progress::{Progress, Savings};
 use super::result_file::{ResultFile, ResultKind};
+use super::run::Run;
 use super::scalars::{DateTime, Url};
 use super::settings::CompressionSettings;
 use super::webhook::WebhookDelivery;
@@ -19,13 +22,13 @@ use crate::db::request;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
 use crate::pipeline::export;
 
-/// Where a request is in its life. The last four are final.
+/// Where a request is in its life. The last four are final, until another run begins.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "RequestStatus")]
 pub enum ProcessingRequestStatus {
     /// Accepted and durable; nothing has started.
     Pending,
-    /// At least one image has been started.
+    /// At least one image has been started, or another run was begun.
     Processing,
     /// Every image has an output.
     Completed,
@@ -108,14 +111,19 @@ impl ProcessingRequest {
         self.row.started_at.map(DateTime)
     }
 
-    /// When the last image ended; null before.
+    /// When the last image of the last run ended; null before.
     async fn finished_at(&self) -> Option<DateTime> {
         self.row.finished_at.map(DateTime)
     }
 
-    /// When its cancellation was asked for; null unless it was. Images in hand may still end after it.
+    /// When the cancellation of the last run was asked for; null unless it was. Images in hand may still end after it.
     async fn cancel_requested_at(&self) -> Option<DateTime> {
         self.row.cancel_requested_at.map(DateTime)
+    }
+
+    /// Since when no image is begun, because that was asked for; null unless it was.
+    async fn paused_at(&self) -> Option<DateTime> {
+        self.row.paused_at.map(DateTime)
     }
 
     /// The settings in force, with the defaults filled in.
@@ -140,8 +148,8 @@ impl ProcessingRequest {
     }
 
     /// What was saved so far.
-    async fn savings(&self) -> Savings<'_> {
-        Savings(&self.row)
+    async fn savings(&self) -> Savings {
+        Savings(self.row.savings())
     }
 
     /// The accepted rows, in the order of the CSV.
@@ -214,9 +222,23 @@ impl ProcessingRequest {
         self.row.webhook_url.clone().map(Url)
     }
 
-    /// The delivery of the webhook; null until the request is final, and when no webhook was asked for.
+    /// The delivery that announces the end of the last run; null until the request is final, and when no webhook was asked
+    /// for.
     async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
-        let delivery = load(ctx, DeliveryOf(self.row.id)).await.transpose()?;
-        Some(delivery.map(WebhookDelivery))
+        let deliveries = load(ctx, DeliveriesOf(self.row.id)).await;
+        deliveries.map(|deliveries| WebhookDelivery::of_run(deliveries, self.row.run)).transpose()
+    }
+
+    /// The run that is under way or ended last; the upload is run 1.
+    async fn run(&self, ctx: &Context<'_>) -> Result<Run> {
+        let runs = load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default();
+        let current = runs.into_iter().rev().find(|run| run.number <= self.row.run);
+        current.map(Run).ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.row.id)))
+    }
+
+    /// The first one first; the last 100 if there are more.
+    #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
+    async fn runs(&self, ctx: &Context<'_>) -> Result<Vec<Run>> {
+        Ok(load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default().into_iter().map(Run).collect())
     }
 }

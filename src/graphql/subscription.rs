@@ -84,7 +84,8 @@ impl Subscription {
         })
     }
 
-    /// Every image as it ends. Reconnect with the last `cursor` as `after` and nothing is missed; ends with the request.
+    /// Every image as it ends, in each run in which it ends. Reconnect with the last `cursor` as `after` and nothing is
+    /// missed; ends with the request.
     async fn image_updated(
         &self,
         ctx: &Context<'_>,

@@ -2,9 +2,12 @@
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
+use super::error::{UserError, UserErrorCode};
 use super::loaders::{AttemptsAt, NextAttemptAt, load};
 use super::scalars::{DateTime, Url};
+use crate::app::App;
 use crate::db::webhook;
+use crate::pipeline::notify;
 
 /// Where a delivery is in its life.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +40,44 @@ pub struct WebhookAttempt {
     error: Option<String>,
 }
 
+impl WebhookAttempt {
+    /// The attempt to send a test event.
+    pub fn of_test(attempt: notify::Attempt) -> Self {
+        Self {
+            number: 1,
+            started_at: DateTime(chrono::Utc::now() - attempt.duration),
+            duration_ms: i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX),
+            http_status: attempt.http_status.map(i32::from),
+            error: attempt.error,
+        }
+    }
+}
+
 pub struct WebhookDelivery(pub webhook::WebhookDelivery);
 
-/// The message that a request has ended, delivered at least once.
+impl WebhookDelivery {
+    /// Of the deliveries of a request, the one that announces the end of this run.
+    pub fn of_run(deliveries: Option<Vec<webhook::WebhookDelivery>>, run: i32) -> Option<Self> {
+        deliveries.into_iter().flatten().find(|delivery| delivery.run == run).map(Self)
+    }
+}
+
+/// What is wrong with a webhook's address, as far as its text shows it; the host's addresses are judged at every attempt.
+pub fn check_url(app: &App, field: &[&str], text: &str) -> Option<UserError> {
+    let name = field.last().copied().unwrap_or_default();
+    let Some(url) = url::Url::parse(text).ok().filter(|_| !text.contains('\0')) else {
+        let message = format!("{name} must be an absolute http or https URL.");
+        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
+    };
+    if !matches!(url.scheme(), "http" | "https") || text.len() > 2048 {
+        let message = format!("{name} must be an http or https URL of at most 2,048 characters.");
+        return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
+    }
+    let blocked = app.client.guard().check_url(&url).err()?;
+    Some(UserError::new(UserErrorCode::BlockedAddress, field, blocked.to_string()))
+}
+
+/// The message that a run of a request has ended, delivered at least once.
 #[Object]
 impl WebhookDelivery {
     /// Also the `webhook-id` header, the same for every attempt.

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
 use crate::db::{self, Connection};
-use crate::queue::{Job as _, jobs};
+use crate::queue::{Job as _, jobs, pauses};
 
 /// What became of a wish to cancel.
 pub enum Canceled {
@@ -30,7 +30,14 @@ const RESUMED_AT_ONCE: i64 = 100;
 pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
     let mut conn = db::connect(&app.pool).await?;
     let Some(request) = ProcessingRequest::find(&mut conn, id).await? else { return Ok(Canceled::NotFound) };
-    if !ProcessingRequest::request_cancel(&mut conn, id).await? {
+    let is_new = conn.transaction(async |conn| {
+        let is_new = ProcessingRequest::request_cancel(conn, id).await?;
+        if is_new {
+            pauses::resume(conn, &[id]).await?;
+        }
+        diesel::QueryResult::Ok(is_new)
+    });
+    if !is_new.await? {
         return Ok(Canceled::WrongStatus(request));
     }
     cancel_waiting(app, &mut conn, id).await?;
@@ -58,7 +65,8 @@ async fn cancel_waiting(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::R
 /// Cancels a batch of images nobody works on. Returns whether there may be more.
 async fn cancel_batch(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<bool> {
     let requests = ProcessingRequest::lock(conn, &[id]).await?;
-    if requests.iter().all(|request| request.status.is_final()) {
+    // As soon as the request has ended, another run may have begun that nobody cancels.
+    if requests.iter().all(|request| request.status.is_final() || request.cancel_requested_at.is_none()) {
         return Ok(false);
     }
     let waiting = jobs::discard_group(conn, ProcessImage::KIND, id, IMAGES_PER_BATCH).await?;

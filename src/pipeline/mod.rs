@@ -18,6 +18,10 @@ pub mod settle;
 
 pub mod cancel;
 
+pub mod pause;
+
+pub mod retry;
+
 pub mod notify;
 
 pub mod export;

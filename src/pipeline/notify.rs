@@ -20,11 +20,14 @@ use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus}
 use crate::db::{self, Connection};
 use crate::queue::jobs::{self, Requeue};
 use crate::queue::{Claim, Job, Limits, Outcome};
-use crate::webhook::{self, Attempt, Verdict};
+pub use crate::webhook::Attempt;
+use crate::webhook::{self, Verdict};
 use crate::{events, fetch};
 
-/// The type of the one event there is.
+/// The type of the event that announces the end of a run.
 const EVENT: &str = "processing_request.finished";
+/// The type of the event that only tests a receiver.
+const TEST_EVENT: &str = "webhook.test";
 
 /// Webhooks in flight at once, and to one receiver; one that did not answer lately gets a single one at a time.
 const WEBHOOKS_AT_ONCE: usize = 64;
@@ -38,7 +41,7 @@ const SWEPT_AT_ONCE: i64 = 1_000;
 pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingRequest) -> anyhow::Result<()> {
     let Some(url) = &request.webhook_url else { return Ok(()) };
     let id = Uuid::now_v7();
-    WebhookDelivery::insert(conn, id, request.id, url, &body(app, request)).await?;
+    WebhookDelivery::insert(conn, id, (request.id, request.run), url, &body(app, request)).await?;
     let first = webhook::retry_delay(&app.config.webhooks.schedule, 0, None).unwrap_or_default();
     enqueue_job(conn, id, url, first).await?;
     events::announce_jobs(conn, DeliverWebhook::KIND).await?;
@@ -46,11 +49,54 @@ pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingReque
 }
 
 /// Receivers take turns, not requests: one with many deliveries holds nobody up.
-async fn enqueue_job(conn: &mut Connection, delivery_id: Uuid, url: &str, after: Duration) -> diesel::QueryResult<()> {
+async fn enqueue_job(
+    conn: &mut Connection,
+    delivery_id: Uuid,
+    url: &str,
+    after: Duration,
+) -> diesel::QueryResult<usize> {
     let receiver = fetch::host_key(url);
     let hash: [u8; 32] = Sha256::digest(&receiver).into();
     let group_id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
     jobs::enqueue(conn, DeliverWebhook::KIND, group_id, 0, &[delivery_id], &[&receiver], after).await
+}
+
+/// What became of a wish to send a delivery again.
+pub enum Redelivered {
+    /// It is sent at once, or being sent now.
+    Enqueued(WebhookDelivery),
+    NotFound,
+}
+
+/// Sends a delivery again, with the same id and body, by the whole schedule. One that waits for its next attempt is sent at
+/// once.
+pub async fn redeliver(app: &App, id: Uuid) -> anyhow::Result<Redelivered> {
+    let mut conn = db::connect(&app.pool).await?;
+    conn.transaction(async |conn| {
+        let Some(delivery) = WebhookDelivery::find(conn, id).await? else { return Ok(Redelivered::NotFound) };
+        // The job before the row, as whoever records an attempt does.
+        if enqueue_job(conn, id, &delivery.url, Duration::ZERO).await? > 0 {
+            WebhookDelivery::set_status(conn, id, WebhookDeliveryStatus::Pending).await?;
+        } else {
+            jobs::hasten(conn, id).await?;
+        }
+        events::announce_jobs(conn, DeliverWebhook::KIND).await?;
+        Ok(WebhookDelivery::find(conn, id).await?.map_or(Redelivered::NotFound, Redelivered::Enqueued))
+    })
+    .await
+}
+
+/// Sends a signed test event to a receiver, once, and waits for its answer. Nothing is stored.
+pub async fn send_test(app: &App, url: String) -> anyhow::Result<Attempt> {
+    let _place = app.webhook_tests.acquire().await?;
+    let now = SystemTime::now();
+    let body = json!({
+        "type": TEST_EVENT,
+        "timestamp": chrono::DateTime::<chrono::Utc>::from(now),
+        "data": { "message": "This is a test of the webhook." },
+    });
+    let delivery = webhook::Delivery { id: Uuid::now_v7(), url, body: body.to_string().into() };
+    Ok(webhook::send(&app.client, &delivery, &app.webhook_secret, now, webhook::TIMEOUT).await)
 }
 
 /// Gives deliveries that are to be sent and have lost their job a new one. Returns how many.
@@ -75,6 +121,7 @@ fn body(app: &App, request: &ProcessingRequest) -> String {
         "timestamp": request.finished_at,
         "data": {
             "id": request.id,
+            "run": request.run,
             "label": request.label,
             "filename": request.filename,
             "status": request.status,
@@ -88,7 +135,7 @@ fn body(app: &App, request: &ProcessingRequest) -> String {
                 "inputBytes": request.input_bytes,
                 "outputBytes": request.output_bytes,
                 "savedBytes": saved_bytes,
-                "savedRatio": request.saved_ratio(),
+                "savedRatio": request.savings().saved_ratio(),
             },
             "outputCsvUrl": link.url,
             "outputCsvUrlExpiresAt": link.expires_at,

@@ -91,6 +91,9 @@ impl Job for ProcessImage {
         let Some(assignment) = Image::assignment(&mut conn, claim.id).await? else {
             return Ok(Outcome::Gone);
         };
+        if assignment.paused && !assignment.cancel_requested {
+            return Ok(Outcome::GivenBack);
+        }
         if !assignment.started && ProcessingRequest::mark_processing(&mut conn, assignment.request_id).await? {
             events::announce_request(&mut conn, assignment.request_id).await?;
         }
@@ -283,10 +286,10 @@ fn describe(source: &Bytes, compressed: Compressed<'_>) -> (Output, Bytes) {
     (output, bytes)
 }
 
-/// Where the outputs of all attempts at an image are. Each attempt has a directory of its own in it, named after its
-/// lease, so that a worker that was given up and wakes late replaces nothing.
+/// Where the outputs of all attempts of a run at an image are: what earlier runs stored stays. Each attempt has a directory
+/// of its own in it, named after its lease, so that a worker that was given up and wakes late replaces nothing.
 fn directory(assignment: &Assignment) -> String {
-    format!("{}/{}", assignment.request_id, assignment.image_id)
+    format!("{}/{}/run{}", assignment.request_id, assignment.image_id, assignment.run)
 }
 
 /// The output's name after the last part of the URL's path.

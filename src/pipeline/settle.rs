@@ -27,6 +27,7 @@ use crate::db::{self, Connection};
 use crate::events;
 use crate::queue::Claim;
 use crate::queue::jobs::{self, Requeue};
+use crate::queue::pauses;
 
 /// Results recorded by one transaction at most.
 const BATCH: usize = 64;
@@ -273,6 +274,7 @@ pub(super) async fn finish_requests(
     let finished = ProcessingRequest::load(conn, &finished).await?;
     for request in &finished {
         notify::enqueue(app, conn, request).await?;
+        pauses::resume(conn, &[request.id]).await?;
     }
     for id in request_ids {
         events::announce_request(conn, *id).await?;

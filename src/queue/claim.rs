@@ -78,6 +78,8 @@ pub struct Turns {
 struct Group {
     #[diesel(sql_type = SqlUuid)]
     group_id: Uuid,
+    #[diesel(sql_type = Bool)]
+    is_paused: bool,
 }
 
 /// What a claim found.
@@ -103,15 +105,20 @@ impl Turns {
         };
         // The next claim begins with the group after the last one visited, or with the second when all were.
         let has_more_groups = groups.len() == limit;
-        self.last = if has_more_groups { *last } else { groups[0] };
-        let claims = claim(conn, worker_id, kind, &groups, room).await?;
+        self.last = if has_more_groups { last.group_id } else { groups[0].group_id };
+        let open: Vec<Uuid> = groups.iter().filter(|group| !group.is_paused).map(|group| group.group_id).collect();
+        if open.is_empty() {
+            return Ok(Claimed { claims: Vec::new(), has_more_groups });
+        }
+        let claims = claim(conn, worker_id, kind, &open, room).await?;
         Ok(Claimed { claims, has_more_groups })
     }
 }
 
-/// At most `limit` groups that have ready jobs of a kind, from the one that follows `after` on, and around.
-async fn ready_groups(conn: &mut Connection, kind: &str, after: Uuid, limit: usize) -> QueryResult<Vec<Uuid>> {
-    let rows: Vec<Group> = diesel::sql_query(
+/// At most `limit` groups that have ready jobs of a kind, paused ones included, from the one that follows `after` on, and
+/// around.
+async fn ready_groups(conn: &mut Connection, kind: &str, after: Uuid, limit: usize) -> QueryResult<Vec<Group>> {
+    diesel::sql_query(
         "WITH RECURSIVE behind (group_id, n) AS (
             (SELECT group_id, 1 FROM jobs WHERE kind = $1 AND state = 'READY' AND group_id > $2
               ORDER BY group_id LIMIT 1)
@@ -131,15 +138,15 @@ async fn ready_groups(conn: &mut Connection, kind: &str, after: Uuid, limit: usi
                                     ORDER BY group_id LIMIT 1) next
              WHERE n < $3 - (SELECT count(*) FROM behind)
          )
-         SELECT group_id FROM (SELECT group_id, 1 AS lap, n FROM behind UNION ALL SELECT group_id, 2, n FROM ahead) turns
+         SELECT group_id, EXISTS (SELECT FROM paused_groups WHERE paused_groups.group_id = turns.group_id) AS is_paused
+           FROM (SELECT group_id, 1 AS lap, n FROM behind UNION ALL SELECT group_id, 2, n FROM ahead) turns
           ORDER BY lap, n LIMIT $3",
     )
     .bind::<Text, _>(kind)
     .bind::<SqlUuid, _>(after)
     .bind::<BigInt, _>(limit as i64)
     .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.group_id).collect())
+    .await
 }
 
 /// Claims from these groups, one job of each after the other; within a group one of each host after the other.

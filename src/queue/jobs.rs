@@ -62,7 +62,8 @@ fn leases(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
 }
 
 /// Adds a job for each id; `hosts[i]` is the host that `ids[i]` will contact. `first` is the position of the first of them
-/// in its group, and `after` how long it is until they are due. An id that has a job already keeps it.
+/// in its group, and `after` how long it is until they are due. An id that has a job already keeps it. Returns how many were
+/// added.
 pub async fn enqueue(
     conn: &mut Connection,
     kind: &str,
@@ -71,7 +72,7 @@ pub async fn enqueue(
     ids: &[Uuid],
     hosts: &[&str],
     after: Duration,
-) -> QueryResult<()> {
+) -> QueryResult<usize> {
     diesel::sql_query(
         "INSERT INTO jobs (id, kind, group_id, host, rank, state, run_at)
          SELECT id, $1, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
@@ -86,7 +87,15 @@ pub async fn enqueue(
     .bind::<Array<Text>, _>(hosts)
     .bind::<Double, _>(after.as_secs_f64())
     .execute(conn)
-    .await?;
+    .await
+}
+
+/// Has a job that waits for its time run at once.
+pub async fn hasten(conn: &mut Connection, id: Uuid) -> QueryResult<()> {
+    diesel::sql_query("UPDATE jobs SET state = 'READY', run_at = now() WHERE id = $1 AND state = 'WAITING'")
+        .bind::<SqlUuid, _>(id)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

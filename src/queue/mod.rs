@@ -9,6 +9,8 @@ pub mod jobs;
 
 pub mod claim;
 
+pub mod pauses;
+
 mod company;
 
 mod pause;

@@ -14,14 +14,14 @@ use crate::world::World;
 const AUDIT: &str = "
     CREATE TABLE audit (what text NOT NULL);
     CREATE FUNCTION audit_image() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF OLD.finished_at IS NOT NULL AND NEW IS DISTINCT FROM OLD THEN
+        IF OLD.finished_at IS NOT NULL AND NEW IS DISTINCT FROM OLD AND NEW.run <= OLD.run THEN
             INSERT INTO audit VALUES (format('image %s was %s and became %s', OLD.id, OLD.status, NEW.status));
         END IF;
         RETURN NEW;
     END $$;
     CREATE TRIGGER audit BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION audit_image();
     CREATE FUNCTION audit_request() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF NEW.revision < OLD.revision OR (OLD.finished_at IS NOT NULL AND NEW.status <> OLD.status) THEN
+        IF NEW.revision < OLD.revision OR (OLD.finished_at IS NOT NULL AND NEW.status <> OLD.status AND NEW.run <= OLD.run) THEN
             INSERT INTO audit VALUES (format('request %s was %s at revision %s and became %s at %s',
                 OLD.id, OLD.status, OLD.revision, NEW.status, NEW.revision));
         END IF;
@@ -35,7 +35,7 @@ pub async fn audit(database_url: &str) {
 }
 
 /// Statements that count what must not be.
-const NEVER: [(&str, &str); 8] = [
+const NEVER: [(&str, &str); 9] = [
     ("changes that must never be made", "SELECT count(*) FROM audit"),
     ("requests that have not ended", "SELECT count(*) FROM processing_requests WHERE finished_at IS NULL"),
     ("images of ended requests that have not", "SELECT count(*) FROM images WHERE finished_at IS NULL"),
@@ -58,9 +58,23 @@ const NEVER: [(&str, &str); 8] = [
         "SELECT count(*) - count(DISTINCT (request_id, revision)) FILTER (WHERE revision > 0) FROM images",
     ),
     (
-        "ended requests without the webhook they asked for",
-        "SELECT count(*) FROM processing_requests request WHERE webhook_url IS NOT NULL
-            AND (SELECT count(*) FROM webhook_deliveries WHERE request_id = request.id) <> 1",
+        "last runs whose counts do not add up, or that have not ended",
+        "SELECT count(*) FROM processing_requests request
+           LEFT JOIN runs ON runs.request_id = request.id AND number = request.run
+           JOIN LATERAL (
+             SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
+                    count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                    count(*) FILTER (WHERE status = 'CANCELED') AS canceled
+               FROM images WHERE request_id = request.id AND images.run = request.run) counted ON true
+          WHERE (runs.total, runs.succeeded, runs.failed, runs.canceled)
+                IS DISTINCT FROM (counted.total, counted.succeeded, counted.failed, counted.canceled)
+             OR runs.finished_at IS NULL",
+    ),
+    (
+        "ended runs without the webhook they asked for",
+        "SELECT count(*) FROM processing_requests request JOIN runs ON runs.request_id = request.id
+          WHERE webhook_url IS NOT NULL AND NOT EXISTS (
+             SELECT FROM webhook_deliveries WHERE request_id = request.id AND run = number)",
     ),
     (
         "deliveries without a job",
@@ -104,7 +118,7 @@ pub async fn check(world: &mut World) {
     assert!(left.is_empty(), "temporary files are left: {left:?}");
 }
 
-/// Each request that wanted one was sent one webhook: perhaps more than once, always the same.
+/// Each run of a request that wanted one was announced by one webhook: perhaps more than once, always the same.
 async fn webhooks(world: &World, spared: &str) {
     let wanted = format!("SELECT count(*) FROM webhook_deliveries WHERE request_id::text NOT IN ({spared})");
     let wanted = usize::try_from(database::number(&world.database_url, &wanted).await).expect("a count");
@@ -115,10 +129,11 @@ async fn webhooks(world: &World, spared: &str) {
         let first = bodies.entry(id).or_insert_with(|| webhook.body.clone());
         assert_eq!(*first, webhook.body, "a delivery that is sent again says the same");
     }
-    let mut about: Vec<&Value> = bodies.values().map(|body| &body["data"]["id"]).collect();
-    about.sort_by_key(ToString::to_string);
+    let mut about: Vec<String> =
+        bodies.values().map(|body| format!("{} {}", body["data"]["id"], body["data"]["run"])).collect();
+    about.sort_unstable();
     about.dedup();
-    assert_eq!((bodies.len(), about.len()), (wanted, wanted), "one webhook for each request");
+    assert_eq!((bodies.len(), about.len()), (wanted, wanted), "one webhook for each run");
 }
 
 async fn requests(client: &Client) -> Vec<String> {

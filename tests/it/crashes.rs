@@ -286,7 +286,7 @@ async fn an_image_that_kills_its_worker_again_and_again_is_given_up_and_no_other
     let id = client.accepted(&csv(&[&urls]), json!({ "output": { "format": "AVIF" } })).await;
     let poison: uuid::Uuid = client.images(&id).await[6]["id"].as_str().unwrap().parse().unwrap();
     // A file that an earlier worker was writing when it died.
-    let left = data_dir.path().join("outputs").join(&id).join(poison.to_string()).join("1");
+    let left = data_dir.path().join("outputs").join(&id).join(poison.to_string()).join("run1/1");
     std::fs::create_dir_all(&left).unwrap();
     std::fs::write(left.join("compressed_poison.avif#1"), "half").unwrap();
 

@@ -16,6 +16,8 @@ mod faults;
 
 mod webhooks;
 
+mod runs;
+
 mod crashes;
 
 mod fairness;

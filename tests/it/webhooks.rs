@@ -166,3 +166,59 @@ async fn the_first_attempt_waits_as_long_as_the_schedule_says() {
     let waiting = "SELECT count(*) FROM jobs WHERE state = 'WAITING' AND run_at > now() + interval '59 minutes'";
     assert_eq!(database::number(&database_url, waiting).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_sent_again_by_hand_with_the_same_id_and_body() {
+    let origin = Origin::start().await;
+    let sink = Sink::start(&[500, 500, 410]).await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let halftone = Halftone::start(&["--webhook-secret", secret, "--webhook-schedule", "0s,1h"]).await;
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let id = halftone.client.accepted(&csv(&[&[&url]]), json!({ "webhookUrl": sink.url })).await;
+    let retrying = delivery(&halftone, &id, "RETRYING").await;
+    let redeliver = "mutation ($id: ID!) { redeliverWebhook(input: { id: $id }) {
+        webhookDelivery { id } userErrors { code field } } }";
+    let again = async || halftone.client.query(redeliver, json!({ "id": retrying["id"] })).await;
+    // The next attempt is due in an hour; then the schedule is over; then the receiver is gone; then it takes it.
+    for status in ["EXHAUSTED", "REFUSED", "DELIVERED"] {
+        let payload = again().await;
+        assert_eq!(payload["redeliverWebhook"]["webhookDelivery"]["id"], retrying["id"], "{payload}");
+        delivery(&halftone, &id, status).await;
+    }
+    // And once more, although it has arrived.
+    again().await;
+    let received = sink.received(5).await;
+    for attempt in &received {
+        assert_eq!(attempt.body, received[0].body);
+        assert_eq!(attempt.header("webhook-id"), received[0].header("webhook-id"));
+        assert!(attempt.is_signed_with(secret));
+    }
+    let unknown = halftone.client.query(redeliver, json!({ "id": "no id" })).await;
+    assert_eq!(unknown["redeliverWebhook"]["userErrors"], json!([{ "code": "NOT_FOUND", "field": ["input", "id"] }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_can_be_tested_before_it_is_needed() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let halftone = Halftone::start(&["--webhook-secret", secret]).await;
+    let sink = Sink::start(&[200, 500]).await;
+    let test = "mutation ($url: String!) { testWebhook(input: { url: $url }) {
+        attempt { httpStatus error } userErrors { code field } } }";
+    let tested = async |url: &str| {
+        let mut data = halftone.client.query(test, json!({ "url": url })).await;
+        data["testWebhook"].take()
+    };
+    assert_eq!(tested(&sink.url).await["attempt"], json!({ "httpStatus": 200, "error": null }));
+    let failed = tested(&sink.url).await;
+    assert_eq!(failed["attempt"]["httpStatus"], 500, "{failed}");
+    assert!(failed["attempt"]["error"].as_str().unwrap().contains("500"), "{failed}");
+    let received = sink.received(2).await;
+    assert_eq!(received[0].body["type"], "webhook.test");
+    assert!(received[0].is_signed_with(secret));
+    assert_ne!(received[0].header("webhook-id"), received[1].header("webhook-id"));
+    for (url, code) in [("not a url", "INVALID_WEBHOOK_URL"), ("http://169.254.169.254/", "BLOCKED_ADDRESS")] {
+        let refused = tested(url).await;
+        assert_eq!(refused["userErrors"], json!([{ "code": code, "field": ["input", "url"] }]), "{refused}");
+        assert_eq!(refused["attempt"], json!(null));
+    }
+}

@@ -103,7 +103,7 @@ impl Drop for Halftone {
 }
 
 /// What there must be none of, at any time.
-const LEFT_BEHIND: [(&str, &str); 4] = [
+const LEFT_BEHIND: [(&str, &str); 7] = [
     (
         "jobs of images that have ended",
         "SELECT count(*) FROM jobs JOIN images USING (id) WHERE images.finished_at IS NOT NULL",
@@ -121,6 +121,37 @@ const LEFT_BEHIND: [(&str, &str); 4] = [
         "webhooks to be sent without a job",
         "SELECT count(*) FROM webhook_deliveries d
           WHERE status IN ('PENDING', 'RETRYING') AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = d.id)",
+    ),
+    (
+        "requests whose counters are not those of their images",
+        "SELECT count(*) FROM processing_requests r JOIN LATERAL (
+             SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
+                    count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                    count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+               FROM images WHERE request_id = r.id) i ON true
+          WHERE (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes)
+             <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)",
+    ),
+    (
+        "last runs whose counters are not those of their images, or that have not ended with their request",
+        "SELECT count(*) FROM processing_requests r
+           LEFT JOIN runs ON runs.request_id = r.id AND number = r.run
+           JOIN LATERAL (
+             SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
+                    count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                    count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+               FROM images WHERE request_id = r.id AND images.run = r.run) i ON true
+          WHERE (runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes)
+                IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)
+             OR runs.finished_at IS DISTINCT FROM r.finished_at",
+    ),
+    (
+        "runs that ended without the webhook they owe",
+        "SELECT count(*) FROM processing_requests r JOIN runs ON runs.request_id = r.id
+           LEFT JOIN webhook_deliveries d ON d.request_id = r.id AND d.run = number
+          WHERE (r.webhook_url IS NOT NULL AND runs.finished_at IS NOT NULL) <> (d.id IS NOT NULL)",
     ),
 ];
 

@@ -1,0 +1,76 @@
+//! A run of a request as a client sees it.
+
+use async_graphql::{Context, Enum, Object, Result};
+
+use super::error::internal;
+use super::loaders::{DeliveriesOf, ProgressOf, load};
+use super::progress::{Progress, Savings};
+use super::request::ProcessingRequestStatus;
+use super::scalars::DateTime;
+use super::webhook::WebhookDelivery;
+use crate::db::run;
+
+/// Why a run was begun.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "run::RunReason")]
+pub enum RunReason {
+    /// The CSV was uploaded: the first run.
+    Upload,
+    /// Failed or canceled images are tried again.
+    Retry,
+    /// URLs were corrected.
+    Correction,
+    /// Every source is asked for again.
+    Rerun,
+}
+
+pub struct Run(pub run::Run);
+
+/// What a request does for some of its images: the upload is run 1, about all of them. Retrying begins the next one.
+#[Object]
+impl Run {
+    /// 1 for the upload.
+    async fn number(&self) -> i32 {
+        self.0.number
+    }
+
+    /// Why it was begun.
+    async fn reason(&self) -> RunReason {
+        self.0.reason.into()
+    }
+
+    /// How the request stood when the run ended; null before.
+    async fn status(&self) -> Option<ProcessingRequestStatus> {
+        self.0.status.map(Into::into)
+    }
+
+    /// When it was begun.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When its last image ended; null before.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(DateTime)
+    }
+
+    /// How far it is, counting only the images that it is about.
+    async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
+        match load(ctx, ProgressOf(self.0.request_id)).await? {
+            Some(progress) => Ok(Progress(progress.of_run(&self.0))),
+            None => Err(internal(anyhow::anyhow!("request {} is gone", self.0.request_id))),
+        }
+    }
+
+    /// What the images that ended in it have saved.
+    async fn savings(&self) -> Savings {
+        Savings(self.0.savings())
+    }
+
+    /// The delivery that announces its end; null before, when no webhook was asked for, and for all but the last 100.
+    async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
+        let deliveries = load(ctx, DeliveriesOf(self.0.request_id)).await;
+        let of_run = |deliveries: Option<Vec<_>>| WebhookDelivery::of_run(deliveries, self.0.number);
+        deliveries.map(of_run).transpose()
+    }
+}

@@ -1,0 +1,252 @@
+//! Steering a request that was accepted: trying images again, pausing, and its webhooks.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+
+use super::error::{UserError, UserErrorCode, internal};
+use super::image::ImageErrorCode;
+use super::request::ProcessingRequest;
+use super::scalars::uuid;
+use super::webhook::{WebhookAttempt, WebhookDelivery, check_url};
+use crate::app::App;
+use crate::db::run::RetryFilter;
+use crate::pipeline::notify::{self, Redelivered};
+use crate::pipeline::pause::{self, Paused};
+use crate::pipeline::retry::{Retried, retry};
+
+/// Which images are tried again: those that match all of these.
+#[derive(InputObject, Default)]
+pub struct FailedImageFilter {
+    /// Only images that failed for one of these.
+    codes: Option<Vec<ImageErrorCode>>,
+    /// Only images from these hosts, named as in `failureGroups` or in `hosts`.
+    hosts: Option<Vec<String>>,
+    /// Only these images.
+    ids: Option<Vec<ID>>,
+}
+
+/// What to try again.
+#[derive(InputObject)]
+pub struct RetryFailedImagesInput {
+    /// The request; it must have ended.
+    request_id: ID,
+    /// Which of its failed and canceled images; all unless given.
+    filter: Option<FailedImageFilter>,
+}
+
+/// Result of `retryFailedImages`.
+#[derive(SimpleObject)]
+pub struct RetryFailedImagesPayload {
+    /// The request; null when there is none.
+    processing_request: Option<ProcessingRequest>,
+    /// How many images are tried again.
+    image_count: i32,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// What to pause.
+#[derive(InputObject)]
+pub struct PauseProcessingRequestInput {
+    /// The request.
+    id: ID,
+}
+
+/// Result of `pauseProcessingRequest`.
+#[derive(SimpleObject)]
+pub struct PauseProcessingRequestPayload {
+    /// The request; null when there is none.
+    processing_request: Option<ProcessingRequest>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// What to resume.
+#[derive(InputObject)]
+pub struct ResumeProcessingRequestInput {
+    /// The request.
+    id: ID,
+}
+
+/// Result of `resumeProcessingRequest`.
+#[derive(SimpleObject)]
+pub struct ResumeProcessingRequestPayload {
+    /// The request; null when there is none.
+    processing_request: Option<ProcessingRequest>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// What to send again.
+#[derive(InputObject)]
+pub struct RedeliverWebhookInput {
+    /// The delivery.
+    id: ID,
+}
+
+/// Result of `redeliverWebhook`.
+#[derive(SimpleObject)]
+pub struct RedeliverWebhookPayload {
+    /// The delivery; null when there is none.
+    webhook_delivery: Option<WebhookDelivery>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// Where to send a test event.
+#[derive(InputObject)]
+pub struct TestWebhookInput {
+    /// An http or https URL.
+    url: String,
+}
+
+/// Result of `testWebhook`.
+#[derive(SimpleObject)]
+pub struct TestWebhookPayload {
+    /// What came of it; null when the URL was refused.
+    attempt: Option<WebhookAttempt>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct Steering;
+
+#[Object]
+impl Steering {
+    /// Try failed and canceled images of a request that has ended again, in place. This begins the next run.
+    async fn retry_failed_images(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which images of which request.")] input: RetryFailedImagesInput,
+    ) -> Result<RetryFailedImagesPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let refused = |request, error| RetryFailedImagesPayload {
+            processing_request: request,
+            image_count: 0,
+            user_errors: vec![error],
+        };
+        let Some(id) = uuid(&input.request_id) else {
+            return Ok(refused(None, no_request("requestId", &input.request_id)));
+        };
+        let filter = input.filter.unwrap_or_default();
+        let filter = RetryFilter {
+            codes: filter.codes.map(|codes| codes.into_iter().map(Into::into).collect()),
+            // No URL has a NUL, which the database does not take.
+            hosts: filter.hosts.map(|hosts| hosts.iter().map(|host| host.to_lowercase().replace('\0', "")).collect()),
+            // What is no ID of ours is that of no image.
+            ids: filter.ids.map(|ids| ids.iter().filter_map(uuid).collect()),
+        };
+        let _place = app.submissions.acquire().await?;
+        Ok(match retry(app, id, &filter).await.map_err(internal)? {
+            Retried::Begun(request, image_count) => {
+                RetryFailedImagesPayload { processing_request: Some(request.into()), image_count, user_errors: vec![] }
+            }
+            Retried::WrongStatus(request) => {
+                let message = format!(
+                    "The request is {}; images can be tried again when it has ended. Wait for it, or cancel it.",
+                    request.status
+                );
+                let error = UserError::new(UserErrorCode::WrongStatus, &["input", "requestId"], message);
+                refused(Some(request.into()), error)
+            }
+            Retried::NothingMatches(request) => {
+                let message =
+                    "No image of the request that failed or was canceled matches; there is nothing to try again.";
+                let error = UserError::new(UserErrorCode::NotFound, &["input", "filter"], message);
+                refused(Some(request.into()), error)
+            }
+            Retried::NotFound => refused(None, no_request("requestId", &input.request_id)),
+        })
+    }
+
+    /// Begin no more images of a request, until it is resumed. Those in progress end.
+    async fn pause_processing_request(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which request.")] input: PauseProcessingRequestInput,
+    ) -> Result<PauseProcessingRequestPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let paused = match uuid(&input.id) {
+            Some(id) => pause::pause(app, id).await.map_err(internal)?,
+            None => Paused::NotFound,
+        };
+        let (processing_request, user_errors) = request_payload(paused, &input.id, "paused");
+        Ok(PauseProcessingRequestPayload { processing_request, user_errors })
+    }
+
+    /// Go on with a paused request.
+    async fn resume_processing_request(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which request.")] input: ResumeProcessingRequestInput,
+    ) -> Result<ResumeProcessingRequestPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let resumed = match uuid(&input.id) {
+            Some(id) => pause::resume(app, id).await.map_err(internal)?,
+            None => Paused::NotFound,
+        };
+        let (processing_request, user_errors) = request_payload(resumed, &input.id, "resumed");
+        Ok(ResumeProcessingRequestPayload { processing_request, user_errors })
+    }
+
+    /// Send a webhook again: same id and body, new timestamp and signature. It has the whole schedule of attempts anew.
+    async fn redeliver_webhook(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which delivery.")] input: RedeliverWebhookInput,
+    ) -> Result<RedeliverWebhookPayload> {
+        let redelivered = match uuid(&input.id) {
+            Some(id) => notify::redeliver(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            None => Redelivered::NotFound,
+        };
+        Ok(match redelivered {
+            Redelivered::Enqueued(delivery) => {
+                RedeliverWebhookPayload { webhook_delivery: Some(WebhookDelivery(delivery)), user_errors: Vec::new() }
+            }
+            Redelivered::NotFound => {
+                let message = format!("There is no webhook delivery with the id {:?}.", input.id.as_str());
+                let error = UserError::new(UserErrorCode::NotFound, &["input", "id"], message);
+                RedeliverWebhookPayload { webhook_delivery: None, user_errors: vec![error] }
+            }
+        })
+    }
+
+    /// Send a signed test event of the type `webhook.test` to an address, once, and say what it answered. Nothing is stored.
+    async fn test_webhook(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Where to.")] input: TestWebhookInput,
+    ) -> Result<TestWebhookPayload> {
+        let app = ctx.data_unchecked::<App>();
+        if let Some(error) = check_url(app, &["input", "url"], &input.url) {
+            return Ok(TestWebhookPayload { attempt: None, user_errors: vec![error] });
+        }
+        let attempt = notify::send_test(app, input.url).await.map_err(internal)?;
+        Ok(TestWebhookPayload { attempt: Some(WebhookAttempt::of_test(attempt)), user_errors: Vec::new() })
+    }
+}
+
+/// What a mutation that pauses or resumes answers.
+fn request_payload(paused: Paused, id: &ID, what: &str) -> (Option<ProcessingRequest>, Vec<UserError>) {
+    match paused {
+        Paused::Done(request) => (Some(request.into()), Vec::new()),
+        Paused::WrongStatus(request) => {
+            let message = if request.status.is_final() {
+                format!("The request is {}; it cannot be {what}.", request.status)
+            } else if request.cancel_requested_at.is_some() {
+                format!("The request is being canceled; it cannot be {what}.")
+            } else if request.paused_at.is_some() {
+                "The request is paused already.".to_owned()
+            } else {
+                "The request is not paused.".to_owned()
+            };
+            (Some(request.into()), vec![UserError::new(UserErrorCode::WrongStatus, &["input", "id"], message)])
+        }
+        Paused::NotFound => (None, vec![no_request("id", id)]),
+    }
+}
+
+fn no_request(field: &str, id: &ID) -> UserError {
+    let message = format!("There is no request with the id {:?}.", id.as_str());
+    UserError::new(UserErrorCode::NotFound, &["input", field], message)
+}

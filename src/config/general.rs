@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use super::value::{self, number};
+use super::value::{self, duration, number};
 
 /// General settings.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,6 +16,14 @@ pub struct General {
     /// Where the outputs and the managed database are stored
     #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data")]
     pub data_dir: PathBuf,
+    /// How long requests are kept after their end, with their outputs. Default: for ever
+    #[arg(
+        long,
+        env = "HALFTONE_KEEP_REQUESTS",
+        value_name = "DURATION",
+        value_parser = duration("1h", "100y")
+    )]
+    pub keep_requests: Option<Duration>,
     /// Database connections for the API; jobs have half as many of their own
     #[arg(
         long,

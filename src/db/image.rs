@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::deletion::NOT_DELETED;
 use super::schema::{hosts, images, job_states, processing_requests};
 use super::{Connection, text_enum::text_enum};
 
@@ -130,6 +131,8 @@ pub struct Image {
     pub revision: i64,
     /// The run in which it ended or will end.
     pub run: i32,
+    /// What `input_url` was before it was corrected, the first one first.
+    pub former_urls: Vec<String>,
 }
 
 /// An image with what its job adds to it while it has not ended.
@@ -197,8 +200,10 @@ pub(super) const STATUS: &str =
 macro_rules! states {
     () => {
         images::table
+            .inner_join(processing_requests::table)
             .left_join(job_states::table.on(job_states::id.eq(images::id)))
             .left_join(hosts::table.on(hosts::origin.nullable().eq(job_states::host.nullable())))
+            .filter(sql::<Bool>(NOT_DELETED))
             .select((
                 Image::as_select(),
                 sql::<Text>(STATUS),
@@ -278,6 +283,8 @@ impl Image {
     /// Where the output of an image is stored, with its format and hash, once it succeeded.
     pub async fn output(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
         images::table
+            .inner_join(processing_requests::table)
+            .filter(sql::<Bool>(NOT_DELETED))
             .filter(images::id.eq(id).and(images::output_key.is_not_null()))
             .select(Self::as_select())
             .first(conn)

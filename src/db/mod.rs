@@ -7,7 +7,9 @@ mod schema;
 
 pub mod children;
 pub mod connect;
+pub mod correction;
 pub mod csv_issue;
+pub mod deletion;
 pub mod ending;
 pub mod host;
 

@@ -1,12 +1,14 @@
 //! Products: the rows of a CSV, each with its images place by place.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
-use super::schema::products;
+use super::deletion::NOT_DELETED;
+use super::schema::{processing_requests, products};
 
 /// A row of `products`.
 #[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
@@ -51,6 +53,9 @@ pub struct ProductResult {
     pub name: String,
     #[diesel(sql_type = Array<Text>)]
     pub input_urls: Vec<String>,
+    /// As the CSV has them, where they were corrected since.
+    #[diesel(sql_type = Nullable<Array<Text>>)]
+    pub csv_urls: Option<Vec<String>>,
     #[diesel(sql_type = Array<Text>)]
     pub extra: Vec<String>,
     /// The image of each of `input_urls`; `None` where the URL, or the row, was refused.
@@ -91,7 +96,9 @@ impl Product {
 
     /// The accepted rows with these ids, in no particular order.
     pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
-        let rows = products::table.filter(products::id.eq_any(ids).and(products::accepted));
+        let of_requests = products::table.inner_join(processing_requests::table);
+        let rows = of_requests.filter(sql::<Bool>(NOT_DELETED));
+        let rows = rows.filter(products::id.eq_any(ids).and(products::accepted));
         rows.select(Self::as_select()).load(conn).await
     }
 
@@ -103,7 +110,7 @@ impl Product {
         limit: i64,
     ) -> QueryResult<Vec<ProductResult>> {
         diesel::sql_query(
-            "SELECT row_number, accepted, serial_number, name, input_urls, extra, image_ids,
+            "SELECT row_number, accepted, serial_number, name, input_urls, csv_urls, extra, image_ids,
                     ARRAY(SELECT images.output_key
                             FROM unnest(image_ids) WITH ORDINALITY AS placed (image_id, place)
                             LEFT JOIN images ON images.id = placed.image_id

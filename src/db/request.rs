@@ -1,11 +1,13 @@
 //! Processing requests: one uploaded CSV and the counters of everything that came of it.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::deletion::NOT_DELETED;
 use super::page::Page;
 use super::run::{Run, RunReason};
 use super::schema::processing_requests;
@@ -192,7 +194,7 @@ pub struct RequestFilter {
 impl RequestFilter {
     fn rows(&self) -> processing_requests::BoxedQuery<'static, diesel::pg::Pg> {
         use processing_requests::{filename, label, status};
-        let mut rows = processing_requests::table.into_boxed();
+        let mut rows = processing_requests::table.filter(sql::<Bool>(NOT_DELETED)).into_boxed();
         if let Some(statuses) = &self.statuses {
             rows = rows.filter(status.eq_any(statuses.clone()));
         }
@@ -215,12 +217,14 @@ impl RequestFilter {
 impl ProcessingRequest {
     /// The request with this id.
     pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
-        processing_requests::table.find(id).select(Self::as_select()).first(conn).await.optional()
+        let row = processing_requests::table.find(id).filter(sql::<Bool>(NOT_DELETED));
+        row.select(Self::as_select()).first(conn).await.optional()
     }
 
     /// The requests with these ids, in no particular order.
     pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
-        let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
+        use processing_requests::id;
+        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(sql::<Bool>(NOT_DELETED));
         rows.select(Self::as_select()).load(conn).await
     }
 
@@ -305,8 +309,9 @@ impl ProcessingRequest {
     /// Locks these requests until the transaction ends, in one order for everyone, so that two workers that record endings
     /// can never wait for each other.
     pub async fn lock(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
-        let rows = processing_requests::table.filter(processing_requests::id.eq_any(ids));
-        rows.order(processing_requests::id).select(Self::as_select()).for_no_key_update().load(conn).await
+        use processing_requests::id;
+        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(sql::<Bool>(NOT_DELETED));
+        rows.order(id).select(Self::as_select()).for_no_key_update().load(conn).await
     }
 
     /// What its images have saved so far.

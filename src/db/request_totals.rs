@@ -60,7 +60,7 @@ impl RequestTotals {
                     coalesce(sum(input_bytes), 0)::bigint AS input_bytes,
                     coalesce(sum(output_bytes), 0)::bigint AS output_bytes
                FROM processing_requests
-              WHERE ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR label = $2)
+              WHERE deleted_at IS NULL AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR label = $2)
                 AND ($3::text IS NULL OR filename ILIKE $3 OR label ILIKE $3)
               GROUP BY GROUPING SETS ((), (status), (label))
              HAVING grouping(label) = 1 OR label IS NOT NULL

@@ -80,6 +80,7 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         revision -> Int8,
         run -> Int4,
+        former_urls -> Array<Text>,
     }
 }
 
@@ -173,6 +174,7 @@ diesel::table! {
         input_urls -> Array<Text>,
         extra -> Array<Text>,
         image_ids -> Array<Nullable<Uuid>>,
+        csv_urls -> Nullable<Array<Text>>,
     }
 }
 

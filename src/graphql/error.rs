@@ -22,6 +22,8 @@ pub enum UserErrorCode {
     CsvRejected,
     /// A setting has a value that it cannot have.
     InvalidSettings,
+    /// The URL of an image is none that can be fetched.
+    InvalidUrl,
     /// The webhook is not an http or https URL.
     InvalidWebhookUrl,
     /// The webhook's host may not be contacted.

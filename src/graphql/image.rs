@@ -223,9 +223,14 @@ impl Image {
         paginate(Args { first, after, last: None, before: None }, total, rows, |row| row.row_number, Product).await
     }
 
-    /// The address it is downloaded from, as the CSV has it.
+    /// The address it is downloaded from, as the CSV has it or as it was corrected.
     async fn input_url(&self) -> &str {
         &self.0.image.input_url
+    }
+
+    /// What `inputUrl` was before it was corrected, the first one first; at most the last 20.
+    async fn former_input_urls(&self) -> &[String] {
+        &self.0.image.former_urls
     }
 
     /// Where the image is in its life.

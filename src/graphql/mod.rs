@@ -14,6 +14,8 @@ mod run;
 
 mod steering;
 
+mod correcting;
+
 mod progress;
 
 mod result_file;

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, MergedObject, Object, Result, SimpleObject, Upload, UploadValue};
 
+use super::correcting::Correcting;
 use super::csv::{CsvColumnsInput, CsvReport};
 use super::error::{UserError, UserErrorCode, bad_input, internal};
 use super::request::ProcessingRequest;
@@ -102,7 +103,7 @@ pub struct CancelProcessingRequestPayload {
 
 /// What clients can change.
 #[derive(MergedObject, Default)]
-pub struct Mutation(Submitting, Steering);
+pub struct Mutation(Submitting, Steering, Correcting);
 
 #[derive(Default)]
 pub struct Submitting;
@@ -264,7 +265,7 @@ impl Submitting {
 }
 
 /// The file behind an `Upload`. The index it carries may be anything a client wrote into its variables.
-fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue> {
+pub(super) fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue> {
     let file = ctx.query_env.uploads.get(upload.0);
     let file =
         file.ok_or_else(|| bad_input("`file` is not a part of this request; send it as multipart/form-data."))?;
@@ -287,7 +288,7 @@ fn settings_error(problem: String) -> UserError {
 }
 
 /// Says what was found in a CSV and where, or how much.
-fn csv_rejected(what: &str, report: &Report, field: &[&str]) -> UserError {
+pub(super) fn csv_rejected(what: &str, report: &Report, field: &[&str]) -> UserError {
     let errors = report.error_count;
     let message = match report.issues.iter().find(|issue| issue.severity == Severity::Error) {
         Some(issue) if errors == 1 => format!("{what}. Line {}: {}", issue.line, issue.message),

@@ -62,7 +62,7 @@ impl Product {
         Ok(self.placed_images(ctx).await?.into_iter().flatten().map(Image).collect())
     }
 
-    /// As the CSV has them.
+    /// As the CSV has them, or as they were corrected.
     async fn input_image_urls(&self) -> &[String] {
         &self.0.input_urls
     }

@@ -126,6 +126,13 @@ impl ProcessingRequest {
         self.row.paused_at.map(DateTime)
     }
 
+    /// When it is deleted with all that belongs to it, unless another run begins; null while it runs, and when requests are
+    /// kept for ever.
+    async fn expires_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
+        let kept = ctx.data_unchecked::<App>().config.general.keep_requests?;
+        Some(DateTime(self.row.finished_at?.checked_add_signed(chrono::TimeDelta::from_std(kept).ok()?)?))
+    }
+
     /// The settings in force, with the defaults filled in.
     async fn settings(&self) -> Result<CompressionSettings> {
         CompressionSettings::read(&self.row.settings)

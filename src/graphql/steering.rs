@@ -1,4 +1,4 @@
-//! Steering a request that was accepted: trying images again, pausing, and its webhooks.
+//! Steering a request that was accepted: trying images again, pausing, deleting, and its webhooks.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
@@ -9,6 +9,7 @@ use super::scalars::uuid;
 use super::webhook::{WebhookAttempt, WebhookDelivery, check_url};
 use crate::app::App;
 use crate::db::run::RetryFilter;
+use crate::pipeline::delete::{Deleted, delete};
 use crate::pipeline::notify::{self, Redelivered};
 use crate::pipeline::pause::{self, Paused};
 use crate::pipeline::retry::{Retried, retry};
@@ -72,6 +73,22 @@ pub struct ResumeProcessingRequestInput {
 pub struct ResumeProcessingRequestPayload {
     /// The request; null when there is none.
     processing_request: Option<ProcessingRequest>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// What to delete.
+#[derive(InputObject)]
+pub struct DeleteProcessingRequestInput {
+    /// The request; it must have ended.
+    id: ID,
+}
+
+/// Result of `deleteProcessingRequest`.
+#[derive(SimpleObject)]
+pub struct DeleteProcessingRequestPayload {
+    /// The ID of the request that is deleted; null when none is.
+    deleted_id: Option<ID>,
     /// What the caller can fix; empty when all went well.
     user_errors: Vec<UserError>,
 }
@@ -189,6 +206,29 @@ impl Steering {
         Ok(ResumeProcessingRequestPayload { processing_request, user_errors })
     }
 
+    /// Delete a request that has ended, with its outputs and result files. Their links answer 404 at once; what takes up room
+    /// is removed in the background. Webhooks of it that are not delivered yet are not sent.
+    async fn delete_processing_request(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which request.")] input: DeleteProcessingRequestInput,
+    ) -> Result<DeleteProcessingRequestPayload> {
+        let deleted = match uuid(&input.id) {
+            Some(id) => delete(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            None => Deleted::NotFound,
+        };
+        let refused = |error| DeleteProcessingRequestPayload { deleted_id: None, user_errors: vec![error] };
+        Ok(match deleted {
+            Deleted::Done => DeleteProcessingRequestPayload { deleted_id: Some(input.id), user_errors: Vec::new() },
+            Deleted::WrongStatus(request) => {
+                let status = request.status;
+                let message = format!("The request is {status}; cancel it first, or wait until it has ended.");
+                refused(UserError::new(UserErrorCode::WrongStatus, &["input", "id"], message))
+            }
+            Deleted::NotFound => refused(no_request("id", &input.id)),
+        })
+    }
+
     /// Send a webhook again: same id and body, new timestamp and signature. It has the whole schedule of attempts anew.
     async fn redeliver_webhook(
         &self,
@@ -246,7 +286,7 @@ fn request_payload(paused: Paused, id: &ID, what: &str) -> (Option<ProcessingReq
     }
 }
 
-fn no_request(field: &str, id: &ID) -> UserError {
+pub(super) fn no_request(field: &str, id: &ID) -> UserError {
     let message = format!("There is no request with the id {:?}.", id.as_str());
     UserError::new(UserErrorCode::NotFound, &["input", field], message)
 }

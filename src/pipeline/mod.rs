@@ -22,6 +22,10 @@ pub mod pause;
 
 pub mod retry;
 
+pub mod correct;
+
+pub mod delete;
+
 pub mod notify;
 
 pub mod export;

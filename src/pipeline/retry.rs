@@ -57,7 +57,12 @@ pub async fn retry(app: &App, id: Uuid, filter: &RetryFilter) -> anyhow::Result<
 }
 
 /// Makes images pending again in this run of their request, each with a job.
-async fn take_back(conn: &mut Connection, request_id: Uuid, run: i32, images: &[RunImage]) -> anyhow::Result<()> {
+pub(super) async fn take_back(
+    conn: &mut Connection,
+    request_id: Uuid,
+    run: i32,
+    images: &[RunImage],
+) -> anyhow::Result<()> {
     let ids: Vec<Uuid> = images.iter().map(|image| image.id).collect();
     let taken = Run::take_back(conn, request_id, run, &ids).await?;
     anyhow::ensure!(taken == ids.len() as i64, "an image of a final request had not ended");
@@ -69,7 +74,7 @@ async fn take_back(conn: &mut Connection, request_id: Uuid, run: i32, images: &[
 }
 
 /// Wakes the workers and those who watch the request; returns it as it is now.
-async fn announce(conn: &mut Connection, id: Uuid) -> anyhow::Result<ProcessingRequest> {
+pub(super) async fn announce(conn: &mut Connection, id: Uuid) -> anyhow::Result<ProcessingRequest> {
     events::announce_jobs(conn, ProcessImage::KIND).await?;
     events::announce_request(conn, id).await?;
     ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::cancel;
+use super::delete;
 use super::hosts;
 use super::leftovers;
 use super::notify::{self, DeliverWebhook};
@@ -23,7 +24,7 @@ use crate::queue::heartbeat::Heartbeat;
 use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// How often what was left behind is looked for: cancels that were cut off, expired keys, deliveries without a job, objects
+/// How often what was left behind is looked for: cancels that were cut off, deleted requests, expired keys, deliveries without a job, objects
 /// without a request, hosts nobody contacts.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 /// Idempotency keys that are forgotten at once.
@@ -89,6 +90,8 @@ async fn tidy(app: App) {
         for (what, tidying) in [
             ("carry on with cancels", cancel::resume(&app).boxed()),
             ("look for webhooks without a job", notify::sweep(&app).map_ok(drop).boxed()),
+            ("delete requests that are kept no longer", delete::delete_outlived(&app).map_ok(drop).boxed()),
+            ("remove the rows of deleted requests", delete::sweep(&app).map_ok(drop).boxed()),
             ("remove what no request has", leftovers::sweep(&app).map_ok(drop).boxed()),
             ("forget what is over", forget(&app).boxed()),
         ] {

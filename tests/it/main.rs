@@ -18,6 +18,10 @@ mod webhooks;
 
 mod runs;
 
+mod corrections;
+
+mod deletions;
+
 mod crashes;
 
 mod fairness;

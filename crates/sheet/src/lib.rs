@@ -79,6 +79,7 @@ pub use reader::{Column, Reader, Report, read, read_file, read_with};
 pub use row::{InputUrl, Row};
 pub use source::{Container, Source};
 pub use update::Updater;
+pub use urls::check_url;
 pub use write::{Detail, OutputRow, Writer};
 
 /// How much of a CSV is read before it is refused.

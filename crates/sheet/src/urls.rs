@@ -190,6 +190,14 @@ pub(super) struct Fault {
     pub message: String,
 }
 
+/// Whether a URL of an image is one that a CSV may name, by its text.
+///
+/// # Errors
+/// What is wrong with it and what to do, in sentences.
+pub fn check_url(url: &str, max_bytes: usize) -> Result<(), String> {
+    Checker::new(max_bytes).check(url).map_err(|fault| fault.message)
+}
+
 /// Judges URLs by their text.
 pub(super) struct Checker {
     max_bytes: usize,

@@ -57,9 +57,10 @@ async fn write_rows(
 
 /// The output of each place of a row as it was read now; it is the same row if it has the same URL.
 fn answers<'a>(row: &Row, result: &ProductResult, outputs: &'a [Option<String>]) -> Vec<Option<&'a str>> {
+    let csv_urls = result.csv_urls.as_ref().unwrap_or(&result.input_urls);
     let answer = |(place, url): (usize, &halftone_sheet::InputUrl)| {
-        let is_same = |place: &usize| result.input_urls.get(*place).is_some_and(|input| *input == url.text);
-        let place = Some(place).filter(is_same).or_else(|| (0..result.input_urls.len()).find(is_same));
+        let is_same = |place: &usize| csv_urls.get(*place).is_some_and(|input| *input == url.text);
+        let place = Some(place).filter(is_same).or_else(|| (0..csv_urls.len()).find(is_same));
         outputs.get(place?)?.as_deref()
     };
     row.urls.iter().enumerate().map(answer).collect()

@@ -130,7 +130,8 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                     coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
                FROM images WHERE request_id = r.id) i ON true
-          WHERE (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes)
+          WHERE r.deleted_at IS NULL
+            AND (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes)
              <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)",
     ),
     (
@@ -143,15 +144,17 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                     coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
                FROM images WHERE request_id = r.id AND images.run = r.run) i ON true
-          WHERE (runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes)
-                IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)
-             OR runs.finished_at IS DISTINCT FROM r.finished_at",
+          WHERE r.deleted_at IS NULL
+            AND ((runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes)
+                 IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)
+                 OR runs.finished_at IS DISTINCT FROM r.finished_at)",
     ),
     (
         "runs that ended without the webhook they owe",
         "SELECT count(*) FROM processing_requests r JOIN runs ON runs.request_id = r.id
            LEFT JOIN webhook_deliveries d ON d.request_id = r.id AND d.run = number
-          WHERE (r.webhook_url IS NOT NULL AND runs.finished_at IS NOT NULL) <> (d.id IS NOT NULL)",
+          WHERE r.deleted_at IS NULL
+            AND (r.webhook_url IS NOT NULL AND runs.finished_at IS NOT NULL) <> (d.id IS NOT NULL)",
     ),
 ];
 

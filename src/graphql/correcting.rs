@@ -1,0 +1,178 @@
+//! Correcting the URLs of images that have no output.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject, Upload};
+
+use super::csv::{CsvColumnsInput, CsvReport};
+use super::error::{UserError, UserErrorCode, internal};
+use super::mutation::{csv_rejected, uploaded};
+use super::request::ProcessingRequest;
+use super::scalars::uuid;
+use super::steering::no_request;
+use crate::app::App;
+use crate::pipeline::correct::{self, Applied, Corrected};
+
+/// An image and its new URL.
+#[derive(InputObject)]
+pub struct ReplaceImageUrlInput {
+    /// The image. It must have failed or been canceled, and its request must have ended.
+    id: ID,
+    /// Where it is downloaded from, from now on: wherever the request names this image.
+    url: String,
+}
+
+/// Result of `replaceImageUrl`.
+#[derive(SimpleObject)]
+pub struct ReplaceImageUrlPayload {
+    /// The request of the image; null when there is none.
+    processing_request: Option<ProcessingRequest>,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+/// A corrected file.
+#[derive(InputObject)]
+pub struct ReplaceImageUrlsInput {
+    /// The request; it must have ended.
+    request_id: ID,
+    /// Its FAILED_ROWS_CSV with better URLs, as a file of a multipart request. Rows are told by serial number and name, URLs
+    /// by their place in the row. Rows may be missing; a URL that is unchanged is left alone.
+    file: Upload,
+    /// Which columns are what, where their names do not say it.
+    columns: Option<CsvColumnsInput>,
+}
+
+/// Something in a corrected file that was not applied.
+#[derive(SimpleObject)]
+pub struct SkippedCorrection {
+    /// The line in which its row begins, as a text editor counts.
+    line: i32,
+    /// Why it was not applied, in a sentence.
+    message: String,
+}
+
+/// Result of `replaceImageUrls`.
+#[derive(SimpleObject)]
+pub struct ReplaceImageUrlsPayload {
+    /// The request; null when there is none.
+    processing_request: Option<ProcessingRequest>,
+    /// How many images are done with their new URLs.
+    image_count: i32,
+    /// How the file was read, when it cannot be read as it should.
+    csv: Option<CsvReport>,
+    /// What was not applied, at most 100 of it.
+    skipped: Vec<SkippedCorrection>,
+    /// How much was not applied.
+    skipped_count: i32,
+    /// What the caller can fix; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct Correcting;
+
+#[Object]
+impl Correcting {
+    /// Have a failed or canceled image downloaded from another URL, wherever its request names it. Only this image is done
+    /// again, in the next run of the request.
+    async fn replace_image_url(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which image, and its new URL.")] input: ReplaceImageUrlInput,
+    ) -> Result<ReplaceImageUrlPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let refused = |error| ReplaceImageUrlPayload { processing_request: None, user_errors: vec![error] };
+        let invalid = sheet_fault(app, &input.url);
+        if let Some(message) = invalid {
+            return Ok(refused(UserError::new(UserErrorCode::InvalidUrl, &["input", "url"], message)));
+        }
+        let corrected = match uuid(&input.id) {
+            Some(id) => correct::replace_url(app, id, &input.url).await.map_err(internal)?,
+            None => Corrected::NotFound,
+        };
+        Ok(match outcome(corrected, "id") {
+            Some((request, _, error)) => {
+                ReplaceImageUrlPayload { processing_request: Some(request), user_errors: error.into_iter().collect() }
+            }
+            None => {
+                let message = format!("There is no image with the id {:?}.", input.id.as_str());
+                refused(UserError::new(UserErrorCode::NotFound, &["input", "id"], message))
+            }
+        })
+    }
+
+    /// Apply a corrected FAILED_ROWS_CSV in place. Only the images whose URL it changes are done again, in the next run of the
+    /// request; the output CSV shows the new URLs.
+    async fn replace_image_urls(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which request, and the file.")] input: ReplaceImageUrlsInput,
+    ) -> Result<ReplaceImageUrlsPayload> {
+        let app = ctx.data_unchecked::<App>();
+        let refused = |csv, error| ReplaceImageUrlsPayload {
+            processing_request: None,
+            image_count: 0,
+            csv,
+            skipped: Vec::new(),
+            skipped_count: 0,
+            user_errors: vec![error],
+        };
+        let file = uploaded(ctx, input.file)?.content;
+        let Some(id) = uuid(&input.request_id) else {
+            return Ok(refused(None, no_request("requestId", &input.request_id)));
+        };
+        let _place = app.submissions.acquire().await?;
+        let hints = input.columns.unwrap_or_default().into();
+        let (corrected, skips) = match correct::replace_urls(app, id, file, hints).await.map_err(internal)? {
+            Applied::Read(corrected, skips) => (corrected, skips),
+            Applied::Rejected(report) => {
+                let error = csv_rejected("The file was rejected", &report, &["input", "file"]);
+                return Ok(refused(Some(CsvReport::of_file(report)), error));
+            }
+        };
+        let Some((request, image_count, error)) = outcome(corrected, "requestId") else {
+            return Ok(refused(None, no_request("requestId", &input.request_id)));
+        };
+        let int = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
+        Ok(ReplaceImageUrlsPayload {
+            processing_request: Some(request),
+            image_count,
+            csv: None,
+            skipped_count: int(skips.count as u64),
+            skipped: (skips.named.into_iter())
+                .map(|skipped| SkippedCorrection { line: int(skipped.line), message: skipped.message })
+                .collect(),
+            user_errors: error.into_iter().collect(),
+        })
+    }
+}
+
+/// What is wrong with the URL of an image, as far as its text shows it.
+fn sheet_fault(app: &App, url: &str) -> Option<String> {
+    halftone_sheet::check_url(url, app.config.sheet.max_url_bytes).err()
+}
+
+/// The request, how many of its images are done again, and what is wrong; `None` when there is no such thing.
+fn outcome(corrected: Corrected, field: &str) -> Option<(ProcessingRequest, i32, Option<UserError>)> {
+    let error = |code, field: &str, message: String| Some(UserError::new(code, &["input", field], message));
+    Some(match corrected {
+        Corrected::Begun(request, count) => (request.into(), count, None),
+        Corrected::WrongStatus(request) => {
+            let message = format!(
+                "The request is {}; URLs can be corrected when it has ended. Wait for it, or cancel it.",
+                request.status
+            );
+            (request.into(), 0, error(UserErrorCode::WrongStatus, field, message))
+        }
+        Corrected::HasOutput(request) => {
+            let message =
+                "The image has an output; only images that failed or were canceled can be corrected.".to_owned();
+            (request.into(), 0, error(UserErrorCode::WrongStatus, field, message))
+        }
+        Corrected::NothingChanges(request) => {
+            let message =
+                "The file changes the URL of no image that failed or was canceled; `skipped` says why.".to_owned();
+            (request.into(), 0, error(UserErrorCode::CsvRejected, "file", message))
+        }
+        Corrected::NotFound => return None,
+    })
+}

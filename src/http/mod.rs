@@ -26,6 +26,7 @@ use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
@@ -66,8 +67,9 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
 }
 
 /// Result files and answers shrink to a tenth, and quickly. Images do not, and event streams must not wait.
-fn gzip() -> CompressionLayer {
-    CompressionLayer::new().quality(CompressionLevel::Fastest)
+fn gzip() -> CompressionLayer<impl Predicate> {
+    let whole = DefaultPredicate::new().and(NotForContentType::const_new("multipart/mixed"));
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(whole)
 }
 
 /// What someone sees who opens the address of a server without the console.

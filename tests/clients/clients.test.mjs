@@ -7,10 +7,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ESLint } from 'eslint';
 import { serverAudits } from 'graphql-http';
 import { WebSocket } from 'ws';
 import { csv, startDemo, startOrigin } from '../../web/tests/support/halftone.mjs';
+import { serverAudits as transportWsAudits } from './transport-ws-audit.mjs';
+import { upload } from './upload.mjs';
 
 // Browsers and Node 22 have one.
 globalThis.WebSocket ??= WebSocket;
@@ -43,7 +47,7 @@ async function checkResult(result, percents) {
   assert.match(await output.text(), /compressed_b\.jpg/);
 }
 
-for (const name of ['apollo', 'urql', 'relay', 'graphql-ws', 'graphql-sse']) {
+for (const name of ['apollo', 'apollo-http', 'urql', 'relay', 'graphql-ws', 'graphql-sse']) {
   test(`${name}: upload, watch, query, download`, { timeout: 120_000 }, async () => {
     const { run } = await import(here(`${name}.mjs`));
     const content = csv([`${origin.url}/a.jpg`, `${origin.url}/b.jpg`]);
@@ -74,6 +78,39 @@ test('graphql-codegen types every scalar strictly', async () => {
   // oneOf: exactly one of the ways to compress.
   assert.match(types, /quality: Scalars\['Int'\]\['input'\]; relativeQuality\?: never;/);
   assert.doesNotMatch(types, /\bany; output|: any\b/);
+});
+
+test('graphql-eslint finds nothing in the schema and in the documents of the console', async () => {
+  const eslint = new ESLint({
+    cwd: fileURLToPath(here('../..')),
+    overrideConfigFile: fileURLToPath(here('eslint.config.mjs')),
+  });
+  const results = await eslint.lintFiles(['schema.graphql', 'web/src/console/*.graphql']);
+  const found = results.flatMap(({ filePath, messages }) =>
+    messages.map(({ line, ruleId, message }) => `${filePath}:${line} ${ruleId}: ${message}`),
+  );
+  assert.deepEqual(found, []);
+  assert.equal(results.length, 2);
+});
+
+test('graphql-transport-ws: the server does what it must', { timeout: 120_000 }, async () => {
+  const held = await startOrigin();
+  const file = (...urls) => new File([csv(urls)], 'products.csv', { type: 'text/csv' });
+  const running = await upload(endpoint, file(`${held.url}/held/a.jpg`));
+  const ended = await upload(endpoint, file(`${origin.url}/a.jpg`));
+  const query = 'subscription ($id: ID!) { requestUpdated(id: $id) { status } }';
+  const audits = transportWsAudits({
+    url: endpoint.replace(/^http/, 'ws'),
+    lasting: { query, variables: { id: running } },
+    ending: { query, variables: { id: ended } },
+  });
+  const failed = [];
+  await Promise.all(
+    audits.map(({ name, run }) => run().catch((error) => failed.push(`${name}: ${error.message}`))),
+  );
+  held.stop();
+  assert.deepEqual(failed, []);
+  assert.ok(audits.length >= 34, `${audits.length} audits`);
 });
 
 test('the audit of GraphQL over HTTP passes', async () => {

@@ -1,9 +1,11 @@
 //! Which form of answer the client asked for in `Accept`.
 //! Follows GraphQL over HTTP: `application/graphql-response+json` when it is named and weighs no less
-//! than `application/json`, else `application/json`; `text/event-stream` for streams.
+//! than `application/json`, else `application/json`; for streams `text/event-stream`, or `multipart/mixed` with the
+//! parameter `subscriptionSpec=1.0`.
 
 use axum::http::{HeaderMap, StatusCode, header};
 
+use super::stream::Form;
 use crate::http::{media::Media, refusal::Refusal};
 
 /// What the client takes. At least one of the two is `Some`.
@@ -11,15 +13,16 @@ use crate::http::{media::Media, refusal::Refusal};
 pub(super) struct Accept {
     /// For one answer, with its weight.
     single: Option<(Media, f32)>,
-    /// For a stream: its weight.
-    stream: Option<f32>,
-    /// `text/event-stream` was named, not only matched by a wildcard.
+    /// For a stream, with its weight.
+    stream: Option<(Form, f32)>,
+    /// `text/event-stream` was named, not only matched by a wildcard. Whoever names the other form wants it for
+    /// subscriptions only.
     stream_is_named: bool,
 }
 
 impl Accept {
     /// # Errors
-    /// 406 when the client takes none of the three.
+    /// 406 when the client takes none of them.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut weights = Weights::default();
         let mut any = false;
@@ -37,7 +40,7 @@ impl Accept {
                 StatusCode::NOT_ACCEPTABLE,
                 "NOT_ACCEPTABLE",
                 "Accept application/graphql-response+json, application/json or, for subscriptions, \
-                 text/event-stream.",
+                 text/event-stream or multipart/mixed;subscriptionSpec=1.0.",
             )
         })
     }
@@ -51,7 +54,12 @@ impl Accept {
     pub(super) fn single(self) -> Option<Media> {
         let (media, weight) = self.single?;
         let stream = self.stream.filter(|_| self.stream_is_named);
-        (weight >= stream.unwrap_or(0.0)).then_some(media)
+        (weight >= stream.map_or(0.0, |(_, weight)| weight)).then_some(media)
+    }
+
+    /// The form of a stream.
+    pub(super) fn form(self) -> Form {
+        self.stream.map_or(Form::Events, |(form, _)| form)
     }
 
     pub(super) fn takes_streams(self) -> bool {
@@ -64,7 +72,8 @@ impl Accept {
 struct Weights {
     graphql: Option<f32>,
     json: Option<f32>,
-    stream: Option<f32>,
+    events: Option<f32>,
+    parts: Option<f32>,
     application: Option<f32>,
     text: Option<f32>,
     all: Option<f32>,
@@ -77,7 +86,9 @@ impl Weights {
         let slot = match name.as_str() {
             "application/graphql-response+json" => &mut self.graphql,
             "application/json" => &mut self.json,
-            "text/event-stream" => &mut self.stream,
+            "text/event-stream" => &mut self.events,
+            // Without the parameter it is asked for other kinds of answers in parts.
+            "multipart/mixed" if is_for_subscriptions(range) => &mut self.parts,
             "application/*" => &mut self.application,
             "text/*" => &mut self.text,
             "*/*" => &mut self.all,
@@ -101,17 +112,23 @@ impl Weights {
     fn choose(&self) -> Option<Accept> {
         let wanted = |weight: &f32| *weight > 0.0;
         let json = self.json.or(self.application).or(self.all).filter(wanted);
-        let stream = self.stream.or(self.text).or(self.all).filter(wanted);
+        let parts = self.parts.filter(wanted);
+        let stream_is_named = self.events.is_some_and(|events| parts.is_none_or(|parts| events > parts));
+        let events = self.events.or(self.text).or(self.all).filter(wanted).map(|weight| (Form::Events, weight));
+        let stream = if stream_is_named { events } else { parts.map(|weight| (Form::Parts, weight)).or(events) };
         let single = match (self.graphql.filter(wanted), json) {
             (Some(graphql), json) if graphql >= json.unwrap_or(0.0) => Some((Media::GraphqlResponse, graphql)),
             (_, json) => json.map(|weight| (Media::Json, weight)),
         };
-        (single.is_some() || stream.is_some()).then_some(Accept {
-            single,
-            stream,
-            stream_is_named: self.stream.is_some(),
-        })
+        (single.is_some() || stream.is_some()).then_some(Accept { single, stream, stream_is_named })
     }
+}
+
+fn is_for_subscriptions(range: &str) -> bool {
+    let mut parameters = range.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    parameters.any(|(key, value)| {
+        key.trim().eq_ignore_ascii_case("subscriptionSpec") && value.trim().trim_matches('"') == "1.0"
+    })
 }
 
 #[cfg(test)]
@@ -161,6 +178,28 @@ mod tests {
         ] {
             assert_eq!(accept(value).expect("acceptable").takes_streams(), takes, "{value}");
         }
+    }
+
+    #[test]
+    fn parts_are_for_subscriptions_of_those_who_name_them() {
+        let apollo = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0";
+        for (value, single, form) in [
+            (&format!("{apollo},application/graphql-response+json,application/json;q=0.9")[..], true, Form::Parts),
+            (&format!("{apollo}, text/event-stream"), true, Form::Parts),
+            (&format!("{apollo};q=0.5, text/event-stream, */*;q=0.1"), false, Form::Events),
+            (&format!("{apollo};q=0, */*"), true, Form::Events),
+            ("Multipart/Mixed; subscriptionspec=\"1.0\"", false, Form::Parts),
+            ("*/*", true, Form::Events),
+        ] {
+            let accept = accept(value).expect("acceptable");
+            assert_eq!(
+                (accept.single().is_some(), accept.takes_streams(), accept.form()),
+                (single, true, form),
+                "{value}"
+            );
+        }
+        let deferred = accept("multipart/mixed;deferSpec=20220824,application/json").expect("acceptable");
+        assert!(!deferred.takes_streams());
     }
 
     #[test]

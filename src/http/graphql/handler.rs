@@ -13,9 +13,9 @@ use super::{
     answer,
     body::{self, Patience},
     caller::{Caller, Credentials},
-    event_stream, multipart,
+    multipart,
     options::EndpointOptions,
-    request, websocket,
+    request, stream, websocket,
 };
 use crate::http::refusal::Refusal;
 
@@ -73,12 +73,12 @@ async fn answer<E: Executor>(
             Ok(response)
         }
         Ok((request, kind)) => run(executor, options, request, kind, accept).await,
-        // An event stream reports a refused document as an event: browsers hide the body of a refusal.
+        // A stream reports a refused document as an event: browsers hide the body of a refusal.
         Err(refusal) => {
             let answer = Answer::from_errors(vec![refusal.into()]);
             Ok(match accept.single() {
                 Some(media) => answer::respond(&answer, media),
-                None => event_stream::respond_once(answer),
+                None => stream::respond_once(&answer, accept.form()),
             })
         }
     }
@@ -116,12 +116,12 @@ async fn run<E: Executor>(
         return Err(Refusal::new(
             StatusCode::NOT_ACCEPTABLE,
             "STREAM_NOT_ACCEPTED",
-            "Subscribe with `Accept: text/event-stream`, or over a WebSocket.",
+            "Subscribe with `Accept: text/event-stream` or `multipart/mixed;subscriptionSpec=1.0`, or over a WebSocket.",
         ));
     }
     match accept.single().filter(|_| !subscription) {
         Some(media) => Ok(answer::respond(&answer::once(executor, request, kind).await, media)),
-        None => Ok(event_stream::respond(answer::all(executor, request, kind), options)),
+        None => Ok(stream::respond(answer::all(executor, request, kind), accept.form(), options)),
     }
 }
 

@@ -6,13 +6,13 @@
 mod caller;
 mod options;
 
-mod accept;
 mod body;
 mod multipart;
 mod request;
 
+mod accept;
 mod answer;
-mod event_stream;
+mod stream;
 mod websocket;
 
 mod handler;

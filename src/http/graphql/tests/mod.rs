@@ -2,6 +2,7 @@
 
 mod events;
 mod limits;
+mod parts;
 mod single;
 mod socket_ends;
 mod sockets;

@@ -7,6 +7,8 @@ pub struct Page<K> {
     pub after: Option<K>,
     /// Only rows that come earlier in the list than this key.
     pub before: Option<K>,
+    /// Rows of the window that are passed over first; only lists of images know it.
+    pub skip: i64,
     /// How many rows at most.
     pub limit: i64,
     /// The last rows of the window instead of the first; they are still returned in the list's order.
@@ -16,7 +18,7 @@ pub struct Page<K> {
 impl<K> Page<K> {
     /// The first `limit` rows.
     pub fn first(limit: i64) -> Self {
-        Self { after: None, before: None, limit, backwards: false }
+        Self { after: None, before: None, skip: 0, limit, backwards: false }
     }
 
     /// Rows that were read from the end, in the list's order again.

@@ -314,7 +314,7 @@ impl CsvReport {
             Issues::Stored(request_id) => Total::Issues(IssueCountOf(*request_id)),
             Issues::Here(issues) => Total::Known(i64::try_from(issues.len()).unwrap_or(i64::MAX)),
         };
-        let args = Args { first, after, last: None, before: None };
+        let args = Args { first, after, last: None, before: None, offset: None };
         paginate(args, total, rows, |(position, _)| *position, |(_, issue)| issue).await
     }
 }

@@ -220,7 +220,14 @@ impl Image {
         let id = self.0.image.id;
         let rows = async |page| Ok(load(ctx, ProductsOfImage(id, page)).await?.unwrap_or_default());
         let total = Total::ProductsOfImage(ProductCountOf(id));
-        paginate(Args { first, after, last: None, before: None }, total, rows, |row| row.row_number, Product).await
+        paginate(
+            Args { first, after, last: None, before: None, offset: None },
+            total,
+            rows,
+            |row| row.row_number,
+            Product,
+        )
+        .await
     }
 
     /// The address it is downloaded from, as the CSV has it or as it was corrected.

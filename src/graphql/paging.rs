@@ -60,6 +60,8 @@ pub struct Args {
     pub after: Option<String>,
     pub last: Option<i32>,
     pub before: Option<String>,
+    /// Items that are passed over, where a list lets clients jump.
+    pub offset: Option<i32>,
 }
 
 /// What a list of this many items adds to a query's complexity: a field counts a tenth for each item that may have it.
@@ -99,13 +101,21 @@ where
         return Err(bad_input(format!("`{name}` is {size}; it can be from 0 to {MAX_PAGE}.")));
     }
     let backwards = args.last.is_some();
+    let skip = args.offset.unwrap_or(0);
+    if skip < 0 {
+        return Err(bad_input(format!("`offset` is {skip}; it can be 0 or more.")));
+    }
+    if backwards && skip > 0 {
+        return Err(bad_input("Give `offset` with `first`, not with `last`."));
+    }
     let page = Page {
         after: cursor(args.after, "after")?,
         before: cursor(args.before, "before")?,
+        skip: skip.into(),
         limit: i64::from(size) + 1,
         backwards,
     };
-    let (has_after, has_before) = (page.after.is_some(), page.before.is_some());
+    let (has_after, has_before) = (page.after.is_some() || skip > 0, page.before.is_some());
     let mut rows = load(page).await?;
     let has_more = rows.len() > size as usize;
     if has_more {

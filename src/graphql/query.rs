@@ -82,7 +82,8 @@ impl Query {
             request::ProcessingRequest::page(&mut conn, &filter, &page).await.map_err(internal)
         };
         let total = Total::Requests(filter.clone());
-        paginate(Args { first, after, last, before }, total, rows, |row| row.id, ProcessingRequest::from).await
+        paginate(Args { first, after, last, before, offset: None }, total, rows, |row| row.id, ProcessingRequest::from)
+            .await
     }
 
     /// What the requests of such a list add up to.

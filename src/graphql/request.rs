@@ -172,7 +172,7 @@ impl ProcessingRequest {
         let id = self.row.id;
         let rows = async |page| Ok(load(ctx, ProductsOf(id, page)).await?.unwrap_or_default());
         let total = Total::Known(self.row.csv_accepted_row_count.into());
-        paginate(Args { first, after, last, before }, total, rows, |row| row.row_number, Product).await
+        paginate(Args { first, after, last, before, offset: None }, total, rows, |row| row.row_number, Product).await
     }
 
     /// The distinct images, in the order in which the CSV first names them.
@@ -185,6 +185,9 @@ impl ProcessingRequest {
         #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which images; all unless given.")] filter: Option<ImageFilter>,
+        #[graphql(desc = "Items to pass over first: jumps to any place in the list. Not with `last`.")] offset: Option<
+            i32,
+        >,
     ) -> Result<Paged<i32, Image>> {
         let id = self.row.id;
         let total = match &filter {
@@ -193,7 +196,7 @@ impl ProcessingRequest {
         };
         let filter = filter.unwrap_or_default().into_rows();
         let rows = async |page| Ok(load(ctx, ImagesOf(id, (filter, page))).await?.unwrap_or_default());
-        paginate(Args { first, after, last, before }, total, rows, |row| row.image.position, Image).await
+        paginate(Args { first, after, last, before, offset }, total, rows, |row| row.image.position, Image).await
     }
 
     /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.

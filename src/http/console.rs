@@ -90,6 +90,7 @@ fn content_type(name: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("webp") => "image/webp",
         Some("md") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }

@@ -62,6 +62,43 @@ async fn lists_are_paged_in_both_directions_without_gaps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_images_is_entered_at_any_place() {
+    let halftone = idle().await;
+    let id = halftone.client.accepted(&product_rows(30), json!({})).await;
+    let query = "query ($id: ID!, $offset: Int, $first: Int, $last: Int, $after: String, $filter: ImageFilter) {
+        processingRequest(id: $id) { images(first: $first, last: $last, after: $after, offset: $offset, filter: $filter) {
+            totalCount nodes { inputUrl } pageInfo { hasNextPage hasPreviousPage endCursor } } } }";
+    let page = async |mut variables: Value| {
+        variables["id"] = json!(id);
+        halftone.client.post(query, variables).await
+    };
+    let numbers = |answer: &Value| -> Vec<usize> {
+        let nodes =
+            answer["data"]["processingRequest"]["images"]["nodes"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        let number = |node: &Value| node["inputUrl"].as_str()?.rsplit_once('/')?.1.strip_suffix(".jpg")?.parse().ok();
+        nodes.iter().map(|node| number(node).expect("a number")).collect()
+    };
+    for filter in [json!(null), json!({ "status": ["PENDING"] })] {
+        let answer = page(json!({ "first": 3, "offset": 20, "filter": filter })).await;
+        assert_eq!(numbers(&answer), [21, 22, 23], "{filter}");
+        let images = &answer["data"]["processingRequest"]["images"];
+        assert_eq!(images["totalCount"], 30);
+        assert_eq!(
+            (&images["pageInfo"]["hasPreviousPage"], &images["pageInfo"]["hasNextPage"]),
+            (&json!(true), &json!(true))
+        );
+        let cursor = &images["pageInfo"]["endCursor"];
+        let answer = page(json!({ "first": 10, "offset": 5, "after": cursor, "filter": filter })).await;
+        assert_eq!(numbers(&answer), [29, 30], "{filter}");
+        assert_eq!(answer["data"]["processingRequest"]["images"]["pageInfo"]["hasNextPage"], false);
+        assert_eq!(numbers(&page(json!({ "offset": i32::MAX, "filter": filter })).await), [0; 0], "{filter}");
+    }
+    for refused in [json!({ "offset": -1 }), json!({ "offset": 1, "last": 3 })] {
+        assert_eq!(page(refused).await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_object_is_found_by_its_id_and_unknown_ids_find_nothing() {
     let halftone = idle().await;
     let client = &halftone.client;

@@ -1,6 +1,8 @@
-/** An image, fitted or pixel by pixel; with its source, both under one slider. */
+/** An image, fitted or at any size; with its source, both under one slider. */
 
-import { type KeyboardEvent, type PointerEvent, useRef, useState } from 'react';
+import { type CSSProperties, type KeyboardEvent, type PointerEvent, useRef, useState } from 'react';
+import { percent } from './format';
+import { useZoom } from './zoom';
 
 interface Props {
   /** The source as we show it; without it there is only the output. */
@@ -11,38 +13,80 @@ interface Props {
   name: string;
 }
 
+/** How near to the divider a pointer takes hold of it, in pixels; elsewhere it moves a picture that is larger than its view. */
+const GRIP = 32;
+
 export function Compare({ before, after, width, height, name }: Props) {
   const [position, setPosition] = useState(50);
-  const [actual, setActual] = useState(false);
   const [flicker, setFlicker] = useState(false);
   const [missing, setMissing] = useState(false);
+  const view = useRef<HTMLDivElement>(null);
   const stage = useRef<HTMLDivElement>(null);
+  const zoom = useZoom(view, stage, width);
+  const holdsDivider = useRef(false);
   const compared = before !== undefined && !missing;
 
-  function move(event: PointerEvent) {
-    if (event.buttons !== 1 || !compared) return;
+  function moveDivider(event: PointerEvent) {
     const box = stage.current?.getBoundingClientRect();
     if (!box) return;
-    event.preventDefault();
     setPosition(Math.min(100, Math.max(0, ((event.clientX - box.left) / box.width) * 100)));
   }
 
-  function onKey(event: KeyboardEvent, down: boolean) {
+  function onPointerDown(event: PointerEvent) {
+    const box = stage.current?.getBoundingClientRect();
+    if (!box || !event.isPrimary || event.button !== 0) {
+      zoom.onPointerDown(event);
+      return;
+    }
+    const divider = box.left + (box.width * position) / 100;
+    const isNear = Math.abs(event.clientX - divider) < GRIP;
+    holdsDivider.current = compared && (isNear || !zoom.canPan());
+    if (holdsDivider.current) {
+      event.currentTarget.setPointerCapture(event.pointerId);
+      moveDivider(event);
+    } else {
+      zoom.onPointerDown(event);
+    }
+  }
+
+  function onPointerMove(event: PointerEvent) {
+    if (holdsDivider.current && event.isPrimary) moveDivider(event);
+    else zoom.onPointerMove(event);
+  }
+
+  function onPointerUp(event: PointerEvent) {
+    if (event.isPrimary) holdsDivider.current = false;
+    zoom.onPointerUp(event);
+  }
+
+  function onSpace(event: KeyboardEvent, down: boolean) {
     if (event.key !== ' ' || !compared) return;
     event.preventDefault();
     setFlicker(down);
   }
 
+  const size: CSSProperties = zoom.scale
+    ? { width: width * zoom.scale, height: height * zoom.scale }
+    : { aspectRatio: `${width} / ${height}`, maxWidth: `min(100%, ${width}px)` };
   return (
     <figure className="compare">
       <div className="compare-tools">
         <div className="segments" role="group" aria-label="Size">
-          <button type="button" aria-pressed={!actual} onClick={() => setActual(false)}>
+          <button type="button" aria-pressed={zoom.scale === undefined} onClick={zoom.fit}>
             Fitted
           </button>
-          <button type="button" aria-pressed={actual} onClick={() => setActual(true)}>
+          <button type="button" aria-pressed={zoom.scale === 1} onClick={() => zoom.to(1)}>
             1:1
           </button>
+          <button type="button" aria-label="Smaller" onClick={() => zoom.by(1 / 1.5)}>
+            −
+          </button>
+          <button type="button" aria-label="Larger" onClick={() => zoom.by(1.5)}>
+            +
+          </button>
+          <output className="quiet" aria-label="Shown size">
+            {zoom.scale ? percent(zoom.scale) : ''}
+          </output>
         </div>
         {compared && (
           <label className="slider">
@@ -55,8 +99,8 @@ export function Compare({ before, after, width, height, name }: Props) {
               value={position}
               aria-label="How much of the source is shown"
               onChange={(event) => setPosition(Number(event.target.value))}
-              onKeyDown={(event) => onKey(event, true)}
-              onKeyUp={(event) => onKey(event, false)}
+              onKeyDown={(event) => onSpace(event, true)}
+              onKeyUp={(event) => onSpace(event, false)}
             />
             <span>After</span>
           </label>
@@ -64,17 +108,24 @@ export function Compare({ before, after, width, height, name }: Props) {
         {compared && <span className="quiet">Hold space on the slider to see the source alone.</span>}
         {missing && <span className="quiet">The source can no longer be shown.</span>}
       </div>
-      <div className="compare-view" data-actual={actual} tabIndex={0} role="region" aria-label={name}>
+      <div
+        ref={view}
+        className="compare-view"
+        data-zoomed={zoom.scale !== undefined}
+        tabIndex={0}
+        role="region"
+        aria-label={name}
+        onKeyDown={zoom.onKeyDown}
+      >
         <div
           ref={stage}
           className="stage"
-          style={
-            actual
-              ? { width, height }
-              : { aspectRatio: `${width} / ${height}`, maxWidth: `min(100%, ${width}px)` }
-          }
-          onPointerDown={move}
-          onPointerMove={move}
+          data-pixels={(zoom.scale ?? 0) > 2}
+          style={size}
+          onPointerDown={onPointerDown}
+          onPointerMove={onPointerMove}
+          onPointerUp={onPointerUp}
+          onPointerCancel={onPointerUp}
         >
           <img src={after} alt={`${name}, compressed`} width={width} height={height} draggable={false} />
           {before !== undefined && !missing && (

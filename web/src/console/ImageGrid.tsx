@@ -1,10 +1,11 @@
 /**
- * The images of a request, in the order of its sheet. Only what is in sight is drawn, and pages are loaded as they come
- * near, so that a hundred thousand images scroll like a hundred.
+ * The images of a request, in the order of its sheet. Only what is in sight is loaded and drawn, so that one gets anywhere
+ * in a hundred thousand images at once.
  */
 
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import {
+  type FormEvent,
   type KeyboardEvent,
   useCallback,
   useEffect,
@@ -13,16 +14,19 @@ import {
   useRef,
   useState,
 } from 'react';
-import { useClient } from 'urql';
-import { type CellFragment, ImageUpdatedDocument, type ImageFilter, ImagesDocument } from '../gql/graphql';
-import { here, sentence } from './api';
-import { fileName, percent } from './format';
-import { useWatch } from './live';
+import type { CellFragment, ImageFilter } from '../gql/graphql';
+import { here } from './api';
+import { type Cells as CellsOfList, useCells } from './cells';
+import { count, fileName, percent } from './format';
 import { Link, useParameter } from './router';
 import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton } from './ui';
 
 const CELL = 148;
 const GAP = 8;
+/** Scrolling must rest so long before pages are loaded: who drags the bar through all of them wants the last. */
+const REST_MS = 60;
+/** Below so many images nobody has to jump. */
+const JUMP_FROM = 200;
 
 const FILTERS: Record<string, { label: string; filter?: ImageFilter }> = {
   '': { label: 'All' },
@@ -37,16 +41,16 @@ interface Props {
   /** Of the first snapshot: what ends after it is watched. */
   revision: number;
   isFinal: boolean;
-  total: number;
 }
 
-export function ImageGrid({ requestId, revision, isFinal, total }: Props) {
+export function ImageGrid({ requestId, revision, isFinal }: Props) {
   const [state, setState] = useParameter('images');
   const [code, setCode] = useParameter('code');
   const filter = code
     ? ({ status: ['FAILED'], errorCode: [code] } as ImageFilter)
     : (FILTERS[state] ?? FILTERS[''])?.filter;
-  const { cells, hasMore, loading, failure, loadMore } = useCells({ requestId, filter, revision, isFinal });
+  const cells = useCells({ requestId, filter, revision, isFinal });
+  const { total, failure, retry } = cells;
 
   return (
     <>
@@ -77,119 +81,20 @@ export function ImageGrid({ requestId, revision, isFinal, total }: Props) {
         <Fault
           title={failure}
           action={
-            <button type="button" onClick={loadMore}>
+            <button type="button" onClick={retry}>
               Try again
             </button>
           }
         />
       )}
-      {cells.length === 0 && !failure && (loading || hasMore) && <Skeleton rows={1} height={CELL} />}
-      {cells.length === 0 && !loading && !hasMore && (
-        <Empty title={total === 0 ? 'This request has no images' : 'No image is in this state'} />
-      )}
-      {cells.length > 0 && <Cells cells={cells} hasMore={hasMore} loadMore={loadMore} />}
+      {total === undefined && !failure && <Skeleton rows={1} height={CELL} />}
+      {total === 0 && <Empty title="No image is in this state" />}
+      {total !== undefined && total > 0 && <Cells key={code || state} cells={cells} total={total} />}
     </>
   );
 }
 
-/** Pages of images, and what became of those that have ended since. */
-function useCells({
-  requestId,
-  filter,
-  revision,
-  isFinal,
-}: {
-  requestId: string;
-  filter?: ImageFilter;
-  revision: number;
-  isFinal: boolean;
-}) {
-  const client = useClient();
-  const key = `${requestId} ${JSON.stringify(filter)}`;
-  const [cells, setCells] = useState<CellFragment[]>([]);
-  const [next, setNext] = useState<string | null | undefined>();
-  const [hasMore, setHasMore] = useState(true);
-  const [loading, setLoading] = useState(false);
-  const [failure, setFailure] = useState<string>();
-  const shown = useRef(key);
-  const cursor = useRef(String(revision));
-  const busy = useRef(false);
-
-  /** What ended since the first snapshot. A page may be older than what was told before it came. */
-  const ended = useRef(new Map<string, CellFragment>());
-  const withEnded = useCallback(
-    (page: CellFragment[]) => page.map((cell) => ended.current.get(cell.id) ?? cell),
-    [],
-  );
-
-  const load = useCallback(
-    async (after?: string | null) => {
-      if (busy.current && after) return;
-      busy.current = true;
-      setLoading(true);
-      const variables = { id: requestId, after, filter };
-      const { data, error } = await client.query(ImagesDocument, variables, {
-        requestPolicy: 'network-only',
-      });
-      if (shown.current !== key) return; // another filter was chosen meanwhile
-      busy.current = false;
-      setLoading(false);
-      setFailure(error && sentence(error));
-      const images = data?.processingRequest?.images;
-      if (!images) return;
-      const page = withEnded(images.edges.map((edge) => edge.node));
-      setCells((before) => (after ? [...before, ...page] : page));
-      setNext(images.pageInfo.endCursor);
-      setHasMore(images.pageInfo.hasNextPage);
-    },
-    [client, key],
-  );
-
-  useEffect(() => {
-    shown.current = key;
-    busy.current = false;
-    setCells([]);
-    setHasMore(true);
-    void load();
-  }, [key]);
-
-  // Until the server has said that nothing more comes, also when the request has ended in the meantime.
-  const [watched, setWatched] = useState(!isFinal);
-  const frame = useRef(0);
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
-  useWatch(
-    requestId,
-    watched
-      ? {
-          document: ImageUpdatedDocument,
-          variables: () => ({ requestId, after: cursor.current }),
-          onData: ({ imageUpdated }) => {
-            cursor.current = imageUpdated.cursor;
-            ended.current.set(imageUpdated.image.id, imageUpdated.image);
-            // Updates come by the hundred: they are drawn once a frame.
-            frame.current ||= requestAnimationFrame(() => {
-              frame.current = 0;
-              setCells(withEnded);
-            });
-          },
-          onEnd: () => setWatched(false),
-        }
-      : undefined,
-  );
-
-  const loadMore = useCallback(() => void load(next), [load, next]);
-  return { cells, hasMore, loading, failure, loadMore };
-}
-
-function Cells({
-  cells,
-  hasMore,
-  loadMore,
-}: {
-  cells: CellFragment[];
-  hasMore: boolean;
-  loadMore: () => void;
-}) {
+function Cells({ cells, total }: { cells: CellsOfList; total: number }) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [top, setTop] = useState(0);
@@ -208,7 +113,7 @@ function Cells({
   }, []);
 
   const columns = Math.max(2, Math.floor((width + GAP) / (CELL + GAP)));
-  const rows = Math.ceil(cells.length / columns);
+  const rows = Math.ceil(total / columns);
   const virtualizer = useWindowVirtualizer({
     count: rows,
     estimateSize: () => CELL + GAP,
@@ -216,56 +121,94 @@ function Cells({
     scrollMargin: top,
   });
   const visible = virtualizer.getVirtualItems();
-  const last = visible.at(-1)?.index ?? 0;
+  const first = (visible[0]?.index ?? 0) * columns;
+  const last = Math.min(total, ((visible.at(-1)?.index ?? 0) + 1) * columns) - 1;
+  const { show } = cells;
   useEffect(() => {
-    if (hasMore && last >= rows - 6) loadMore();
-  }, [last, rows, hasMore, loadMore]);
+    const timer = setTimeout(() => show(first, last), REST_MS);
+    return () => clearTimeout(timer);
+  }, [first, last, show]);
+
+  /** The image that is to have the focus once it is here. */
+  const wanted = useRef<number>(undefined);
+  function focusWanted() {
+    if (wanted.current === undefined) return;
+    const cell = box.current?.querySelector<HTMLElement>(`a[data-index="${wanted.current}"]`);
+    if (!cell) return;
+    wanted.current = undefined;
+    cell.focus({ preventScroll: true });
+  }
+  useEffect(focusWanted);
 
   const focusAt = useCallback(
     (index: number) => {
-      if (index < 0 || index >= cells.length) return;
-      const focus = () => {
-        const cell = box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`);
-        cell?.focus({ preventScroll: true });
-        return cell != null;
-      };
+      if (index < 0 || index >= total) return;
+      wanted.current = index;
       virtualizer.scrollToIndex(Math.floor(index / columns), { align: 'auto' });
-      // One that is out of sight is drawn first.
-      if (!focus()) requestAnimationFrame(focus);
+      focusWanted();
     },
-    [cells.length, columns, virtualizer],
+    [total, columns, virtualizer],
   );
 
   function onKeyDown(event: KeyboardEvent) {
     const at = Number((event.target as HTMLElement).dataset.index ?? -1);
     if (at < 0 || event.metaKey || event.ctrlKey || event.altKey) return;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, j: 1, k: -1 }[
-      event.key
-    ];
+    const step = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: columns,
+      ArrowUp: -columns,
+      j: 1,
+      k: -1,
+      Home: -at,
+      End: total - 1 - at,
+    }[event.key];
     if (step === undefined) return;
     event.preventDefault();
     focusAt(at + step);
   }
 
   const template = useMemo(() => `repeat(${columns}, minmax(0, 1fr))`, [columns]);
+  function jump(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const place = Number(new FormData(event.currentTarget).get('place'));
+    virtualizer.scrollToIndex(Math.floor((place - 1) / columns), { align: 'start' });
+    wanted.current = place - 1;
+  }
+
   return (
-    <div ref={box} className="grid" style={{ height: virtualizer.getTotalSize() }} onKeyDown={onKeyDown}>
-      {width > 0 &&
-        visible.map((row) => (
-          <div
-            key={row.key}
-            className="grid-row"
-            style={{
-              gridTemplateColumns: template,
-              transform: `translateY(${row.start - virtualizer.options.scrollMargin}px)`,
-            }}
-          >
-            {cells.slice(row.index * columns, (row.index + 1) * columns).map((cell, column) => (
-              <Cell key={cell.id} cell={cell} index={row.index * columns + column} />
-            ))}
-          </div>
-        ))}
-    </div>
+    <>
+      {total > JUMP_FROM && (
+        <form className="jump" onSubmit={jump}>
+          <label>
+            Go to image
+            <input type="number" name="place" min={1} max={total} required />
+          </label>
+          <span>of {count(total)}</span>
+          <button type="submit">Go</button>
+        </form>
+      )}
+      <div ref={box} className="grid" style={{ height: virtualizer.getTotalSize() }} onKeyDown={onKeyDown}>
+        {width > 0 &&
+          visible.map((row) => (
+            <div
+              key={row.key}
+              className="grid-row"
+              style={{
+                gridTemplateColumns: template,
+                transform: `translateY(${row.start - virtualizer.options.scrollMargin}px)`,
+              }}
+            >
+              {Array.from({ length: Math.min(columns, total - row.index * columns) }, (_, column) => {
+                const index = row.index * columns + column;
+                const cell = cells.at(index);
+                if (cell) return <Cell key={index} cell={cell} index={index} />;
+                return <span key={index} className="cell" data-index={index} aria-hidden="true" />;
+              })}
+            </div>
+          ))}
+      </div>
+    </>
   );
 }
 

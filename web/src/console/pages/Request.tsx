@@ -79,14 +79,7 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
     [
       '',
       'Images',
-      () => (
-        <ImageGrid
-          requestId={details.id}
-          revision={details.progress.revision}
-          isFinal={ended}
-          total={current.progress.total}
-        />
-      ),
+      () => <ImageGrid requestId={details.id} revision={details.progress.revision} isFinal={ended} />,
     ],
     ['problems', `Problems (${number(details.csv.issueCount)})`, () => <Problems report={details.csv} />],
     ['hosts', 'Hosts', () => <Hosts requestId={details.id} isFinal={ended} />],

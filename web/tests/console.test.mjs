@@ -95,7 +95,7 @@ test('a file is dropped, checked, compressed, compared and downloaded', async ()
   await page.waitForURL(/\/requests\//);
 
   // What failed goes into a new request, once its host has it.
-  await page.getByRole('button', { name: 'Try these rows again' }).click();
+  await page.getByRole('button', { name: 'Take the rows as a new upload' }).click();
   await page.getByRole('button', { name: 'Compress the images of 1 product', exact: true }).waitFor();
   await page.checkFaults();
   await page.context().close();
@@ -214,6 +214,42 @@ test('the system page shows the queue, the workers and the host that images wait
   await page.checkFaults();
   await page.context().close();
   busy.stop();
+});
+
+test('what failed is tried again in place, all of it or one cause, and a request is paused', async () => {
+  const page = await openPage(browser);
+  const broken = await startOrigin();
+  const held = await startOrigin();
+  const id = await upload(
+    demo.url,
+    csv([`${broken.url}/missing/a.jpg`, `${broken.url}/missing/b.jpg`, `${held.url}/page/c.jpg`]),
+  );
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('heading', { name: '3 images failed' }).waitFor();
+  await page.getByRole('button', { name: 'Show', exact: true }).first().waitFor();
+  await checkAccessibility(page, 'failures');
+  broken.repair();
+  const group = page.locator('.failures li', { hasText: 'missing/a.jpg' });
+  await group.getByRole('button', { name: /^Try again/ }).click();
+  await page.getByRole('heading', { name: '1 image failed' }).waitFor();
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).waitFor();
+  held.repair();
+  await page.getByRole('button', { name: 'Try it again' }).click();
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.getByRole('link', { name: /^c\.jpg\s*: Done/ }).waitFor();
+
+  const waiting = await upload(demo.url, csv([`${held.url}/held/d.jpg`]));
+  await page.goto(`${demo.url}/requests/${waiting}`);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByText('No image is begun until the request is resumed.').waitFor();
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.getByRole('button', { name: 'Pause' }).waitFor();
+  held.open();
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  broken.stop();
+  held.stop();
 });
 
 test('columns that were taken for the wrong thing are chosen anew', async () => {

@@ -1,16 +1,41 @@
 /** What needs somebody: failures by cause and host, with what to do. Nothing is shown when nothing failed. */
 
-import type { FailuresFragment, SummaryFragment } from '../gql/graphql';
+import { useState } from 'react';
+import { useMutation } from 'urql';
+import {
+  type FailedImageFilter,
+  type FailuresFragment,
+  RetryDocument,
+  type SummaryFragment,
+} from '../gql/graphql';
+import { sentence } from './api';
 import { count } from './format';
 import { useParameter } from './router';
 import { RepeatFailed } from './RepeatFailed';
-import { images, isFinal } from './ui';
+import { Fault, images, isFinal } from './ui';
 
-export function Failures({ current }: { current: SummaryFragment & FailuresFragment }) {
+interface Props {
+  current: SummaryFragment & FailuresFragment;
+  /** Called when another run has begun. */
+  onRetry: () => void;
+}
+
+export function Failures({ current, onRetry }: Props) {
   const [, setCode] = useParameter('code');
   const [, setTab] = useParameter('tab');
+  const [{ fetching }, mutate] = useMutation(RetryDocument);
+  const [refusal, setRefusal] = useState<string>();
   const groups = current.failureGroups;
-  if (groups.length === 0) return null;
+  const { failed, canceled } = current.progress;
+  const ended = isFinal(current.status);
+  if (groups.length === 0 && !(ended && canceled > 0)) return null;
+
+  async function retry(filter?: FailedImageFilter) {
+    const { data, error } = await mutate({ input: { requestId: current.id, filter } });
+    const refused = data?.retryFailedImages.userErrors[0]?.message;
+    setRefusal(error ? sentence(error) : refused);
+    if (!error && !refused) onRetry();
+  }
 
   function show(code: string) {
     setTab('');
@@ -21,9 +46,17 @@ export function Failures({ current }: { current: SummaryFragment & FailuresFragm
   return (
     <section className="failures" aria-label="Failures">
       <div className="heading">
-        <h2>{images(current.progress.failed)} failed</h2>
-        {isFinal(current.status) && <RepeatFailed requestId={current.id} />}
+        <h2>{failed > 0 ? `${images(failed)} failed` : `${images(canceled)} canceled`}</h2>
+        {ended && (
+          <>
+            <button type="button" className="primary" disabled={fetching} onClick={() => void retry()}>
+              {failed + canceled === 1 ? 'Try it again' : 'Try all again'}
+            </button>
+            <RepeatFailed requestId={current.id} />
+          </>
+        )}
       </div>
+      {refusal && <Fault title={refusal} />}
       <ul>
         {groups.map((group) => (
           <li key={`${group.code} ${group.host}`}>
@@ -38,9 +71,22 @@ export function Failures({ current }: { current: SummaryFragment & FailuresFragm
                 For example <span className="url">{group.example.inputUrl}</span>
               </small>
             </div>
-            <button type="button" onClick={() => show(group.code)}>
-              Show
-            </button>
+            <div className="actions">
+              {ended && (
+                <button
+                  type="button"
+                  disabled={fetching}
+                  onClick={() =>
+                    void retry({ codes: [group.code], hosts: group.host == null ? undefined : [group.host] })
+                  }
+                >
+                  Try again<span className="hidden"> {group.host}</span>
+                </button>
+              )}
+              <button type="button" onClick={() => show(group.code)}>
+                Show
+              </button>
+            </div>
           </li>
         ))}
       </ul>

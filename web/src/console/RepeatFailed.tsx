@@ -30,8 +30,8 @@ export function RepeatFailed({ requestId }: { requestId: string }) {
   return (
     <>
       {failure && <span role="alert">{failure}</span>}
-      <button type="button" className="primary" disabled={busy} onClick={() => void repeat()}>
-        Try these rows again
+      <button type="button" disabled={busy} onClick={() => void repeat()}>
+        Take the rows as a new upload
       </button>
     </>
   );

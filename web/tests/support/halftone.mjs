@@ -65,15 +65,22 @@ export async function upload(url, content, input = {}) {
   return data.uploadCsv.processingRequest.id;
 }
 
-/** An image host: `/held/…` waits for `open()`, `/busy/…` asks for a pause of an hour, `/missing/…` is not there, everything
- * else is a photo. */
+/**
+ * An image host: `/held/…` waits for `open()`, `/busy/…` asks for a pause of an hour, `/missing/…` is not there and `/page/…`
+ * a web page until `repair()`, everything else is a photo.
+ */
 export async function startOrigin() {
   let open;
+  let isRepaired = false;
   const opened = new Promise((resolve) => {
     open = resolve;
   });
   const server = createServer(async (request, response) => {
-    if (request.url.startsWith('/missing/')) {
+    if (request.url.startsWith('/page/') && !isRepaired) {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Log in</title>');
+      return;
+    }
+    if (request.url.startsWith('/missing/') && !isRepaired) {
       response.writeHead(404).end();
       return;
     }
@@ -89,6 +96,9 @@ export async function startOrigin() {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     open,
+    repair() {
+      isRepaired = true;
+    },
     stop() {
       open();
       server.closeAllConnections();

@@ -4,6 +4,8 @@ import { type ReactNode, useCallback, useState } from 'react';
 import { useMutation, useQuery } from 'urql';
 import {
   CancelDocument,
+  PauseDocument,
+  ResumeDocument,
   type FailuresFragment,
   RequestDocument,
   type RequestQuery,
@@ -79,7 +81,14 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
     [
       '',
       'Images',
-      () => <ImageGrid requestId={details.id} revision={details.progress.revision} isFinal={ended} />,
+      () => (
+        <ImageGrid
+          key={details.run.number}
+          requestId={details.id}
+          revision={details.progress.revision}
+          isFinal={ended}
+        />
+      ),
     ],
     ['problems', `Problems (${number(details.csv.issueCount)})`, () => <Problems report={details.csv} />],
     ['hosts', 'Hosts', () => <Hosts requestId={details.id} isFinal={ended} />],
@@ -90,10 +99,17 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
   const shown = tabs.find(([key]) => key === tab) ?? tabs[0]!;
   return (
     <>
-      <Heading details={details} current={current} />
+      <Heading details={details} current={current} reload={reload} />
       <Overview current={current} />
+      {!ended && current.pausedAt && (
+        <div className="notice" data-kind="wait" role="status">
+          <p>
+            <strong>Paused.</strong> No image is begun until the request is resumed.
+          </p>
+        </div>
+      )}
       {!ended && <WaitingHosts requestId={details.id} />}
-      <Failures current={current} />
+      <Failures current={current} onRetry={reload} />
       {ended && <Results requestId={details.id} failedRows={hasFailedRows(details, current)} />}
       <section>
         <nav className="tabs" aria-label="Parts of the request">
@@ -121,16 +137,32 @@ function hasFailedRows(details: Details, current: Live) {
   );
 }
 
-function Heading({ details, current }: { details: Details; current: Live }) {
+function Heading({ details, current, reload }: { details: Details; current: Live; reload: () => void }) {
   const [canceled, cancel] = useMutation(CancelDocument);
-  const refusal = canceled.data?.cancelProcessingRequest.userErrors[0]?.message;
+  const [paused, pause] = useMutation(PauseDocument);
+  const [resumed, resume] = useMutation(ResumeDocument);
+  const refusal =
+    canceled.data?.cancelProcessingRequest.userErrors[0]?.message ??
+    paused.data?.pauseProcessingRequest.userErrors[0]?.message ??
+    resumed.data?.resumeProcessingRequest.userErrors[0]?.message;
+  const failure = canceled.error ?? paused.error ?? resumed.error;
   const asked = canceled.data !== undefined && !refusal;
+  const isPaused = current.pausedAt != null;
   return (
     <>
       <div className="heading">
         <h1>{details.filename ?? 'CSV'}</h1>
         {details.label && <span className="label">{details.label}</span>}
         <Status status={current.status} />
+        {!isFinal(current.status) && (
+          <button
+            type="button"
+            disabled={paused.fetching || resumed.fetching || asked}
+            onClick={() => void (isPaused ? resume : pause)({ id: details.id }).then(reload)}
+          >
+            {isPaused ? 'Resume' : 'Pause'}
+          </button>
+        )}
         {!isFinal(current.status) && (
           <button
             type="button"
@@ -144,7 +176,7 @@ function Heading({ details, current }: { details: Details; current: Live }) {
           </button>
         )}
       </div>
-      {(canceled.error || refusal) && <Fault title={refusal ?? sentence(canceled.error!)} />}
+      {(failure || refusal) && <Fault title={refusal ?? sentence(failure!)} />}
     </>
   );
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
-use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{GetOptions, GetResult, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutPayload};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 /// How long an object may take to be stored. A disk that takes longer is as good as gone.
@@ -21,6 +22,19 @@ const PUT_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     directory: PathBuf,
+}
+
+/// An object that is stored.
+#[derive(Debug)]
+pub struct Object {
+    pub key: String,
+    pub bytes: u64,
+}
+
+impl From<ObjectMeta> for Object {
+    fn from(object: ObjectMeta) -> Self {
+        Self { key: object.location.into(), bytes: object.size }
+    }
 }
 
 /// Why an object is not stored.
@@ -135,6 +149,40 @@ impl Store {
                 Err(error).with_context(|| format!("remove {directory}"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The names of the directories in `directory`; `""`: in the store.
+    pub async fn directories(&self, directory: &str) -> anyhow::Result<Vec<String>> {
+        let listed = self.list_level(directory).await?;
+        let names = listed.common_prefixes.iter().filter_map(|path| path.parts().next_back());
+        Ok(names.map(|name| name.as_ref().to_owned()).collect())
+    }
+
+    /// The objects in `directory`, not those in directories of it.
+    pub async fn objects_in(&self, directory: &str) -> anyhow::Result<Vec<Object>> {
+        Ok(self.list_level(directory).await?.objects.into_iter().map(Object::from).collect())
+    }
+
+    async fn list_level(&self, directory: &str) -> anyhow::Result<ListResult> {
+        let path = object_store::path::Path::parse(directory)?;
+        self.objects.list_with_delimiter(Some(&path)).await.with_context(|| format!("list {directory}"))
+    }
+
+    /// All objects below `directory`.
+    pub async fn objects(&self, directory: &str) -> anyhow::Result<Vec<Object>> {
+        let path = object_store::path::Path::parse(directory)?;
+        let listed = self.objects.list(Some(&path)).map_ok(Object::from).try_collect();
+        listed.await.with_context(|| format!("list {directory}"))
+    }
+
+    /// Whether there is an object with this key.
+    pub async fn exists(&self, key: &str) -> anyhow::Result<bool> {
+        let path = object_store::path::Path::parse(key).with_context(|| format!("the key {key}"))?;
+        match self.objects.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("look for {key}")),
         }
     }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{check, compress, demo, run};
+use super::{check, compress, demo, run, store};
 use crate::config::{self, Config, Options};
 
 /// The variable of `--compressions` as it was called before.
@@ -45,6 +45,9 @@ pub enum Command {
     Compress(compress::Arguments),
     /// Process a sample catalogue with a Halftone of its own, show what happens, and keep serving
     Demo(demo::Arguments),
+    /// Look after the store of the outputs
+    #[command(subcommand)]
+    Store(store::Command),
     /// Print the GraphQL schema
     Schema,
     /// Print the secret that signs webhooks

@@ -1,4 +1,4 @@
-//! The command line: serve | work | run | check | compress | demo | schema | keys | migrate.
+//! The command line: serve | work | run | check | compress | demo | store | schema | keys | migrate.
 
 #[macro_use]
 mod print;
@@ -18,6 +18,8 @@ mod compress;
 mod demo;
 
 mod database;
+
+mod store;
 
 mod progress;
 
@@ -80,6 +82,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Check(arguments) => return Ok(check::check(&config.sheet, &arguments)),
         Command::Compress(arguments) => return compress::compress(config, arguments).await,
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
+        Command::Store(command) => return store::store(config, command).await,
         Command::Keys => database::keys(config).await?,
         Command::Migrate => database::migrate(config).await?,
     }

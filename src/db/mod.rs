@@ -24,6 +24,7 @@ pub mod request_totals;
 pub mod run;
 pub mod secret;
 pub mod server;
+pub mod store_audit;
 pub mod store_removal;
 pub mod webhook;
 

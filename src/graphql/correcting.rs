@@ -129,7 +129,7 @@ impl Correcting {
                 return Ok(refused(Some(CsvReport::of_file(report)), error));
             }
         };
-        let Some((request, image_count, error)) = outcome(corrected, "requestId") else {
+        let Some((request, image_count, error)) = outcome(*corrected, "requestId") else {
             return Ok(refused(None, no_request("requestId", &input.request_id)));
         };
         let int = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);

@@ -220,8 +220,7 @@ impl Steering {
         let refused = |error| DeleteProcessingRequestPayload { deleted_id: None, user_errors: vec![error] };
         Ok(match deleted {
             Deleted::Done => DeleteProcessingRequestPayload { deleted_id: Some(input.id), user_errors: Vec::new() },
-            Deleted::WrongStatus(request) => {
-                let status = request.status;
+            Deleted::WrongStatus(status) => {
                 let message = format!("The request is {status}; cancel it first, or wait until it has ended.");
                 refused(UserError::new(UserErrorCode::WrongStatus, &["input", "id"], message))
             }

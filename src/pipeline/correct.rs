@@ -68,7 +68,7 @@ impl Skips {
 pub enum Applied {
     /// The file cannot be read as a CSV of products.
     Rejected(Report),
-    Read(Corrected, Skips),
+    Read(Box<Corrected>, Skips),
 }
 
 /// Has a failed or canceled image downloaded from another URL, wherever the request names it.
@@ -131,7 +131,7 @@ pub async fn replace_urls(app: &App, request_id: Uuid, file: File, hints: Hints)
         images.sort_unstable_by_key(|image| image.position);
         begin(conn, request_id, images).await
     });
-    Ok(Applied::Read(corrected.await?, rows.skips))
+    Ok(Applied::Read(Box::new(corrected.await?), rows.skips))
 }
 
 async fn image(conn: &mut Connection, id: Uuid) -> diesel::QueryResult<Option<Image>> {

@@ -7,7 +7,7 @@ use diesel_async::AsyncConnection as _;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::request::ProcessingRequest;
+use crate::db::request::{ProcessingRequest, RequestStatus};
 use crate::db::{self, deletion, store_removal};
 use crate::events;
 
@@ -19,7 +19,7 @@ const ROWS_AT_ONCE: i64 = 500;
 pub enum Deleted {
     Done,
     /// It has not ended.
-    WrongStatus(ProcessingRequest),
+    WrongStatus(RequestStatus),
     NotFound,
 }
 
@@ -29,7 +29,7 @@ pub async fn delete(app: &App, id: Uuid) -> anyhow::Result<Deleted> {
     conn.transaction(async |conn| {
         let Some(request) = ProcessingRequest::lock(conn, &[id]).await?.pop() else { return Ok(Deleted::NotFound) };
         if !deletion::hide(conn, id).await? {
-            return Ok(Deleted::WrongStatus(request));
+            return Ok(Deleted::WrongStatus(request.status));
         }
         events::announce_request(conn, id).await?;
         Ok(Deleted::Done)

@@ -8,6 +8,8 @@ pub mod source;
 
 pub mod leftovers;
 
+pub mod store_audit;
+
 pub mod process;
 
 mod failure;

@@ -83,3 +83,42 @@ async fn an_upload_keeps_its_file_if_and_only_if_it_becomes_a_request() {
     leftovers::discard(halftone.app(), id.parse().unwrap()).await;
     assert!(Path::new(&halftone.data_dir().join("outputs").join(&id).join("source")).exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_is_compared_with_the_database() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let urls = [1, 2].map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(64, 48, n))));
+    let id = halftone.client.accepted(&csv(&[&[&urls[0], &urls[1]]]), json!({})).await;
+    halftone.client.finished(&id).await;
+    let uploading = cut_off(&halftone, Duration::from_secs(3_600)).await;
+    let outputs = halftone.data_dir().join("outputs");
+    let image = halftone.client.images(&id).await[0]["id"].as_str().unwrap().to_owned();
+    let unknown = Uuid::now_v7().to_string();
+    for key in [format!("{unknown}/source"), format!("{id}/{image}/run1/9/old.jpg"), format!("{id}/else")] {
+        std::fs::create_dir_all(outputs.join(&key).parent().unwrap()).unwrap();
+        std::fs::write(outputs.join(&key), "left").unwrap();
+    }
+    let lost = outputs.join(&id).join(halftone.client.images(&id).await[1]["id"].as_str().unwrap());
+    std::fs::remove_dir_all(lost).unwrap();
+
+    let sweep = async |arguments: &[&str]| {
+        let data_dir = halftone.data_dir().to_str().unwrap();
+        let ours = ["store", "sweep", "--database-url", &halftone.database_url, "--data-dir", data_dir];
+        let output = crate::support::process::halftone().args(ours).args(arguments).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = sweep(&["--dry-run"]).await;
+    assert_eq!((code, said.matches("No request has").count()), (Some(1), 3), "{said}");
+    assert!(said.contains("3 objects would be removed") && said.contains("1 output gone"), "{said}");
+    assert!(outputs.join(&unknown).exists());
+    let (_, said) = sweep(&[]).await;
+    assert!(said.contains("3 objects removed"), "{said}");
+    let (_, said) = sweep(&[]).await;
+    assert!(said.contains("0 objects removed"), "{said}");
+    let mut kept = stored(&halftone);
+    kept.sort_unstable();
+    assert_eq!(kept, [id.clone(), uploading.to_string()]);
+    let output = halftone.client.images(&id).await[0]["output"]["url"].as_str().unwrap().to_owned();
+    halftone.client.download(&output).await;
+}

@@ -120,7 +120,7 @@ mod tests {
             }
         }
         let known = ONE_OF.iter().map(|(holder, fields)| {
-            (holder.to_string(), fields.iter().map(|field| field.to_string()).collect::<BTreeSet<_>>())
+            (holder.to_string(), fields.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
         });
         assert_eq!(known.collect::<BTreeMap<_, _>>(), holders);
     }

@@ -1,0 +1,93 @@
+//! Compares the store with the database, for those who want to be sure: objects that no row names, and outputs whose object
+//! is gone. Requests that run are left out, since theirs change. Memory stays flat but for one directory's names.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::source;
+use crate::app::App;
+use crate::db;
+use crate::db::request::ProcessingRequest;
+use crate::db::store_audit::{self, StoredOutput};
+use crate::store::Object;
+
+/// Requests or images that are looked up together.
+const LOOKED_UP_AT_ONCE: usize = 500;
+
+/// Something that does not agree.
+#[derive(Debug)]
+pub enum Finding {
+    /// No row names this object.
+    Unnamed(Object),
+    /// The output of an image is gone.
+    Missing { image_id: Uuid, key: String },
+}
+
+/// Looks through the store and hands over what does not agree; with `is_removing`, objects that no row names are removed.
+pub async fn audit(app: &App, is_removing: bool, mut each: impl FnMut(&Finding)) -> anyhow::Result<()> {
+    let requests: Vec<Uuid> = app.store.directories("").await?.iter().filter_map(|name| name.parse().ok()).collect();
+    for requests in requests.chunks(LOOKED_UP_AT_ONCE) {
+        let conn = &mut *db::connect(&app.pool).await?;
+        let unknown = store_audit::unknown(conn, requests).await?;
+        let known = ProcessingRequest::load(conn, requests).await?;
+        for id in unknown {
+            for object in app.store.objects(&id.to_string()).await? {
+                each(&Finding::Unnamed(object));
+            }
+            if is_removing {
+                app.store.remove_all(&id.to_string()).await?;
+            }
+        }
+        for request in known.iter().filter(|request| request.status.is_final()) {
+            for finding in of_request(app, request.id).await? {
+                // What another run stored meanwhile is no leftover.
+                if !is_unchanged(app, request).await? {
+                    break;
+                }
+                each(&finding);
+                if let (true, Finding::Unnamed(object)) = (is_removing, &finding) {
+                    app.store.remove(&object.key).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn is_unchanged(app: &App, request: &ProcessingRequest) -> anyhow::Result<bool> {
+    let now = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, request.id).await?;
+    Ok(now.is_some_and(|now| now.revision == request.revision))
+}
+
+async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let directories = app.store.directories(&id.to_string()).await?;
+    for names in directories.chunks(LOOKED_UP_AT_ONCE) {
+        let ids: Vec<Uuid> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let outputs = store_audit::outputs(&mut *db::connect(&app.pool).await?, &ids).await?;
+        let outputs: HashMap<Uuid, String> =
+            outputs.into_iter().map(|StoredOutput { image_id, key, .. }| (image_id, key)).collect();
+        for name in names {
+            let named = name.parse().ok().and_then(|id: Uuid| outputs.get(&id));
+            let objects = app.store.objects(&format!("{id}/{name}")).await?.into_iter();
+            findings.extend(objects.filter(|object| Some(&object.key) != named).map(Finding::Unnamed));
+        }
+    }
+    let source = source::key(id);
+    let beside = app.store.objects_in(&id.to_string()).await?.into_iter();
+    findings.extend(beside.filter(|object| object.key != source).map(Finding::Unnamed));
+
+    let mut after = -1;
+    loop {
+        let conn = &mut *db::connect(&app.pool).await?;
+        let outputs = store_audit::outputs_after(conn, id, after, LOOKED_UP_AT_ONCE as i64).await?;
+        let Some(last) = outputs.last() else { return Ok(findings) };
+        after = last.position;
+        for StoredOutput { image_id, key, .. } in outputs {
+            if !app.store.exists(&key).await? {
+                findings.push(Finding::Missing { image_id, key });
+            }
+        }
+    }
+}

@@ -59,6 +59,8 @@ export default defineConfig({
         headers: { origin: halftone },
       },
       '/results': halftone,
+      '/thumbnails': halftone,
+      '/sources': halftone,
       '^/images/[^/]+/.+': halftone,
     },
   },

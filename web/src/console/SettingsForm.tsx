@@ -1,6 +1,7 @@
 /** The settings: three choices that a person understands, or every one of them. */
 
-import { type Choice, KINDS, type Kind, PRESETS } from './settings';
+import { bytes } from './format';
+import { type Choice, EXAMPLE_BYTES, KINDS, type Kind, PRESETS } from './settings';
 
 const FORMATS = [
   ['', 'As the source'],
@@ -33,6 +34,11 @@ export function SettingsForm({ choice, onChange }: Props) {
               />
               <strong>{each.title}</strong>
               <small>{each.about}</small>
+              <img src={each.example.picture} alt="" width="400" height="160" loading="lazy" />
+              <small>
+                A photo of {bytes(EXAMPLE_BYTES)} becomes {bytes(each.example.byteSize)}; a detail, twice
+                enlarged.
+              </small>
             </label>
           ))}
         </div>

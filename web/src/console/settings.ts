@@ -1,6 +1,9 @@
 /** The settings of an upload as a person chooses them. */
 
 import type { CompressionInput, ImageFormat, UploadCsvInput } from '../gql/graphql';
+import half from './presets/half.webp';
+import same from './presets/same.webp';
+import smaller from './presets/smaller.webp';
 
 export type Kind = 'quality' | 'targetRatio' | 'minScore' | 'maxBytes' | 'relativeQuality' | 'lossless';
 
@@ -30,24 +33,35 @@ export const DEFAULTS: Choice = {
   webhookUrl: '',
 };
 
-export const PRESETS: { title: string; about: string; kind: Kind; value: number }[] = [
+/** What was made of one photo of 156,195 bytes: a detail at twice its size, and the bytes of the whole. */
+interface Example {
+  picture: string;
+  byteSize: number;
+}
+
+export const EXAMPLE_BYTES = 156_195;
+
+export const PRESETS: { title: string; about: string; kind: Kind; value: number; example: Example }[] = [
   {
     title: 'Smaller files',
     about: 'Encoder quality 50. A loss can be seen when one looks for it.',
     kind: 'quality',
     value: 50,
+    example: { picture: smaller, byteSize: 73_779 },
   },
   {
     title: 'Half the size',
     about: 'The best quality that takes at most half the bytes.',
     kind: 'targetRatio',
     value: 0.5,
+    example: { picture: half, byteSize: 77_910 },
   },
   {
     title: 'Looks the same',
     about: 'The smallest file that scores 85 or more: hardly to be told apart.',
     kind: 'minScore',
     value: 85,
+    example: { picture: same, byteSize: 125_318 },
   },
 ];
 

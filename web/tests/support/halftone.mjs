@@ -34,6 +34,7 @@ export async function startDemo(...more) {
     child.once('error', reject);
   });
   return {
+    pid: child.pid,
     url: new URL(request).origin,
     request,
     async stop() {

@@ -333,3 +333,39 @@ async fn a_cancel_whose_process_died_is_carried_on_with() {
     let request = halftone.client.finished(&id).await;
     assert_eq!((&request["status"], &request["progress"]["canceled"]), (&json!("CANCELED"), &json!(2)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_heartbeat_hangs_takes_nothing_more_and_keeps_what_it_has() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&QUICK_RESCUE).await;
+    let count = async |what: &str| database::number(&halftone.database_url, what).await;
+    let url = |n: u32| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(64, 48, n)));
+    let first = halftone.client.accepted(&csv(&[&[&url(1)], &[&url(2)]]), json!({})).await;
+    origin.held(2).await;
+    let lease = count("SELECT max(lease) FROM jobs").await;
+
+    let (mut blocker, connection) =
+        tokio_postgres::connect(&halftone.database_url, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::task::spawn(connection);
+    let transaction = blocker.transaction().await.unwrap();
+    transaction.execute("SELECT id FROM workers FOR UPDATE", &[]).await.unwrap();
+    // Half of the timeout without a heartbeat.
+    while count("SELECT (max(heartbeat_at) < now() - interval '1.5 s')::int::bigint FROM workers").await == 0 {}
+    let second = halftone.client.accepted(&csv(&[&[&url(3)]]), json!({})).await;
+    // Long past the timeout: several times it has looked for the jobs of dead workers.
+    while count("SELECT (max(heartbeat_at) < now() - interval '8 s')::int::bigint FROM workers").await == 0 {}
+    let untouched = format!("SELECT count(*) FROM jobs WHERE state = 'RUNNING' AND lease <= {lease} AND crashes = 0");
+    assert_eq!(count(&untouched).await, 2, "it does not take its own jobs for a dead worker's");
+    assert_eq!(count("SELECT count(*) FROM jobs WHERE state = 'READY'").await, 1, "it claims nothing");
+    assert_eq!(origin.hits("3.jpg"), 0);
+
+    transaction.commit().await.unwrap();
+    drop(blocker);
+    driver.await.unwrap().unwrap();
+    origin.open();
+    for (id, images) in [(first, 2), (second, 1)] {
+        let request = halftone.client.finished(&id).await;
+        assert_eq!((&request["status"], &request["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(images)));
+    }
+    assert_eq!(count("SELECT max(attempt_count)::bigint FROM images").await, 1);
+}

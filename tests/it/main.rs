@@ -35,6 +35,8 @@ mod overview;
 
 mod queue;
 
+mod statements;
+
 mod api;
 
 mod console;

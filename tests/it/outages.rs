@@ -72,6 +72,35 @@ async fn a_database_that_is_away_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_to_come_back_while_the_database_is_away() {
+    let origin = Origin::start().await;
+    let proxy = Proxy::start(&database::fresh().await).await;
+    let halftone = Halftone::on(proxy.url.clone(), &["--compressions", "0"]).await;
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let client = &halftone.client;
+    client.accepted(&csv(&[&[&url]]), json!({})).await;
+    let image = format!("{}/thumbnails/0192f0c1-2345-7000-8000-000000000000", client.url);
+    assert_eq!(client.http.get(&image).send().await.unwrap().status(), 404);
+
+    proxy.go_away();
+    let list = json!({ "query": "{ processingRequests { nodes { id } } }" });
+    let query = || client.http.post(format!("{}/graphql", client.url)).json(&list);
+    for request in [query(), query(), client.upload_request(csv(&[&[&url]]), json!({})), client.http.get(&image)] {
+        let answer = request.send().await.unwrap();
+        let later = answer.headers().get("retry-after").map(|seconds| seconds.to_str().unwrap().to_owned());
+        assert_eq!((answer.status().as_u16(), later.as_deref()), (503, Some("5")), "{}", answer.url());
+        let text = answer.text().await.unwrap();
+        if text.starts_with('{') {
+            assert!(text.contains(r#""code":"UNAVAILABLE""#), "{text}");
+        }
+    }
+    proxy.come_back();
+    let back = async { while query().send().await.unwrap().status() != 200 {} };
+    tokio::time::timeout(Duration::from_secs(60), back).await.expect("it answers again");
+    client.accepted(&csv(&[&[&url]]), json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_cannot_be_stored_cost_no_attempt_and_are_stored_later() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&["--max-attempts", "1"]).await;

@@ -95,8 +95,12 @@ pub async fn paused_worker_wakes_late(world: &mut World) {
     world.succeeded(&id).await;
     world.origin.open();
     sleeper.signal(Signal::CONT);
-    // It ends only once it has finished or dropped all it had in hand.
+    // It ends only once it has finished or dropped all it had in hand, and removed what nobody recorded.
     assert_eq!(sleeper.terminate().await, Some(0));
+    let outputs = world.data_dir.path().join("outputs").join(&id);
+    let images = std::fs::read_dir(outputs).expect("the outputs").map(|entry| entry.expect("an entry").path());
+    let attempts = images.filter(|path| path.is_dir()).map(|path| std::fs::read_dir(path).expect("an image").count());
+    assert_eq!(attempts.collect::<Vec<_>>(), [1; 8], "outputs of each image");
 }
 
 /// Five workers killed, one after the other, in the middle of slow images: no image is blamed.

@@ -188,21 +188,37 @@ impl Client {
     }
 
     /// `uploadCsv` with this file and, beside it, this input.
-    pub async fn upload(&self, csv: impl Into<Vec<u8>>, mut input: Value) -> Value {
-        input["file"] = Value::Null;
-        let mut answer = self.send_file(UPLOAD, json!({ "input": input }), "variables.input.file", csv).await;
+    pub async fn upload(&self, csv: impl Into<Vec<u8>>, input: Value) -> Value {
+        let answer = self.upload_request(csv, input).send().await.expect("send");
+        let mut answer: Value = answer.json().await.expect("a JSON answer");
         assert_eq!(answer.get("errors"), None, "{answer}");
         answer["data"]["uploadCsv"].take()
     }
 
+    /// What [`Self::upload`] sends.
+    pub fn upload_request(&self, csv: impl Into<Vec<u8>>, mut input: Value) -> reqwest::RequestBuilder {
+        input["file"] = Value::Null;
+        self.file_request(UPLOAD, json!({ "input": input }), "variables.input.file", csv)
+    }
+
     /// The whole answer to a query with a file at `place`, such as `variables.file`, where the variables have null.
     pub async fn send_file(&self, query: &str, variables: Value, place: &str, file: impl Into<Vec<u8>>) -> Value {
+        let request = self.file_request(query, variables, place, file);
+        request.send().await.expect("send").json().await.expect("a JSON answer")
+    }
+
+    fn file_request(
+        &self,
+        query: &str,
+        variables: Value,
+        place: &str,
+        file: impl Into<Vec<u8>>,
+    ) -> reqwest::RequestBuilder {
         let form = Form::new()
             .text("operations", json!({ "query": query, "variables": variables }).to_string())
             .text("map", json!({ "0": [place] }).to_string())
             .part("0", Part::bytes(file.into()).file_name("catalogue.csv").mime_str("text/csv").expect("a type"));
-        let request = self.http.post(format!("{}/graphql", self.url)).header("GraphQL-Preflight", "1").multipart(form);
-        request.send().await.expect("send").json().await.expect("a JSON answer")
+        self.http.post(format!("{}/graphql", self.url)).header("GraphQL-Preflight", "1").multipart(form)
     }
 
     /// The id of the request that this CSV makes.

@@ -1,5 +1,5 @@
-//! A proxy between Halftone and Postgres that can fall silent, as a network does that drops packets: what is sent is taken,
-//! nothing is answered, and nobody closes anything.
+//! A proxy between Halftone and Postgres that counts statements, and can fall silent, as a network does that drops packets:
+//! what is sent is taken, nothing is answered, and nobody closes anything.
 
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ struct State {
     cuts: u64,
     is_refusing: bool,
     accepted: u64,
+    /// Statements that were sent to be run.
+    statements: u64,
 }
 
 /// Where Postgres is.
@@ -58,6 +60,11 @@ impl Proxy {
         Self { url: url.into(), state, _server: server_tasks }
     }
 
+    /// How many statements were sent to be run, on all connections.
+    pub fn statements(&self) -> u64 {
+        self.state.borrow().statements
+    }
+
     /// The connections there are fall silent; new ones work.
     pub fn silence(&self) {
         self.state.send_modify(|state| state.silent_below = state.accepted);
@@ -89,22 +96,22 @@ async fn accept(listener: TcpListener, server: Server, state: Arc<watch::Sender<
             number = state.accepted;
             state.accepted += 1;
         });
-        connections.spawn(relay(client, server.clone(), state.subscribe(), number));
+        connections.spawn(relay(client, server.clone(), state.clone(), number));
     }
 }
 
-async fn relay(mut client: TcpStream, server: Server, mut state: watch::Receiver<State>, number: u64) {
+async fn relay(mut client: TcpStream, server: Server, shared: Arc<watch::Sender<State>>, number: u64) {
+    let mut state = shared.subscribe();
     let cuts = state.borrow().cuts;
-    let watched = state.clone();
     let relaying = async move {
         match server {
             Server::Tcp(name, port) => {
                 let mut server = TcpStream::connect((name, port)).await?;
-                copy(&mut client, &mut server, watched, number).await
+                copy(&mut client, &mut server, &shared, number).await
             }
             Server::Unix(path) => {
                 let mut server = UnixStream::connect(path).await?;
-                copy(&mut client, &mut server, watched, number).await
+                copy(&mut client, &mut server, &shared, number).await
             }
         }
     };
@@ -117,16 +124,24 @@ async fn relay(mut client: TcpStream, server: Server, mut state: watch::Receiver
 async fn copy(
     client: &mut TcpStream,
     server: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
-    mut state: watch::Receiver<State>,
+    shared: &watch::Sender<State>,
     number: u64,
 ) -> std::io::Result<()> {
+    let mut state = shared.subscribe();
+    let mut messages = Messages::default();
     let (mut sent, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {
             () = async { let _ = state.wait_for(|state| number < state.silent_below).await; } => break,
             read = client.read(&mut sent) => match read? {
                 0 => return Ok(()),
-                some => server.write_all(&sent[..some]).await?,
+                some => {
+                    let statements = messages.statements_in(&sent[..some]);
+                    if statements > 0 {
+                        shared.send_modify(|state| state.statements += statements);
+                    }
+                    server.write_all(&sent[..some]).await?;
+                }
             },
             read = server.read(&mut answered) => match read? {
                 0 => return Ok(()),
@@ -137,4 +152,36 @@ async fn copy(
     // What the client sends is taken and goes nowhere.
     while client.read(&mut sent).await? > 0 {}
     Ok(())
+}
+
+/// Where in the client's messages a connection is: each is a letter, its length with that of the length itself, and so much
+/// more. The first has no letter.
+#[derive(Default)]
+struct Messages {
+    is_started: bool,
+    head: Vec<u8>,
+    left: usize,
+}
+
+impl Messages {
+    /// How many messages begin in these bytes that have a statement run.
+    fn statements_in(&mut self, bytes: &[u8]) -> u64 {
+        let mut count = 0;
+        for byte in bytes {
+            if self.left > 0 {
+                self.left -= 1;
+                continue;
+            }
+            self.head.push(*byte);
+            let letters = usize::from(self.is_started);
+            if let Ok(length) = <[u8; 4]>::try_from(&self.head[letters.min(self.head.len())..]) {
+                // `Execute` and `Query`.
+                count += u64::from(letters == 1 && matches!(self.head[0], b'E' | b'Q'));
+                self.left = u32::from_be_bytes(length) as usize - 4;
+                self.is_started = true;
+                self.head.clear();
+            }
+        }
+        count
+    }
 }

@@ -32,6 +32,8 @@ async fn a_page_of_requests_costs_as_many_statements_as_one_request() {
         worker.client.finished(&id).await;
     }
     sink.received(8).await;
+    let delivered = "SELECT count(*) FROM webhook_deliveries WHERE status = 'DELIVERED'";
+    while database::number(&worker.database_url, delivered).await < 8 {}
     drop(worker);
     let halftone = Halftone::on(proxy.url.clone(), &["--compressions", "0"]).await;
     let costs = async |first: i32| {

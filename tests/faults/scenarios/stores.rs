@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio::time::sleep;
 
 use crate::checker;
@@ -17,11 +18,12 @@ pub async fn store_fails_for_a_while(world: &mut World) {
     let id = world.upload(100, |bytes| Answer::Slow(Duration::from_millis(200), bytes)).await;
     world.ended(10).await;
     let (outputs, aside) = (world.data_dir.path().join("outputs"), world.data_dir.path().join("aside"));
-    std::fs::rename(&outputs, &aside).expect("move it away");
-    std::fs::write(&outputs, b"").expect("put a file in its place");
+    std::fs::write(&aside, b"").expect("a file");
+    // In one step: an output that is stored in between would make the directory again.
+    let exchange = || renameat_with(CWD, &outputs, CWD, &aside, RenameFlags::EXCHANGE).expect("exchange them");
+    exchange();
     sleep(Duration::from_secs(5)).await;
-    std::fs::remove_file(&outputs).expect("take the file away");
-    std::fs::rename(&aside, &outputs).expect("move it back");
+    exchange();
     assert_it_recovers(world, &id).await;
 }
 

@@ -107,15 +107,19 @@ impl Rows {
             self.issues.warning(IssueCode::SkippedLine, place, || message.to_owned());
             return None;
         }
-        let mut report = RowReport { issues: &mut self.issues, record, row: row_number, rejected: false };
         let columns = &self.columns;
         let layout = Layout::of(columns, record, self.delimiter);
         let list = layout.gather(columns, record, self.delimiter);
         let (list, notes) = repair::repair(list, &mut self.checker);
-
-        let mut serial_number = read_serial(columns, &layout, &self.limits, &mut report);
         let mut name = read_name(columns, &layout, &list, record);
         let group = columns.group.map_or("", |group| trim(record.cell(layout.cell_of(group))));
+        if name.is_empty() && list.is_empty() && self.above.is_variant(group) {
+            self.above.note_imageless(record.line(), row_number);
+            return None;
+        }
+
+        let mut report = RowReport { issues: &mut self.issues, record, row: row_number, rejected: false };
+        let mut serial_number = read_serial(columns, &layout, &self.limits, &mut report);
         let is_continued =
             name.is_empty() && self.above.goes_on(columns, serial_number.as_deref(), group, !list.is_empty());
         if is_continued {

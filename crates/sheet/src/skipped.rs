@@ -70,9 +70,24 @@ pub(super) struct Above {
     pub name: String,
     pub serial_number: Option<String>,
     group: String,
-    continued: u64,
-    /// Line and number of the first of them.
+    continued: Tally,
+    /// Rows of the same product without an image, which are skipped.
+    imageless: Tally,
+}
+
+/// Rows of which the first is reported.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    /// Line and row number.
     first: Option<(u64, u64)>,
+}
+
+impl Tally {
+    fn add(&mut self, line: u64, row_number: u64) {
+        self.count += 1;
+        self.first.get_or_insert((line, row_number));
+    }
 }
 
 impl Above {
@@ -85,9 +100,17 @@ impl Above {
         !self.name.is_empty() && (same_group || is_merged)
     }
 
+    /// Whether a row without a name or an image is one more variant of the product above.
+    pub fn is_variant(&self, group: &str) -> bool {
+        !group.is_empty() && group == self.group && !self.name.is_empty()
+    }
+
     pub fn note(&mut self, line: u64, row_number: u64) {
-        self.continued += 1;
-        self.first.get_or_insert((line, row_number));
+        self.continued.add(line, row_number);
+    }
+
+    pub fn note_imageless(&mut self, line: u64, row_number: u64) {
+        self.imageless.add(line, row_number);
     }
 
     pub fn remember(&mut self, columns: &Columns, name: &str, serial_number: Option<&str>, group: &str) {
@@ -99,17 +122,26 @@ impl Above {
         self.serial_number = serial_number.map(str::to_owned);
     }
 
-    /// One warning for all rows that went on.
+    /// One warning for all rows that went on, and one for those that were skipped.
     pub fn report(&self, columns: &Columns, issues: &mut Issues) {
-        let Some((line, row)) = self.first else { return };
-        let NameFrom::Column(column) = columns.name else { return };
-        let place = Place { line, row: Some(row), column: Some(columns.name_of(column)), value: None };
-        issues.warning(IssueCode::ContinuedRows, place, || match self.continued {
-            1 => "This row has no product name of its own. It goes on with the product above and takes its name.".to_owned(),
-            rows => format!(
-                "{rows} rows, of which this is the first, have no product name of their own. They go on with the product above \
-                 and take its name."
-            ),
-        });
+        if let (Some((line, row)), NameFrom::Column(column)) = (self.continued.first, columns.name) {
+            let place = Place { line, row: Some(row), column: Some(columns.name_of(column)), value: None };
+            issues.warning(IssueCode::ContinuedRows, place, || match self.continued.count {
+                1 => "This row has no product name of its own. It goes on with the product above and takes its name.".to_owned(),
+                rows => format!(
+                    "{rows} rows, of which this is the first, have no product name of their own. They go on with the product \
+                     above and take its name."
+                ),
+            });
+        }
+        if let Some((line, _)) = self.imageless.first {
+            issues.warning(IssueCode::SkippedLine, Place { line, ..Place::default() }, || match self.imageless.count {
+                1 => "This row is a variant of the product above and has no image of its own. It was skipped.".to_owned(),
+                rows => format!(
+                    "{rows} rows, of which this is the first, are variants of the products above and have no image of their \
+                     own. They were skipped."
+                ),
+            });
+        }
     }
 }

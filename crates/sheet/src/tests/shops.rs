@@ -119,6 +119,29 @@ fn a_continuation_row_takes_the_name_from_above_and_one_warning_says_so() {
 }
 
 #[test]
+fn variants_without_an_image_are_skipped_and_one_warning_says_so() {
+    let file = "Handle,Title,Option1 Value,Variant SKU,Image Src,Variant Image\n\
+                mug,Mug,Blue,M-B,https://a.com/1.jpg,\n\
+                mug,,Green,M-G,,\n\
+                mug,,Red,M-R,,\n\
+                mug,,,,https://a.com/2.jpg,\n\
+                jug,,Clear,J-C,,\n";
+    let (rows, report) = read_all(file.as_bytes(), &Limits::default(), 64);
+    let read: Vec<_> = rows.iter().map(|row| (row.line, row.name.as_str(), row.accepted)).collect();
+    assert_eq!(read, [(2, "Mug", true), (5, "Mug", true), (6, "", false)], "another handle is another product");
+    assert_eq!(
+        report.issues.iter().map(show_issue).collect::<Vec<_>>(),
+        [
+            "warning SKIPPED_LINE @3",
+            "warning CONTINUED_ROWS @5 row 2 [Title]",
+            "error EMPTY_PRODUCT_NAME @6 row 3 [Title]",
+            "error NO_IMAGE_URLS @6 row 3 [Variant Image]",
+        ]
+    );
+    assert!(report.issues[0].message.starts_with("2 rows"), "{}", report.issues[0].message);
+}
+
+#[test]
 fn lines_that_are_no_products_are_skipped_with_a_warning() {
     for (name, expected) in [
         ("c12-title-rows.csv", &["warning SKIPPED_LINE @1", "warning SKIPPED_LINE @7 = Total"][..]),

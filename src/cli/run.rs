@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
-use crate::pipeline::export::{self, Links, ResultKind};
+use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
 use halftone_compress::{Goal, Settings};
@@ -33,10 +33,12 @@ use halftone_sheet::{Issue, Report, Severity};
 pub struct Arguments {
     /// The CSV: one product per row, with its image URLs
     file: PathBuf,
-    /// Where to write the output CSV. Default: the file's name with `_output` appended
-    #[arg(short, long, value_name = "OUT.csv")]
+    /// Where to write the output, as its ending says: a CSV, or a workbook if it is .xlsx. Default: the file's name with
+    /// `_output.csv` appended
+    #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Also write the file as it was, with the URLs of the outputs in place of those of the images
+    /// Also write the file as it was, with the URLs of the outputs in place of those of the images; as a workbook if the ending
+    /// is .xlsx
     #[arg(long, value_name = "OUT")]
     updated_csv: Option<PathBuf>,
     #[command(flatten)]
@@ -153,11 +155,11 @@ async fn process(
         );
         return Ok(ExitCode::FAILURE);
     };
-    let mut content = export::write(app, &request, ResultKind::OutputCsv, links, false).await?;
+    let mut content = export::write(app, &request, ResultKind::OutputCsv, links, format_of(output)).await?;
     io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
     whole.persist(output).with_context(|| format!("write {}", output.display()))?;
     if let Some((updated, mut whole)) = updated {
-        let mut content = export::write(app, &request, ResultKind::UpdatedCsv, links, false).await?;
+        let mut content = export::write(app, &request, ResultKind::UpdatedCsv, links, format_of(&updated)).await?;
         io::copy(&mut content, &mut whole).with_context(|| format!("write {}", updated.display()))?;
         whole.persist(&updated).with_context(|| format!("write {}", updated.display()))?;
         say!("Updated file: {}", updated.display());
@@ -168,6 +170,11 @@ async fn process(
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn format_of(output: &Path) -> FileFormat {
+    let is_workbook = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xlsx"));
+    if is_workbook { FileFormat::Xlsx } else { FileFormat::Csv { byte_order_mark: false } }
 }
 
 fn default_output(file: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use super::loaders::{
 use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::progress::{Progress, Savings};
-use super::result_file::{ResultFile, ResultKind};
+use super::result_file::{ResultFile, ResultFormat, ResultKind};
 use super::run::Run;
 use super::scalars::{DateTime, Url};
 use super::settings::CompressionSettings;
@@ -223,8 +223,12 @@ impl ProcessingRequest {
     async fn result(
         &self,
         #[graphql(default_with = "ResultKind::OutputCsv", desc = "Which file.")] kind: ResultKind,
+        #[graphql(
+            desc = "What it is written as. Unless given, CSV; for the updated file of an uploaded workbook, .xlsx."
+        )]
+        format: Option<ResultFormat>,
     ) -> ResultFile<'_> {
-        ResultFile { request: &self.row, kind }
+        ResultFile { request: &self.row, kind, format }
     }
 
     /// The address that is called when the request has ended.

@@ -1,7 +1,8 @@
 //! The files a request can be downloaded as.
 
-use async_graphql::{Context, Enum, Object};
+use async_graphql::{Context, Enum, Object, Result};
 
+use super::error::internal;
 use super::scalars::{DateTime, Url};
 use crate::app::App;
 use crate::db::request::ProcessingRequest as Row;
@@ -10,7 +11,7 @@ use crate::pipeline::export;
 /// The files a request can be downloaded as.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "export::ResultKind")]
-#[expect(clippy::enum_variant_names, reason = "the contract's names; other results need not be CSV")]
+#[expect(clippy::enum_variant_names, reason = "the contract's names, from when there was only CSV")]
 pub enum ResultKind {
     /// S. No, Product Name, Input Image Urls, Output Image Urls, then the carried-through columns.
     OutputCsv,
@@ -23,9 +24,29 @@ pub enum ResultKind {
     UpdatedCsv,
 }
 
+/// What a result file is written as.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultFormat {
+    /// Text in UTF-8; an updated file in its own encoding.
+    Csv,
+    /// A workbook of one sheet. Text stays text, numbers that were text and URLs too.
+    Xlsx,
+}
+
+impl ResultFormat {
+    /// What a link's query string says of it.
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::Csv => "&format=csv",
+            Self::Xlsx => "&format=xlsx",
+        }
+    }
+}
+
 pub struct ResultFile<'a> {
     pub request: &'a Row,
     pub kind: ResultKind,
+    pub format: Option<ResultFormat>,
 }
 
 /// A file to download.
@@ -36,11 +57,12 @@ impl ResultFile<'_> {
         self.kind
     }
 
-    /// Signed; valid until expiresAt. Append `&bom=1` for a byte order mark, which Excel needs to read UTF-8.
+    /// Signed; valid until expiresAt. Append `&bom=1` for a byte order mark, which Excel needs to read UTF-8 in a CSV.
     async fn url(&self, ctx: &Context<'_>) -> Url {
         let app = ctx.data_unchecked::<App>();
         let kind = export::ResultKind::from(self.kind);
-        Url(app.links.result(self.request.id, kind.file()).url)
+        let url = app.links.result(self.request.id, kind.file()).url;
+        Url(url + self.format.map_or("", ResultFormat::parameter))
     }
 
     /// When the link in `url` stops working.
@@ -54,8 +76,14 @@ impl ResultFile<'_> {
     }
 
     /// The name it is saved under.
-    async fn filename(&self) -> String {
-        export::ResultKind::from(self.kind).filename(self.request)
+    async fn filename(&self) -> Result<String> {
+        let kind = export::ResultKind::from(self.kind);
+        let format = match self.format {
+            None => kind.default_format(self.request).map_err(internal)?,
+            Some(ResultFormat::Csv) => export::FileFormat::Csv { byte_order_mark: false },
+            Some(ResultFormat::Xlsx) => export::FileFormat::Xlsx,
+        };
+        Ok(kind.filename(self.request, format))
     }
 
     /// True while the request is running: a consistent snapshot.

@@ -20,8 +20,9 @@ use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
 use crate::links::Signature;
-use crate::pipeline::export::{self, Links, ResultKind};
+use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use halftone_compress::Format;
+use halftone_sheet::WorkbookError;
 
 /// An output never changes: its address names one image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -29,16 +30,30 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 /// Read of a result file at once: each read is a turn of the blocking pool.
 const READ_BYTES: usize = 256 * 1024;
 
+/// The media type of an `.xlsx`.
+pub(super) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /// Formatting options of a result file. Not signed: they do not affect who may download it.
 #[derive(serde::Deserialize)]
 pub struct Form {
     /// `1`: with a byte order mark, for Excel.
     bom: Option<String>,
+    /// `csv` or `xlsx`.
+    format: Option<FormName>,
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FormName {
+    Csv,
+    Xlsx,
 }
 
 /// Why there is no file.
 pub enum FileError {
     NotFound,
+    /// The file cannot have the form that was asked for.
+    Impossible(String),
     Fault(anyhow::Error),
 }
 
@@ -52,6 +67,7 @@ impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+            Self::Impossible(message) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{message}\n")).into_response(),
             Self::Fault(error) if db::is_unavailable(&error) => {
                 error!("cannot serve a file: {error:#}");
                 let headers = [(RETRY_AFTER, super::refusal::RETRY_AFTER)];
@@ -169,12 +185,28 @@ pub async fn result(
     if !kind.is_there(&request)? {
         return Err(FileError::NotFound);
     }
-    let content = export::write(&app, &request, kind, Links::Served, form.bom.as_deref() == Some("1")).await?;
+    let format = match form.format {
+        None => kind.default_format(&request)?,
+        Some(FormName::Xlsx) => FileFormat::Xlsx,
+        Some(FormName::Csv) => FileFormat::Csv { byte_order_mark: false },
+    };
+    let (format, content_type) = match format {
+        FileFormat::Xlsx => (format, XLSX.to_owned()),
+        FileFormat::Csv { .. } => (
+            FileFormat::Csv { byte_order_mark: form.bom.as_deref() == Some("1") },
+            format!("text/csv; charset={}", kind.charset(&request)),
+        ),
+    };
+    let written = export::write(&app, &request, kind, Links::Served, format).await;
+    let content = written.map_err(|error| match error.downcast_ref() {
+        Some(WorkbookError::TooLarge(message)) => FileError::Impossible(message.clone()),
+        _ => FileError::Fault(error),
+    })?;
     let length = content.metadata()?.len();
     let headers = [
-        (CONTENT_TYPE, HeaderValue::try_from(format!("text/csv; charset={}", kind.charset(&request)))?),
+        (CONTENT_TYPE, HeaderValue::try_from(content_type)?),
         (CONTENT_LENGTH, HeaderValue::from(length)),
-        (CONTENT_DISPOSITION, attachment(&kind.filename(&request))?),
+        (CONTENT_DISPOSITION, attachment(&kind.filename(&request, format))?),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
     Ok((headers, Body::from_stream(ReaderStream::with_capacity(tokio::fs::File::from_std(content), READ_BYTES)))

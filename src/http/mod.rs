@@ -66,9 +66,11 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         .layer(CatchPanicLayer::new())
 }
 
-/// Result files and answers shrink to a tenth, and quickly. Images do not, and event streams must not wait.
+/// Result files and answers shrink to a tenth, and quickly. Images and workbooks do not, and event streams must not wait.
 fn gzip() -> CompressionLayer<impl Predicate> {
-    let whole = DefaultPredicate::new().and(NotForContentType::const_new("multipart/mixed"));
+    let whole = DefaultPredicate::new()
+        .and(NotForContentType::const_new("multipart/mixed"))
+        .and(NotForContentType::const_new(files::XLSX));
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(whole)
 }
 

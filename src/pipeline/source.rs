@@ -21,6 +21,8 @@ use halftone_sheet as sheet;
 pub struct Source {
     /// Where the file is in the store; none for requests of versions that did not keep it.
     pub key: Option<String>,
+    /// What kind of file it is.
+    pub container: sheet::Container,
     /// What the caller said of it.
     pub hints: sheet::Hints,
     /// What its columns were taken for.

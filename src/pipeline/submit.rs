@@ -127,6 +127,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         csv_extra_columns: report.extra_columns.clone(),
         csv_source: serde_json::to_value(Source {
             key: Some(source::key(id)),
+            container: report.container,
             hints: submission.hints.clone(),
             columns: report.columns.clone(),
         })?,

@@ -52,6 +52,30 @@ async fn run_does_the_whole_job_for_one_file() {
         image::load_from_memory(&std::fs::read(file).unwrap()).expect("it decodes");
     }
 
+    // The caller says which columns are meant, and asks for a workbook and for the file itself.
+    let export = |url: &str| format!("made by hand\nA;B\n {url};\"Mug \"\"blue\"\"\"\n");
+    std::fs::write(path("export.csv"), export(&urls[0])).unwrap();
+    let (updated, workbook) = (path("updated.csv"), path("output.xlsx"));
+    let columns = ["--name-column", "B", "--image-column", "A", "--header-line", "2"];
+    let outputs = ["--updated-csv", &updated, "--output", &workbook];
+    let common = ["--database-url", &database_url, "--data-dir", &data_dir, "--allow-net", "127.0.0.0/8"];
+    let done = halftone(&[&["run", &path("export.csv")], &columns[..], &outputs, &common].concat()).await;
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let updated = std::fs::read_to_string(updated).unwrap();
+    let output = updated.split_once("file://").unwrap().1.split_once(';').unwrap().0;
+    assert_eq!(updated, export(&format!("file://{output}")));
+    image::load_from_memory(&std::fs::read(output).unwrap()).expect("it decodes");
+    let said = halftone(&["check", &workbook]).await;
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stdout));
+    assert!(text(&said.stdout).contains("1 of 1 row and 1 image URL can be used"), "{}", text(&said.stdout));
+    let unknown = halftone(&["check", &path("export.csv"), "--image-column", "Photos", "--header-line", "2"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        text(&unknown.stdout).contains("\"Photos\"") && text(&unknown.stdout).contains("A, B"),
+        "{}",
+        text(&unknown.stdout)
+    );
+
     std::fs::write(path("good.csv"), csv(&[&[&urls[0]]])).unwrap();
     let output = path("elsewhere.csv");
     let run = [

@@ -207,6 +207,16 @@ async fn a_result_is_compressed_and_marked_for_excel_for_those_who_ask() {
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
     assert!(unpacked == plain);
 
+    let workbook =
+        client.http.get(format!("{link}&format=xlsx")).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(workbook.headers().get("content-encoding"), None, "it is packed already");
+    assert!(workbook.headers()["content-type"].to_str().unwrap().ends_with(".sheet"));
+    assert!(workbook.headers()["content-disposition"].to_str().unwrap().contains("\"catalogue_output.xlsx\""));
+    let again = client.upload(workbook.bytes().await.unwrap().to_vec(), json!({})).await;
+    assert_eq!((&again["csv"]["acceptedRowCount"], &again["csv"]["issueCount"]), (&json!(2_500), &json!(0)));
+    assert!(client.download(&format!("{link}&format=csv")).await == plain);
+    assert_eq!(client.http.get(format!("{link}&format=pdf")).send().await.unwrap().status(), 404);
+
     let marked = client.download(&format!("{link}&bom=1")).await;
     assert!(marked.strip_prefix("\u{FEFF}".as_bytes()) == Some(&plain[..]));
     assert!(client.download(&format!("{link}&bom=0")).await == plain);

@@ -49,6 +49,8 @@ pub(super) struct Cells<R> {
     used: usize,
     ends: Vec<usize>,
     lines: Vec<u64>,
+    /// Which of its cells are in quotes.
+    quoted: Vec<bool>,
 }
 
 impl<R: Read> Cells<R> {
@@ -75,6 +77,7 @@ impl<R: Read> Cells<R> {
             used: 0,
             ends: Vec::new(),
             lines: Vec::new(),
+            quoted: Vec::new(),
         }
     }
 
@@ -85,6 +88,10 @@ impl<R: Read> Cells<R> {
     /// A line is a record from here on, as in a workbook.
     pub fn count_records(&mut self) {
         self.lines_are_records = true;
+    }
+
+    pub fn counts_records(&self) -> bool {
+        self.lines_are_records
     }
 
     /// From here on what is read is kept until it is taken.
@@ -114,6 +121,11 @@ impl<R: Read> Cells<R> {
         self.long = columns;
     }
 
+    /// From here on every cell may be as long as a record.
+    pub fn allow_all_long(&mut self) {
+        self.max_cell_bytes = self.max_record_bytes;
+    }
+
     /// The line reading has come to.
     pub fn line(&self) -> u64 {
         self.line
@@ -122,6 +134,11 @@ impl<R: Read> Cells<R> {
     /// The current record.
     pub fn record(&self) -> Record<'_> {
         Record::new(&self.bytes, &self.ends, &self.lines, !self.lines_are_records)
+    }
+
+    /// Whether a cell of the current record is in quotes.
+    pub fn is_quoted(&self, cell: usize) -> bool {
+        self.quoted.get(cell).copied().unwrap_or_default()
     }
 
     /// Whether the current record ended with its line, not with the input.
@@ -161,6 +178,7 @@ impl<R: Read> Cells<R> {
             self.used = 0;
             self.ends.clear();
             self.lines.clear();
+            self.quoted.clear();
             self.read_record()?;
             if self.wrapped && self.ends.len() == 1 {
                 self.unwrap(self.delimiter);
@@ -194,6 +212,7 @@ impl<R: Read> Cells<R> {
             let ended = self.read_cell(start, quoted)?;
             self.ends.push(self.used);
             self.lines.push(line);
+            self.quoted.push(quoted);
             if self.used > self.max_record_bytes {
                 return Err(Refusal::row_over_bytes(self.record().line(), self.max_record_bytes).into());
             }

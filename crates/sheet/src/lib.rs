@@ -1,6 +1,6 @@
-//! CSV: bytes → rows or every problem with its line; rows → CSV.
+//! CSV and workbooks: bytes → rows or every problem with its line; rows → CSV or workbook.
 //!
-//! Pure: it reads from and writes to whatever it is given and touches nothing else. Memory stays flat whatever the
+//! It reads from and writes to whatever it is given and touches nothing else, but for the temporary file of a workbook. Memory stays flat whatever the
 //! size of the file: one 64 KiB block, one row and a capped list of problems are held at a time, plus what it takes to
 //! notice a repeated serial number (see `serials`). Every bound of [`Limits`] is enforced before the memory is spent.
 //!
@@ -69,6 +69,8 @@ mod defuse;
 
 mod write;
 
+mod to_workbook;
+
 #[cfg(test)]
 mod tests;
 
@@ -78,9 +80,10 @@ pub use issue::{Issue, IssueCode, Severity};
 pub use reader::{Column, Reader, Report, read, read_file, read_with};
 pub use row::{InputUrl, Row};
 pub use source::{Container, Source};
+pub use to_workbook::{WorkbookError, result_to_workbook, updated_to_workbook};
 pub use update::Updater;
 pub use urls::check_url;
-pub use write::{Detail, OutputRow, Writer};
+pub use write::{DETAIL_NUMBERS, Detail, OutputRow, Writer};
 
 /// How much of a CSV is read before it is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

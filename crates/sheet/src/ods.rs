@@ -14,7 +14,7 @@ use super::Limits;
 use super::dialect;
 use super::header::Likeness;
 use super::hints::Hints;
-use super::workbook::{DAMAGED, NO_SUCH_SHEET, NO_TEXT, SAMPLE_BYTES, TOO_LARGE, Table};
+use super::workbook::{DAMAGED, NO_SUCH_SHEET, NO_TEXT, SAMPLE_BYTES, TOO_LARGE, Table, Value, address};
 
 /// The CSV of the likeliest sheet, or of the one the caller names.
 pub(super) fn to_csv<F: Read + Seek>(
@@ -63,7 +63,7 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
     let mut table = Table::new(max_bytes);
     let mut buffer = Vec::new();
     // Cells of the row that are not empty: where they begin, how often they stand there, what they say.
-    let mut cells: Vec<(u32, u32, String)> = Vec::new();
+    let mut cells: Vec<(u32, u32, Value)> = Vec::new();
     let (mut row, mut rows, mut column) = (0u32, 1u32, 0u32);
     loop {
         buffer.clear();
@@ -81,9 +81,9 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
                     continue;
                 }
                 for _ in 0..rows {
-                    for (first, count, text) in &cells {
+                    for (first, count, value) in &cells {
                         for column in *first..first.saturating_add(*count) {
-                            table.push(row, column, text).map_err(|_| TOO_LARGE)?;
+                            table.push(row, column, value).map_err(|_| TOO_LARGE)?;
                         }
                     }
                     row = row.saturating_add(1);
@@ -91,15 +91,17 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
             }
             Event::Start(element) if is_cell(&element) => {
                 let count = repeated(&element, "table:number-columns-repeated")?;
-                let number = match attribute(&element, "office:value-type")?.as_deref() {
-                    Some("float") => attribute(&element, "office:value")?,
-                    _ => None,
-                };
+                let bare = bare(&element)?;
                 let formula = attribute(&element, "table:formula")?.filter(|formula| formula.contains("://"));
+                let formula =
+                    formula.map(|formula| Value::Text(address(&formula).map_or(formula.clone(), str::to_owned)));
                 let said = text(xml, max_bytes)?;
-                let said = if said.contains("://") { said } else { formula.or(number).unwrap_or(said) };
-                if !said.is_empty() {
-                    cells.push((column, count, said));
+                let value = match formula.or(bare) {
+                    Some(value) if !said.contains("://") => value,
+                    _ => Value::Text(said),
+                };
+                if !value.as_str().is_empty() {
+                    cells.push((column, count, value));
                 }
                 column = column.saturating_add(count);
             }
@@ -171,6 +173,19 @@ fn text<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<St
             return Err(TOO_LARGE);
         }
     }
+}
+
+/// The number, date or truth value of a cell.
+fn bare(element: &BytesStart<'_>) -> Result<Option<Value>, &'static str> {
+    let value = match attribute(element, "office:value-type")?.as_deref() {
+        Some("float" | "percentage" | "currency") => attribute(element, "office:value")?,
+        Some("date") => attribute(element, "office:date-value")?.map(|date| date.replacen('T', " ", 1)),
+        Some("boolean") => attribute(element, "office:boolean-value")?.map(|truth| truth.to_ascii_uppercase()),
+        _ => None,
+    };
+    let needs_no_quotes =
+        |value: &String| value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | ':' | ' '));
+    Ok(value.filter(needs_no_quotes).map(Value::Bare))
 }
 
 fn is_cell(element: &BytesStart<'_>) -> bool {

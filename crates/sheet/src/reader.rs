@@ -22,6 +22,7 @@ use super::text::{BLOCK_BYTES, Text};
 /// How a file was read; every guess is visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    pub container: Container,
     /// Bytes read: the whole file, unless reading ended early.
     pub byte_size: u64,
     /// `UTF-8`, `UTF-16LE`, `UTF-16BE` or `windows-1252`.
@@ -67,7 +68,7 @@ pub struct Column {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Mode {
     pub keeps_raw: bool,
-    pub is_workbook: bool,
+    pub container: Container,
     pub byte_size: Option<u64>,
 }
 
@@ -75,7 +76,7 @@ impl Mode {
     pub fn of(source: &Source<'_>) -> Mode {
         Mode {
             keeps_raw: false,
-            is_workbook: source.container() == Container::Workbook,
+            container: source.container(),
             byte_size: (source.container() != Container::Plain).then(|| source.byte_size()),
         }
     }
@@ -104,6 +105,7 @@ pub struct Reader<R> {
     image_count: u64,
     rejected: bool,
     ended: bool,
+    container: Container,
     /// Of the file, where the text is not all of it.
     byte_size: Option<u64>,
 }
@@ -160,15 +162,15 @@ impl<R: Read> Reader<R> {
             image_count: 0,
             rejected: false,
             ended: false,
-            byte_size: None,
+            container: mode.container,
+            byte_size: mode.byte_size,
         };
         if mode.keeps_raw {
             reader.cells.keep_raw();
         }
-        if mode.is_workbook {
+        if mode.container == Container::Workbook {
             reader.cells.count_records();
         }
-        reader.byte_size = mode.byte_size;
         match reader.read_header(limits, hints) {
             Ok(()) => {}
             Err(Stop::Io(error)) => return Err(error),
@@ -253,6 +255,7 @@ impl<R: Read> Reader<R> {
         let (accepted_row_count, image_count) =
             if self.rejected { (0, 0) } else { (self.accepted_row_count, self.image_count) };
         Report {
+            container: self.container,
             byte_size: self.byte_size.unwrap_or_else(|| self.cells.text().byte_size()),
             encoding: self.cells.text().encoding().to_owned(),
             delimiter: self.delimiter,

@@ -6,6 +6,7 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 use zip::ZipArchive;
 
 use super::Limits;
@@ -16,9 +17,11 @@ use super::workbook;
 const MAX_ENTRIES: usize = 10_000;
 
 /// The kinds of files that a table comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Container {
     /// Text as it is.
+    #[default]
     Plain,
     /// Text, packed: `.csv.gz`, or a zip archive with one CSV in it.
     Packed,

@@ -1,7 +1,8 @@
 //! A workbook's sheet → CSV, as a person sees it: numbers without exponent, links by their targets.
 //!
-//! The first sheet with a recognisable header is taken, or the one that the caller names. A line of the CSV is a row of the
-//! sheet. The parts are unpacked once to measure them before any is held in memory.
+//! The first sheet with a recognisable header is taken, or the one that the caller names. A record of the CSV is a row of the
+//! sheet. Text is in quotes, and other values are not, so that they can be told apart when the CSV becomes a workbook again
+//! (see `to_workbook`). The parts are unpacked once to measure them before any is held in memory.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};
@@ -190,14 +191,14 @@ fn sheet<F: Read + Seek>(
             _ => "",
         };
         let value = shown(&record.value);
-        let text = if value.contains("://") {
+        let value = if value.as_str().contains("://") {
             value
         } else if formula.contains("://") {
-            format!("={formula}")
+            Value::Text(address(formula).map_or_else(|| format!("={formula}"), str::to_owned))
         } else {
-            links.get(&record.pos).cloned().unwrap_or(value)
+            links.get(&record.pos).cloned().map_or(value, Value::Text)
         };
-        if table.push(record.pos.0, record.pos.1, &text).is_err() {
+        if table.push(record.pos.0, record.pos.1, &value).is_err() {
             if whole {
                 return Err(TOO_LARGE);
             }
@@ -205,6 +206,15 @@ fn sheet<F: Read + Seek>(
         }
     }
     Ok(table.finish())
+}
+
+/// The web address that a formula such as `HYPERLINK("https://…", "photo")` has as a whole argument.
+pub(super) fn address(formula: &str) -> Option<&str> {
+    let (_, after) =
+        formula.split_once("(\"http").filter(|(_, after)| after.starts_with("://") || after.starts_with("s://"))?;
+    let (rest, after) = after.split_once('"')?;
+    let start = formula.len() - after.len() - 1 - rest.len() - "http".len();
+    after.trim_start().starts_with([',', ';', ')']).then(|| &formula[start..start + "http".len() + rest.len()])
 }
 
 /// The web addresses that cells link to.
@@ -215,29 +225,44 @@ fn links<F: Read + Seek>(book: &mut Xlsx<F>, name: &str) -> HashMap<(u32, u32), 
     to_web.filter(|(_, target)| target.starts_with("http://") || target.starts_with("https://")).collect()
 }
 
-/// A value as a person sees it.
-fn shown(value: &DataRef<'_>) -> String {
-    match value {
-        DataRef::Int(number) => number.to_string(),
-        // Rust writes the shortest digits that mean this number, and never an exponent.
-        DataRef::Float(number) => number.to_string(),
-        DataRef::String(text) => text.clone(),
-        DataRef::SharedString(text) => (*text).to_owned(),
-        DataRef::Bool(truth) => if *truth { "TRUE" } else { "FALSE" }.to_owned(),
-        DataRef::DateTime(moment) if moment.is_datetime() => {
-            let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
-            match (hour, minute, second) {
-                (0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
-                _ => format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"),
-            }
+/// What a cell says.
+pub(super) enum Value {
+    Text(String),
+    /// A number, a date or a truth value: letters, digits and a few signs that need no quotes.
+    Bare(String),
+}
+
+impl Value {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Value::Text(text) | Value::Bare(text) => text,
         }
-        DataRef::DateTime(duration) => duration.as_f64().to_string(),
-        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
-        DataRef::Error(_) | DataRef::Empty => String::new(),
     }
 }
 
-/// A table that is written as CSV, cell by cell in order, every cell in quotes.
+/// A value as a person sees it.
+fn shown(value: &DataRef<'_>) -> Value {
+    match value {
+        DataRef::Int(number) => Value::Bare(number.to_string()),
+        // Rust writes the shortest digits that mean this number, and never an exponent.
+        DataRef::Float(number) => Value::Bare(number.to_string()),
+        DataRef::String(text) => Value::Text(text.clone()),
+        DataRef::SharedString(text) => Value::Text((*text).to_owned()),
+        DataRef::Bool(truth) => Value::Bare(if *truth { "TRUE" } else { "FALSE" }.to_owned()),
+        DataRef::DateTime(moment) if moment.is_datetime() => {
+            let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
+            Value::Bare(match (hour, minute, second) {
+                (0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
+                _ => format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"),
+            })
+        }
+        DataRef::DateTime(duration) => Value::Bare(duration.as_f64().to_string()),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Value::Text(text.clone()),
+        DataRef::Error(_) | DataRef::Empty => Value::Text(String::new()),
+    }
+}
+
+/// A table that is written as CSV, cell by cell in order.
 pub(super) struct Table {
     csv: Vec<u8>,
     max_bytes: usize,
@@ -255,7 +280,8 @@ impl Table {
     }
 
     /// Writes a cell; cells that come out of order are not written.
-    pub fn push(&mut self, row: u32, column: u32, text: &str) -> Result<(), Full> {
+    pub fn push(&mut self, row: u32, column: u32, value: &Value) -> Result<(), Full> {
+        let text = value.as_str();
         if text.is_empty() || row < self.row || column >= MAX_COLUMNS || (row == self.row && column < self.column) {
             return Ok(());
         }
@@ -269,6 +295,15 @@ impl Table {
             self.column = 0;
         }
         self.csv.extend(std::iter::repeat_n(b',', gap));
+        match value {
+            Value::Bare(_) => self.csv.extend_from_slice(text.as_bytes()),
+            Value::Text(_) => self.push_quoted(text),
+        }
+        (self.row, self.column) = (row, column);
+        Ok(())
+    }
+
+    fn push_quoted(&mut self, text: &str) {
         self.csv.push(b'"');
         for part in text.split_inclusive('"') {
             self.csv.extend_from_slice(part.as_bytes());
@@ -277,8 +312,6 @@ impl Table {
             }
         }
         self.csv.push(b'"');
-        (self.row, self.column) = (row, column);
-        Ok(())
     }
 
     pub fn finish(mut self) -> Vec<u8> {

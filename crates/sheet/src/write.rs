@@ -31,6 +31,8 @@ const DETAIL_COLUMNS: [&str; 18] = [
     "Output Image Url",
     "Warnings",
 ];
+/// Those of them, counted from 0, that hold numbers.
+pub const DETAIL_NUMBERS: [usize; 9] = [0, 3, 9, 10, 11, 12, 13, 14, 15];
 
 /// Between the URLs of one cell. No space, so that whoever splits at commas has the URLs and nothing else.
 const BETWEEN_URLS: &str = ",";

@@ -64,6 +64,12 @@ impl ResultKind {
         Ok(self != Self::UpdatedCsv || Source::of(request)?.key.is_some())
     }
 
+    /// The format it has unless another is asked for: an uploaded workbook comes back as one.
+    pub fn default_format(self, request: &ProcessingRequest) -> anyhow::Result<FileFormat> {
+        let is_workbook = self == Self::UpdatedCsv && Source::of(request)?.container == sheet::Container::Workbook;
+        Ok(if is_workbook { FileFormat::Xlsx } else { FileFormat::Csv { byte_order_mark: false } })
+    }
+
     /// The encoding of its text, by its WHATWG name.
     pub fn charset(self, request: &ProcessingRequest) -> String {
         let of_source = (self == Self::UpdatedCsv).then(|| request.csv_encoding.to_ascii_lowercase());
@@ -71,17 +77,20 @@ impl ResultKind {
     }
 
     /// What the file is called when it is saved: after the file that was uploaded.
-    pub fn filename(self, request: &ProcessingRequest) -> String {
+    pub fn filename(self, request: &ProcessingRequest, format: FileFormat) -> String {
         let uploaded = request.filename.as_deref().unwrap_or_default();
-        let stem = uploaded.rsplit(['/', '\\']).next().unwrap_or_default();
-        let (stem, ending) = stem.rsplit_once('.').unwrap_or((stem, ""));
+        let name = uploaded.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = name.strip_suffix(".gz").unwrap_or(name);
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
         let stem: String = stem.chars().filter(|character| !character.is_control()).take(100).collect();
-        match (self, stem.as_str()) {
-            (_, "") => self.file().to_owned(),
+        let kind = self.file().trim_end_matches(".csv");
+        let ending = match format {
+            FileFormat::Xlsx => "xlsx",
             // It is what was uploaded, so it is called as that is.
-            (Self::UpdatedCsv, stem) if matches!(ending, "tsv" | "txt") => format!("{stem}_updated.{ending}"),
-            (_, stem) => format!("{stem}_{}", self.file()),
-        }
+            FileFormat::Csv { .. } if self == Self::UpdatedCsv && matches!(ending, "tsv" | "txt") => ending,
+            FileFormat::Csv { .. } => "csv",
+        };
+        if stem.is_empty() { format!("{kind}.{ending}") } else { format!("{stem}_{kind}.{ending}") }
     }
 
     /// Rows read by one statement: fewer where every image of theirs is read too.
@@ -91,6 +100,16 @@ impl ResultKind {
             Self::DetailCsv | Self::FailedRowsCsv => 250,
         }
     }
+}
+
+/// What a result file is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// `byte_order_mark`: with the mark without which Excel takes UTF-8 for something else.
+    Csv {
+        byte_order_mark: bool,
+    },
+    Xlsx,
 }
 
 /// Where a row's outputs are found, as the result file says it.
@@ -104,8 +123,7 @@ pub enum Links {
 
 type Sheet = sheet::Writer<BufWriter<File>>;
 
-/// Writes a result file of a request into a temporary file, from its first byte. `byte_order_mark`: with the mark without
-/// which Excel takes UTF-8 for something else.
+/// Writes a result file of a request into a temporary file, from its first byte.
 ///
 /// A few are written at once, the others wait. Formatting keeps a core busy and writing may wait for the disk, so it all
 /// happens on a thread of its own.
@@ -114,13 +132,13 @@ pub async fn write(
     request: &ProcessingRequest,
     kind: ResultKind,
     links: Links,
-    byte_order_mark: bool,
+    format: FileFormat,
 ) -> anyhow::Result<File> {
     let place = app.exports.clone().acquire_owned().await.context("wait for other result files")?;
     let (app, request) = (app.clone(), request.clone());
     let runtime = tokio::runtime::Handle::current();
     let written = tokio::task::spawn_blocking(move || {
-        let file = runtime.block_on(write_here(&app, &request, kind, links, byte_order_mark));
+        let file = runtime.block_on(write_here(&app, &request, kind, links, format));
         drop(place);
         file
     });
@@ -132,13 +150,39 @@ async fn write_here(
     request: &ProcessingRequest,
     kind: ResultKind,
     links: Links,
-    byte_order_mark: bool,
+    format: FileFormat,
+) -> anyhow::Result<File> {
+    if format != FileFormat::Xlsx {
+        return write_csv(app, request, kind, links, format).await;
+    }
+    let csv = write_csv(app, request, kind, links, FileFormat::Csv { byte_order_mark: false }).await?;
+    let mut out = tempfile::tempfile_in(&app.temporary).context("create a temporary file")?;
+    let directory = &app.temporary;
+    match kind {
+        ResultKind::UpdatedCsv => {
+            let Source { container, hints, .. } = Source::of(request)?;
+            sheet::updated_to_workbook(csv, container, &app.config.sheet, &hints, directory, &mut out)?;
+        }
+        ResultKind::DetailCsv => sheet::result_to_workbook(csv, &sheet::DETAIL_NUMBERS, directory, &mut out)?,
+        ResultKind::OutputCsv | ResultKind::FailedRowsCsv => sheet::result_to_workbook(csv, &[], directory, &mut out)?,
+    }
+    out.rewind()?;
+    Ok(out)
+}
+
+async fn write_csv(
+    app: &App,
+    request: &ProcessingRequest,
+    kind: ResultKind,
+    links: Links,
+    format: FileFormat,
 ) -> anyhow::Result<File> {
     if kind == ResultKind::UpdatedCsv {
         return updated::write(app, request, links).await;
     }
     let out = BufWriter::new(tempfile::tempfile_in(&app.temporary).context("create a temporary file")?);
-    let mut sheet = if byte_order_mark { Sheet::with_byte_order_mark(out)? } else { Sheet::new(out) };
+    let marked = format == FileFormat::Csv { byte_order_mark: true };
+    let mut sheet = if marked { Sheet::with_byte_order_mark(out)? } else { Sheet::new(out) };
     match kind {
         ResultKind::OutputCsv => sheet.output_header(&request.csv_extra_columns)?,
         ResultKind::DetailCsv => sheet.detail_header()?,

@@ -18,7 +18,7 @@ fn read_bytes(bytes: &[u8], limits: &Limits, hints: &Hints) -> (Vec<String>, Rep
     (rows, report.expect("memory has no errors"))
 }
 
-fn read_any(bytes: &[u8]) -> (Vec<String>, Report) {
+pub(super) fn read_any(bytes: &[u8]) -> (Vec<String>, Report) {
     read_bytes(bytes, &Limits::default(), &Hints::default())
 }
 
@@ -42,7 +42,7 @@ const BOOK: &str = "<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsh
     <sheets><sheet name=\"Notes\" sheetId=\"1\" r:id=\"rId1\"/><sheet name=\"Products\" sheetId=\"2\" r:id=\"rId2\"/></sheets></workbook>";
 
 /// A workbook of two sheets, of which the first has a note in it.
-fn book(shared: &str, rows: &str, after: &str, links: &str) -> Vec<u8> {
+pub(super) fn book(shared: &str, rows: &str, after: &str, links: &str) -> Vec<u8> {
     let sheet = |rows: &str, after: &str| {
         format!(
             "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" \
@@ -73,7 +73,7 @@ fn book(shared: &str, rows: &str, after: &str, links: &str) -> Vec<u8> {
     ])
 }
 
-fn text(cell: &str, text: &str) -> String {
+pub(super) fn text(cell: &str, text: &str) -> String {
     format!("<c r=\"{cell}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
 }
 

@@ -8,6 +8,7 @@ mod judging;
 mod properties;
 mod shapes;
 mod shops;
+mod to_workbook;
 mod updates;
 mod urls;
 mod writing;

@@ -108,7 +108,7 @@ fn measure<F: Read + Seek>(archive: &mut ZipArchive<F>, limits: &Limits) -> Resu
         if measured.texts > MAX_SHARED || measured.links > MAX_LINKS {
             return Err(TOO_LARGE);
         }
-        if measured.has_odd_index {
+        if is_sheet && measured.has_odd_index {
             return Err(DAMAGED);
         }
         left -= measured.bytes;
@@ -134,6 +134,8 @@ impl Measured {
         let mut measured = Measured::default();
         let mut block = vec![0; OVERLAP + 64 * 1024];
         let mut kept = 0;
+        // What came before the block.
+        let mut before = b' ';
         loop {
             let read = part.read(&mut block[kept..]).map_err(|_| DAMAGED)?;
             measured.bytes += read as u64;
@@ -149,10 +151,13 @@ impl Measured {
             measured.texts += begin(&texts);
             measured.links += begin(&links);
             let mut indices = index.find_iter(&block[..filled]).filter(|at| *at < counted);
-            measured.has_odd_index |= indices.any(|at| is_odd_index(&block[at..filled]));
+            // `xmlns:xsi="…"` is another attribute.
+            let begins = |at: usize| (if at == 0 { before } else { block[at - 1] }).is_ascii_whitespace();
+            measured.has_odd_index |= indices.any(|at| begins(at) && is_odd_index(&block[at..filled]));
             if read == 0 {
                 return Ok(measured);
             }
+            before = if counted == 0 { before } else { block[counted - 1] };
             block.copy_within(counted..filled, 0);
             kept = filled - counted;
         }

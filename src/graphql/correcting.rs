@@ -25,7 +25,7 @@ pub struct ReplaceImageUrlInput {
 pub struct ReplaceImageUrlPayload {
     /// The request of the image; null when there is none.
     processing_request: Option<ProcessingRequest>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -37,7 +37,7 @@ pub struct ReplaceImageUrlsInput {
     /// Its FAILED_ROWS_CSV with better URLs, as a file of a multipart request. Rows are told by serial number and name, URLs
     /// by their place in the row. Rows may be missing; a URL that is unchanged is left alone.
     file: Upload,
-    /// Which columns are what, where their names do not say it.
+    /// What each column is, if its name does not say so.
     columns: Option<CsvColumnsInput>,
 }
 
@@ -53,7 +53,7 @@ pub struct SkippedCorrection {
 /// Result of `replaceImageUrls`.
 #[derive(SimpleObject)]
 pub struct ReplaceImageUrlsPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
     /// How many images are done with their new URLs.
     image_count: i32,
@@ -63,7 +63,7 @@ pub struct ReplaceImageUrlsPayload {
     skipped: Vec<SkippedCorrection>,
     /// How much was not applied.
     skipped_count: i32,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 

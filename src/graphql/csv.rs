@@ -13,7 +13,7 @@ use crate::db::request::ProcessingRequest;
 use crate::pipeline::source::Source;
 use halftone_sheet as sheet;
 
-/// What a problem means for the place it was found in.
+/// How serious a problem is.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "sheet::Severity")]
 pub enum CsvIssueSeverity {
@@ -33,27 +33,27 @@ pub enum CsvIssueCode {
     NoHeader,
     /// A required column is missing.
     MissingColumn,
-    /// A column was taken for what its name does not say.
+    /// A column's role was guessed from its cells.
     GuessedColumn,
     /// Two columns could be the same one.
     AmbiguousColumn,
-    /// A file of another kind: HTML, XML, JSON, PDF, an image.
+    /// The file is of another kind: HTML, XML, JSON, PDF, or an image.
     UnsupportedFile,
-    /// Bytes that are no text in the encoding of the file.
+    /// Some bytes are not valid text in the file's encoding.
     UndecodableText,
-    /// A quote is opened and not closed.
+    /// A quotation mark is opened and never closed.
     UnterminatedQuote,
     /// The file has a NUL character.
     NulByte,
     /// Image URLs spilled into further cells and were read as URLs.
     SpilledUrls,
-    /// A column with URLs from which no images are fetched.
+    /// A column contains URLs, but no images are fetched from it.
     UnusedUrls,
-    /// A line that is no product: above the header, of rules or units, or of totals.
+    /// A line that is not a product was skipped: text above the header, rules, units or totals.
     SkippedLine,
-    /// Rows that take the product name from the row above.
+    /// Rows take their product name from the row above.
     ContinuedRows,
-    /// A URL that was repaired.
+    /// A URL was repaired.
     RepairedUrl,
     /// A row has more cells than the header.
     UnexpectedCell,
@@ -65,9 +65,9 @@ pub enum CsvIssueCode {
     InvalidUrl,
     /// The URL is neither http nor https.
     UnsupportedScheme,
-    /// The serial number stands in an earlier row too.
+    /// An earlier row has the same serial number.
     DuplicateSerialNumber,
-    /// The URL stands in the row more than once.
+    /// The row contains the URL more than once.
     DuplicateUrlInRow,
     /// The cell is longer than allowed.
     CellTooLong,
@@ -83,7 +83,7 @@ pub enum CsvIssueCode {
     FileTooLarge,
 }
 
-/// One problem of a CSV.
+/// One problem in a CSV.
 #[derive(SimpleObject, Clone)]
 pub struct CsvIssue {
     /// How serious it is.
@@ -102,7 +102,7 @@ pub struct CsvIssue {
     value: Option<String>,
 }
 
-/// What a column was taken for.
+/// The role of a column.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "sheet::ColumnRole")]
 pub enum CsvColumnRole {
@@ -114,28 +114,28 @@ pub enum CsvColumnRole {
     ImageUrls,
     /// Carried through to the output as it is.
     CarriedThrough,
-    /// Left behind: it has no name, or an earlier result added it.
+    /// Dropped: it has no name, or an earlier result file added it.
     Ignored,
 }
 
-/// Why a column was taken for what it was.
+/// Why a column was given its role.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "sheet::MatchedBy")]
 pub enum CsvColumnMatch {
     /// The caller named it in `columns`.
     Caller,
-    /// Its name is known.
+    /// Its name is a known one.
     Name,
-    /// Its cells look like it.
+    /// Its cells contain such values.
     Content,
 }
 
-/// What was understood of a column.
+/// How one column of the file was understood.
 #[derive(SimpleObject, Clone)]
 pub struct CsvColumn {
-    /// Its name, as the header writes it.
+    /// The column's name, as written in the header.
     header: String,
-    /// What it was taken for.
+    /// The role it was given.
     role: CsvColumnRole,
     /// Null for a column that is not used.
     matched_by: Option<CsvColumnMatch>,
@@ -154,7 +154,7 @@ impl From<sheet::Column> for CsvColumn {
     }
 }
 
-/// Which columns are what, for files whose own names do not say it. What is left out is found out.
+/// What each column is, for files whose column names do not say so. Columns that are not given here are detected.
 #[derive(InputObject, Default)]
 pub struct CsvColumnsInput {
     /// The name of the column of product names.
@@ -190,7 +190,7 @@ enum Issues {
     Here(Vec<CsvIssue>),
 }
 
-/// How the file was read; every guess is visible.
+/// How the file was read, including everything that was guessed.
 pub struct CsvReport {
     byte_size: UnsignedInt53,
     encoding: String,
@@ -248,7 +248,7 @@ fn int(count: u64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// How the file was read; every guess is visible.
+/// How the file was read, including everything that was guessed.
 #[Object]
 impl CsvReport {
     /// Size of the file in bytes.
@@ -287,7 +287,7 @@ impl CsvReport {
         self.rejected_row_count
     }
 
-    /// All that were found; `issues` has as many of them as are kept.
+    /// Number of problems found. `issues` lists those that were kept; see `limits.csv.maxIssues`.
     async fn issue_count(&self) -> i32 {
         self.issue_count
     }

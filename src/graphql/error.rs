@@ -11,11 +11,11 @@ pub struct UserError {
     pub code: UserErrorCode,
     /// What is wrong and what to do, in a sentence.
     pub message: String,
-    /// Path into the input.
+    /// Path to the input field that caused it.
     pub field: Option<Vec<String>>,
 }
 
-/// What a caller can fix.
+/// What is wrong with the input.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserErrorCode {
     /// The file is not a CSV that can be processed; `csv` says why, line by line.
@@ -32,7 +32,7 @@ pub enum UserErrorCode {
     IdempotencyKeyReused,
     /// The object's status does not allow it.
     WrongStatus,
-    /// There is nothing with this ID.
+    /// Nothing has this ID.
     NotFound,
 }
 

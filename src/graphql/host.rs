@@ -32,13 +32,13 @@ impl HostStatus {
 pub struct Host {
     /// Scheme, name and port, such as `https://images.example`.
     host: String,
-    /// Whether images are downloaded from it now.
+    /// Whether images are being downloaded from it.
     status: HostStatus,
     /// How many downloads at once the host may have at the moment. Null while nothing is downloaded from it.
     window: Option<i32>,
-    /// When downloads go on, while the host is paused or down.
+    /// When downloads resume, while the host is paused or down.
     paused_until: Option<DateTime>,
-    /// Downloads under way.
+    /// Downloads in progress.
     in_flight: i32,
     /// Images of the request that have an output.
     succeeded: i32,

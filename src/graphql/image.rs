@@ -15,7 +15,7 @@ use crate::db::image::{self, ImageState};
 use crate::pipeline::waiting;
 use halftone_compress as compress;
 
-/// Where an image is in its life. The last three are final.
+/// The state of an image. `SUCCEEDED`, `FAILED` and `CANCELED` are final.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageStatus")]
 pub enum ImageStatus {
@@ -23,7 +23,7 @@ pub enum ImageStatus {
     Pending,
     /// Being downloaded or compressed.
     Processing,
-    /// Failed in a way that may pass; see nextAttemptAt.
+    /// Waiting for another attempt after a temporary failure; see `nextAttemptAt`.
     Retrying,
     /// It has an output.
     Succeeded,
@@ -57,11 +57,11 @@ pub enum ImageErrorCode {
     TlsFailure,
     /// The host took too long.
     Timeout,
-    /// The connection broke off.
+    /// The connection was lost.
     ConnectionLost,
     /// The host's response is not valid HTTP.
     BadAnswer,
-    /// The address leads on and on.
+    /// The URL redirects too many times.
     TooManyRedirects,
     /// The host answered 404 or 410.
     HttpNotFound,
@@ -97,16 +97,16 @@ pub enum ImageErrorCode {
     Internal,
 }
 
-/// Which images a list shows.
+/// Which images a list contains.
 #[derive(InputObject, Default, Clone)]
 pub struct ImageFilter {
-    /// Only images in one of these.
+    /// Only images with one of these statuses.
     pub status: Option<Vec<ImageStatus>>,
-    /// Only images that failed for one of these.
+    /// Only images that failed with one of these codes.
     pub error_code: Option<Vec<ImageErrorCode>>,
     /// Only images that succeeded in one of these ways.
     pub outcome: Option<Vec<ImageOutcome>>,
-    /// Only succeeded images that reached the goal of the settings (`true`), or that missed it (`false`).
+    /// Only images with an output that reached the compression goal (`true`), or missed it (`false`).
     pub target_met: Option<bool>,
 }
 
@@ -126,15 +126,15 @@ impl ImageFilter {
 pub struct ImageError {
     /// What went wrong, for programs.
     code: ImageErrorCode,
-    /// One sentence a catalogue editor can act on.
+    /// What went wrong and what to do, in one sentence.
     message: String,
     /// The status the host answered with, where that was the cause.
     http_status: Option<i32>,
-    /// Trying again later, with nothing changed, may help.
+    /// Whether trying again later, with nothing changed, may succeed.
     retryable: bool,
 }
 
-/// Measured facts about one file.
+/// Measured properties of one image file.
 #[derive(SimpleObject)]
 pub struct ImageFile {
     /// The format of the file.
@@ -147,7 +147,7 @@ pub struct ImageFile {
     height: i32,
     /// The SHA-256 of its bytes, in hexadecimal.
     sha256: String,
-    /// Output only.
+    /// The address of the file; outputs only.
     url: Option<Url>,
 }
 
@@ -177,18 +177,18 @@ impl ImageFile {
     }
 }
 
-/// What was tried, measured and decided.
+/// How the output was made.
 #[derive(SimpleObject)]
 pub struct CompressionReceipt {
-    /// Encoder quality used; null for lossless and kept originals.
+    /// Encoder quality used; null for lossless outputs and kept originals.
     quality: Option<i32>,
     /// SSIMULACRA2 of output against source: 90 visually lossless, 70 high, 50 medium. Null where it was not measured.
     score: Option<f64>,
-    /// Whether the goal of the settings was reached.
+    /// Whether the compression goal was reached.
     target_met: bool,
-    /// How often it was encoded to find the result.
+    /// Number of encodes it took to find the result.
     encodes_tried: i32,
-    /// What was decided and why, in a sentence.
+    /// What was done and why, in one sentence.
     decision: String,
 }
 
@@ -240,7 +240,7 @@ impl Image {
         &self.0.image.former_urls
     }
 
-    /// Where the image is in its life.
+    /// The image's current state.
     async fn status(&self) -> ImageStatus {
         self.0.status.into()
     }
@@ -270,7 +270,7 @@ impl Image {
         })
     }
 
-    /// What a viewer might notice about the output, in sentences.
+    /// Differences that a viewer might notice in the output, in sentences.
     async fn warnings(&self) -> &[String] {
         &self.0.image.warnings
     }
@@ -306,7 +306,7 @@ impl Image {
         row.output_key.as_ref().map(|_| Url(ctx.data_unchecked::<App>().links.source(row.id).url))
     }
 
-    /// What was tried and decided; null until there is an output.
+    /// How the output was made; null until there is one.
     async fn receipt(&self) -> Option<Result<CompressionReceipt>> {
         let receipt = self.0.image.receipt.clone()?;
         Some(match serde_json::from_value::<compress::Receipt>(receipt) {
@@ -352,17 +352,17 @@ impl FailureGroup {
         self.0.host.as_deref()
     }
 
-    /// How many images failed so.
+    /// Number of images in the group.
     async fn count(&self) -> i32 {
         self.0.count
     }
 
-    /// Trying again later, with nothing changed, may help.
+    /// Whether trying again later, with nothing changed, may succeed.
     async fn retryable(&self) -> bool {
         self.0.code.is_retryable()
     }
 
-    /// The first of them in the CSV.
+    /// The group's first image in the CSV.
     async fn example(&self, ctx: &Context<'_>) -> Result<Image> {
         let image = load(ctx, ImageById(self.0.example_id)).await?;
         image.map(Image).ok_or_else(|| bad_input("The request has been removed."))

@@ -7,20 +7,20 @@ use super::paging::MAX_PAGE;
 use super::scalars::UnsignedInt53;
 use crate::app::App;
 
-/// What is refused. Bytes are bytes, times are seconds.
+/// The limits in force; what exceeds them is refused. Times are in seconds.
 #[derive(SimpleObject)]
 pub struct Limits {
-    /// Of an uploaded CSV.
+    /// Limits on an uploaded CSV.
     csv: CsvLimits,
-    /// Of the download of an image.
+    /// Limits on the download of an image.
     download: DownloadLimits,
-    /// Of an image.
+    /// Limits on an image.
     image: ImageLimits,
-    /// Of a GraphQL request.
+    /// Limits on a GraphQL request.
     graphql: GraphqlLimits,
 }
 
-/// Of an uploaded CSV.
+/// Limits on an uploaded CSV.
 #[derive(SimpleObject)]
 struct CsvLimits {
     /// Bytes of one file.
@@ -37,11 +37,11 @@ struct CsvLimits {
     max_url_bytes: UnsignedInt53,
     /// Characters of a product's name.
     max_name_characters: UnsignedInt53,
-    /// Problems that are kept; all are counted.
+    /// Problems listed per file; all are counted.
     max_issues: UnsignedInt53,
 }
 
-/// Of an image's download.
+/// Limits on the download of an image.
 #[derive(SimpleObject)]
 struct DownloadLimits {
     /// Bytes of one file.
@@ -52,37 +52,37 @@ struct DownloadLimits {
     first_byte_timeout: f64,
     /// Longest time for the whole download.
     total_timeout: f64,
-    /// A slower download is given up.
+    /// Slowest download that is allowed to go on, in bytes per second.
     min_bytes_per_second: UnsignedInt53,
     /// Redirects that are followed.
     max_redirects: UnsignedInt53,
     /// Downloads at once from one host.
     max_per_host: UnsignedInt53,
-    /// Attempts at an image whose failure may pass.
+    /// Attempts at an image whose failure may be temporary.
     max_attempts: i32,
 }
 
-/// Of an image.
+/// Limits on an image.
 #[derive(SimpleObject)]
 struct ImageLimits {
-    /// Summed over its frames.
+    /// Pixels, summed over all frames.
     max_pixels: UnsignedInt53,
-    /// Of its longest side, in pixels.
+    /// Length of the longest side, in pixels.
     max_side: i32,
 }
 
-/// Of a GraphQL request.
+/// Limits on a GraphQL request.
 #[derive(SimpleObject)]
 struct GraphqlLimits {
     /// Bytes of a request without its files.
     max_body_bytes: UnsignedInt53,
-    /// Fields inside fields.
+    /// Levels of nested fields.
     max_depth: i32,
-    /// A field counts 1; below a list a tenth for each item that may have it.
+    /// Greatest complexity: a field counts 1, and below a list a tenth for each item that the list may return.
     max_complexity: i32,
-    /// Aliases with all fragments spread out.
+    /// Aliases, counted after fragments are expanded.
     max_aliases: i32,
-    /// Selections with all fragments spread out.
+    /// Selections, counted after fragments are expanded.
     max_selections: i32,
     /// Items of one page of a list.
     max_page: i32,

@@ -13,55 +13,56 @@ use super::webhook::check_url;
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
 use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
+use halftone_compress::InvalidSetting;
 use halftone_sheet::{Report, Severity};
 
 /// Longest label and idempotency key, in characters.
 const MAX_LABEL_CHARACTERS: usize = 200;
 
-/// What to do with a CSV's bad rows.
+/// What to do with rows that cannot be processed.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnInvalidRow {
-    /// Report it, process the others.
+    /// Report the row and process the others.
     SkipRow,
     /// Reject the file.
     RejectFile,
 }
 
-/// An upload.
+/// Input of `uploadCsv`.
 #[derive(InputObject)]
 pub struct UploadCsvInput {
     /// The CSV, as a file of a multipart request.
     file: Upload,
-    /// Which columns are what, where their names do not say it.
+    /// What each column is, if its name does not say so.
     columns: Option<CsvColumnsInput>,
-    /// What to compress to; `quality: 50` unless given.
+    /// The compression goal; default `quality: 50`.
     compression: Option<CompressionInput>,
-    /// What the outputs are.
+    /// Format, size and metadata of the outputs.
     output: Option<OutputInput>,
     /// Called once when the request is final, and again for every later run.
     webhook_url: Option<String>,
-    /// A name of the caller's own, by which requests are found again.
+    /// The caller's own name for the request, to find it again.
     label: Option<String>,
     /// What to do with the rows that cannot be processed.
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
-    /// The same key and input within 24 h returns the first request. It must not be empty.
+    /// Must not be empty. The same key with the same input within 24 hours returns the first request.
     idempotency_key: Option<String>,
 }
 
-/// A file to be checked.
+/// Input of `checkCsv`.
 #[derive(InputObject)]
 pub struct CheckCsvInput {
     /// The CSV or workbook, as a file of a multipart request.
     file: Upload,
-    /// Which columns are what, where their names do not say it.
+    /// What each column is, if its name does not say so.
     columns: Option<CsvColumnsInput>,
-    /// What `uploadCsv` would be asked to do with the rows that cannot be processed.
+    /// What `uploadCsv` would do with rows that cannot be processed.
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
 }
 
-/// The request to be stopped.
+/// Input of `cancelProcessingRequest`.
 #[derive(InputObject)]
 pub struct CancelProcessingRequestInput {
     /// ID of the request.
@@ -71,13 +72,13 @@ pub struct CancelProcessingRequestInput {
 /// Result of `uploadCsv`.
 #[derive(SimpleObject)]
 pub struct UploadCsvPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist or was not created.
     processing_request: Option<ProcessingRequest>,
-    /// Also when the file was rejected.
+    /// How the file was read, also if it was rejected.
     csv: Option<CsvReport>,
-    /// An earlier request with this idempotency key was returned.
+    /// True if an earlier request with the same idempotency key was returned.
     replayed: bool,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -88,20 +89,20 @@ pub struct CheckCsvPayload {
     would_be_accepted: bool,
     /// How the file was read.
     csv: CsvReport,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
 /// Result of `cancelProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct CancelProcessingRequestPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// What clients can change.
+/// The operations that change something.
 #[derive(MergedObject, Default)]
 pub struct Mutation(Submitting, Steering, Correcting);
 
@@ -184,7 +185,7 @@ impl Submitting {
         })
     }
 
-    /// Read and check a CSV; nothing is stored or fetched.
+    /// Read and check a CSV. Nothing is stored or downloaded.
     async fn check_csv(
         &self,
         ctx: &Context<'_>,
@@ -223,7 +224,7 @@ impl Submitting {
         })
     }
 
-    /// Stop a request; images in flight finish, the rest are canceled.
+    /// Stop a request. Images in progress finish, the rest are canceled.
     async fn cancel_processing_request(
         &self,
         ctx: &Context<'_>,
@@ -272,19 +273,13 @@ pub(super) fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue>
     file.try_clone().map_err(internal)
 }
 
-/// A problem of the settings, with the path of the setting: each sentence begins with its name.
-fn settings_error(problem: String) -> UserError {
-    let name: String = problem.chars().take_while(char::is_ascii_alphanumeric).collect();
-    let group = match name.as_str() {
-        "quality" | "relativeQuality" | "targetRatio" | "maxBytes" | "minScore" | "lossless" => Some("compression"),
-        "format" | "maxWidth" | "maxHeight" | "background" | "keepCopyright" | "progressive" => Some("output"),
-        _ => None,
+/// A bad setting, with its path in the input.
+fn settings_error(InvalidSetting { name, message }: InvalidSetting) -> UserError {
+    let group = match name {
+        "quality" | "relativeQuality" | "targetRatio" | "maxBytes" | "minScore" | "lossless" => "compression",
+        _ => "output",
     };
-    let field: &[&str] = match group {
-        Some(group) => &["input", group, &name],
-        None => &["input"],
-    };
-    UserError::new(UserErrorCode::InvalidSettings, field, format!("{}.", problem.trim_end_matches('.')))
+    UserError::new(UserErrorCode::InvalidSettings, &["input", group, name], message)
 }
 
 /// Says what was found in a CSV and where, or how much.

@@ -35,8 +35,8 @@ pub enum Total {
 /// What a list says beside its page.
 #[Object]
 impl Total {
-    /// Items of the whole list, with its filter, on all pages. Counted anew for each answer: ask for it once, not with every
-    /// page.
+    /// Number of items on all pages, with the filter applied. It is counted for each response, so ask for it once and not
+    /// with every page.
     #[graphql(complexity = 10)]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
         let count = match self {

@@ -25,7 +25,7 @@ impl Product {
     }
 }
 
-/// One accepted row. Rows are never merged.
+/// One accepted row of the CSV. Rows are never merged.
 #[Object]
 impl Product {
     /// The product's ID.
@@ -56,7 +56,7 @@ impl Product {
         &self.0.name
     }
 
-    /// In the order of the CSV; the same URL elsewhere in the request is the same Image.
+    /// The row's images, in order. The same URL elsewhere in the request is the same `Image`.
     #[graphql(complexity = list_cost(MOST_IMAGES, child_complexity))]
     async fn images(&self, ctx: &Context<'_>) -> Result<Vec<Image>> {
         Ok(self.placed_images(ctx).await?.into_iter().flatten().map(Image).collect())
@@ -67,7 +67,7 @@ impl Product {
         &self.0.input_urls
     }
 
-    /// Answers inputImageUrls place by place; null where there is no output.
+    /// The output URL for each entry of `inputImageUrls`; null where there is no output.
     async fn output_image_urls(&self, ctx: &Context<'_>) -> Result<Vec<Option<Url>>> {
         let app = ctx.data_unchecked::<App>();
         let url = |state: ImageState| Some(Url(app.links.image(state.image.id, state.image.output_key.as_deref()?)));

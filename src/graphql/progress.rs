@@ -26,7 +26,7 @@ impl Progress {
         self.0.processing
     }
 
-    /// Failed in a way that may pass, and waiting for the next attempt.
+    /// Waiting for another attempt after a temporary failure.
     async fn retrying(&self) -> i32 {
         self.0.retrying
     }
@@ -36,7 +36,7 @@ impl Progress {
         self.0.succeeded
     }
 
-    /// Have none, and will not be tried again.
+    /// Have no output and will not be tried again in this run.
     async fn failed(&self) -> i32 {
         self.0.failed
     }
@@ -46,17 +46,17 @@ impl Progress {
         self.0.canceled
     }
 
-    /// 0–100; never goes back within a run; 100 only when it has ended.
+    /// 0–100. Never decreases within a run; 100 only when the run has ended.
     async fn percent(&self) -> f64 {
         self.0.percent()
     }
 
-    /// Over the last seconds; null when there is too little evidence.
+    /// Images finished per second over the last few seconds; null when there are too few to tell.
     async fn images_per_second(&self) -> Option<f64> {
         self.0.images_per_second
     }
 
-    /// Seconds to the end at the present pace; null when the pace is unknown.
+    /// Seconds remaining at the current rate; null when the rate is unknown.
     async fn estimated_seconds_remaining(&self) -> Option<i32> {
         let left = f64::from(self.0.total - self.0.ended());
         self.0.images_per_second.map(|pace| (left / pace).ceil() as i32)
@@ -70,7 +70,7 @@ impl Progress {
 
 pub struct Savings(pub request::Savings);
 
-/// Over succeeded images.
+/// Savings over the images that have an output.
 #[Object]
 impl Savings {
     /// Bytes of the sources.
@@ -109,7 +109,7 @@ impl Savings {
         self.0.kept_original
     }
 
-    /// Images that are as close to the goal of the settings as possible, and still miss it.
+    /// Images whose output is as close as possible to the compression goal but does not reach it.
     async fn target_missed(&self) -> i32 {
         self.0.target_missed
     }

@@ -30,15 +30,15 @@ pub enum Node {
 
 pub struct Query;
 
-/// What clients can read.
+/// The operations that read.
 #[Object]
 impl Query {
-    /// The object with this id; null when there is none.
+    /// The object with this ID; null if it does not exist.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "ID of any object.")] id: ID) -> Option<Result<Node>> {
         find_node(ctx, uuid(&id)?).await.transpose()
     }
 
-    /// The objects with these ids, place by place; at most 100.
+    /// The objects with these IDs, in the same order; null for each that does not exist.
     #[graphql(complexity = list_cost(i32::try_from(ids.len()).unwrap_or(i32::MAX), child_complexity))]
     async fn nodes(
         &self,
@@ -64,7 +64,7 @@ impl Query {
         find_request(ctx, uuid(&id)?).await.transpose()
     }
 
-    /// The newest first.
+    /// The requests, newest first.
     #[graphql(complexity = page_cost(first, last, child_complexity))]
     async fn processing_requests(
         &self,
@@ -86,7 +86,7 @@ impl Query {
             .await
     }
 
-    /// What the requests of such a list add up to.
+    /// Totals over the requests that match a filter.
     #[graphql(complexity = "20 + child_complexity")]
     async fn processing_request_totals(
         &self,
@@ -113,12 +113,12 @@ impl Query {
         find_image(ctx, uuid(&id)?).await.transpose()
     }
 
-    /// Limits in force, so that a client can check before it sends.
+    /// The limits in force, so that a client can check before it sends.
     async fn limits(&self, ctx: &Context<'_>) -> Limits {
         Limits::of(ctx)
     }
 
-    /// Halftone as a whole: its queue, its workers, the hosts that hold it up.
+    /// The state of the whole service: queue, workers and unavailable hosts.
     #[graphql(complexity = "20 + child_complexity")]
     async fn system(&self, ctx: &Context<'_>) -> Result<System> {
         System::read(ctx).await

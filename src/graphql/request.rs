@@ -22,7 +22,8 @@ use crate::db::request;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
 use crate::pipeline::export;
 
-/// Where a request is in its life. The last four are final, until another run begins.
+/// The state of a request. `COMPLETED`, `COMPLETED_WITH_ERRORS`, `FAILED` and `CANCELED` are final until another run
+/// begins.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "RequestStatus")]
 pub enum ProcessingRequestStatus {
@@ -40,14 +41,14 @@ pub enum ProcessingRequestStatus {
     Canceled,
 }
 
-/// Which requests a list shows.
+/// Which requests a list contains.
 #[derive(InputObject, Default)]
 pub struct ProcessingRequestFilter {
-    /// Only requests in one of these.
+    /// Only requests with one of these statuses.
     pub status: Option<Vec<ProcessingRequestStatus>>,
     /// Only requests with exactly this label.
     pub label: Option<String>,
-    /// Only requests with this in the name of their file or in their label; upper and lower case are the same.
+    /// Only requests whose file name or label contains this text, ignoring case.
     pub search: Option<String>,
 }
 
@@ -78,10 +79,10 @@ impl From<Row> for ProcessingRequest {
     }
 }
 
-/// One uploaded CSV and everything that came of it.
+/// One uploaded CSV and all its products, images and results.
 #[Object]
 impl ProcessingRequest {
-    /// The request ID: in the CSV's links, in the webhook, in the logs.
+    /// The request ID, as in links to result files, webhooks and logs.
     pub(super) async fn id(&self) -> ID {
         self.row.id.into()
     }
@@ -91,12 +92,12 @@ impl ProcessingRequest {
         self.row.filename.as_deref()
     }
 
-    /// The caller's own name for it.
+    /// The caller's own name for the request.
     async fn label(&self) -> Option<&str> {
         self.row.label.as_deref()
     }
 
-    /// Where the request is in its life.
+    /// The request's current state.
     async fn status(&self) -> ProcessingRequestStatus {
         self.row.status.into()
     }
@@ -106,7 +107,7 @@ impl ProcessingRequest {
         DateTime(self.row.created_at)
     }
 
-    /// When the first image was begun; null before.
+    /// When the first image was started; null before.
     async fn started_at(&self) -> Option<DateTime> {
         self.row.started_at.map(DateTime)
     }
@@ -121,7 +122,7 @@ impl ProcessingRequest {
         self.row.cancel_requested_at.map(DateTime)
     }
 
-    /// Since when no image is begun, because that was asked for; null unless it was.
+    /// When the request was paused; null unless it is paused.
     async fn paused_at(&self) -> Option<DateTime> {
         self.row.paused_at.map(DateTime)
     }
@@ -143,7 +144,7 @@ impl ProcessingRequest {
         CsvReport::of_request(&self.row)
     }
 
-    /// How far it is.
+    /// Progress over all images of the request.
     async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
         if let Some(progress) = &self.progress {
             return Ok(Progress(progress.clone()));
@@ -154,12 +155,12 @@ impl ProcessingRequest {
         }
     }
 
-    /// What was saved so far.
+    /// Bytes saved so far.
     async fn savings(&self) -> Savings {
         Savings(self.row.savings())
     }
 
-    /// The accepted rows, in the order of the CSV.
+    /// The accepted rows, in CSV order.
     #[graphql(complexity = page_cost(first, last, child_complexity))]
     async fn products(
         &self,
@@ -199,7 +200,7 @@ impl ProcessingRequest {
         paginate(Args { first, after, last, before, offset }, total, rows, |row| row.image.position, Image).await
     }
 
-    /// Failures grouped the way people fix them: by code, then host; the most frequent first, at most 100.
+    /// Failed images grouped by code and host, the largest groups first; at most 100.
     #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
     async fn failure_groups(&self, ctx: &Context<'_>) -> Result<Vec<FailureGroup>> {
         let groups = load(ctx, FailureGroupsOf(self.row.id)).await?.unwrap_or_default();
@@ -213,7 +214,7 @@ impl ProcessingRequest {
         Ok(hosts.into_iter().map(Host::from).collect())
     }
 
-    /// The output CSV's signed link; null until the request is final. `result` serves it earlier.
+    /// A signed link to the output CSV; null until the request is final. For an earlier snapshot use `result`.
     async fn output_csv_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let app = ctx.data_unchecked::<App>();
         self.row.status.is_final().then(|| Url(app.links.result(self.row.id, export::ResultKind::OutputCsv.file()).url))
@@ -231,7 +232,7 @@ impl ProcessingRequest {
         ResultFile { request: &self.row, kind, format }
     }
 
-    /// The address that is called when the request has ended.
+    /// The address that is notified when the request has ended.
     async fn webhook_url(&self) -> Option<Url> {
         self.row.webhook_url.clone().map(Url)
     }
@@ -243,14 +244,14 @@ impl ProcessingRequest {
         deliveries.map(|deliveries| WebhookDelivery::of_run(deliveries, self.row.run)).transpose()
     }
 
-    /// The run that is under way or ended last; the upload is run 1.
+    /// The current run, or the last one if none is in progress. The upload is run 1.
     async fn run(&self, ctx: &Context<'_>) -> Result<Run> {
         let runs = load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default();
         let current = runs.into_iter().rev().find(|run| run.number <= self.row.run);
         current.map(Run).ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.row.id)))
     }
 
-    /// The first one first; the last 100 if there are more.
+    /// The runs in order; only the last 100 if there are more.
     #[graphql(complexity = super::paging::list_cost(100, child_complexity))]
     async fn runs(&self, ctx: &Context<'_>) -> Result<Vec<Run>> {
         Ok(load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default().into_iter().map(Run).collect())

@@ -14,7 +14,7 @@ pub const MAX_LABELS: i64 = 100;
 struct StatusCount {
     /// The status.
     status: ProcessingRequestStatus,
-    /// How many requests have it; never 0.
+    /// Number of requests, at least 1.
     count: UnsignedInt53,
 }
 
@@ -23,20 +23,20 @@ struct StatusCount {
 struct LabelCount {
     /// The label.
     label: String,
-    /// How many requests have it; never 0.
+    /// Number of requests, at least 1.
     count: UnsignedInt53,
 }
 
-/// What the requests of a list add up to, all pages together.
+/// Totals over all requests of a list, on all pages.
 #[derive(SimpleObject)]
 pub struct ProcessingRequestTotals {
-    /// How many they are.
+    /// Number of requests.
     requests: UnsignedInt53,
-    /// Their images.
+    /// Number of images.
     images: UnsignedInt53,
-    /// Their images that have an output.
+    /// Number of images that have an output.
     succeeded: UnsignedInt53,
-    /// Their images that failed.
+    /// Number of images that failed.
     failed: UnsignedInt53,
     /// Bytes of the sources of the images that have an output.
     input_bytes: UnsignedInt53,
@@ -44,9 +44,9 @@ pub struct ProcessingRequestTotals {
     output_bytes: UnsignedInt53,
     /// Bytes saved.
     saved_byte_count: UnsignedInt53,
-    /// How many have each status.
+    /// Number of requests by status.
     by_status: Vec<StatusCount>,
-    /// How many have each label, the most frequent first, at most 100. Requests without a label are not among them.
+    /// Number of requests by label, the most frequent first; at most 100. Requests without a label are left out.
     by_label: Vec<LabelCount>,
 }
 

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::db::request::ProcessingRequest as Row;
 use crate::pipeline::export;
 
-/// The files a request can be downloaded as.
+/// The result files of a request.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "export::ResultKind")]
 #[expect(clippy::enum_variant_names, reason = "the contract's names, from when there was only CSV")]
@@ -52,7 +52,7 @@ pub struct ResultFile<'a> {
 /// A file to download.
 #[Object]
 impl ResultFile<'_> {
-    /// Which file it is.
+    /// The kind of file.
     async fn kind(&self) -> ResultKind {
         self.kind
     }
@@ -75,7 +75,7 @@ impl ResultFile<'_> {
         )
     }
 
-    /// The name it is saved under.
+    /// The suggested file name.
     async fn filename(&self) -> Result<String> {
         let kind = export::ResultKind::from(self.kind);
         let format = match self.format {

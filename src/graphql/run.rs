@@ -10,17 +10,17 @@ use super::scalars::DateTime;
 use super::webhook::WebhookDelivery;
 use crate::db::run;
 
-/// Why a run was begun.
+/// Why a run began.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "run::RunReason")]
 pub enum RunReason {
-    /// The CSV was uploaded: the first run.
+    /// The CSV was uploaded; always the first run.
     Upload,
-    /// Failed or canceled images are tried again.
+    /// Failed or canceled images were tried again.
     Retry,
-    /// URLs were corrected.
+    /// Image URLs were corrected.
     Correction,
-    /// Every source is asked for again.
+    /// All sources were checked again.
     Rerun,
 }
 
@@ -34,17 +34,17 @@ impl Run {
         self.0.number
     }
 
-    /// Why it was begun.
+    /// Why the run began.
     async fn reason(&self) -> RunReason {
         self.0.reason.into()
     }
 
-    /// How the request stood when the run ended; null before.
+    /// The request's status when the run ended; null before.
     async fn status(&self) -> Option<ProcessingRequestStatus> {
         self.0.status.map(Into::into)
     }
 
-    /// When it was begun.
+    /// When the run began.
     async fn created_at(&self) -> DateTime {
         DateTime(self.0.created_at)
     }
@@ -54,7 +54,7 @@ impl Run {
         self.0.finished_at.map(DateTime)
     }
 
-    /// How far it is, counting only the images that it is about.
+    /// Progress over the images of this run only.
     async fn progress(&self, ctx: &Context<'_>) -> Result<Progress> {
         match load(ctx, ProgressOf(self.0.request_id)).await? {
             Some(progress) => Ok(Progress(progress.of_run(&self.0))),
@@ -62,7 +62,7 @@ impl Run {
         }
     }
 
-    /// What the images that ended in it have saved.
+    /// Bytes saved by the images that finished in this run.
     async fn savings(&self) -> Savings {
         Savings(self.0.savings())
     }

@@ -5,9 +5,9 @@ use async_graphql::{InputObject, OneofObject, Result, SimpleObject};
 use super::error::internal;
 use super::format::ImageFormat;
 use super::scalars::UnsignedInt53;
-use halftone_compress::{Goal, Settings};
+use halftone_compress::{Goal, InvalidSetting, Settings};
 
-/// What 'compress' means: choose exactly one. Absent: `quality: 50`.
+/// The goal of the compression: set exactly one field. Default: `quality: 50`.
 #[derive(OneofObject)]
 pub enum CompressionInput {
     /// Encoder quality, 1–100.
@@ -16,15 +16,15 @@ pub enum CompressionInput {
     RelativeQuality(f64),
     /// Best quality whose size is at most this share of the source's bytes, 0–1.
     TargetRatio(f64),
-    /// Best quality whose size is at most this.
+    /// Best quality whose size is at most this many bytes.
     MaxBytes(UnsignedInt53),
     /// Smallest file whose SSIMULACRA2 score is at least this, 0–100.
     MinScore(f64),
-    /// Identical pixels; only `true` makes sense.
+    /// Keep every pixel identical; only `true` is accepted.
     Lossless(bool),
 }
 
-/// What the outputs are.
+/// Format, size and metadata of the outputs.
 #[derive(InputObject, Default)]
 pub struct OutputInput {
     /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`); absent: the source's format.
@@ -46,21 +46,21 @@ pub struct OutputInput {
 /// The settings in force.
 #[derive(SimpleObject)]
 pub struct CompressionSettings {
-    /// Encoder quality, if that was asked for.
+    /// Encoder quality, if requested.
     quality: Option<i32>,
-    /// Share of the source's quality, if that was asked for.
+    /// Share of the source's quality, if requested.
     relative_quality: Option<f64>,
-    /// Share of the source's bytes, if that was asked for.
+    /// Share of the source's bytes, if requested.
     target_ratio: Option<f64>,
-    /// Largest size in bytes, if that was asked for.
+    /// Largest size in bytes, if requested.
     max_bytes: Option<UnsignedInt53>,
-    /// Least SSIMULACRA2 score, if that was asked for.
+    /// Lowest SSIMULACRA2 score, if requested.
     min_score: Option<f64>,
     /// Whether the pixels stay identical.
     lossless: bool,
-    /// Format of the outputs; null for that of the sources.
+    /// Format of the outputs; null to keep each source's format.
     format: Option<ImageFormat>,
-    /// Greatest width in pixels; null for any.
+    /// Greatest width in pixels; null for no limit.
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
     max_height: Option<i32>,
@@ -72,15 +72,19 @@ pub struct CompressionSettings {
     progressive: bool,
 }
 
-/// The settings a caller asks for, or a sentence for each value that cannot be.
-pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) -> Result<Settings, Vec<String>> {
+/// The settings a caller asks for, or all that cannot be as they are.
+pub fn read(
+    compression: Option<CompressionInput>,
+    output: Option<OutputInput>,
+) -> Result<Settings, Vec<InvalidSetting>> {
     let mut problems = Vec::new();
     let output = output.unwrap_or_default();
     let defaults = Settings::default();
     let goal = match compression {
         None => defaults.goal,
         Some(CompressionInput::Quality(quality)) => Goal::Quality(u8::try_from(quality).unwrap_or_else(|_| {
-            problems.push(format!("quality must be between 1 and 100, not {quality}"));
+            let message = format!("`quality` must be between 1 and 100, not {quality}.");
+            problems.push(InvalidSetting::new("quality", message));
             1
         })),
         Some(CompressionInput::RelativeQuality(share)) => Goal::RelativeQuality(share),
@@ -89,15 +93,16 @@ pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) 
         Some(CompressionInput::MinScore(score)) => Goal::MinScore(score),
         Some(CompressionInput::Lossless(true)) => Goal::Lossless,
         Some(CompressionInput::Lossless(false)) => {
-            problems.push("lossless: false says nothing; leave it out, or choose a quality".to_owned());
+            let message = "`lossless: false` is not a goal. Leave it out, or choose a quality.";
+            problems.push(InvalidSetting::new("lossless", message));
             Goal::Lossless
         }
     };
-    let mut side = |name: &str, side: Option<i32>| {
+    let mut side = |name, side: Option<i32>| {
         side.and_then(|side| match u32::try_from(side) {
             Ok(side) => Some(side),
             Err(_) => {
-                problems.push(format!("{name} must be at least 1, not {side}"));
+                problems.push(InvalidSetting::new(name, format!("`{name}` must be at least 1, not {side}.")));
                 None
             }
         })
@@ -107,7 +112,8 @@ pub fn read(compression: Option<CompressionInput>, output: Option<OutputInput>) 
         None => defaults.background,
         Some(Some(colour)) => colour,
         Some(None) => {
-            problems.push("background must be a colour such as #ffffff".to_owned());
+            let message = "`background` must be a colour such as #ffffff.";
+            problems.push(InvalidSetting::new("background", message));
             defaults.background
         }
     };

@@ -14,10 +14,10 @@ use crate::pipeline::notify::{self, Redelivered};
 use crate::pipeline::pause::{self, Paused};
 use crate::pipeline::retry::{Retried, retry};
 
-/// Which images are tried again: those that match all of these.
+/// Which images are tried again: those that match every field.
 #[derive(InputObject, Default)]
 pub struct FailedImageFilter {
-    /// Only images that failed for one of these.
+    /// Only images that failed with one of these codes.
     codes: Option<Vec<ImageErrorCode>>,
     /// Only images from these hosts, named as in `failureGroups` or in `hosts`.
     hosts: Option<Vec<String>>,
@@ -25,7 +25,7 @@ pub struct FailedImageFilter {
     ids: Option<Vec<ID>>,
 }
 
-/// What to try again.
+/// Input of `retryFailedImages`.
 #[derive(InputObject)]
 pub struct RetryFailedImagesInput {
     /// The request; it must have ended.
@@ -37,15 +37,15 @@ pub struct RetryFailedImagesInput {
 /// Result of `retryFailedImages`.
 #[derive(SimpleObject)]
 pub struct RetryFailedImagesPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// How many images are tried again.
+    /// Number of images that are tried again.
     image_count: i32,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// What to pause.
+/// Input of `pauseProcessingRequest`.
 #[derive(InputObject)]
 pub struct PauseProcessingRequestInput {
     /// The request.
@@ -55,13 +55,13 @@ pub struct PauseProcessingRequestInput {
 /// Result of `pauseProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct PauseProcessingRequestPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// What to resume.
+/// Input of `resumeProcessingRequest`.
 #[derive(InputObject)]
 pub struct ResumeProcessingRequestInput {
     /// The request.
@@ -71,9 +71,9 @@ pub struct ResumeProcessingRequestInput {
 /// Result of `resumeProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct ResumeProcessingRequestPayload {
-    /// The request; null when there is none.
+    /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -89,11 +89,11 @@ pub struct DeleteProcessingRequestInput {
 pub struct DeleteProcessingRequestPayload {
     /// The ID of the request that is deleted; null when none is.
     deleted_id: Option<ID>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// What to send again.
+/// Input of `redeliverWebhook`.
 #[derive(InputObject)]
 pub struct RedeliverWebhookInput {
     /// The delivery.
@@ -105,11 +105,11 @@ pub struct RedeliverWebhookInput {
 pub struct RedeliverWebhookPayload {
     /// The delivery; null when there is none.
     webhook_delivery: Option<WebhookDelivery>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// Where to send a test event.
+/// Input of `testWebhook`.
 #[derive(InputObject)]
 pub struct TestWebhookInput {
     /// An http or https URL.
@@ -119,9 +119,9 @@ pub struct TestWebhookInput {
 /// Result of `testWebhook`.
 #[derive(SimpleObject)]
 pub struct TestWebhookPayload {
-    /// What came of it; null when the URL was refused.
+    /// The attempt; null if the URL was refused.
     attempt: Option<WebhookAttempt>,
-    /// What the caller can fix; empty when all went well.
+    /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -130,11 +130,11 @@ pub struct Steering;
 
 #[Object]
 impl Steering {
-    /// Try failed and canceled images of a request that has ended again, in place. This begins the next run.
+    /// Try the failed and canceled images of a finished request again, in place. This begins the request's next run.
     async fn retry_failed_images(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which images of which request.")] input: RetryFailedImagesInput,
+        #[graphql(desc = "The request, and which of its images to try again.")] input: RetryFailedImagesInput,
     ) -> Result<RetryFailedImagesPayload> {
         let app = ctx.data_unchecked::<App>();
         let refused = |request, error| RetryFailedImagesPayload {
@@ -176,11 +176,11 @@ impl Steering {
         })
     }
 
-    /// Begin no more images of a request, until it is resumed. Those in progress end.
+    /// Start no more images of a request until it is resumed. Images in progress finish.
     async fn pause_processing_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which request.")] input: PauseProcessingRequestInput,
+        #[graphql(desc = "The request.")] input: PauseProcessingRequestInput,
     ) -> Result<PauseProcessingRequestPayload> {
         let app = ctx.data_unchecked::<App>();
         let paused = match uuid(&input.id) {
@@ -191,11 +191,11 @@ impl Steering {
         Ok(PauseProcessingRequestPayload { processing_request, user_errors })
     }
 
-    /// Go on with a paused request.
+    /// Resume a paused request.
     async fn resume_processing_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which request.")] input: ResumeProcessingRequestInput,
+        #[graphql(desc = "The request.")] input: ResumeProcessingRequestInput,
     ) -> Result<ResumeProcessingRequestPayload> {
         let app = ctx.data_unchecked::<App>();
         let resumed = match uuid(&input.id) {
@@ -211,7 +211,7 @@ impl Steering {
     async fn delete_processing_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which request.")] input: DeleteProcessingRequestInput,
+        #[graphql(desc = "The request.")] input: DeleteProcessingRequestInput,
     ) -> Result<DeleteProcessingRequestPayload> {
         let deleted = match uuid(&input.id) {
             Some(id) => delete(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
@@ -232,7 +232,7 @@ impl Steering {
     async fn redeliver_webhook(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which delivery.")] input: RedeliverWebhookInput,
+        #[graphql(desc = "The delivery.")] input: RedeliverWebhookInput,
     ) -> Result<RedeliverWebhookPayload> {
         let redelivered = match uuid(&input.id) {
             Some(id) => notify::redeliver(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,

@@ -32,13 +32,13 @@ pub struct ImageUpdate {
     cursor: String,
     /// The image.
     image: Image,
-    /// How far its request is.
+    /// The progress of its request.
     progress: Progress,
 }
 
 pub struct Subscription;
 
-/// What clients can watch.
+/// The operations that keep sending updates.
 #[GraphqlSubscription]
 impl Subscription {
     /// The snapshot at once, then at most one per interval, always the last; ends with the request.

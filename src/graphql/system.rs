@@ -13,25 +13,25 @@ use crate::app::App;
 use crate::db::host::HostState;
 use crate::pipeline::system::{self, Readings};
 
-/// What a job is waiting for.
+/// The state of a job.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// A worker: it can be run now.
+    /// It can run now and waits for a worker.
     Ready,
-    /// Its next attempt, which is due later.
+    /// It waits for its next attempt, which is due later.
     Waiting,
-    /// Nothing: a worker runs it.
+    /// A worker is running it.
     Running,
 }
 
-/// How many jobs of a kind are in a state.
+/// Number of jobs of one kind in one state.
 #[derive(SimpleObject)]
 pub struct JobCount {
-    /// What is to be done: `process_image` or `deliver_webhook`.
+    /// The kind of job: `process_image` or `deliver_webhook`.
     kind: String,
-    /// What they are waiting for.
+    /// The state of the jobs.
     state: JobState,
-    /// How many they are; never 0.
+    /// Number of jobs, at least 1.
     count: UnsignedInt53,
 }
 
@@ -58,11 +58,11 @@ pub struct Worker {
     pid: i32,
     /// When it was started.
     started_at: DateTime,
-    /// When it was heard of last.
+    /// When its last heartbeat was stored.
     last_heartbeat_at: DateTime,
     /// Whether that was within `--worker-timeout`. The jobs of one that is not are given to others.
     is_alive: bool,
-    /// Jobs it holds.
+    /// Number of jobs it is running.
     running: UnsignedInt53,
 }
 
@@ -87,7 +87,7 @@ pub struct UnavailableHost {
     host: String,
     /// `PAUSED` or `DOWN`.
     status: HostStatus,
-    /// When downloads go on.
+    /// When downloads resume.
     paused_until: Option<DateTime>,
 }
 
@@ -104,10 +104,10 @@ impl From<&HostState> for UnavailableHost {
 /// What is to be done, by all workers together.
 pub struct Queue(Arc<system::System>);
 
-/// What is to be done, by all workers together. A job is an image that has not ended, or a webhook to be delivered.
+/// The jobs of all workers. A job is an image that has not finished, or a webhook to deliver.
 #[Object]
 impl Queue {
-    /// The jobs by kind and state.
+    /// Number of jobs by kind and state.
     async fn jobs(&self) -> Vec<JobCount> {
         self.0.jobs.iter().filter_map(JobCount::of).collect()
     }
@@ -135,7 +135,7 @@ impl System {
         env!("CARGO_PKG_VERSION")
     }
 
-    /// What is to be done.
+    /// The queue of jobs.
     async fn queue(&self) -> Queue {
         Queue(self.0.clone())
     }
@@ -152,7 +152,7 @@ impl System {
         self.0.hosts.iter().map(UnavailableHost::from).collect()
     }
 
-    /// Limits in force.
+    /// The limits in force.
     async fn limits(&self, ctx: &Context<'_>) -> Limits {
         Limits::of(ctx)
     }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::db::webhook;
 use crate::pipeline::notify;
 
-/// Where a delivery is in its life.
+/// The state of a webhook delivery.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "webhook::WebhookDeliveryStatus")]
 pub enum WebhookDeliveryStatus {
@@ -90,7 +90,7 @@ impl WebhookDelivery {
         Url(self.0.url.clone())
     }
 
-    /// Where the delivery is in its life.
+    /// The delivery's current state.
     async fn status(&self) -> WebhookDeliveryStatus {
         self.0.status.into()
     }
@@ -100,7 +100,7 @@ impl WebhookDelivery {
         Ok(load(ctx, NextAttemptAt(self.0.id)).await?.map(DateTime))
     }
 
-    /// The first one first.
+    /// The attempts in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<WebhookAttempt>> {
         let attempts = load(ctx, AttemptsAt(self.0.id)).await?.unwrap_or_default();
         let attempt = |row: webhook::WebhookAttempt| WebhookAttempt {

@@ -29,7 +29,10 @@ const MIN_SAVING: f64 = 0.01;
 ///
 /// See [`Error`]. Missing a target is not an error.
 pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Result<Compressed<'a>, Error> {
-    settings.check().map_err(|problems| Error::Failed(problems.join("; ")))?;
+    settings.check().map_err(|problems| {
+        let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+        Error::Failed(messages.join(" "))
+    })?;
     // Decoder panics are already caught by `guarded`; a panic caught here is a bug in our own code.
     catch_unwind(AssertUnwindSafe(|| {
         let deadline = Deadline::after(limits.max_time);

@@ -61,7 +61,7 @@ mod tests;
 
 pub use compress::compress;
 pub use contract::{
-    Compressed, Error, ErrorCode, Facts, Format, Goal, Limits, Outcome, Receipt, Settings, output_name,
+    Compressed, Error, ErrorCode, Facts, Format, Goal, InvalidSetting, Limits, Outcome, Receipt, Settings, output_name,
 };
 pub use decide::memory_estimate::memory_needed;
 pub use header::sniff::sniff;

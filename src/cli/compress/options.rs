@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use halftone_compress::{Format, Goal, Settings};
+use halftone_compress::{Format, Goal, InvalidSetting, Settings};
 
 /// Arguments of `halftone compress`.
 #[derive(Args)]
@@ -73,8 +73,8 @@ enum FormatName {
 }
 
 impl Arguments {
-    /// `Err` holds one sentence per bad value.
-    pub fn settings(&self) -> Result<Settings, Vec<String>> {
+    /// The settings, or all that cannot be as they are.
+    pub fn settings(&self) -> Result<Settings, Vec<InvalidSetting>> {
         let defaults = Settings::default();
         let goal = &self.goal;
         let chosen = [

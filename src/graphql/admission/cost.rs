@@ -20,7 +20,7 @@ const MAX_NESTING: usize = 32;
 struct Cost {
     selections: usize,
     aliases: usize,
-    /// Fields inside fields.
+    /// Levels of nested fields.
     depth: usize,
     /// Selection sets inside selection sets.
     nesting: usize,

@@ -14,4 +14,4 @@ pub use format::Format;
 pub use limits::Limits;
 pub use name::output_name;
 pub use receipt::{Compressed, Facts, Outcome, Receipt};
-pub use settings::{Goal, Settings};
+pub use settings::{Goal, InvalidSetting, Settings};

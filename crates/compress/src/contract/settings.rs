@@ -59,43 +59,61 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// `Err` holds one sentence per bad value, all of them.
-    pub fn check(&self) -> Result<(), Vec<String>> {
+    /// All settings with a value that they cannot have.
+    pub fn check(&self) -> Result<(), Vec<InvalidSetting>> {
         let mut problems = Vec::new();
+        let mut problem = |name, message: String| problems.push(InvalidSetting::new(name, message));
         match self.goal {
             Goal::Quality(quality) if !(1..=100).contains(&quality) => {
-                problems.push(format!("quality must be between 1 and 100, not {quality}"));
+                problem("quality", format!("`quality` must be between 1 and 100, not {quality}."));
             }
             Goal::RelativeQuality(share) if !is_share(share) => {
-                problems.push(format!("relativeQuality must be above 0 and at most 1, not {share}"));
+                problem("relativeQuality", format!("`relativeQuality` must be above 0 and at most 1, not {share}."));
             }
             Goal::TargetRatio(share) if !is_share(share) => {
-                problems.push(format!("targetRatio must be above 0 and at most 1, not {share}"));
+                problem("targetRatio", format!("`targetRatio` must be above 0 and at most 1, not {share}."));
             }
-            Goal::MaxBytes(0) => problems.push("maxBytes must be at least 1".to_owned()),
+            Goal::MaxBytes(0) => problem("maxBytes", "`maxBytes` must be at least 1.".to_owned()),
             Goal::MinScore(score) if !(0.0..=100.0).contains(&score) => {
-                problems.push(format!("minScore must be between 0 and 100, not {score}"));
+                problem("minScore", format!("`minScore` must be between 0 and 100, not {score}."));
             }
             _ => {}
         }
         if let Some(format) = self.format
             && !format.is_writable()
         {
-            problems.push(match format {
-                Format::Avif => "this build does not write AVIF; choose JPEG, PNG or WEBP".to_owned(),
-                other => format!("output format {other} is not available; choose JPEG, PNG, WEBP or AVIF"),
-            });
+            let message = match format {
+                Format::Avif => "This build cannot write AVIF. Choose JPEG, PNG or WEBP.".to_owned(),
+                other => format!("{other} cannot be written. Choose JPEG, PNG, WEBP or AVIF."),
+            };
+            problem("format", message);
         }
         if self.format == Some(Format::Avif) && self.goal == Goal::Lossless {
-            problems.push("AVIF output is not lossless; choose PNG or WEBP, or a quality".to_owned());
+            problem("format", "AVIF output cannot be lossless. Choose PNG or WEBP, or a quality.".to_owned());
         }
-        if self.max_width == Some(0) {
-            problems.push("maxWidth must be at least 1".to_owned());
-        }
-        if self.max_height == Some(0) {
-            problems.push("maxHeight must be at least 1".to_owned());
+        for (name, side) in [("maxWidth", self.max_width), ("maxHeight", self.max_height)] {
+            if side == Some(0) {
+                problem(name, format!("`{name}` must be at least 1."));
+            }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+/// A setting with a value that it cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidSetting {
+    /// The setting's name, as its JSON has it. A goal goes by its own: `maxBytes`.
+    pub name: &'static str,
+    /// What is wrong and what would be right, in full sentences.
+    pub message: String,
+}
+
+impl InvalidSetting {
+    /// Says that the setting `name` is wrong, and how.
+    pub fn new(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, message: message.into() }
     }
 }
 
@@ -131,7 +149,7 @@ mod tests {
         }
         let avif = |goal| Settings { goal, format: Some(Format::Avif), ..Settings::default() }.check();
         assert_eq!(avif(Goal::MinScore(70.0)).is_ok(), cfg!(feature = "avif"));
-        assert!(avif(Goal::Lossless).unwrap_err()[0].contains("PNG or WEBP"));
+        assert!(avif(Goal::Lossless).unwrap_err()[0].message.contains("PNG or WEBP"));
     }
 
     #[test]

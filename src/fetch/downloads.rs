@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// One in so many places is kept for hosts with few downloads.
 const KEPT: usize = 8;
@@ -24,6 +24,8 @@ struct Inner {
     shared: Semaphore,
     kept: Semaphore,
     by_host: Mutex<HashMap<String, usize>>,
+    /// Notified when a download ends: a host may have few again.
+    ended: Notify,
 }
 
 /// A place, given back on drop.
@@ -39,16 +41,30 @@ impl Downloads {
     pub(super) fn new(places: usize) -> Self {
         let kept = places / KEPT;
         let shared = Semaphore::new((places - kept).max(1));
-        Self { inner: Arc::new(Inner { shared, kept: Semaphore::new(kept), by_host: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                kept: Semaphore::new(kept),
+                by_host: Mutex::default(),
+                ended: Notify::new(),
+            }),
+        }
     }
 
     /// Waits for a place for a download from `host`.
     pub(super) async fn start(&self, host: &str) -> Download<'_> {
         let inner = &*self.inner;
-        let permit = tokio::select! {
-            biased;
-            permit = inner.shared.acquire() => permit,
-            permit = inner.kept.acquire(), if inner.count(host) < FEW => permit,
+        let mut shared = std::pin::pin!(inner.shared.acquire());
+        let permit = loop {
+            // Before the count, so that no end is missed after it.
+            let ended = inner.ended.notified();
+            let has_few = inner.count(host) < FEW;
+            tokio::select! {
+                biased;
+                permit = &mut shared => break permit,
+                permit = inner.kept.acquire(), if has_few => break permit,
+                () = ended, if !has_few => {}
+            }
         };
         let Ok(permit) = permit else { unreachable!("the semaphores are never closed") };
         *inner.by_host().entry(host.to_owned()).or_default() += 1;
@@ -75,6 +91,8 @@ impl Drop for Download<'_> {
                 by_host.remove(&self.host);
             }
         }
+        drop(by_host);
+        self.inner.ended.notify_waiters();
     }
 }
 
@@ -89,9 +107,15 @@ mod tests {
         let downloads = Downloads::new(64);
         let slow: Vec<_> = std::iter::from_fn(|| downloads.start("slow").now_or_never()).collect();
         assert_eq!(slow.len(), 56);
-        let quick: Vec<_> = std::iter::from_fn(|| downloads.start("quick").now_or_never()).collect();
+        let mut quick: Vec<_> = std::iter::from_fn(|| downloads.start("quick").now_or_never()).collect();
         assert_eq!(quick.len(), 2);
         assert!(downloads.start("another").now_or_never().is_some());
+        // One that waits has its place as soon as its own host has few again, while the slow ones go on.
+        let mut third = Box::pin(downloads.start("quick"));
+        assert!((&mut third).now_or_never().is_none());
+        quick.pop();
+        quick.push((&mut third).now_or_never().expect("there is a place"));
+        drop(third);
         drop((slow, quick));
         assert!(downloads.inner.by_host().is_empty());
         assert_eq!(downloads.inner.shared.available_permits() + downloads.inner.kept.available_permits(), 64);

@@ -346,6 +346,7 @@ async fn a_worker_whose_heartbeat_hangs_takes_nothing_more_and_keeps_what_it_has
 
     let (mut blocker, connection) =
         tokio_postgres::connect(&halftone.database_url, tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection, before the test")]
     let driver = tokio::task::spawn(connection);
     let transaction = blocker.transaction().await.unwrap();
     transaction.execute("SELECT id FROM workers FOR UPDATE", &[]).await.unwrap();

@@ -40,6 +40,7 @@ async fn what_an_upload_leaves_behind_is_removed_once_nobody_can_be_storing_it()
 
     // A transaction that stores its request, however long it takes.
     let (mut client, connection) = tokio_postgres::connect(&halftone.database_url, NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection, before the test")]
     let driver = tokio::task::spawn(connection);
     let transaction = client.transaction().await.unwrap();
     let delete = "DELETE FROM store_removals WHERE request_id = $1 AND NOT is_begun";

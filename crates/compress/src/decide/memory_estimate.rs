@@ -6,7 +6,7 @@ use crate::container::png;
 use crate::contract::{Error, Format, Goal, Limits, Settings};
 use crate::decide::plan::Plan;
 use crate::decide::score;
-use crate::encode::{png_bands, webp_out};
+use crate::encode::{png_bands, quantise, webp_out};
 use crate::header::guarded::guarded;
 use crate::header::probe::{Probe, probe};
 use crate::header::sniff::sniff;
@@ -14,8 +14,10 @@ use crate::header::sniff::sniff;
 /// Small buffers, tables, stacks.
 const BASE_BYTES: u64 = 4 << 20;
 
-/// Bands of rows, a sample of the pixels, a deflater; a large PNG needs no more.
+/// Bands of rows, tiles that are scored, a deflater; beside its colours a large PNG needs no more.
 const BANDS_BYTES: u64 = 48 << 20;
+/// For each colour that is told apart when a palette is chosen.
+const COLOUR_BYTES: u64 = 100;
 
 /// Bytes of working memory that [`compress`](crate::compress()) needs for this image at most, including the source and the output.
 ///
@@ -67,7 +69,10 @@ fn recompress(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool
         Format::Jpeg => tokens,
         // Only an interlaced file is decoded as a whole; it may have to be turned.
         Format::Png if png_bands::is_large(pixels, probe.pixel_bytes) => {
-            BANDS_BYTES + size + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
+            BANDS_BYTES
+                + colours(pixels, probe.pixel_bytes)
+                + size
+                + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
         }
         Format::Png => png(pixels, probe.pixel_bytes),
         // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
@@ -93,7 +98,9 @@ fn transform(probe: &Probe, plan: &Plan) -> u64 {
     };
     let encoding = match plan.format {
         Format::Jpeg => to * 16,
-        Format::Png if png_bands::is_large(to, channels) => to * u64::from(channels) * 2 + BANDS_BYTES,
+        Format::Png if png_bands::is_large(to, channels) => {
+            to * u64::from(channels) * 2 + colours(to, channels) + BANDS_BYTES
+        }
         Format::Png => png(to, channels),
         Format::Webp if to > webp_out::PLANES_ABOVE_PIXELS => to * 4,
         Format::Avif => avif(to, channels),
@@ -109,9 +116,19 @@ fn transform(probe: &Probe, plan: &Plan) -> u64 {
     (decoding + halfway).max(encoding + to * 4)
 }
 
-/// Decoded, as RGBA, indices, colours counted; then oxipng's source, filtered and compressed copies.
+/// Decoded, as RGBA, indices, colours; then oxipng's source, filtered and compressed copies.
 fn png(pixels: u64, pixel_bytes: u8) -> u64 {
-    pixels * (u64::from(pixel_bytes) * 5 + 8) + (64 << 20)
+    pixels * (u64::from(pixel_bytes) * 5 + 8) + colours(pixels, pixel_bytes) + (64 << 20)
+}
+
+/// Those that are told apart when a palette is chosen.
+fn colours(pixels: u64, pixel_bytes: u8) -> u64 {
+    let most = match pixel_bytes {
+        1 => 256,
+        3 => quantise::OPAQUE_CELLS,
+        _ => quantise::CELLS,
+    };
+    pixels.min(most as u64) * COLOUR_BYTES
 }
 
 /// Decoded and as the encoder wants it, libwebp's ARGB and YUV copies, its modes and tokens; with alpha a second plane of each.

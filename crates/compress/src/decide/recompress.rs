@@ -135,17 +135,14 @@ fn png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
         extra.push((*b"eXIf", credit));
     }
     let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
-    let size = (pixels.width, pixels.height);
     let mut judge = Judge::before(settings.goal, &pixels)?;
     let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
-    // Lossless output keeps the stored rows and the orientation tag; a palette is written upright.
-    let is_upright = choice.encoded.quality.is_some();
-    Ok(Recompressed::Encoded(EncodedImage {
-        choice,
-        size: if is_upright { size } else { (probe.width, probe.height) },
-    }))
+    // The source's own samples keep their rows and the orientation tag; a palette is written upright.
+    let written = png::header(&choice.encoded.bytes, &png::chunks(&choice.encoded.bytes)?)?;
+    let size = (written.width, written.height);
+    Ok(Recompressed::Encoded(EncodedImage { choice, size }))
 }
 
 /// A large PNG is written from its rows, as they are stored and with the orientation tag, unless the file is interlaced and had to be

@@ -10,14 +10,18 @@ use crate::picture::pixels::Pixels;
 #[cfg(feature = "avif")]
 pub(crate) mod avif_out;
 pub(crate) mod credited;
+mod dither;
 mod exact_palette;
 pub(crate) mod jpeg_out;
 mod palette;
 pub(crate) mod png_bands;
+mod png_guess;
+mod png_indexed;
 pub(crate) mod png_out;
 pub(crate) mod png_rows;
 pub(crate) mod png_steps;
 mod png_survey;
+pub(crate) mod quantise;
 pub(crate) mod webp_out;
 
 /// A finished file.

@@ -1,162 +1,282 @@
-//! Pixels to a palette of at most 256 colours, dithered, and whether the result looks like its source.
+//! How few colours a picture needs at a quality.
 //!
-//! The comparison is between averages of small blocks, as the eye blends dithered pixels; it is calibrated against SSIMULACRA2.
+//! A quality stands for a score, the one that a JPEG of that quality has. The number of colours that gives it is found from guesses
+//! over a part of the picture; no file is written for that.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+
+use fast_ssim2::Ssimulacra2Reference;
 
 use crate::contract::Error;
-use crate::picture::pixels::{Layout, Pixels};
+use crate::encode::dither::Dither;
+use crate::encode::exact_palette::{Colours, Lookup};
+use crate::encode::png_guess::Mosaic;
+use crate::encode::quantise::{Histogram, MAX_COLOURS, Mapper, Palette, Splits};
 
-/// Below this a palette is not used: PSNR, in decibels, of 4 × 4 block averages. On photos 45 goes with a SSIMULACRA2 score of 60 to 75,
-/// 40 with 40 to 55, and 37 with 25 to 45, where bands begin to show.
-const MIN_DECIBELS: f64 = 40.0;
-pub(crate) const BLOCK_SIDE: usize = 4;
+/// Qualities and the guesses aimed at, which are a little above the scores they stand for; straight lines between.
+const AIMS: [(u8, f64); 7] = [(1, 30.0), (10, 48.0), (25, 62.0), (50, 74.0), (80, 86.5), (90, 91.0), (99, 96.0)];
+/// A palette of all the colours that it can hold is used if it is as good as this share of the quality asked for.
+const MISSED: f64 = 0.7;
+/// Where a search for the number of colours begins, and how many points twice as many of them are worth.
+const FIRST: f64 = 48.0;
+const POINTS_A_DOUBLING: f64 = 9.0;
+/// Guesses for a quality.
+const GUESSES: usize = 4;
+/// Numbers of colours closer than this are not told apart.
+const CLOSE: f64 = 1.12;
+/// A picture with no more colours than this keeps them all.
+const FEW: usize = 16;
 
-/// Palette entries are red, green, blue, alpha; one index per pixel.
-pub(crate) struct Indexed {
-    pub palette: Vec<[u8; 4]>,
-    pub indices: Vec<u8>,
+/// The guess aimed at.
+fn aim(quality: u8) -> f64 {
+    let quality = quality.max(1);
+    let above = AIMS.partition_point(|(known, _)| *known <= quality).clamp(1, AIMS.len() - 1);
+    let ((low, under), (high, over)) = (AIMS[above - 1], AIMS[above]);
+    under + (over - under) * f64::from(quality - low) / f64::from(high - low)
 }
 
-pub(crate) enum Outcome {
-    Reduced(Indexed),
-    /// There are no more colours than asked for: nothing is lost.
-    Exact,
-    /// The palette would be visible.
-    Poor,
+/// What takes rows of RGBA pixels, some at a time.
+pub(crate) type TakeRows<'a> = dyn FnMut(&[[u8; 4]]) -> Result<(), Error> + 'a;
+/// What makes indices of them.
+type Indexer<'a> = dyn FnMut(&[[u8; 4]], &mut Vec<u8>) + 'a;
+
+/// The colours of one picture.
+pub(crate) struct Chooser {
+    histogram: Histogram,
+    exact: Option<Vec<[u8; 4]>>,
+    splits: Splits,
+    mosaic: Mosaic,
+    reference: Ssimulacra2Reference,
+    /// Guesses by number of colours, without and with dithering.
+    plain: BTreeMap<usize, f64>,
+    dithered: Option<f64>,
 }
 
-/// Chooses `colours` colours (2–256) and maps every pixel to one.
-pub(crate) fn quantise(pixels: &Pixels, colours: usize) -> Result<Outcome, Error> {
-    // Grey at eight bits has a palette by nature.
-    if pixels.layout == Layout::Grey && colours >= 256 || has_at_most(pixels, colours) {
-        return Ok(Outcome::Exact);
+/// What a picture is written with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Choice {
+    /// All its colours, sorted.
+    Exact(Vec<[u8; 4]>),
+    Plain(Palette),
+    /// Dithered where it is smooth.
+    Dithered(Palette),
+    /// No palette is good enough.
+    None,
+}
+
+/// Looks at the rows of a picture.
+pub(crate) struct Survey {
+    histogram: Histogram,
+    colours: Colours,
+    mosaic: Mosaic,
+}
+
+impl Survey {
+    pub fn of(width: u32, height: u32) -> Survey {
+        let mosaic = Mosaic::of((width as usize, height as usize));
+        Survey { histogram: Histogram::new(), colours: Colours::default(), mosaic }
     }
-    let rgba = pixels.to_layout(Layout::Rgba);
-    let palette = Palette::choose(&sampled(&rgba), colours)?;
-    let indices = palette.map(&rgba)?;
-    let mut likeness = Likeness::default();
-    likeness.add(&rgba, &palette.colours, &indices);
-    if !likeness.is_enough() {
-        return Ok(Outcome::Poor);
-    }
-    Ok(Outcome::Reduced(Indexed { palette: palette.colours, indices }))
-}
 
-/// The colours chosen for a picture.
-pub(crate) struct Palette {
-    /// Red, green, blue, alpha.
-    pub colours: Vec<[u8; 4]>,
-    chosen: quantizr::QuantizeResult,
-}
-
-impl Palette {
-    /// Chooses `colours` colours (2–256) from a picture's pixels, or enough of them, as RGBA.
-    pub fn choose(sample: &[u8], colours: usize) -> Result<Palette, Error> {
-        let mut options = quantizr::Options::default();
-        let colours = i32::try_from(colours.clamp(2, 256)).map_err(Error::failed)?;
-        options.set_max_colors(colours).map_err(failed)?;
-        let sample = quantizr::Image::new(sample, sample.len() / 4, 1).map_err(failed)?;
-        let mut chosen = quantizr::QuantizeResult::quantize(&sample, &options);
-        chosen.set_dithering_level(1.0).map_err(failed)?;
-        let entries = chosen.get_palette();
-        let count = usize::try_from(entries.count).unwrap_or(256).min(256);
-        let colours = entries.entries[..count].iter().map(|colour| [colour.r, colour.g, colour.b, colour.a]).collect();
-        Ok(Palette { colours, chosen })
+    /// Adds whole rows.
+    pub fn add(&mut self, pixels: &[[u8; 4]]) {
+        self.histogram.add(pixels);
+        self.colours.add(pixels);
+        self.mosaic.add(pixels);
     }
 
-    /// The index of each pixel of an RGBA picture, dithered.
-    pub fn map(&self, rgba: &Pixels) -> Result<Vec<u8>, Error> {
-        let (width, height) = (rgba.width as usize, rgba.height as usize);
-        let image = quantizr::Image::new(&rgba.data, width, height).map_err(failed)?;
-        let mut indices = vec![0; width * height];
-        self.chosen.remap_image(&image, &mut indices).map_err(failed)?;
-        if indices.iter().any(|index| usize::from(*index) >= self.colours.len()) {
-            return Err(Error::failed("the palette is too short"));
+    pub fn chooser(self) -> Result<Chooser, Error> {
+        let Survey { histogram, colours, mosaic } = self;
+        let (splits, reference) = (Splits::of(&histogram), mosaic.reference()?);
+        let plain = BTreeMap::new();
+        Ok(Chooser { exact: colours.all(), histogram, splits, mosaic, reference, plain, dithered: None })
+    }
+}
+
+impl Chooser {
+    /// Whether the picture is a drawing or a screenshot rather than a photograph.
+    pub fn is_flat(&self) -> bool {
+        self.histogram.is_flat()
+    }
+
+    /// All colours, if they fit a palette.
+    pub fn exact(&self) -> Option<&[[u8; 4]]> {
+        self.exact.as_deref()
+    }
+
+    pub fn choose(&mut self, quality: u8) -> Result<Choice, Error> {
+        if let Some(exact) = &self.exact
+            && exact.len() <= FEW
+        {
+            return Ok(Choice::Exact(exact.clone()));
         }
-        Ok(indices)
+        let aim = aim(quality);
+        let most = self.splits.most();
+        let count = self.count(aim)?;
+        let guess = self.plain(count)?;
+        if let Some(exact) = &self.exact
+            && (count >= exact.len() || guess < aim)
+        {
+            return Ok(Choice::Exact(exact.clone()));
+        }
+        if guess >= aim || count < most {
+            return Ok(Choice::Plain(self.splits.palette(count)));
+        }
+        let dithered = self.dithered()?;
+        Ok(match guess.max(dithered) {
+            best if best < self::aim((f64::from(quality) * MISSED) as u8) => Choice::None,
+            _ if dithered > guess => Choice::Dithered(self.splits.palette(most)),
+            _ => Choice::Plain(self.splits.palette(most)),
+        })
     }
-}
 
-/// Pixels from which the colours are chosen, at most: the time grows with the number of different ones.
-pub(crate) const SAMPLE_PIXELS: usize = 500_000;
-
-/// Every pixel of a small picture, every n-th of a large one, starting at another column in each row.
-fn sampled(rgba: &Pixels) -> Vec<u8> {
-    let (pixels, _) = rgba.data.as_chunks::<4>();
-    let step = pixels.len().div_ceil(SAMPLE_PIXELS);
-    let row = rgba.width as usize;
-    let rows = pixels.chunks_exact(row).enumerate();
-    rows.flat_map(|(y, pixels)| pixels.iter().skip(y % step).step_by(step)).flatten().copied().collect()
-}
-
-fn failed(error: quantizr::Error) -> Error {
-    Error::failed(format!("palette: {error:?}"))
-}
-
-fn has_at_most(pixels: &Pixels, colours: usize) -> bool {
-    let mut seen = HashSet::with_capacity(colours + 1);
-    pixels.data.chunks_exact(pixels.layout.channels()).all(|pixel| {
-        seen.insert(pixel);
-        seen.len() <= colours
-    })
-}
-
-/// PSNR of block averages, each sample weighted by its alpha. Gathered band by band.
-#[derive(Default)]
-pub(crate) struct Likeness {
-    squares: f64,
-    samples: u64,
-}
-
-impl Likeness {
-    /// Adds a picture, or a band of one that begins at a multiple of the block's height.
-    pub fn add(&mut self, rgba: &Pixels, palette: &[[u8; 4]], indices: &[u8]) {
-        let (width, height) = (rgba.width as usize, rgba.height as usize);
-        let (source, _) = rgba.data.as_chunks::<4>();
-        for top in (0..height).step_by(BLOCK_SIDE) {
-            for left in (0..width).step_by(BLOCK_SIDE) {
-                let mut difference = [0i64; 4];
-                let mut count = 0;
-                for y in top..(top + BLOCK_SIDE).min(height) {
-                    let row = y * width;
-                    let span = row + left..row + (left + BLOCK_SIDE).min(width);
-                    for (from, index) in source[span.clone()].iter().zip(&indices[span]) {
-                        let a = weighted(*from);
-                        let b = weighted(palette[usize::from(*index)]);
-                        for (sum, (a, b)) in difference.iter_mut().zip(a.into_iter().zip(b)) {
-                            *sum += a - b;
-                        }
-                        count += 1;
+    /// The least number of colours that is guessed to reach the aim; the most there are if none does.
+    fn count(&mut self, aim: f64) -> Result<usize, Error> {
+        let most = self.splits.most();
+        for _ in 0..GUESSES {
+            let below = self.plain.iter().rev().find(|(_, guess)| **guess < aim).map(|(count, guess)| (*count, *guess));
+            let least = below.map_or(0, |(count, _)| count);
+            let above = self.plain.range(least + 1..).next().map(|(count, guess)| (*count, *guess));
+            let next = match (below, above) {
+                (None, None) => FIRST,
+                (Some((count, guess)), None) => count as f64 * ((aim + 0.5 - guess) / POINTS_A_DOUBLING).exp2(),
+                (None, Some((count, guess))) => count as f64 * ((aim + 0.5 - guess) / POINTS_A_DOUBLING).exp2(),
+                (Some((low, under)), Some((high, over))) => {
+                    if high <= low + 1 || high as f64 <= low as f64 * CLOSE {
+                        return Ok(high);
                     }
+                    let share = ((aim - under) / (over - under)).clamp(0.1, 0.9);
+                    low as f64 * (high as f64 / low as f64).powf(share)
                 }
-                for sum in difference {
-                    // Weighted samples are 255 times the sample.
-                    let mean = sum as f64 / (255.0 * f64::from(count));
-                    self.squares += mean * mean;
-                    self.samples += 1;
-                }
+            };
+            let next = (next.ceil() as usize).clamp(2, most);
+            if self.plain.contains_key(&next) {
+                break;
+            }
+            self.plain(next)?;
+        }
+        let below = self.plain.iter().rev().find(|(_, guess)| **guess < aim).map_or(0, |(count, _)| *count);
+        Ok(self.plain.range(below + 1..).next().map_or(most, |(count, _)| *count))
+    }
+
+    fn plain(&mut self, count: usize) -> Result<f64, Error> {
+        if let Some(guess) = self.plain.get(&count) {
+            return Ok(*guess);
+        }
+        let palette = self.splits.palette(count);
+        let mut indices = Vec::new();
+        Mapper::new(&self.histogram, &palette).map(self.mosaic.pixels(), self.mosaic.width(), &mut indices);
+        let guess = self.guess(&palette.colours, &indices)?;
+        self.plain.insert(count, guess);
+        Ok(guess)
+    }
+
+    fn dithered(&mut self) -> Result<f64, Error> {
+        if let Some(guess) = self.dithered {
+            return Ok(guess);
+        }
+        let palette = self.splits.palette(MAX_COLOURS);
+        let mut indices = Vec::new();
+        Dither::new(&palette, self.mosaic.width()).map(self.mosaic.pixels(), &mut indices);
+        let guess = self.guess(&palette.colours, &indices)?;
+        self.dithered = Some(guess);
+        Ok(guess)
+    }
+
+    fn guess(&self, palette: &[[u8; 4]], indices: &[u8]) -> Result<f64, Error> {
+        self.mosaic.score(&self.reference, indices.iter().map(|index| palette[usize::from(*index)]))
+    }
+
+    /// Hands out the indices of a picture, from bands of whole rows that `bands` hands out.
+    pub fn map(
+        &self,
+        choice: &Choice,
+        width: u32,
+        bands: impl FnOnce(&mut TakeRows) -> Result<(), Error>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let width = width as usize;
+        let mut indices = Vec::new();
+        let each = |make: &mut Indexer| {
+            bands(&mut |pixels| {
+                indices.clear();
+                make(pixels, &mut indices);
+                take(&indices)
+            })
+        };
+        match choice {
+            Choice::None => Err(Error::failed("a picture without a palette")),
+            Choice::Exact(palette) => {
+                let mut lookup = Lookup::new(palette);
+                each(&mut |pixels, indices| indices.extend(lookup.map(pixels.as_flattened())))
+            }
+            Choice::Plain(palette) => {
+                let mut mapper = Mapper::new(&self.histogram, palette);
+                each(&mut |pixels, indices| mapper.map(pixels, width, indices))
+            }
+            Choice::Dithered(palette) => {
+                let mut dither = Dither::new(palette, width);
+                each(&mut |pixels, indices| dither.map(pixels, indices))
             }
         }
     }
+}
 
-    /// Whether the palette is not visible.
-    pub fn is_enough(&self) -> bool {
-        self.decibels() >= MIN_DECIBELS
+impl Choice {
+    pub fn colours(&self) -> &[[u8; 4]] {
+        match self {
+            Choice::Exact(colours) => colours,
+            Choice::Plain(palette) | Choice::Dithered(palette) => &palette.colours,
+            Choice::None => &[],
+        }
     }
 
-    /// Whether it is so far from enough that a part of the picture suffices to tell.
-    pub fn is_hopeless(&self) -> bool {
-        self.decibels() < MIN_DECIBELS - 2.0
-    }
-
-    /// Infinite for equal pictures.
-    pub fn decibels(&self) -> f64 {
-        10.0 * (255.0 * 255.0 / (self.squares / self.samples as f64)).log10()
+    pub fn is_lossless(&self) -> bool {
+        matches!(self, Choice::Exact(_) | Choice::None)
     }
 }
 
-fn weighted([r, g, b, a]: [u8; 4]) -> [i64; 4] {
-    let alpha = i64::from(a);
-    [i64::from(r) * alpha, i64::from(g) * alpha, i64::from(b) * alpha, 255 * alpha]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::pixels::{Layout, Pixels};
+    use crate::tests::pictures::{Random, photo};
+
+    fn chooser(pixels: &Pixels) -> Chooser {
+        let rgba = pixels.to_layout(Layout::Rgba);
+        let mut survey = Survey::of(rgba.width, rgba.height);
+        survey.add(rgba.data.as_chunks().0);
+        survey.chooser().unwrap()
+    }
+
+    #[test]
+    fn a_higher_quality_aims_higher() {
+        assert!((1..=99).all(|quality| aim(quality) < aim(quality + 1) || quality == 99));
+        assert_eq!((aim(1), aim(50), aim(99)), (30.0, 74.0, 96.0));
+    }
+
+    #[test]
+    fn a_higher_quality_has_more_colours() {
+        let mut chooser = chooser(&photo(300, 200, Layout::Rgb));
+        let mut before = 0;
+        for quality in [5, 15, 25, 35] {
+            let choice = chooser.choose(quality).unwrap();
+            assert!(matches!(choice, Choice::Plain(_)), "{quality}: {choice:?}");
+            let count = choice.colours().len();
+            assert!(count > before, "{quality}: {count} after {before}");
+            before = count;
+        }
+    }
+
+    #[test]
+    fn few_colours_are_all_kept_and_too_many_are_not_reduced() {
+        let stripes: Vec<u8> = (0..64 * 64 * 3).map(|at| (at / 3 % 16 * 15) as u8).collect();
+        let stripes = Pixels::new(64, 64, Layout::Rgb, stripes).unwrap();
+        let choice = chooser(&stripes).choose(1).unwrap();
+        assert!(matches!(&choice, Choice::Exact(colours) if colours.len() == 16), "{choice:?}");
+
+        let mut random = Random(7);
+        let noise = (0..200 * 200 * 3).map(|_| random.next() as u8).collect();
+        let noise = Pixels::new(200, 200, Layout::Rgb, noise).unwrap();
+        assert_eq!(chooser(&noise).choose(95).unwrap(), Choice::None);
+    }
 }

@@ -9,18 +9,15 @@ use ::png::{BitDepth, ColorType, DeflateCompression, Filter, Transformations};
 
 use crate::container::png;
 use crate::contract::{Deadline, Error};
-use crate::encode::Encoded;
-use crate::encode::exact_palette::Lookup;
-use crate::encode::palette::{Likeness, Palette};
+use crate::encode::palette::{Choice, TakeRows};
 use crate::encode::png_rows::{Band, Rows};
-use crate::encode::png_steps::{COLOURS, Reducible, STEPS};
+use crate::encode::png_steps::Reducible;
 use crate::encode::png_survey::{Needs, survey};
+use crate::encode::{Encoded, png_indexed};
 use crate::header::guarded::guarded;
 use crate::picture::decode;
 use crate::picture::pixels::{Layout, Pixels};
 
-/// Above this, choosing one of 256 colours for every pixel takes too long.
-const MAX_QUANTISED_PIXELS: usize = 16_000_000;
 /// zlib's levels: for palettes, for full colours, and for those of which there are more bytes than `FAST_DEFLATE_ABOVE_BYTES`.
 const LEVEL_INDEXED: u8 = 6;
 const LEVEL_FULL: u8 = 5;
@@ -55,10 +52,7 @@ enum Form {
     /// As they are in the source.
     Own,
     Full(Layout),
-    /// A palette of all colours there are.
-    Exact(Vec<[u8; 4]>),
-    /// Fewer colours than there are.
-    Chosen(Box<Palette>),
+    Indexed(Choice),
 }
 
 impl<'a> BandedPng<'a> {
@@ -83,100 +77,80 @@ impl<'a> BandedPng<'a> {
             (true, false) => Layout::Rgb,
             (true, true) => Layout::Rgba,
         };
-        match &self.needs.colours {
+        match self.needs.chooser.exact() {
             _ if is_deep => Form::Own,
             // More shades than four bits can tell apart compress better as what they are.
             Some(colours) if self.allows_palette && (full != Layout::Grey || colours.len() <= 16) => {
-                Form::Exact(colours.clone())
+                Form::Indexed(Choice::Exact(colours.to_vec()))
             }
             _ => Form::Full(full),
         }
     }
 
-    fn is_hopeless(&self, palette: &Palette) -> Result<bool, Error> {
-        let mut likeness = Likeness::default();
-        for band in &self.needs.bands {
-            likeness.add(band, &palette.colours, &palette.map(band)?);
-        }
-        Ok(likeness.is_hopeless())
-    }
-
-    /// A file of at most `most` bytes. `None` if it would be longer, or if its palette would show.
+    /// A file of at most `most` bytes. `None` if it would be longer.
     fn write(&self, form: &Form, most: usize) -> Result<Option<Vec<u8>>, Error> {
         let mut sink = Bounded { bytes: Vec::new(), most, is_exceeded: false };
-        let looks_right = match self.write_to(&mut sink, form) {
+        match self.write_to(&mut sink, form) {
             Err(_) if sink.is_exceeded => return Ok(None),
             result => result?,
-        };
+        }
         let mut bytes = sink.bytes;
         let mut extra = Vec::new();
         for (name, data) in &self.extra {
             png::write(&mut extra, name, data);
         }
         bytes.splice(AFTER_HEADER..AFTER_HEADER, extra);
-        Ok(looks_right.then_some(bytes))
+        Ok(Some(bytes))
     }
 
-    /// Returns whether the palette, if one was chosen, does not show.
-    fn write_to(&self, sink: &mut Bounded, form: &Form) -> Result<bool, Error> {
+    fn write_to(&self, sink: &mut Bounded, form: &Form) -> Result<(), Error> {
         let mut encoder = ::png::Encoder::new(sink, self.width, self.height);
         encoder.set_depth(BitDepth::Eight);
         let row_bytes = self.width as usize * self.layout.channels() * if self.needs.depth { 2 } else { 1 };
         let level = if row_bytes * self.height as usize > FAST_DEFLATE_ABOVE_BYTES { LEVEL_FAST } else { LEVEL_FULL };
         encoder.set_deflate_compression(DeflateCompression::Level(level));
         encoder.set_filter(Filter::Adaptive);
-        let palette = match form {
+        let choice = match form {
             Form::Own => return self.copy_to(encoder),
             Form::Full(layout) => {
                 encoder.set_color(colour_type(*layout));
-                &[][..]
+                let mut writer = encoder.write_header().map_err(Error::failed)?;
+                let mut stream = writer.stream_writer().map_err(Error::failed)?;
+                self.each_band(&mut |band| stream.write_all(&band.to_layout(*layout).data).map_err(Error::failed))?;
+                stream.finish().map_err(Error::failed)?;
+                return writer.finish().map_err(Error::failed);
             }
-            Form::Exact(colours) => colours,
-            Form::Chosen(palette) => &palette.colours,
+            Form::Indexed(choice) => choice,
         };
-        let bits = match palette.len() {
-            0 => 8,
-            1..=2 => 1,
-            3..=4 => 2,
-            5..=16 => 4,
-            _ => 8,
-        };
-        if !palette.is_empty() {
-            encoder.set_color(ColorType::Indexed);
-            encoder.set_depth(BitDepth::from_u8(bits).unwrap_or(BitDepth::Eight));
-            encoder.set_palette(palette.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect::<Vec<u8>>());
-            if palette.iter().any(|colour| colour[3] != 255) {
-                encoder.set_trns(palette.iter().map(|colour| colour[3]).collect::<Vec<u8>>());
-            }
-            encoder.set_deflate_compression(DeflateCompression::Level(LEVEL_INDEXED));
-            encoder.set_filter(Filter::NoFilter);
+        let colours = choice.colours();
+        let bits = png_indexed::bits(colours.len());
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_depth(BitDepth::from_u8(bits).unwrap_or(BitDepth::Eight));
+        encoder.set_palette(colours.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect::<Vec<u8>>());
+        let transparency = png_indexed::transparency(colours);
+        if !transparency.is_empty() {
+            encoder.set_trns(transparency);
         }
+        encoder.set_deflate_compression(DeflateCompression::Level(LEVEL_INDEXED));
+        encoder.set_filter(Filter::NoFilter);
         let mut writer = encoder.write_header().map_err(Error::failed)?;
         let mut stream = writer.stream_writer().map_err(Error::failed)?;
-        let mut likeness = Likeness::default();
-        let mut lookup = Lookup::new(palette);
-        self.each_band(&mut |band| {
-            let row = band.width as usize;
-            let samples = match form {
-                Form::Own => return Ok(()),
-                Form::Full(layout) => return stream.write_all(&band.to_layout(*layout).data).map_err(Error::failed),
-                Form::Exact(_) => lookup.map(&band.to_layout(Layout::Rgba).data),
-                Form::Chosen(palette) => {
-                    let rgba = band.to_layout(Layout::Rgba);
-                    let indices = palette.map(&rgba)?;
-                    likeness.add(&rgba, &palette.colours, &indices);
-                    indices
-                }
-            };
-            samples.chunks_exact(row).try_for_each(|row| stream.write_all(&packed(row, bits)).map_err(Error::failed))
+        let mut packed = Vec::new();
+        let bands =
+            |take: &mut TakeRows| self.each_band(&mut |band| take(band.to_layout(Layout::Rgba).data.as_chunks().0));
+        self.needs.chooser.map(choice, self.width, bands, &mut |indices| {
+            packed.clear();
+            for row in indices.chunks_exact(self.width as usize) {
+                png_indexed::packed(row, bits, &mut packed);
+            }
+            stream.write_all(&packed).map_err(Error::failed)
         })?;
         stream.finish().map_err(Error::failed)?;
-        writer.finish().map_err(Error::failed)?;
-        Ok(!matches!(form, Form::Chosen(_)) || likeness.is_enough())
+        writer.finish().map_err(Error::failed)
     }
 
     /// Writes the samples of the file itself, whatever their depth and colour.
-    fn copy_to(&self, mut encoder: ::png::Encoder<'_, &mut Bounded>) -> Result<bool, Error> {
+    fn copy_to(&self, mut encoder: ::png::Encoder<'_, &mut Bounded>) -> Result<(), Error> {
         let Rows::File(file) = self.rows else {
             return Err(Error::failed("there is no file"));
         };
@@ -194,8 +168,7 @@ impl<'a> BandedPng<'a> {
             stream.write_all(row.data()).map_err(Error::failed)?;
         }
         stream.finish().map_err(Error::failed)?;
-        writer.finish().map_err(Error::failed)?;
-        Ok(true)
+        writer.finish().map_err(Error::failed)
     }
 
     fn each_band(&self, take: &mut dyn FnMut(&Pixels) -> Result<(), Error>) -> Result<(), Error> {
@@ -210,17 +183,6 @@ impl<'a> BandedPng<'a> {
         })?;
         band.rest().map_or(Ok(()), take)
     }
-}
-
-/// Indices of `bits` bits each, the first one in the highest bits.
-fn packed(indices: &[u8], bits: u8) -> Vec<u8> {
-    if bits == 8 {
-        return indices.to_vec();
-    }
-    let byte = |group: &[u8]| {
-        group.iter().enumerate().fold(0, |byte, (at, index)| byte | index << (8 - bits - bits * at as u8))
-    };
-    indices.chunks(usize::from(8 / bits)).map(byte).collect()
 }
 
 fn colour_type(layout: Layout) -> ColorType {
@@ -255,46 +217,25 @@ impl Write for Bounded {
 }
 
 impl Reducible for BandedPng<'_> {
-    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
-        let is_slow = self.width as usize * self.height as usize > MAX_QUANTISED_PIXELS;
-        if !self.allows_palette {
-            *least = COLOURS.len();
+    fn reduced(&mut self, quality: u8) -> Result<Encoded, Error> {
+        let choice = if self.allows_palette { self.needs.chooser.choose(quality)? } else { Choice::None };
+        let most = self.original.map_or(usize::MAX, <[u8]>::len);
+        let form = match choice {
+            Choice::None => return self.unchanged(),
+            Choice::Exact(_) => self.exact(false),
+            chosen => Form::Indexed(chosen),
+        };
+        let is_lossless = !matches!(form, Form::Indexed(Choice::Plain(_) | Choice::Dithered(_)));
+        let Some(lossy) = self.write(&form, most)? else {
+            return self.unchanged();
+        };
+        if (!is_lossless || self.needs.depth)
+            && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
+        {
+            return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
         }
-        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step.max(*least)) {
-            let most = self.original.map_or(usize::MAX, <[u8]>::len);
-            let is_exact = self.needs.colours.as_ref().is_some_and(|all| all.len() <= colours);
-            if is_slow && !is_exact {
-                *least = step + 1;
-                continue;
-            }
-            let form = if is_exact {
-                self.exact(false)
-            } else {
-                Form::Chosen(Box::new(Palette::choose(&self.needs.sample, colours)?))
-            };
-            if let Form::Chosen(palette) = &form
-                && self.is_hopeless(palette)?
-            {
-                *least = step + 1;
-                continue;
-            }
-            let Some(lossy) = self.write(&form, most)? else {
-                *least = step + 1;
-                continue;
-            };
-            if (!is_exact || self.needs.depth)
-                && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
-            {
-                return Ok(Encoded { bytes, quality: None, warnings: Vec::new() });
-            }
-            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
-        }
-        let mut encoded = self.unchanged()?;
-        if is_slow && self.needs.colours.is_none() {
-            let most = MAX_QUANTISED_PIXELS / 1_000_000;
-            encoded.warnings.push(format!("PNGs of more than {most} megapixels keep all their colours."));
-        }
-        Ok(encoded)
+        let is_exact = is_lossless && !self.needs.depth;
+        Ok(Encoded { bytes: lossy, quality: Some(quality).filter(|_| !is_exact), warnings: Vec::new() })
     }
 
     /// The source's pixels; the source itself where they cannot be written smaller.
@@ -353,7 +294,7 @@ mod tests {
         }
         for (colours, depth) in [(2, 1), (3, 2), (16, 4), (17, 8), (256, 8)] {
             let pixels = coloured(colours);
-            let encoded = PngEncoder::over(banded(pixels.clone())).encode(50).unwrap();
+            let encoded = banded(pixels.clone()).lossless().unwrap();
             let list = png::chunks(&encoded.bytes).unwrap();
             let header = png::header(&encoded.bytes, &list).unwrap();
             assert_eq!((header.colour, header.depth), (3, depth), "{colours}");
@@ -382,25 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn a_palette_looks_like_its_picture_and_one_that_would_show_is_not_used() {
+    fn colours_become_fewer_and_noise_keeps_them() {
         let smooth = photo(300, 200, Layout::Rgb);
-        let mut encoder = PngEncoder::over(banded(smooth.clone()));
-        let encoded = encoder.encode(50).unwrap();
+        let encoded = PngEncoder::over(banded(smooth.clone())).encode(50).unwrap();
         assert_eq!(encoded.quality, Some(50));
-        let (shown, mut likeness) = (decoded(&encoded.bytes), Likeness::default());
+        let shown = decoded(&encoded.bytes).to_layout(Layout::Rgb);
         assert_ne!(shown, smooth);
-        let indices = vec![0; 1];
-        for (a, b) in smooth.data.chunks_exact(3).zip(shown.data.chunks_exact(3)) {
-            let rgba = Pixels::new(1, 1, Layout::Rgba, vec![a[0], a[1], a[2], 255]).unwrap();
-            likeness.add(&rgba, &[[b[0], b[1], b[2], 255]], &indices);
-        }
-        // Not averaged over blocks, dithering shows: only a gross error would fall below this.
-        assert!(likeness.decibels() > 25.0, "{}", likeness.decibels());
+        let off: f64 = shown.data.iter().zip(&smooth.data).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+        assert!(off / (smooth.data.len() as f64) < 8.0, "{off}");
 
         let mut random = pictures::Random(7);
         let noise = (0..200 * 200 * 4).map(|_| random.next() as u8).collect();
         let noise = Pixels::new(200, 200, Layout::Rgba, noise).unwrap();
-        assert_eq!(PngEncoder::over(banded(noise)).encode(50).unwrap().quality, None);
+        assert_eq!(PngEncoder::over(banded(noise)).encode(95).unwrap().quality, None);
     }
 
     #[test]

@@ -1,19 +1,16 @@
-//! Writes PNG: a dithered palette where that looks right, otherwise the same pixels packed better.
+//! Writes PNG: with a palette where that looks right, otherwise the same pixels packed better.
 //!
-//! A palette that would be visible ([`palette::Outcome::Poor`]) is not used: the picture then stays lossless, and its file has no
-//! quality.
+//! A palette that would be visible ([`Choice::None`]) is not used: the picture then stays lossless, and its file has no quality.
 
 use std::io::Cursor;
 
-use oxipng::{
-    BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RGBA8, RawImage, StripChunks, indexset,
-};
+use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, RawImage, StripChunks, indexset};
 
 use crate::container::png;
 use crate::contract::Error;
-use crate::encode::Encoded;
-use crate::encode::palette::{self, Indexed};
-use crate::encode::png_steps::{COLOURS, Reducible, STEPS};
+use crate::encode::palette::{Choice, Chooser, Survey, TakeRows};
+use crate::encode::png_steps::Reducible;
+use crate::encode::{Encoded, png_indexed};
 use crate::picture::pixels::{Layout, Pixels};
 
 /// oxipng's effort for lossy output, and the next one where lossless was asked for.
@@ -25,6 +22,13 @@ const THOROUGH: u8 = 2;
 const FAST_DEFLATE_ABOVE_SAMPLES: u64 = 16_000_000;
 /// libdeflate's level for those: a third of the time of level 10 for a tenth more bytes.
 const FAST_DEFLATE_LEVEL: u8 = 7;
+/// The same for palettes: of photographs, where level 10 saves 5 to 8 %; of drawings, screenshots and what had a palette before, where
+/// it takes up to eight times as long as 9; and of large pictures.
+const INDEXED_LEVEL: i32 = 10;
+const INDEXED_FLAT_LEVEL: i32 = 9;
+const INDEXED_FAST_LEVEL: i32 = 7;
+/// Pictures of fewer pixels are always compared with their lossless files.
+const SMALL_PIXELS: usize = 300_000;
 
 /// Chunks that decide how the same samples look.
 pub(crate) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
@@ -36,6 +40,8 @@ pub(crate) struct PackedPng<'a> {
     extra: Vec<([u8; 4], Vec<u8>)>,
     /// The source, when its samples are still the ones wanted: it may hold 16 bits, which `pixels` does not.
     original: Option<Original<'a>>,
+    /// Made when it is needed first.
+    chooser: Option<Chooser>,
 }
 
 /// A PNG whose pixels may be kept untouched.
@@ -47,7 +53,7 @@ pub(crate) struct Original<'a> {
 
 impl<'a> PackedPng<'a> {
     pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PackedPng<'a> {
-        PackedPng { pixels, extra, original }
+        PackedPng { pixels, extra, original, chooser: None }
     }
 
     /// The same eight-bit pixels, packed.
@@ -64,9 +70,56 @@ impl<'a> PackedPng<'a> {
         }
     }
 
-    fn indexed(&self, indexed: Indexed) -> Result<Vec<u8>, Error> {
-        let palette = indexed.palette.iter().map(|&[r, g, b, a]| RGBA8 { r, g, b, a }).collect();
-        self.write(ColorType::Indexed { palette }, indexed.indices, QUICK)
+    fn chooser(&mut self) -> Result<&mut Chooser, Error> {
+        let chooser = match self.chooser.take() {
+            Some(chooser) => chooser,
+            None => {
+                let mut survey = Survey::of(self.pixels.width, self.pixels.height);
+                self.bands(&mut |pixels| {
+                    survey.add(pixels);
+                    Ok(())
+                })?;
+                survey.chooser()?
+            }
+        };
+        Ok(self.chooser.insert(chooser))
+    }
+
+    /// Hands out the picture in bands of whole rows.
+    fn bands(&self, take: &mut TakeRows) -> Result<(), Error> {
+        /// Rows that become RGBA together.
+        const BAND_ROWS: usize = 64;
+        let row = self.pixels.width as usize * self.pixels.layout.channels();
+        for rows in self.pixels.data.chunks(row * BAND_ROWS) {
+            if self.pixels.layout == Layout::Rgba {
+                take(rows.as_chunks().0)?;
+                continue;
+            }
+            let band = Pixels::new(self.pixels.width, (rows.len() / row) as u32, self.pixels.layout, rows.to_vec())?;
+            take(band.to_layout(Layout::Rgba).data.as_chunks().0)?;
+        }
+        Ok(())
+    }
+
+    fn indexed(&self, chooser: &Chooser, choice: &Choice) -> Result<Vec<u8>, Error> {
+        let (width, height) = (self.pixels.width, self.pixels.height);
+        let (colours, mut rows) = (choice.colours(), Vec::with_capacity((width as usize + 1) * height as usize));
+        let bits = png_indexed::bits(colours.len());
+        chooser.map(choice, width, |take| self.bands(take), &mut |indices| {
+            for row in indices.chunks_exact(width as usize) {
+                // No filter.
+                rows.push(0);
+                png_indexed::packed(row, bits, &mut rows);
+            }
+            Ok(())
+        })?;
+        let is_large = rows.len() as u64 > FAST_DEFLATE_ABOVE_SAMPLES;
+        let level = match (is_large, chooser.is_flat() || chooser.exact().is_some()) {
+            (true, _) => INDEXED_FAST_LEVEL,
+            (_, true) => INDEXED_FLAT_LEVEL,
+            _ => INDEXED_LEVEL,
+        };
+        png_indexed::write((width, height), colours, &self.extra, &rows, level)
     }
 
     fn write(&self, colour: ColorType, data: Vec<u8>, effort: u8) -> Result<Vec<u8>, Error> {
@@ -132,8 +185,17 @@ impl<'a> PackedPng<'a> {
         Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
     }
 
+    /// Whether it is worth a try: not where a picture of some size is much smaller than its source, which is lossless too.
+    fn may_be_rivalled(&self, bytes: usize) -> bool {
+        let area = self.pixels.width as usize * self.pixels.height as usize;
+        area < SMALL_PIXELS || self.original.as_ref().is_none_or(|original| bytes * 10 > original.bytes.len() * 7)
+    }
+
     /// Whether the untouched pixels might take less than a palette's `bytes`, by a quick estimate: smooth computed pictures do.
     fn is_lossless_rival(&self, bytes: usize) -> Result<bool, Error> {
+        if !self.may_be_rivalled(bytes) {
+            return Ok(false);
+        }
         /// How much the quick estimate exceeds the real size at most, in percent of it.
         const MARGIN: usize = 150;
         let options = Options {
@@ -181,26 +243,31 @@ fn decoded_anew(original: &Original<'_>, list: &[png::Chunk], options: &Options)
 }
 
 impl Reducible for PackedPng<'_> {
-    fn reduced(&self, step: usize, least: &mut usize) -> Result<Encoded, Error> {
-        for (step, (colours, quality)) in COLOURS.into_iter().zip(STEPS).enumerate().skip(step) {
-            let lossy = match palette::quantise(&self.pixels, colours)? {
-                palette::Outcome::Poor => {
-                    *least = step + 1;
-                    continue;
-                }
-                palette::Outcome::Reduced(indexed) => self.indexed(indexed)?,
-                // Nothing to lose in colours: only the packing changes (and 16-bit samples become 8).
-                palette::Outcome::Exact => self.packed(QUICK)?,
-            };
-            if self.is_lossless_rival(lossy.len())? {
-                let unchanged = self.unchanged()?;
-                if unchanged.bytes.len() <= lossy.len() {
-                    return Ok(unchanged);
-                }
-            }
-            return Ok(Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() });
+    fn reduced(&mut self, quality: u8) -> Result<Encoded, Error> {
+        let chooser = self.chooser()?;
+        let choice = chooser.choose(quality)?;
+        if choice == Choice::None {
+            return self.unchanged();
         }
-        self.unchanged()
+        let chooser = self.chooser.as_ref().ok_or_else(|| Error::failed("a palette that nobody chose"))?;
+        let mut bytes = self.indexed(chooser, &choice)?;
+        let mut is_lossless = choice.is_lossless();
+        if !is_lossless
+            && let Some(colours) = chooser.exact()
+            && self.may_be_rivalled(bytes.len())
+        {
+            let exact = self.indexed(chooser, &Choice::Exact(colours.to_vec()))?;
+            if exact.len() <= bytes.len() {
+                (bytes, is_lossless) = (exact, true);
+            }
+        }
+        if self.is_lossless_rival(bytes.len())? {
+            let unchanged = self.unchanged()?;
+            if unchanged.bytes.len() <= bytes.len() {
+                return Ok(unchanged);
+            }
+        }
+        Ok(Encoded { bytes, quality: Some(quality).filter(|_| !is_lossless), warnings: Vec::new() })
     }
 
     fn unchanged(&self) -> Result<Encoded, Error> {

@@ -3,13 +3,12 @@
 use ::png::{BitDepth, Transformations};
 
 use crate::contract::Error;
-use crate::encode::palette::BLOCK_SIDE;
 use crate::header::guarded::guarded;
 use crate::picture::decode;
 use crate::picture::pixels::{Layout, Pixels};
 
-/// Rows that are dithered together; a multiple of [`BLOCK_SIDE`].
-pub(crate) const BAND_ROWS: usize = 16 * BLOCK_SIDE;
+/// Rows that are worked on together.
+pub(crate) const BAND_ROWS: usize = 64;
 
 /// Where the pixels come from.
 pub(crate) enum Rows<'a> {

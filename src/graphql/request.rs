@@ -186,9 +186,7 @@ impl ProcessingRequest {
         #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which images; all unless given.")] filter: Option<ImageFilter>,
-        #[graphql(desc = "Items to pass over first: jumps to any place in the list. Not with `last`.")] offset: Option<
-            i32,
-        >,
+        #[graphql(desc = "Items to skip first, to enter the list at any place. Not with `last`.")] offset: Option<i32>,
     ) -> Result<Paged<i32, Image>> {
         let id = self.row.id;
         let total = match &filter {
@@ -223,7 +221,7 @@ impl ProcessingRequest {
     /// A result file; while the request is running, a consistent snapshot.
     async fn result(
         &self,
-        #[graphql(default_with = "ResultKind::OutputCsv", desc = "Which file.")] kind: ResultKind,
+        #[graphql(default_with = "ResultKind::OutputCsv", desc = "The kind of file.")] kind: ResultKind,
         #[graphql(
             desc = "What it is written as. Unless given, CSV; for the updated file of an uploaded workbook, .xlsx."
         )]

@@ -254,7 +254,7 @@ impl Steering {
     async fn test_webhook(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Where to.")] input: TestWebhookInput,
+        #[graphql(desc = "The address.")] input: TestWebhookInput,
     ) -> Result<TestWebhookPayload> {
         let app = ctx.data_unchecked::<App>();
         if let Some(error) = check_url(app, &["input", "url"], &input.url) {

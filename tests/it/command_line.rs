@@ -461,5 +461,5 @@ async fn compress_fails_one_file_alone_and_bad_settings_at_once() {
     }
     let both = halftone(&["compress", "--quality", "0", "--max-height", "0", &photo]).await;
     let said = text(&both.stderr);
-    assert!(said.contains("quality must be") && said.contains("maxHeight must be"), "{said}");
+    assert!(said.contains("`quality` must be") && said.contains("`maxHeight` must be"), "{said}");
 }

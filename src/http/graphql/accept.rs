@@ -185,7 +185,7 @@ mod tests {
         let apollo = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0";
         for (value, single, form) in [
             (&format!("{apollo},application/graphql-response+json,application/json;q=0.9")[..], true, Form::Parts),
-            (&format!("{apollo}, text/event-stream"), true, Form::Parts),
+            (&format!("{apollo}, text/event-stream"), false, Form::Parts),
             (&format!("{apollo};q=0.5, text/event-stream, */*;q=0.1"), false, Form::Events),
             (&format!("{apollo};q=0, */*"), true, Form::Events),
             ("Multipart/Mixed; subscriptionspec=\"1.0\"", false, Form::Parts),

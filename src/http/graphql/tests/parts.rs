@@ -41,9 +41,9 @@ async fn each_answer_is_a_part_and_a_refusal_is_a_plain_answer() {
 
     let answer = ask(&toy, "{ hello }", APOLLO).await;
     assert_eq!(answer.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
-    let refused = ask(&toy, "subscription { nope }", APOLLO).await;
+    let refused = ask(&toy, "subscription { nope(", APOLLO).await;
     assert_eq!(refused.status(), 400);
-    assert!(refused.text().await.unwrap().contains("GRAPHQL_VALIDATION_FAILED"));
+    assert!(refused.text().await.unwrap().contains("GRAPHQL_PARSE_FAILED"));
     let only = "multipart/mixed;subscriptionSpec=1.0";
     let refused = parts(ask(&toy, "subscription { nope }", only).await).await;
     assert!(refused[0].contains("GRAPHQL_VALIDATION_FAILED"), "{refused:?}");

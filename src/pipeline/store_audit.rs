@@ -28,9 +28,10 @@ pub enum Finding {
 pub async fn audit(app: &App, is_removing: bool, mut each: impl FnMut(&Finding)) -> anyhow::Result<()> {
     let requests: Vec<Uuid> = app.store.directories("").await?.iter().filter_map(|name| name.parse().ok()).collect();
     for requests in requests.chunks(LOOKED_UP_AT_ONCE) {
-        let conn = &mut *db::connect(&app.pool).await?;
-        let unknown = store_audit::unknown(conn, requests).await?;
-        let known = ProcessingRequest::load(conn, requests).await?;
+        let (unknown, known) = {
+            let conn = &mut *db::connect(&app.pool).await?;
+            (store_audit::unknown(conn, requests).await?, ProcessingRequest::load(conn, requests).await?)
+        };
         for id in unknown {
             for object in app.store.objects(&id.to_string()).await? {
                 each(&Finding::Unnamed(object));
@@ -80,8 +81,8 @@ async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
 
     let mut after = -1;
     loop {
-        let conn = &mut *db::connect(&app.pool).await?;
-        let outputs = store_audit::outputs_after(conn, id, after, LOOKED_UP_AT_ONCE as i64).await?;
+        let page = LOOKED_UP_AT_ONCE as i64;
+        let outputs = store_audit::outputs_after(&mut *db::connect(&app.pool).await?, id, after, page).await?;
         let Some(last) = outputs.last() else { return Ok(findings) };
         after = last.position;
         for StoredOutput { image_id, key, .. } in outputs {

@@ -116,32 +116,32 @@ pub struct Watched {
     socket: Socket,
     /// Runs while an answer is owed.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// The last bytes received.
-    tail: Vec<u8>,
+    /// Answers that the server owes: several when statements are sent without waiting for each.
+    owed: usize,
+    sent: Messages,
+    received: Messages,
 }
-
-/// The message with which the server ends every answer, but for the state of the transaction in its last byte.
-const READY_FOR_QUERY: [u8; 5] = [b'Z', 0, 0, 0, 5];
 
 impl Watched {
     fn new(socket: Socket) -> Self {
-        Self { socket, deadline: None, tail: Vec::with_capacity(2 * READY_FOR_QUERY.len()) }
+        Self { socket, deadline: None, owed: 0, sent: Messages::of_client(), received: Messages::of_server() }
     }
 
-    fn sent(&mut self) {
-        self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+    fn sent(&mut self, bytes: &[u8]) {
+        // A start-up message, `Query` and `Sync` are each answered up to a `ReadyForQuery`.
+        self.owed += self.sent.count(bytes, &[Messages::START_UP, b'Q', b'S']);
+        if self.owed > 0 {
+            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+        }
     }
 
     fn received(&mut self, bytes: &[u8]) {
-        // What comes unasked, such as a notification, is no answer and owes none.
-        let Some(deadline) = &mut self.deadline else { return };
-        const ENDING: usize = READY_FOR_QUERY.len() + 1;
-        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(ENDING)..]);
-        self.tail.drain(..self.tail.len().saturating_sub(ENDING));
-        if self.tail.starts_with(&READY_FOR_QUERY) {
-            self.deadline = None;
-        } else {
-            deadline.as_mut().reset(Instant::now() + SILENCE);
+        self.owed = self.owed.saturating_sub(self.received.count(bytes, b"Z"));
+        match &mut self.deadline {
+            // What comes unasked, such as a notification, is no answer and owes none.
+            None => {}
+            Some(_) if self.owed == 0 => self.deadline = None,
+            Some(deadline) => deadline.as_mut().reset(Instant::now() + SILENCE),
         }
     }
 
@@ -185,7 +185,9 @@ impl AsyncWrite for Watched {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        self.sent();
+        if let Poll::Ready(Ok(count)) = written {
+            self.sent(&bytes[..count]);
+        }
         // Also when the bytes are on their way: this arranges for being woken when no answer comes.
         match self.check(cx) {
             Ok(()) => written,
@@ -205,5 +207,91 @@ impl AsyncWrite for Watched {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+/// Where in the messages of one direction a connection is. A message is a letter and its length, which counts itself but not
+/// the letter; the client's first message has no letter.
+struct Messages {
+    head: Vec<u8>,
+    /// Bytes of the message that are still to come.
+    left: usize,
+    is_start_up: bool,
+}
+
+impl Messages {
+    /// Stands for the letter of the client's first message.
+    const START_UP: u8 = 0;
+
+    fn of_client() -> Self {
+        Self { head: Vec::with_capacity(5), left: 0, is_start_up: true }
+    }
+
+    fn of_server() -> Self {
+        Self { is_start_up: false, ..Self::of_client() }
+    }
+
+    /// How many messages with one of these letters begin in these bytes.
+    fn count(&mut self, mut bytes: &[u8], letters: &[u8]) -> usize {
+        let mut count = 0;
+        while !bytes.is_empty() {
+            let skipped = self.left.min(bytes.len());
+            self.left -= skipped;
+            bytes = &bytes[skipped..];
+            if self.is_start_up && self.head.is_empty() {
+                self.head.push(Self::START_UP);
+            }
+            let missing = (5 - self.head.len()).min(bytes.len());
+            self.head.extend_from_slice(&bytes[..missing]);
+            bytes = &bytes[missing..];
+            if let [letter, length @ ..] = &self.head[..]
+                && let Ok(length) = <[u8; 4]>::try_from(length)
+            {
+                count += usize::from(letters.contains(letter));
+                self.left = (u32::from_be_bytes(length) as usize).saturating_sub(4);
+                self.is_start_up = false;
+                self.head.clear();
+            }
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_UP: &[u8] = b"\0\0\0\x09\0\x03QQQ";
+    const CLOSE: &[u8] = b"C\0\0\0\x07SZ\0S\0\0\0\x04";
+    const QUERY: &[u8] = b"Q\0\0\0\x05\0";
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+
+    #[test]
+    fn messages_are_counted_wherever_they_are_cut() {
+        let stream = [START_UP, CLOSE, QUERY].concat();
+        for at in 0..stream.len() {
+            let mut messages = Messages::of_client();
+            let mut count = |bytes| messages.count(bytes, &[Messages::START_UP, b'Q', b'S']);
+            assert_eq!(count(&stream[..at]) + count(&stream[at..]), 3, "cut at {at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_owed_until_every_statement_sent_has_one() {
+        let (socket, _server) = UnixStream::pair().unwrap();
+        let mut watched = Watched::new(Socket::Unix(socket));
+        watched.sent(START_UP);
+        assert!(watched.deadline.is_some());
+        watched.received(&[b"R\0\0\0\x08\0\0\0\0", READY].concat());
+        assert!(watched.deadline.is_none());
+
+        watched.received(b"A\0\0\0\x08note");
+        assert!(watched.deadline.is_none(), "a notification is no answer");
+
+        watched.sent(&[CLOSE, QUERY].concat());
+        watched.received(&[b"3\0\0\0\x04", READY].concat());
+        assert!(watched.deadline.is_some(), "the query has no answer yet");
+        watched.received(&[b"I\0\0\0\x04", READY].concat());
+        assert!(watched.deadline.is_none());
     }
 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::layout::{Piece, Spot};
-use super::spaces::is_space;
+use super::spaces::{is_space, trim};
 use super::urls::{self, Checker};
 
 /// What was repaired.
@@ -34,7 +34,12 @@ pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, 
     }
     let mut notes = Vec::new();
     let mut mended = Vec::with_capacity(pieces.len());
-    for piece in pieces {
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(mut piece) = pieces.next() {
+        let next = pieces.peek().filter(|next| next.column == piece.column && urls::starts_as_url(&next.text));
+        if next.is_some() && piece.from.cell == piece.to.cell {
+            notes.extend(cut_label(&mut piece));
+        }
         match mend_soundly(&piece.text, checker) {
             // A part of a URL that was cut at delimiters cannot be found again in its cells.
             Some(mend) if piece.from.cell == piece.to.cell || mend.parts.len() == 1 => {
@@ -79,6 +84,19 @@ fn drop_labels(pieces: Vec<Piece>, notes: &mut Vec<Note>) -> Vec<Piece> {
     ordered
 }
 
+/// Takes the label of the next URL off the end of this one: `https://a.com/1, back:`.
+fn cut_label(piece: &mut Piece) -> Option<Note> {
+    if !urls::starts_as_url(&piece.text) {
+        return None;
+    }
+    let spaces = piece.text.char_indices().filter(|(_, c)| is_space(*c));
+    let (url, label) = spaces.map(|(at, _)| piece.text.split_at(at)).find(|(_, label)| is_label(trim(label)))?;
+    let (url_bytes, label) = (url.trim_end_matches(urls::is_separator).len(), trim(label).to_owned());
+    piece.text.truncate(url_bytes);
+    piece.to = at(piece.from, url_bytes);
+    Some(Note { line: piece.line, column: piece.column, value: label, message: LABEL })
+}
+
 /// `front:`, `1.`, `2)`, `•`.
 fn is_label(text: &str) -> bool {
     let number = text.trim_end_matches(['.', ')', ':']);
@@ -92,9 +110,12 @@ fn is_label(text: &str) -> bool {
 fn is_simple(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
-        rest.bytes().fold(true, |simple, byte| {
-            simple & !matches!(byte, b':' | b';' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'')
-        })
+        let bytes = rest.as_bytes();
+        let signs = |byte| {
+            matches!(byte, b' ' | b':' | b';' | b'|' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'')
+        };
+        let is_plain = bytes.iter().fold(true, |plain, byte| plain & !signs(*byte));
+        is_plain & bytes.windows(2).fold(true, |plain, pair| plain & (pair != b"//"))
     })
 }
 
@@ -121,6 +142,9 @@ fn mend_soundly(text: &str, checker: &mut Checker) -> Option<Mend> {
 
 fn mend(text: &str) -> Option<Mend> {
     let whole = |url: String, message| Some(Mend { parts: vec![(0..text.len(), url)], message });
+    if let Some((first, second)) = next_without_scheme(text) {
+        return Some(split(text, first, second));
+    }
     if is_without_scheme(text) {
         return whole(unescaped(&format!("https://{}", text.trim_start_matches('/'))), NO_SCHEME);
     }
@@ -129,22 +153,43 @@ fn mend(text: &str) -> Option<Mend> {
         return (!parts.is_empty()).then_some(Mend { parts, message: UNWRAPPED });
     }
     if let Some((first, second)) = glued(text) {
-        let mut parts = Vec::new();
-        for range in [first, second] {
-            match mend(&text[range.clone()]) {
-                Some(inner) => parts.extend(
-                    inner.parts.into_iter().map(|(part, url)| (range.start + part.start..range.start + part.end, url)),
-                ),
-                None => parts.push((range.clone(), text[range].to_owned())),
-            }
-        }
-        return Some(Mend { parts, message: SPLIT });
+        return Some(split(text, first, second));
     }
     if let Some(end) = end_of_image(text) {
         return Some(Mend { parts: vec![(0..end, unescaped(&text[..end]))], message: CUT });
     }
     let url = unescaped(text);
     if url != text { whole(url, ESCAPED) } else { None }
+}
+
+/// Two parts of a text, each mended.
+fn split(text: &str, first: Range<usize>, second: Range<usize>) -> Mend {
+    let mut parts = Vec::new();
+    for range in [first, second] {
+        match mend(&text[range.clone()]) {
+            Some(inner) => parts.extend(
+                inner.parts.into_iter().map(|(part, url)| (range.start + part.start..range.start + part.end, url)),
+            ),
+            None => parts.push((range.clone(), text[range].to_owned())),
+        }
+    }
+    Mend { parts, message: SPLIT }
+}
+
+/// A URL, and one of the kind `//cdn.example.com/…` that follows after a separator.
+fn next_without_scheme(text: &str) -> Option<(Range<usize>, Range<usize>)> {
+    let is_first_without = is_without_scheme(text);
+    if !is_first_without && !urls::starts_as_url(text) {
+        return None;
+    }
+    let mut places = memchr::memmem::find_iter(text.as_bytes(), "//").skip(usize::from(is_first_without));
+    places.find_map(|start| {
+        let first = text[..start].trim_end_matches(urls::is_separator);
+        let between = &text[first.len()..start];
+        // A comma and two slashes may be part of a URL.
+        let separates = !between.is_empty() && (between != "," || is_first_without || urls::ends_as_image(first));
+        (separates && is_without_scheme(&text[start..])).then(|| (0..first.len(), start..text.len()))
+    })
 }
 
 /// `www.example.com/…` and `//cdn.example.com/…`.
@@ -300,6 +345,8 @@ mod tests {
             ("<a href=\"https://a.com/1?a=1&amp;b=2\">x</a>", vec!["https://a.com/1?a=1&b=2"]),
             ("www.a.com/1.jpg", vec!["https://www.a.com/1.jpg"]),
             ("//cdn.a.com/1.jpg", vec!["https://cdn.a.com/1.jpg"]),
+            ("//a.com/1,//a.com/2.jpg | //a.com/3", vec!["https://a.com/1", "https://a.com/2.jpg", "https://a.com/3"]),
+            ("https://a.com/1, //a.com/2", vec!["https://a.com/1", "https://a.com/2"]),
             ("https://a.com/1?a=1&amp;amp;b=2&#38;c=3", vec!["https://a.com/1?a=1&b=2&c=3"]),
             ("https://a.com/1.jpg;front", vec!["https://a.com/1.jpg"]),
             ("https://a.com/1.jpg:Blue jar, front", vec!["https://a.com/1.jpg"]),
@@ -330,6 +377,7 @@ mod tests {
             "https://a.com/men's-shoe.jpg",
             "https://a.com/a^b~c.jpg",
             "https://a.com/?a=1&b=2",
+            "https://a.com/w_1,//b.com/2.jpg",
             "1.jpg",
             "n/a",
             "//x",

@@ -156,12 +156,13 @@ impl Finder<'_> {
     }
 }
 
-/// A URL as it may stand in any cell: without quotes, delimiters and line ends.
+/// A URL as it may stand in any cell, of any encoding: without quotes, delimiters and line ends.
 fn push_url(url: &str, delimiter: char, out: &mut Vec<u8>) {
     for c in url.chars() {
         if c == delimiter && !c.is_ascii_alphanumeric()
             || matches!(c, '"' | '\'' | ',' | ';' | '|' | ' ' | '<' | '>' | '(' | ')')
             || c.is_control()
+            || !c.is_ascii()
         {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {

@@ -91,7 +91,7 @@ fn cut_behind_image(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-fn is_separator(c: char) -> bool {
+pub(super) fn is_separator(c: char) -> bool {
     matches!(c, ',' | ';' | '|' | '，' | '、' | '；') || is_space(c)
 }
 

@@ -1,9 +1,5 @@
 //! The source comes back byte for byte, but for its URLs.
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::select;
-
 use super::shops::fixture;
 use super::*;
 use crate::Updater;
@@ -90,56 +86,5 @@ fn the_files_of_shops_read_the_same_once_updated() {
         assert_eq!(roles(&before), roles(&after), "{name}");
         let names = |rows: &[Row]| rows.iter().map(|row| (row.name.clone(), row.extra.clone())).collect::<Vec<_>>();
         assert_eq!(names(&rows), names(&again), "{name}");
-    }
-}
-
-type Table = Vec<(String, Vec<String>, String)>;
-
-fn table() -> impl Strategy<Value = Table> {
-    let url = "https://[a-z]{1,6}\\.com/[a-z0-9_,;()&=%+]{0,8}[a-z0-9]";
-    vec(("[a-zé]{1,8}", vec(url, 0..4), "[ -~é\r\n]{0,20}"), 1..8)
-}
-
-proptest! {
-    #[test]
-    fn an_update_differs_in_the_urls_alone(
-        table in table(),
-        delimiter in select(vec![b',', b';', b'\t', b'|']),
-        always in any::<bool>(),
-        crlf in any::<bool>(),
-        layout in 0usize..3,
-    ) {
-        let style = if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
-        let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
-        let write = |prefix: &str| -> Result<Vec<u8>, TestCaseError> {
-            let mut csv = csv::WriterBuilder::new()
-                .delimiter(delimiter).quote_style(style).terminator(end).from_writer(Vec::new());
-            match layout {
-                0 => csv.write_record(["Product Name", "Images", "Note"])?,
-                1 => csv.write_record(["Note", "Image 1", "Image 2", "Image 3", "Product Name"])?,
-                _ => csv.write_record(["Note", "Product Name", "base_image", "additional_images"])?,
-            }
-            for (name, urls, note) in &table {
-                let urls: Vec<String> = urls.iter().map(|url| url.replacen("https://", prefix, 1)).collect();
-                let url = |place: usize| urls.get(place).map_or("", String::as_str);
-                let note = &format!("n{note}");
-                match layout {
-                    0 => csv.write_record([name, &urls.join(", "), note])?,
-                    1 => csv.write_record([note, url(0), url(1), url(2), name])?,
-                    _ => csv.write_record([note, name, url(0), &urls.get(1..).unwrap_or_default().join("\n")])?,
-                }
-            }
-            csv.into_inner().map_err(|error| TestCaseError::fail(error.to_string()))
-        };
-        let source = write("https://")?;
-        // With URLs of the same characters in place: what needs quotes is the same.
-        let expected = write("https://x.example/")?;
-        let (updated, _) = update(&source, |url| url.replacen("https://", "https://x.example/", 1));
-        let plain = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            ["%2C,", "%3B;", "%7C|", "%28(", "%29)"].iter().fold(text, |text, pair| text.replace(&pair[..3], &pair[3..]))
-        };
-        prop_assert_eq!(plain(&updated), plain(&expected));
-        prop_assert_eq!(update(&source, |_| "https://y.example/1.jpg".to_owned()).1.row_count, table.len() as u64);
     }
 }

@@ -42,10 +42,38 @@ fn turn<const N: usize>(pixels: &Pixels, orientation: u8) -> Vec<u8> {
     out
 }
 
-/// Rows to columns: `data` holds rows of `width` samples, the result rows of as many samples as there were rows.
-pub(crate) fn transposed(data: &[u8], width: usize) -> Vec<u8> {
-    /// Squares this wide are turned one after the other: what they are read from and written to stays in the fastest cache.
-    const TILE: usize = 64;
+/// Squares this wide are turned one after the other: what they are read from and written to stays in the fastest cache.
+const TILE: usize = 64;
+
+/// Rows to columns: `data` holds rows of `width` pixels, the result rows of as many pixels as there were rows.
+pub(crate) fn transposed(data: &[u8], width: usize, channels: usize) -> Vec<u8> {
+    match channels {
+        2 => transposed_pixels::<2>(data, width),
+        3 => transposed_pixels::<3>(data, width),
+        4 => transposed_pixels::<4>(data, width),
+        _ => transposed_samples(data, width),
+    }
+}
+
+fn transposed_pixels<const CHANNELS: usize>(data: &[u8], width: usize) -> Vec<u8> {
+    let (pixels, _) = data.as_chunks::<CHANNELS>();
+    let height = pixels.len() / width.max(1);
+    let mut out = vec![[0; CHANNELS]; pixels.len()];
+    for top in (0..height).step_by(TILE) {
+        for left in (0..width).step_by(TILE) {
+            let (bottom, right) = ((top + TILE).min(height), (left + TILE).min(width));
+            for x in left..right {
+                let column = &mut out[x * height..][top..bottom];
+                for (y, pixel) in (top..bottom).zip(column) {
+                    *pixel = pixels[y * width + x];
+                }
+            }
+        }
+    }
+    out.into_flattened()
+}
+
+fn transposed_samples(data: &[u8], width: usize) -> Vec<u8> {
     let height = data.len() / width.max(1);
     let mut out = vec![0; width * height];
     for top in (0..height).step_by(TILE) {
@@ -95,9 +123,12 @@ mod tests {
     #[test]
     fn rows_become_columns_whatever_their_number() {
         for (width, height) in [(1, 1), (8, 8), (7, 9), (64, 65), (130, 71)] {
-            let data: Vec<u8> = (0..width * height).map(|at| (at * 7 / 3) as u8).collect();
-            let pixels = Pixels::new(width as u32, height as u32, Layout::Grey, data.clone()).unwrap();
-            assert_eq!(transposed(&data, width), apply(pixels, 5).data, "{width} by {height}");
+            for layout in [Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba] {
+                let data: Vec<u8> = (0..width * height * layout.channels()).map(|at| (at * 7 / 3) as u8).collect();
+                let pixels = Pixels::new(width as u32, height as u32, layout, data.clone()).unwrap();
+                let turned = transposed(&data, width, layout.channels());
+                assert_eq!(turned, apply(pixels, 5).data, "{width} by {height}, {layout:?}");
+            }
         }
     }
 

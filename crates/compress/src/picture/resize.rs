@@ -2,8 +2,9 @@
 //!
 //! The shape is kept to the nearest pixel; a side never becomes zero.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x4};
+use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::contract::Error;
 use crate::jpeg;
@@ -32,66 +33,93 @@ pub(crate) fn fit((width, height): (u32, u32), max_width: Option<u32>, max_heigh
 
 /// The same picture at `width` × `height`.
 pub(crate) fn resize(mut pixels: Pixels, (width, height): (u32, u32)) -> Result<Pixels, Error> {
-    let kind = match pixels.layout {
-        Layout::Grey => PixelType::U8,
-        Layout::GreyAlpha => PixelType::U8x2,
-        Layout::Rgb => PixelType::U8x3,
-        Layout::Rgba => PixelType::U8x4,
-    };
     // Transparency is weighed in the picture's own buffer; the resizer would make a copy.
-    let has_alpha = pixels.layout.has_alpha();
-    let (alpha, options) = (MulDiv::new(), lanczos().use_alpha(false));
-    let mut target = Image::new(width, height, kind);
-    if has_alpha {
-        let mut source =
-            Image::from_slice_u8(pixels.width, pixels.height, &mut pixels.data, kind).map_err(Error::failed)?;
-        alpha.multiply_alpha_inplace(&mut source).map_err(Error::failed)?;
+    weigh_alpha(&mut pixels, Weighing::In)?;
+    let (layout, size) = (pixels.layout, (pixels.width, pixels.height));
+    let whole = (0.0, 0.0, f64::from(size.0), f64::from(size.1));
+    let data = resample(pixels.data, layout.channels(), size, whole, (width, height))?;
+    let mut resized = Pixels::new(width, height, layout, data)?;
+    weigh_alpha(&mut resized, Weighing::Out)?;
+    Ok(resized)
+}
+
+#[derive(Clone, Copy)]
+enum Weighing {
+    In,
+    Out,
+}
+
+/// Multiplies the colours by their alpha, or divides them by it again.
+fn weigh_alpha(pixels: &mut Pixels, weighing: Weighing) -> Result<(), Error> {
+    match pixels.layout {
+        Layout::Grey | Layout::Rgb => Ok(()),
+        Layout::GreyAlpha => weigh_alpha_of::<U8x2>(pixels, weighing),
+        Layout::Rgba => weigh_alpha_of::<U8x4>(pixels, weighing),
     }
-    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(Error::failed)?;
-    Resizer::new().resize(&source, &mut target, &options).map_err(Error::failed)?;
-    if has_alpha {
-        alpha.divide_alpha_inplace(&mut target).map_err(Error::failed)?;
+}
+
+fn weigh_alpha_of<P: PixelTrait>(pixels: &mut Pixels, weighing: Weighing) -> Result<(), Error> {
+    let mut image =
+        TypedImage::<P>::from_buffer(pixels.width, pixels.height, &mut pixels.data).map_err(Error::failed)?;
+    match weighing {
+        Weighing::In => MulDiv::new().multiply_alpha_inplace_typed(&mut image),
+        Weighing::Out => MulDiv::new().divide_alpha_inplace_typed(&mut image),
     }
-    Pixels::new(width, height, pixels.layout, target.into_vec())
+    .map_err(Error::failed)
 }
 
 /// The part of a grey picture between `left`, `top` and `left` + `across`, `top` + `down`, at `width` × `height`.
-///
-/// Rows are added up many samples at a time, which single samples along a row are not: turning the picture around, so that
-/// its columns are rows, takes a fifth of the time that is saved.
 pub(crate) fn resize_part(
     source: jpeg::SamplePlane,
-    (left, top, across, down): (f64, f64, f64, f64),
+    part: (f64, f64, f64, f64),
     (width, height): (u32, u32),
 ) -> Result<jpeg::SamplePlane, Error> {
-    let lower = resize_rows(source, (top, down), height)?;
-    if (left, across, width) == (0.0, f64::from(lower.width), lower.width) {
+    let data = resample(source.data, 1, (source.width, source.height), part, (width, height))?;
+    Ok(jpeg::SamplePlane { width, height, data })
+}
+
+/// The part of a picture of interleaved channels at another size.
+///
+/// Rows are added up many samples at a time, which single samples along a row are not: turning the picture around, so that
+/// its columns are rows, takes a fifth of the time that is saved. To rows it makes no difference how many channels there
+/// are, so the resizer is compiled for one kind of pixel, not for all that it knows.
+fn resample(
+    data: Vec<u8>,
+    channels: usize,
+    (width, height): (u32, u32),
+    (left, top, across, down): (f64, f64, f64, f64),
+    (to_width, to_height): (u32, u32),
+) -> Result<Vec<u8>, Error> {
+    let lower = resample_rows(data, width as usize * channels, height, (top, down), to_height)?;
+    if (left, across, to_width) == (0.0, f64::from(width), width) {
         return Ok(lower);
     }
-    resize_rows(transposed(&lower), (left, across), width).map(|columns| transposed(&columns))
+    let columns = orient::transposed(&lower, width as usize, channels);
+    drop(lower);
+    let columns = resample_rows(columns, to_height as usize * channels, width, (left, across), to_width)?;
+    Ok(orient::transposed(&columns, to_height as usize, channels))
 }
 
-/// The rows between `top` and `top` + `down` as `height` rows.
-fn resize_rows(
-    mut source: jpeg::SamplePlane,
-    (top, down): (f64, f64),
+/// The rows between `top` and `top` + `down` as `to_height` rows of as many samples.
+fn resample_rows(
+    mut data: Vec<u8>,
+    samples: usize,
     height: u32,
-) -> Result<jpeg::SamplePlane, Error> {
-    let width = source.width;
-    if (top, down) == (0.0, f64::from(height)) {
-        source.data.truncate(width as usize * height as usize);
-        return Ok(jpeg::SamplePlane { height, ..source });
+    (top, down): (f64, f64),
+    to_height: u32,
+) -> Result<Vec<u8>, Error> {
+    let length = samples * to_height as usize;
+    if (top, down) == (0.0, f64::from(to_height)) {
+        data.truncate(length);
+        return Ok(data);
     }
-    let image = ImageRef::new(width, source.height, &source.data, PixelType::U8).map_err(Error::failed)?;
-    let mut target = Image::new(width, height, PixelType::U8);
+    let width = u32::try_from(samples).map_err(Error::failed)?;
+    let mut resampled = vec![0; length];
+    let source = TypedImageRef::<U8>::from_buffer(width, height, &data).map_err(Error::failed)?;
+    let mut target = TypedImage::<U8>::from_buffer(width, to_height, &mut resampled).map_err(Error::failed)?;
     let options = lanczos().crop(0.0, top, f64::from(width), down);
-    Resizer::new().resize(&image, &mut target, &options).map_err(Error::failed)?;
-    Ok(jpeg::SamplePlane { width, height, data: target.into_vec() })
-}
-
-fn transposed(plane: &jpeg::SamplePlane) -> jpeg::SamplePlane {
-    let data = orient::transposed(&plane.data, plane.width as usize);
-    jpeg::SamplePlane { width: plane.height, height: plane.width, data }
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(Error::failed)?;
+    Ok(resampled)
 }
 
 fn lanczos() -> ResizeOptions {
@@ -104,16 +132,27 @@ mod tests {
 
     #[test]
     fn a_part_is_what_both_directions_at_once_give() {
-        let plane = jpeg::SamplePlane {
-            width: 150,
-            height: 90,
-            data: (0..150 * 90).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
-        };
+        let data: Vec<u8> = (0..150 * 90).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let part @ (left, top, across, down) = (0.5, 1.0, 148.0, 88.5);
-        let image = ImageRef::new(150, 90, &plane.data, PixelType::U8).unwrap();
-        let mut target = Image::new(101, 67, PixelType::U8);
-        Resizer::new().resize(&image, &mut target, &lanczos().crop(left, top, across, down)).unwrap();
-        assert_eq!(resize_part(plane, part, (101, 67)).unwrap().data, target.into_vec());
+        let mut at_once = TypedImage::<U8>::new(101, 67);
+        let source = TypedImageRef::<U8>::from_buffer(150, 90, &data).unwrap();
+        Resizer::new().resize_typed(&source, &mut at_once, &lanczos().crop(left, top, across, down)).unwrap();
+        let at_once: Vec<u8> = at_once.pixels().iter().map(|sample| sample.0).collect();
+        let plane = jpeg::SamplePlane { width: 150, height: 90, data };
+        assert_eq!(resize_part(plane, part, (101, 67)).unwrap().data, at_once);
+    }
+
+    #[test]
+    fn every_channel_is_resized_as_if_it_were_alone() {
+        let channels: Vec<Vec<u8>> = (1..4_u32)
+            .map(|n| (0..90 * 70).map(|at: u32| (at.wrapping_mul(2_654_435_761 / n) >> 24) as u8).collect())
+            .collect();
+        let data = (0..90 * 70).flat_map(|at| [0, 1, 2].map(|n| channels[n][at])).collect();
+        let together = resize(Pixels::new(90, 70, Layout::Rgb, data).unwrap(), (41, 33)).unwrap();
+        for (n, channel) in channels.into_iter().enumerate() {
+            let alone = resize(Pixels::new(90, 70, Layout::Grey, channel).unwrap(), (41, 33)).unwrap();
+            assert!(together.data.iter().skip(n).step_by(3).eq(&alone.data), "channel {n}");
+        }
     }
 
     #[test]

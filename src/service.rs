@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::config::Config;
 use crate::graphql::admission::QueryLimits;
+use crate::graphql::watching::Watching;
 use crate::http::graphql::{EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::http::server::ConnectionLimits;
@@ -46,8 +47,10 @@ impl Service {
         let config = &self.app.config;
         let limits = QueryLimits::default();
         let hosts = if address.ip().is_loopback() { AllowedHosts::Loopback } else { AllowedHosts::Any };
+        let schema = graphql::schema(self.app.clone(), limits);
         let options = EndpointOptions {
             query: limits,
+            watching: Watching::of(&schema),
             upload: UploadLimits {
                 file_bytes: config.sheet.max_bytes,
                 directory: Some(self.app.temporary.clone()),
@@ -58,7 +61,7 @@ impl Service {
             ..EndpointOptions::default()
         };
         let streams = options.tasks.clone();
-        let router = http::router(self.app.clone(), graphql::schema(self.app.clone(), limits), options);
+        let router = http::router(self.app.clone(), schema, options);
         let (stop, announcing) = (self.stop.clone(), hosts::announce_listener(self.app.clone(), address));
         self.tasks.spawn(async move {
             stop.run_until_cancelled(announcing).await;

@@ -40,7 +40,9 @@ mod system;
 
 mod loaders;
 
-mod snapshots;
+pub mod snapshots;
+
+pub mod watching;
 
 mod paging;
 

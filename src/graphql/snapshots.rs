@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use uuid::Uuid;
 
+use super::watching::Answers;
 use crate::app::App;
 use crate::db;
 use crate::db::image::{Image, ImageState};
@@ -44,6 +46,11 @@ pub struct Snapshot {
     pub images_after: i64,
     /// The request has ended and every image that ended with it is in `images` or came before: no snapshot follows.
     pub is_last: bool,
+    /// How many watched when it was made.
+    pub watchers: usize,
+    /// Cancelled after the last snapshot.
+    pub over: CancellationToken,
+    pub answers: Answers,
 }
 
 /// What is known of something that is watched.
@@ -138,6 +145,8 @@ async fn follow_request(app: &App, id: Uuid, sender: &Sender<Snapshot>) -> bool 
     let mut changed = app.events.request(id);
     let mut images: Vec<Arc<ImageState>> = Vec::new();
     let mut images_after: Option<i64> = None;
+    let over = CancellationToken::new();
+    let _over = over.clone().drop_guard();
     loop {
         changed.mark_unchanged();
         let read_at = Instant::now();
@@ -167,7 +176,16 @@ async fn follow_request(app: &App, id: Uuid, sender: &Sender<Snapshot>) -> bool 
         }
         let is_last = request.status.is_final() && !has_more;
         let images_after = images_after.unwrap_or(i64::MAX);
-        let snapshot = Snapshot { request, progress, images: images.clone(), images_after, is_last };
+        let snapshot = Snapshot {
+            request,
+            progress,
+            images: images.clone(),
+            images_after,
+            is_last,
+            watchers: sender.receiver_count(),
+            over: over.clone(),
+            answers: Answers::default(),
+        };
         sender.send_replace(Seen::This(Arc::new(snapshot)));
         if is_last {
             return true;

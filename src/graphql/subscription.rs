@@ -15,13 +15,12 @@ use super::progress::Progress;
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::snapshots::{Seen, Snapshots, patiently};
+use super::watching::{DEFAULT_INTERVAL_MS, INTERVAL_MS, Pinned, Watch};
 use crate::app::App;
 use crate::db;
 use crate::db::image::{self, ImageState};
 use crate::db::request::{self, ProcessingRequest as Row};
 
-/// Shortest and longest time between two snapshots, in milliseconds.
-const INTERVAL_MS: std::ops::RangeInclusive<i32> = 50..=60_000;
 /// Ended images read at once.
 const IMAGES_PER_READ: i64 = 100;
 
@@ -41,45 +40,31 @@ pub struct Subscription;
 /// The operations that keep sending updates.
 #[GraphqlSubscription]
 impl Subscription {
-    /// The snapshot at once, then at most one per interval, always the last; ends with the request.
+    /// The snapshot at once, then at most one per interval, always the last; ends with the request. When more than 50 watch
+    /// it, the interval grows with their number.
     async fn request_updated(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the request.")] id: ID,
-        #[graphql(default = 250, desc = "Shortest time between two snapshots, 50 to 60,000 milliseconds.")]
+        #[graphql(
+            default_with = "DEFAULT_INTERVAL_MS",
+            desc = "Shortest time between two snapshots, 50 to 60,000 milliseconds."
+        )]
         min_interval_ms: i32,
     ) -> Result<impl Stream<Item = Result<ProcessingRequest>> + use<>> {
-        let app = ctx.data_unchecked::<App>().clone();
-        let interval = interval(min_interval_ms)?;
-        let id = known_request(&app, &id).await?;
-        let mut watched = ctx.data_unchecked::<Snapshots>().request(&app, id);
+        let mut watch = match ctx.data_opt::<Pinned>() {
+            Some(pinned) => Watch::only(pinned),
+            None => {
+                let app = ctx.data_unchecked::<App>();
+                let interval = interval(min_interval_ms)?;
+                let id = known_request(app, &id).await?;
+                Watch::new(ctx.data_unchecked::<Snapshots>().request(app, id), interval)
+            }
+        };
         Ok(try_stream! {
-            let mut sent = None;
-            loop {
-                let taken_at = Instant::now();
-                let seen = watched.borrow_and_update().clone();
-                match seen {
-                    Seen::Nothing => {}
-                    Seen::Gone => break,
-                    Seen::Lost(error) => Err(internal_ref(&error))?,
-                    Seen::This(snapshot) => {
-                        let request = &snapshot.request;
-                        // A revision that was sent before has nothing new in it, whatever woke us.
-                        if sent.replace(request.revision) != Some(request.revision) {
-                            yield ProcessingRequest { row: request.clone(), progress: Some(snapshot.progress.clone()) };
-                        }
-                        if request.status.is_final() {
-                            break;
-                        }
-                    }
-                }
-                // Resolves at once when it changed while the snapshot was on its way.
-                if watched.changed().await.is_err() {
-                    break;
-                }
-                if sent.is_some() {
-                    tokio::time::sleep_until(taken_at + interval).await;
-                }
+            while let Some(next) = watch.next().await {
+                let snapshot = next.map_err(|error| internal_ref(&error))?;
+                yield ProcessingRequest { row: snapshot.request.clone(), progress: Some(snapshot.progress.clone()) };
             }
         })
     }

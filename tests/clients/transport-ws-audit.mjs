@@ -148,9 +148,9 @@ export function serverAudits({ url, lasting, ending }) {
     },
     'variables and operationName are used': async () => {
       const socket = await ready();
-      const query = 'query A { a: __typename } query B($name: String!) { b: __type(name: $name) { name } }';
-      await socket.subscribe('1', query, { operationName: 'B', variables: { name: 'Query' } });
-      assert.deepEqual((await socket.next()).payload, { data: { b: { name: 'Query' } } });
+      const query = 'query A { a: __typename } query B($no: Boolean!) { b: __typename @skip(if: $no) c: __typename }';
+      await socket.subscribe('1', query, { operationName: 'B', variables: { no: true } });
+      assert.deepEqual((await socket.next()).payload, { data: { c: 'Query' } });
     },
     'null for variables, operationName and extensions is as if they were not given': async () => {
       const socket = await ready();
@@ -228,6 +228,7 @@ export function serverAudits({ url, lasting, ending }) {
     'an unknown type': '{"type":"start"}',
     'a type that is no string': '{"type":1}',
     'subscribe without an id': '{"type":"subscribe","payload":{"query":"{__typename}"}}',
+    'subscribe with an empty id': '{"type":"subscribe","id":"","payload":{"query":"{__typename}"}}',
     'subscribe without a payload': '{"type":"subscribe","id":"1"}',
     'subscribe without a query': '{"type":"subscribe","id":"1","payload":{}}',
     'a query that is no string': '{"type":"subscribe","id":"1","payload":{"query":1}}',

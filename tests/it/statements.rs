@@ -1,6 +1,8 @@
-//! How many statements an answer costs.
+//! How many statements answers cost.
 
+use futures_util::future::join_all;
 use serde_json::json;
+use tokio::sync::{Barrier, oneshot};
 
 use crate::support::database;
 use crate::support::halftone::{Halftone, csv};
@@ -55,4 +57,40 @@ async fn a_page_of_requests_costs_as_many_statements_as_one_request() {
     let one = costs(1).await;
     assert!((8..30).contains(&one), "{one}");
     assert_eq!(costs(8).await, one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_watch_with_the_same_operation_cost_as_many_statements_as_one() {
+    let query = "subscription ($id: ID!) { requestUpdated(id: $id, minIntervalMs: 50) {
+        status progress { revision succeeded } failureGroups { count } } }";
+    let proxy = Proxy::start(&database::fresh().await).await;
+    let halftone = Halftone::on(proxy.url.clone(), &[]).await;
+    let costs = async |watchers: usize| {
+        let origin = Origin::start().await;
+        let url = origin.set("1.jpg", Answer::Held(images::jpeg(64, 48, 1)));
+        let id = halftone.client.accepted(&csv(&[&[&url]]), json!({})).await;
+        origin.held(1).await;
+        let before = proxy.statements();
+        let all_watch = Barrier::new(watchers);
+        let watching = (0..watchers).map(|_| {
+            let (begun, waiting) = oneshot::channel();
+            let watch = halftone.client.subscribe_and(query, json!({ "id": id }), || begun.send(()).unwrap());
+            let release = async {
+                waiting.await.unwrap();
+                if all_watch.wait().await.is_leader() {
+                    origin.open();
+                }
+            };
+            async { tokio::join!(watch, release).0 }
+        });
+        for mut snapshots in join_all(watching).await {
+            let last = snapshots.pop().unwrap()["requestUpdated"].take();
+            assert_eq!((&last["status"], &last["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(1)));
+            assert!(snapshots.iter().all(|snapshot| snapshot["requestUpdated"]["progress"]["succeeded"] == 0));
+        }
+        proxy.statements() - before
+    };
+    // Beside what is watched, the process's own statements are counted, a few in each second.
+    let (one, many) = (costs(1).await, costs(100).await);
+    assert!(many < one + 100, "{one} statements for one, {many} for a hundred");
 }

@@ -11,6 +11,7 @@ mod cost;
 mod introspection;
 mod one_of;
 mod scan;
+mod typename;
 mod uploads;
 
 use std::{fmt, num::NonZeroUsize, sync::Once};
@@ -116,6 +117,7 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     let kind = operation.ty;
     absent::drop_uses(&mut document, request.operation_name.as_deref(), &request.variables);
     one_of::check(&document, &request.variables)?;
+    typename::wrap(&mut document);
     request.set_parsed_query(document);
     Ok(kind)
 }

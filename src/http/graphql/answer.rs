@@ -1,7 +1,7 @@
 //! Runs one operation and puts its answers on the wire.
 //! A resolver that panics is an `INTERNAL` error of that operation and nothing else.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
     ErrorExtensionValues, Executor, Request, Response as Answer, ServerError, Value, parser::types::OperationType,
@@ -15,11 +15,13 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
     graphql::admission::{TOO_COMPLEX, VALIDATION_FAILED},
     graphql::error::UNAVAILABLE,
+    graphql::watching::Rendered,
     http::{
         media::Media,
         refusal::{INTERNAL, RETRY_AFTER, Refusal},
@@ -73,17 +75,39 @@ pub(super) async fn once<E: Executor>(executor: &E, request: Request, kind: Oper
     ran.map_or_else(|_| panicked(), finished)
 }
 
+/// The answers of an operation, as they are sent.
+pub(super) type Answers = BoxStream<'static, Arc<Rendered>>;
+
 /// The answers to any operation: one for a query or mutation, as they come for a subscription.
-pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationType) -> BoxStream<'static, Answer> {
+pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationType) -> Answers {
     if kind == OperationType::Subscription {
         let answers = executor.execute_stream(request, None);
         return AssertUnwindSafe(answers)
             .catch_unwind()
-            .map(|answer| answer.map_or_else(|_| panicked(), finished))
+            .map(|answer| rendered(answer.map_or_else(|_| panicked(), finished)))
             .boxed();
     }
     let executor = executor.clone();
-    stream::once(async move { once(&executor, request, kind).await }).boxed()
+    stream::once(async move { rendered(once(&executor, request, kind).await) }).boxed()
+}
+
+/// Made once, also if many are sent it.
+pub(super) fn rendered(answer: Answer) -> Arc<Rendered> {
+    if is_request_error(&answer) {
+        return Arc::new(Rendered::Refused(answer.errors));
+    }
+    match serde_json::to_string(&Wire::from(&answer)) {
+        Ok(json) => Arc::new(Rendered::Executed(json)),
+        Err(_) => rendered(Refusal::internal().into()),
+    }
+}
+
+/// The whole of it: `{"data": …}`, or `{"errors": …}` if nothing was executed.
+pub(super) fn json(answer: &Rendered) -> Cow<'_, str> {
+    match answer {
+        Rendered::Executed(json) => json.into(),
+        Rendered::Refused(errors) => json!({ "errors": errors }).to_string().into(),
+    }
 }
 
 /// The answer over HTTP.
@@ -108,7 +132,7 @@ pub(super) fn respond(answer: &Answer, media: Media) -> Response {
     response
 }
 
-fn panicked() -> Answer {
+pub(super) fn panicked() -> Answer {
     tracing::error!("a resolver panicked; its operation was answered with INTERNAL");
     Refusal::internal().into()
 }

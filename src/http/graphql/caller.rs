@@ -86,6 +86,10 @@ impl Caller {
         Self(None)
     }
 
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Resolvers find `caller` by its type: `ctx.data::<T>()`.
     pub fn known_as<T: Clone + Send + Sync + 'static>(caller: T) -> Self {
         Self(Some(Arc::new(move |data| data.insert(caller.clone()))))

@@ -1,5 +1,7 @@
 //! Answers one HTTP request to the endpoint, from its headers to its last byte.
 
+use std::sync::Arc;
+
 use async_graphql::{Executor, Request, Response as Answer, parser::types::OperationType};
 use axum::{
     body::Body,
@@ -15,12 +17,12 @@ use super::{
     caller::{Caller, Credentials},
     multipart,
     options::EndpointOptions,
-    request, stream, websocket,
+    request, shared, stream, websocket,
 };
 use crate::http::refusal::Refusal;
 
 pub(super) async fn handle<E: Executor>(
-    State((executor, options)): State<(E, EndpointOptions)>,
+    State((executor, options)): State<(E, Arc<EndpointOptions>)>,
     request: axum::extract::Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -42,7 +44,7 @@ pub(super) async fn handle<E: Executor>(
 
 async fn answer<E: Executor>(
     executor: &E,
-    options: &EndpointOptions,
+    options: &Arc<EndpointOptions>,
     parts: &Parts,
     body: Body,
     accept: Accept,
@@ -72,13 +74,13 @@ async fn answer<E: Executor>(
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             Ok(response)
         }
-        Ok((request, kind)) => run(executor, options, request, kind, accept).await,
+        Ok((request, kind)) => run(executor, options, request, kind, &caller, accept).await,
         // A stream reports a refused document as an event: browsers hide the body of a refusal.
         Err(refusal) => {
             let answer = Answer::from_errors(vec![refusal.into()]);
             Ok(match accept.single() {
                 Some(media) => answer::respond(&answer, media),
-                None => stream::respond_once(&answer, accept.form()),
+                None => stream::respond_once(&answer::rendered(answer), accept.form()),
             })
         }
     }
@@ -106,9 +108,10 @@ async fn admit(options: &EndpointOptions, parts: &Parts) -> Result<(Content, Cal
 
 async fn run<E: Executor>(
     executor: &E,
-    options: &EndpointOptions,
-    request: Request,
+    options: &Arc<EndpointOptions>,
+    mut request: Request,
     kind: OperationType,
+    caller: &Caller,
     accept: Accept,
 ) -> Result<Response, Refusal> {
     let subscription = kind == OperationType::Subscription;
@@ -121,7 +124,11 @@ async fn run<E: Executor>(
     }
     match accept.single().filter(|_| !subscription) {
         Some(media) => Ok(answer::respond(&answer::once(executor, request, kind).await, media)),
-        None => Ok(stream::respond(answer::all(executor, request, kind), accept.form(), options)),
+        None => {
+            let answers = shared::answers(executor, &mut request, caller, options)
+                .unwrap_or_else(|| answer::all(executor, request, kind));
+            Ok(stream::respond(answers, accept.form(), options))
+        }
     }
 }
 

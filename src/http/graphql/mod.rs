@@ -12,12 +12,13 @@ mod request;
 
 mod accept;
 mod answer;
+mod shared;
 mod stream;
 mod websocket;
 
 mod handler;
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use async_graphql::Executor;
 use axum::{
@@ -38,7 +39,7 @@ pub fn routes<E: Executor>(executor: E, options: EndpointOptions) -> Router {
     let cors = policy.cors();
     let routes = Router::new()
         .route("/graphql", any(handler::handle::<E>))
-        .with_state((executor, options))
+        .with_state((executor, Arc::new(options)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(policy, origins::check));
     match cors {

@@ -6,7 +6,10 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::caller::Authenticate;
-use crate::{graphql::admission::QueryLimits, http::origins::OriginPolicy};
+use crate::{
+    graphql::{admission::QueryLimits, watching::Watching},
+    http::origins::OriginPolicy,
+};
 
 /// What the GraphQL endpoint allows, and the signal that ends its streams.
 #[derive(Clone)]
@@ -18,6 +21,8 @@ pub struct EndpointOptions {
     pub origins: OriginPolicy,
     /// Who may call; asked once per request or socket. Everyone unless set.
     pub authenticate: Authenticate,
+    /// Where the snapshots of requests come from that many subscribers share; without it each reads its own.
+    pub watching: Option<Watching>,
     /// When cancelled, sockets close with 1001 and event streams end, each after the message in hand.
     pub shutdown: CancellationToken,
     /// WebSockets that may still be opened.
@@ -34,6 +39,7 @@ impl Default for EndpointOptions {
             stream: StreamLimits::default(),
             origins: OriginPolicy::default(),
             authenticate: Authenticate::everyone(),
+            watching: None,
             shutdown: CancellationToken::new(),
             sockets: Arc::new(Semaphore::new(4_096)),
             tasks: TaskTracker::new(),

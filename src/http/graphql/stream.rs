@@ -5,17 +5,13 @@
 
 use std::time::Duration;
 
-use async_graphql::Response as Answer;
 use axum::{
     body::Body,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::{StreamExt, stream};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
@@ -23,9 +19,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::Wire,
+    answer::{self, Answers},
     options::{EndpointOptions, StreamLimits},
 };
+use crate::graphql::watching::Rendered;
 
 /// What a stream may still take to hand over its last event once shutdown began.
 const GRACE: Duration = Duration::from_secs(1);
@@ -72,18 +69,13 @@ impl Form {
         }
     }
 
-    fn next(self, answer: &Answer) -> Vec<u8> {
+    fn next(self, answer: &Rendered) -> Bytes {
         let (before, after) = match self {
             Self::Events => ("event: next\ndata: ", "\n\n"),
             Self::Parts => ("\r\ncontent-type: application/json\r\n\r\n{\"payload\":", "}\r\n--graphql"),
         };
-        let mut event = before.as_bytes().to_vec();
-        // An answer is made of values that all have a JSON form; JSON has no line breaks of its own.
-        if serde_json::to_writer(&mut event, &Wire::from(answer)).is_err() {
-            tracing::error!("an answer could not be written as JSON");
-        }
-        event.extend_from_slice(after.as_bytes());
-        event
+        // JSON has no line breaks of its own.
+        [before, &answer::json(answer), after].concat().into()
     }
 }
 
@@ -91,7 +83,7 @@ impl Form {
 ///
 /// A task of its own drives them, so that a client that stops reading cannot hold the subscription:
 /// the connection's task would not be polled again.
-pub(super) fn respond(answers: BoxStream<'static, Answer>, form: Form, options: &EndpointOptions) -> Response {
+pub(super) fn respond(answers: Answers, form: Form, options: &EndpointOptions) -> Response {
     let (events, outlet) = mpsc::channel(1);
     options.tasks.spawn(pump(answers, form, events, options.shutdown.clone(), options.stream));
     let outlet = stream::unfold(outlet, |mut outlet| async move {
@@ -102,13 +94,13 @@ pub(super) fn respond(answers: BoxStream<'static, Answer>, form: Form, options: 
 }
 
 /// One answer that is known already.
-pub(super) fn respond_once(answer: &Answer, form: Form) -> Response {
+pub(super) fn respond_once(answer: &Rendered, form: Form) -> Response {
     let body = [form.opening(), &form.next(answer), form.last_word()].concat();
     with_headers(Body::from(body), form)
 }
 
 async fn pump(
-    mut answers: BoxStream<'static, Answer>,
+    mut answers: Answers,
     form: Form,
     events: mpsc::Sender<Bytes>,
     shutdown: CancellationToken,
@@ -125,7 +117,7 @@ async fn pump(
             () = shutdown.cancelled() => return,
             () = events.closed() => return,
             answer = answers.next() => match answer {
-                Some(answer) => Bytes::from(form.next(&answer)),
+                Some(answer) => form.next(&answer),
                 None => {
                     ends = true;
                     Bytes::from_static(form.last_word())

@@ -230,6 +230,12 @@ impl Client {
 
     /// The snapshots of a subscription until it ends; panics when it ends with an error.
     pub async fn subscribe(&self, query: &str, variables: Value) -> Vec<Value> {
+        self.subscribe_and(query, variables, || ()).await
+    }
+
+    /// As [`Client::subscribe`]; calls `begun` when the first snapshot has come.
+    pub async fn subscribe_and(&self, query: &str, variables: Value, begun: impl FnOnce()) -> Vec<Value> {
+        let mut begun = Some(begun);
         let mut socket = self.socket().await;
         let subscribe =
             json!({ "id": "1", "type": "subscribe", "payload": { "query": query, "variables": variables } });
@@ -244,6 +250,9 @@ impl Client {
                         Some("next") => {
                             assert_eq!(message["payload"].get("errors"), None, "{message}");
                             snapshots.push(message["payload"]["data"].take());
+                            if let Some(begun) = begun.take() {
+                                begun();
+                            }
                         }
                         Some("complete") => return snapshots,
                         Some("ping") => {}

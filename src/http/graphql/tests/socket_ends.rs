@@ -30,6 +30,7 @@ async fn messages_outside_the_protocol_close_with_4400() {
         r#"{"type":"start"}"#,
         r#"{"type":"subscribe"}"#,
         r#"{"type":"subscribe","id":1,"payload":{"query":"{hello}"}}"#,
+        r#"{"type":"subscribe","id":"","payload":{"query":"{hello}"}}"#,
         r#"{"type":"subscribe","id":"a","payload":{}}"#,
         r#"{"type":"subscribe","id":"a","payload":{"query":7}}"#,
         r#"{"type":"subscribe","id":"a","payload":{"query":"{hello}","variables":[]}}"#,

@@ -1,10 +1,8 @@
 //! The messages of `graphql-transport-ws`, and the codes it closes with.
 
-use async_graphql::{Response as Answer, ServerError};
+use async_graphql::ServerError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-
-use crate::http::graphql::answer::Wire;
 
 /// What a client may say.
 #[derive(Deserialize)]
@@ -33,10 +31,6 @@ pub(super) enum FromClient {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ToClient<'a> {
     ConnectionAck,
-    Next {
-        id: &'a str,
-        payload: Wire<'a>,
-    },
     /// Nothing was executed; the operation is over.
     Error {
         id: &'a str,
@@ -51,10 +45,9 @@ pub(super) enum ToClient<'a> {
     },
 }
 
-impl<'a> ToClient<'a> {
-    pub(super) fn next(id: &'a str, answer: &'a Answer) -> Self {
-        Self::Next { id, payload: answer.into() }
-    }
+/// `next`, around an answer that is JSON already.
+pub(super) fn next(id: &str, payload: &str) -> String {
+    format!(r#"{{"type":"next","id":{},"payload":{payload}}}"#, Json::from(id))
 }
 
 /// Why a socket ends.

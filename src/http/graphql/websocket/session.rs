@@ -1,33 +1,35 @@
-//! One socket, from its first message to its close code. Each operation is a task of its own, which waits when its answer is
-//! not taken: one that waited for the socket in the middle of a query would hold its database connection for so long.
+//! One socket, from its first message to its close code. What an operation executes is a task of its own, which waits when its
+//! answer is not taken: one that waited for the socket in the middle of a query would hold its database connection for so long.
 //! While a message is being sent nothing is read and no answer is polled, so a slow peer costs one
 //! message and slows nobody; one that takes nothing for [`StreamLimits::send`] is cut off.
 //!
 //! [`StreamLimits::send`]: crate::http::graphql::StreamLimits::send
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use async_graphql::{Executor, Response as Answer, ServerError};
+use async_graphql::{Executor, ServerError};
 use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
     http::StatusCode,
 };
 use bytes::Bytes;
 use futures_util::{
-    StreamExt,
-    stream::{BoxStream, SelectAll},
+    StreamExt, poll,
+    stream::{self, AbortHandle, BoxStream, SelectAll},
 };
 use serde_json::Value as Json;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::message::{End, FromClient, ToClient};
+use super::message::{self, End, FromClient, ToClient};
+use crate::graphql::watching::Rendered;
 use crate::http::graphql::{
-    answer,
+    answer::{self, Answers},
     caller::{Caller, Credentials},
     options::EndpointOptions,
-    request,
+    request, shared,
 };
 use crate::http::refusal::Refusal;
 
@@ -37,8 +39,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Session<E> {
     socket: WebSocket,
     executor: E,
-    options: EndpointOptions,
-    operations: SelectAll<ReceiverStream<Event>>,
+    options: Arc<EndpointOptions>,
+    operations: SelectAll<BoxStream<'static, Event>>,
     running: HashMap<Arc<str>, Running>,
     /// Numbers operations, so that a late event is not attributed to a newer operation with the same id.
     started: u64,
@@ -50,6 +52,7 @@ struct Running {
     _stop: StopOnDrop,
 }
 
+/// Ends a stream.
 struct StopOnDrop(AbortHandle);
 
 impl Drop for StopOnDrop {
@@ -62,11 +65,11 @@ impl Drop for StopOnDrop {
 struct Event {
     id: Arc<str>,
     number: u64,
-    answer: Option<Answer>,
+    answer: Option<Arc<Rendered>>,
 }
 
 impl<E: Executor> Session<E> {
-    pub(super) fn new(socket: WebSocket, executor: E, options: EndpointOptions) -> Self {
+    pub(super) fn new(socket: WebSocket, executor: E, options: Arc<EndpointOptions>) -> Self {
         Self { socket, executor, options, operations: SelectAll::new(), running: HashMap::new(), started: 0 }
     }
 
@@ -94,9 +97,10 @@ impl<E: Executor> Session<E> {
         let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
+        let mut stopping = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return Err(End::going_away()),
+                () = &mut stopping => return Err(End::going_away()),
                 message = self.socket.recv() => {
                     heard = true;
                     if let Some(text) = self.text_of(message)? {
@@ -160,6 +164,9 @@ impl<E: Executor> Session<E> {
     }
 
     async fn start(&mut self, id: String, payload: Json, caller: &Caller) -> Result<(), End> {
+        if id.is_empty() {
+            return Err(End::bad_message("The id is empty"));
+        }
         if self.running.contains_key(id.as_str()) {
             return Err(End::duplicate(&id));
         }
@@ -173,18 +180,37 @@ impl<E: Executor> Session<E> {
             );
             return self.refuse(&id, error.into_server_error()).await;
         }
-        let (request, kind) = match request::prepare(request, caller, &self.options) {
+        let (mut request, kind) = match request::prepare(request, caller, &self.options) {
             Ok(prepared) => prepared,
             Err(refusal) => return self.refuse(&id, refusal.into()).await,
         };
         self.started += 1;
         let (id, number) = (Arc::<str>::from(id), self.started);
-        let answers = answer::all(&self.executor, request, kind);
-        let (outlet, events) = mpsc::channel(1);
-        let task = self.options.tasks.spawn(drive(answers, id.clone(), number, outlet));
-        self.operations.push(ReceiverStream::new(events));
-        self.running.insert(id, Running { number, _stop: StopOnDrop(task.abort_handle()) });
+        let answers = shared::answers(&self.executor, &mut request, caller, &self.options)
+            .unwrap_or_else(|| self.in_a_task(answer::all(&self.executor, request, kind)));
+        let (answers, stop) = stream::abortable(answers.map(Some).chain(stream::iter([None])));
+        let of = id.clone();
+        self.operations.push(answers.map(move |answer| Event { id: of.clone(), number, answer }).boxed());
+        self.running.insert(id, Running { number, _stop: StopOnDrop(stop) });
         Ok(())
+    }
+
+    /// Answers that are made whether or not the socket takes them.
+    fn in_a_task(&self, mut answers: Answers) -> Answers {
+        let (outlet, made) = mpsc::channel(1);
+        let task = self.options.tasks.spawn(async move {
+            while let Some(answer) = answers.next().await {
+                if outlet.send(answer).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let task = AbortOnDropHandle::new(task);
+        ReceiverStream::new(made)
+            .inspect(move |_| {
+                let _ = &task;
+            })
+            .boxed()
     }
 
     async fn refuse(&mut self, id: &str, error: ServerError) -> Result<(), End> {
@@ -198,13 +224,12 @@ impl<E: Executor> Session<E> {
             Some(running) if running.number == event.number => {}
             _ => return Ok(()), // the client completed it meanwhile
         }
-        match event.answer {
-            Some(answer) if answer::is_request_error(&answer) => {
+        match event.answer.as_deref() {
+            Some(Rendered::Refused(payload)) => {
                 self.running.remove(id);
-                let payload = &answer.errors;
                 self.send_message(&ToClient::Error { id, payload }).await
             }
-            Some(answer) => self.send_message(&ToClient::next(id, &answer)).await,
+            Some(Rendered::Executed(json)) => self.send(Message::Text(message::next(id, json).into())).await,
             None => {
                 self.running.remove(id);
                 self.send_message(&ToClient::Complete { id }).await
@@ -219,8 +244,13 @@ impl<E: Executor> Session<E> {
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
         let shutdown = &self.options.shutdown;
+        let mut sending = pin!(self.socket.send(message));
+        // Nearly always the message is taken at once, and no clock has to be set.
+        if let Poll::Ready(sent) = poll!(&mut sending) {
+            return sent.map_err(|_| End::Lost);
+        }
         tokio::select! {
-            sent = timeout(self.options.stream.send, self.socket.send(message)) => match sent {
+            sent = timeout(self.options.stream.send, sending) => match sent {
                 Ok(Ok(())) => Ok(()),
                 _ => Err(End::Lost),
             },
@@ -260,20 +290,6 @@ impl<E: Executor> Session<E> {
             Ok::<(), axum::Error>(())
         })
         .await;
-    }
-}
-
-/// Hands over the answers of an operation until they end or the socket does.
-async fn drive(mut answers: BoxStream<'static, Answer>, id: Arc<str>, number: u64, outlet: mpsc::Sender<Event>) {
-    loop {
-        let answer = tokio::select! {
-            () = outlet.closed() => return,
-            answer = answers.next() => answer,
-        };
-        let ends = answer.is_none();
-        if outlet.send(Event { id: id.clone(), number, answer }).await.is_err() || ends {
-            return;
-        }
     }
 }
 

@@ -27,6 +27,13 @@ async function start(page, content) {
   await page.waitForURL(/\/requests\//);
 }
 
+/** Cancels the request that is shown. */
+async function cancel(page) {
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  const dialog = page.getByRole('dialog', { name: 'Cancel this request?' });
+  await dialog.getByRole('button', { name: 'Cancel the rest' }).click();
+}
+
 test('a file is dropped, checked, compressed, compared and downloaded', async () => {
   const page = await openPage(browser);
   await page.goto(demo.url);
@@ -207,9 +214,8 @@ test('the system page shows the queue, the workers and the host that images wait
   await page.goto(`${demo.url}/requests/${id}`);
   await page.locator('.cell').first().click();
   await page.getByText('This image waits and is tried again in').waitFor();
-  page.on('dialog', (dialog) => dialog.accept());
   await page.goto(`${demo.url}/requests/${id}`);
-  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await cancel(page);
   await page.locator('.heading .status', { hasText: 'Canceled' }).waitFor();
   await page.checkFaults();
   await page.context().close();
@@ -252,6 +258,82 @@ test('what failed is tried again in place, all of it or one cause, and a request
   held.stop();
 });
 
+test('a wrong address is replaced, one by one or by a file', async () => {
+  const page = await openPage(browser);
+  const missing = (name) => `${origin.url}/missing/${name}.jpg`;
+  const id = await upload(demo.url, csv([missing('a')], [missing('b')], [missing('c')]));
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('heading', { name: '3 images failed' }).waitFor();
+
+  await page.getByRole('link', { name: /a\.jpg\s*: Failed/ }).click();
+  const address = page.getByLabel('Address of the image');
+  await address.fill(`${origin.url}/found/a.jpg`);
+  await checkAccessibility(page, 'replacing an address');
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.locator('.heading .status', { hasText: 'Done' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('heading', { name: '2 images failed' }).waitFor();
+
+  const [row, ...rows] = csv([missing('a')], [missing('b')], [missing('c')]).split('\n');
+  const mended = [row, rows[1].replace('missing', 'found'), rows[2].replace('Product 3', 'Product 9')];
+  await page.getByLabel('Apply the mended rows').setInputFiles(csvFile(mended.join('\n'), 'mended.csv'));
+  await page.getByText('1 image of mended.csv is done again.').waitFor();
+  await page.getByText('1 change not applied').click();
+  await page.getByText(/^Line 3: /).waitFor();
+  await page.getByRole('heading', { name: '1 image failed' }).waitFor();
+
+  // The only one of its kind is mended where it stands.
+  await page.getByRole('button', { name: 'Replace its address' }).click();
+  await address.fill('ftp://nowhere/c.jpg');
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.locator('.replace').getByRole('alert').getByText('http').waitFor();
+  await address.fill(`${origin.url}/found/c.jpg`);
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('a webhook is sent again', async () => {
+  const page = await openPage(browser);
+  const id = await upload(demo.url, csv([`${origin.url}/a.jpg`]), { webhookUrl: `${origin.url}/hook` });
+  await page.goto(`${demo.url}/requests/${id}?tab=webhook`);
+  await page.getByText('Delivered', { exact: true }).waitFor();
+  const attempts = page.getByRole('region', { name: 'Attempts' }).locator('tbody tr');
+  assert.equal(await attempts.count(), 1);
+  await page.getByRole('button', { name: 'Send it again' }).click();
+  await attempts.nth(1).waitFor();
+  await page.getByText('Delivered', { exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('a request is deleted, and a page that still shows it says so', async () => {
+  const id = await upload(demo.url, csv([`${origin.url}/a.jpg`]), { label: 'short-lived' });
+  const [page, other] = [await openPage(browser), await openPage(browser)];
+  for (const shown of [page, other]) {
+    await shown.goto(`${demo.url}/requests/${id}`);
+    await shown.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  }
+  await page.getByRole('button', { name: 'Delete' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Delete short-lived.csv?' });
+  await dialog.getByText('every link to them stops working at once').waitFor();
+  await checkAccessibility(page, 'asking before a deletion');
+  await dialog.getByRole('button', { name: 'Keep it' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await dialog.getByRole('button', { name: 'Delete' }).click();
+  await page.waitForURL(/\/requests$/);
+  await page.getByText('catalogue.csv').first().waitFor();
+  assert.equal(await page.getByText('short-lived.csv').count(), 0);
+  await other.getByRole('heading', { name: 'This request was deleted' }).waitFor();
+  await checkAccessibility(other, 'deleted');
+  for (const shown of [page, other]) {
+    await shown.checkFaults();
+    await shown.context().close();
+  }
+});
+
 test('columns that were taken for the wrong thing are chosen anew', async () => {
   const page = await openPage(browser);
   await page.goto(demo.url);
@@ -286,7 +368,6 @@ test('columns that were taken for the wrong thing are chosen anew', async () => 
 test('ten thousand images scroll, and are canceled with one click', async () => {
   const held = await startOrigin();
   const page = await openPage(browser);
-  page.on('dialog', (dialog) => dialog.accept());
   await page.goto(demo.url);
   const row = (first) => Array.from({ length: 100 }, (_, n) => `${held.url}/held/${first + n}.jpg`);
   await start(page, csv(...Array.from({ length: 100 }, (_, n) => row(n * 100))));
@@ -305,7 +386,7 @@ test('ten thousand images scroll, and are canceled with one click', async () => 
   const drawn = await page.locator('.cell').count();
   assert.ok(drawn < 200, `${drawn} cells are drawn at once`);
   await page.evaluate(() => scrollTo(0, 0));
-  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await cancel(page);
   held.open();
   await page.locator('.heading .status', { hasText: 'Canceled' }).waitFor();
   await page.checkFaults();

@@ -10,21 +10,26 @@ import {
 } from '../gql/graphql';
 import { sentence } from './api';
 import { count } from './format';
+import { type Mended, MendedRows } from './MendedRows';
 import { useParameter } from './router';
 import { RepeatFailed } from './RepeatFailed';
+import { ReplaceUrl } from './ReplaceUrl';
 import { Fault, images, isFinal } from './ui';
 
 interface Props {
   current: SummaryFragment & FailuresFragment;
   /** Called when another run has begun. */
   onRetry: () => void;
+  onMended: (mended: Mended) => void;
 }
 
-export function Failures({ current, onRetry }: Props) {
+export function Failures({ current, onRetry, onMended }: Props) {
   const [, setCode] = useParameter('code');
   const [, setTab] = useParameter('tab');
   const [{ fetching }, mutate] = useMutation(RetryDocument);
   const [refusal, setRefusal] = useState<string>();
+  /** The image whose address is being replaced. */
+  const [replacing, setReplacing] = useState<string>();
   const groups = current.failureGroups;
   const { failed, canceled } = current.progress;
   const ended = isFinal(current.status);
@@ -52,6 +57,7 @@ export function Failures({ current, onRetry }: Props) {
             <button type="button" className="primary" disabled={fetching} onClick={() => void retry()}>
               {failed + canceled === 1 ? 'Try it again' : 'Try all again'}
             </button>
+            <MendedRows requestId={current.id} onMended={onMended} />
             <RepeatFailed requestId={current.id} />
           </>
         )}
@@ -68,8 +74,19 @@ export function Failures({ current, onRetry }: Props) {
                 {group.retryable
                   ? 'Trying again later may help.'
                   : 'The address or the image has to be mended.'}{' '}
-                For example <span className="url">{group.example.inputUrl}</span>
+                {group.count > 1 && 'For example '}
+                <span className="url">{group.example.inputUrl}</span>
               </small>
+              {ended && replacing === group.example.id && (
+                <ReplaceUrl
+                  imageId={group.example.id}
+                  inputUrl={group.example.inputUrl}
+                  onReplaced={() => {
+                    setReplacing(undefined);
+                    onRetry();
+                  }}
+                />
+              )}
             </div>
             <div className="actions">
               {ended && (
@@ -81,6 +98,15 @@ export function Failures({ current, onRetry }: Props) {
                   }
                 >
                   Try again<span className="hidden"> {group.host}</span>
+                </button>
+              )}
+              {ended && group.count === 1 && (
+                <button
+                  type="button"
+                  aria-expanded={replacing === group.example.id}
+                  onClick={() => setReplacing(replacing === group.example.id ? undefined : group.example.id)}
+                >
+                  Replace its address
                 </button>
               )}
               <button type="button" onClick={() => show(group.code)}>

@@ -1,9 +1,11 @@
 /** What became of the webhook: every attempt. */
 
 import { useEffect } from 'react';
-import type { RequestQuery, WebhookDeliveryStatus } from '../gql/graphql';
+import { useMutation } from 'urql';
+import { RedeliverDocument, type RequestQuery, type WebhookDeliveryStatus } from '../gql/graphql';
+import { sentence } from './api';
 import { count, dateTime, since } from './format';
-import { Empty } from './ui';
+import { Empty, Fault } from './ui';
 
 type Details = NonNullable<RequestQuery['processingRequest']>;
 
@@ -19,6 +21,8 @@ const RELOAD_MS = 5_000;
 
 export function Webhook({ details, reload }: { details: Details; reload: () => void }) {
   const delivery = details.webhookDelivery;
+  const [{ data, error, fetching }, redeliver] = useMutation(RedeliverDocument);
+  const refusal = error ? sentence(error) : data?.redeliverWebhook.userErrors[0]?.message;
   const open = delivery?.status === 'PENDING' || delivery?.status === 'RETRYING';
   // No subscription tells of deliveries.
   useEffect(() => {
@@ -39,6 +43,18 @@ export function Webhook({ details, reload }: { details: Details; reload: () => v
           <span className="quiet"> Next attempt {since(delivery.nextAttemptAt)}.</span>
         )}
       </p>
+      {refusal && <Fault title={refusal} />}
+      {delivery && delivery.status !== 'PENDING' && (
+        <p className="actions">
+          <button
+            type="button"
+            disabled={fetching}
+            onClick={() => void redeliver({ id: delivery.id }).then(reload)}
+          >
+            {delivery.status === 'RETRYING' ? 'Send it now' : 'Send it again'}
+          </button>
+        </p>
+      )}
       {delivery && delivery.attempts.length > 0 && (
         <div className="scroll" tabIndex={0} role="region" aria-label="Attempts">
           <table>

@@ -5,9 +5,10 @@ import { useQuery } from 'urql';
 import { ImageDocument, type ImageQuery } from '../../gql/graphql';
 import { here, sentence } from '../api';
 import { Compare } from '../Compare';
+import { ReplaceUrl } from '../ReplaceUrl';
 import { bytes, count, dateTime, fileName, number, percent, since } from '../format';
 import { Link, navigate } from '../router';
-import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton } from '../ui';
+import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton, isFinal } from '../ui';
 
 type Image = NonNullable<ImageQuery['image']>;
 
@@ -79,6 +80,14 @@ export function Image({ id }: { id: string }) {
             ? 'Trying again later, with nothing changed, may help.'
             : 'Trying again with nothing changed will not help.'}
         </Fault>
+      )}
+      {['FAILED', 'CANCELED'].includes(image.status) && isFinal(image.request.status) && (
+        <ReplaceUrl
+          key={image.inputUrl}
+          imageId={image.id}
+          inputUrl={image.inputUrl}
+          onReplaced={() => again({ requestPolicy: 'network-only' })}
+        />
       )}
       {image.output?.url && (
         <Compare

@@ -1,9 +1,11 @@
 /** One request, as it goes on: is it going well, what is broken, what can be done, where is the result. */
 
-import { type ReactNode, useCallback, useState } from 'react';
+import { type ReactNode, useCallback, useEffect, useState } from 'react';
 import { useMutation, useQuery } from 'urql';
 import {
   CancelDocument,
+  DeleteDocument,
+  ExistsDocument,
   PauseDocument,
   ResumeDocument,
   type FailuresFragment,
@@ -13,20 +15,42 @@ import {
   type SummaryFragment,
 } from '../../gql/graphql';
 import { sentence } from '../api';
+import { Confirm } from '../Confirm';
 import { bytes, dateTime, duration, many, number, percent } from '../format';
 import { Failures } from '../Failures';
 import { Hosts, WaitingHosts } from '../Hosts';
 import { ImageGrid } from '../ImageGrid';
 import { useWatch } from '../live';
+import { type Mended, MendedOutcome } from '../MendedRows';
 import { Problems } from '../Problems';
 import { Results } from '../Results';
-import { Link, useParameter } from '../router';
+import { Link, navigate, useParameter } from '../router';
 import { Settings } from '../Settings';
 import { Bar, Empty, Fault, Figure, Skeleton, Status, isFinal } from '../ui';
 import { Webhook } from '../Webhook';
 
 type Details = NonNullable<RequestQuery['processingRequest']>;
 type Live = SummaryFragment & FailuresFragment;
+
+const LOOK_MS = 5_000;
+
+/** Whether a request that has ended has been deleted since, here or by somebody else. No subscription tells. */
+function useIsDeleted(id: string, ended: boolean): boolean {
+  const [{ data, error }, again] = useQuery({ query: ExistsDocument, variables: { id }, pause: !ended });
+  useEffect(() => {
+    if (!ended) return;
+    const look = () => {
+      if (!document.hidden) again({ requestPolicy: 'network-only' });
+    };
+    const timer = setInterval(look, LOOK_MS);
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, [ended, again]);
+  return ended && data !== undefined && !error && data.processingRequest === null;
+}
 
 export function Request({ id }: { id: string }) {
   const [{ data, error, fetching }, again] = useQuery({ query: RequestDocument, variables: { id } });
@@ -46,12 +70,26 @@ export function Request({ id }: { id: string }) {
       ? {
           document: RequestUpdatedDocument,
           variables: () => ({ id }),
-          onData: ({ requestUpdated }) => setLive(requestUpdated),
+          onData: ({ requestUpdated }) => {
+            setLive(requestUpdated);
+            // Nothing is watched after the last snapshot, and its end may go unheard.
+            if (isFinal(requestUpdated.status)) reload();
+          },
           onEnd: reload,
         }
       : undefined,
   );
 
+  const isDeleted = useIsDeleted(id, current !== undefined && isFinal(current.status));
+
+  if (current && isDeleted) {
+    return (
+      <Empty page title="This request was deleted">
+        Its images and files are gone, and links to them no longer work.{' '}
+        <Link href="/requests">All requests</Link>
+      </Empty>
+    );
+  }
   if (!details || !current) {
     if (fetching) return <Skeleton rows={4} height={72} />;
     if (error) {
@@ -77,6 +115,7 @@ export function Request({ id }: { id: string }) {
 
 function Shown({ details, current, reload }: { details: Details; current: Live; reload: () => void }) {
   const ended = isFinal(current.status);
+  const [mended, setMended] = useState<Mended>();
   const tabs: [string, string, () => ReactNode][] = [
     [
       '',
@@ -109,7 +148,15 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
         </div>
       )}
       {!ended && <WaitingHosts requestId={details.id} />}
-      <Failures current={current} onRetry={reload} />
+      {mended && <MendedOutcome {...mended} />}
+      <Failures
+        current={current}
+        onRetry={reload}
+        onMended={(mended) => {
+          setMended(mended);
+          reload();
+        }}
+      />
       {ended && <Results requestId={details.id} failedRows={hasFailedRows(details, current)} />}
       <section>
         <nav className="tabs" aria-label="Parts of the request">
@@ -138,6 +185,7 @@ function hasFailedRows(details: Details, current: Live) {
 }
 
 function Heading({ details, current, reload }: { details: Details; current: Live; reload: () => void }) {
+  const [asking, setAsking] = useState(false);
   const [canceled, cancel] = useMutation(CancelDocument);
   const [paused, pause] = useMutation(PauseDocument);
   const [resumed, resume] = useMutation(ResumeDocument);
@@ -168,15 +216,59 @@ function Heading({ details, current, reload }: { details: Details; current: Live
             type="button"
             className="danger"
             disabled={canceled.fetching || asked}
-            onClick={() => {
-              if (confirm('Cancel this request? Finished images are kept.')) void cancel({ id: details.id });
-            }}
+            onClick={() => setAsking(true)}
           >
             {asked ? 'Canceling…' : 'Cancel'}
           </button>
         )}
+        {isFinal(current.status) && <Delete details={details} />}
       </div>
+      {asking && !asked && (
+        <Confirm
+          title="Cancel this request?"
+          action="Cancel the rest"
+          onConfirm={() => {
+            setAsking(false);
+            void cancel({ id: details.id });
+          }}
+          onClose={() => setAsking(false)}
+        >
+          Images that are done are kept. The others can be tried again later.
+        </Confirm>
+      )}
       {(failure || refusal) && <Fault title={refusal ?? sentence(failure!)} />}
+    </>
+  );
+}
+
+function Delete({ details }: { details: Details }) {
+  const [asking, setAsking] = useState(false);
+  const [{ data, error, fetching }, mutate] = useMutation(DeleteDocument);
+  const refusal = error ? sentence(error) : data?.deleteProcessingRequest.userErrors[0]?.message;
+  return (
+    <>
+      <button type="button" className="danger" onClick={() => setAsking(true)}>
+        Delete
+      </button>
+      {asking && (
+        <Confirm
+          title={`Delete ${details.filename ?? 'this request'}?`}
+          action="Delete"
+          isBusy={fetching}
+          onConfirm={() =>
+            void mutate({ id: details.id }).then(({ data }) => {
+              if (data?.deleteProcessingRequest.deletedId) navigate('/requests');
+            })
+          }
+          onClose={() => setAsking(false)}
+        >
+          <p>
+            Its compressed images and result files are removed, and every link to them stops working at once.
+            This cannot be undone.
+          </p>
+          {refusal && <Fault title={refusal} />}
+        </Confirm>
+      )}
     </>
   );
 }

@@ -37,6 +37,8 @@ mod vocabulary;
 
 mod dialect;
 
+mod measure;
+
 mod ods;
 
 mod workbook;

@@ -14,7 +14,7 @@ use super::Limits;
 use super::dialect;
 use super::header::Likeness;
 use super::hints::Hints;
-use super::workbook::{DAMAGED, NO_SUCH_SHEET, NO_TEXT, SAMPLE_BYTES, TOO_LARGE, Table, Value, address};
+use super::workbook::{DAMAGED, MAX_COLUMNS, NO_SUCH_SHEET, NO_TEXT, SAMPLE_BYTES, TOO_LARGE, Table, Value, address};
 
 /// The CSV of the likeliest sheet, or of the one the caller names.
 pub(super) fn to_csv<F: Read + Seek>(
@@ -64,13 +64,13 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
     let mut buffer = Vec::new();
     // Cells of the row that are not empty: where they begin, how often they stand there, what they say.
     let mut cells: Vec<(u32, u32, Value)> = Vec::new();
-    let (mut row, mut rows, mut column) = (0u32, 1u32, 0u32);
+    let (mut row, mut rows, mut column, mut row_bytes) = (0u32, 1u32, 0u32, 0);
     loop {
         buffer.clear();
         match xml.read_event_into(&mut buffer).map_err(|_| DAMAGED)? {
             Event::Start(element) if element.name().as_ref() == "table:table-row" => {
                 rows = repeated(&element, "table:number-rows-repeated")?;
-                (column, cells) = (0, Vec::new());
+                (column, row_bytes, cells) = (0, 0, Vec::new());
             }
             Event::Empty(element) if element.name().as_ref() == "table:table-row" => {
                 row = row.saturating_add(repeated(&element, "table:number-rows-repeated")?);
@@ -82,7 +82,7 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
                 }
                 for _ in 0..rows {
                     for (first, count, value) in &cells {
-                        for column in *first..first.saturating_add(*count) {
+                        for column in *first..first + count {
                             table.push(row, column, value).map_err(|_| TOO_LARGE)?;
                         }
                     }
@@ -100,8 +100,12 @@ fn sheet<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<V
                     Some(value) if !said.contains("://") => value,
                     _ => Value::Text(said),
                 };
-                if !value.as_str().is_empty() {
-                    cells.push((column, count, value));
+                row_bytes += value.as_str().len();
+                if row_bytes > max_bytes {
+                    return Err(TOO_LARGE);
+                }
+                if !value.as_str().is_empty() && column < MAX_COLUMNS {
+                    cells.push((column, count.min(MAX_COLUMNS - column), value));
                 }
                 column = column.saturating_add(count);
             }

@@ -93,8 +93,8 @@ impl Refusal {
             Fault::Workbook => Refusal::new(
                 IssueCode::UndecodableText,
                 line,
-                "This is a workbook or an archive, not a CSV. Open it, save it as \"CSV UTF-8 \
-                 (comma delimited)\" and upload that.",
+                "This is an old or protected workbook or an archive, not a CSV. Save it as .xlsx without a password, or as \
+                 \"CSV UTF-8\", and upload that.",
             ),
             Fault::OtherKind(message) => Refusal::new(IssueCode::UnsupportedFile, line, message),
             Fault::Nul => Refusal::new(

@@ -186,9 +186,10 @@ fn next_without_scheme(text: &str) -> Option<(Range<usize>, Range<usize>)> {
     places.find_map(|start| {
         let first = text[..start].trim_end_matches(urls::is_separator);
         let between = &text[first.len()..start];
-        // A comma and two slashes may be part of a URL.
-        let separates = !between.is_empty() && (between != "," || is_first_without || urls::ends_as_image(first));
-        (separates && is_without_scheme(&text[start..])).then(|| (0..first.len(), start..text.len()))
+        // Two slashes may be part of a URL, whatever sign stands in front of them.
+        let separates = is_first_without || between.contains(is_space) || urls::ends_as_image(first);
+        let separates = separates && !between.is_empty();
+        (separates && is_without_scheme(&text[start..])).then_some((0..first.len(), start..text.len()))
     })
 }
 

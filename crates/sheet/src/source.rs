@@ -11,10 +11,14 @@ use zip::ZipArchive;
 
 use super::Limits;
 use super::hints::Hints;
+use super::text::BLOCK_BYTES;
 use super::workbook;
 
 /// Most entries of an archive.
 const MAX_ENTRIES: usize = 10_000;
+/// What each entry of an archive's directory begins with, and the end of a directory.
+const ENTRY: [u8; 4] = *b"PK\x01\x02";
+const DIRECTORY_ENDS: [[u8; 4]; 2] = [*b"PK\x05\x06", *b"PK\x06\x06"];
 
 /// The kinds of files that a table comes in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,17 +110,40 @@ const DAMAGED: &str = "This archive or workbook is damaged. Open it, save it as 
 const NOT_ONE_CSV: &str =
     "This archive is no workbook and does not hold exactly one CSV. Unpack it and upload the CSV itself.";
 
+/// Whether an archive's directory, which is held as a whole, may have too many entries.
+fn has_many_entries(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    file.rewind()?;
+    let mut block = vec![0; BLOCK_BYTES];
+    let (mut kept, mut found) = (0, 0);
+    loop {
+        let read = file.read(&mut block[kept..])?;
+        let filled = &block[..kept + read];
+        let signatures = memchr::memmem::find_iter(filled, b"PK").filter_map(|at| filled.get(at..at + 4));
+        found += signatures.filter(|sign| *sign == ENTRY || DIRECTORY_ENDS.iter().any(|end| sign == end)).count();
+        if read == 0 || found > MAX_ENTRIES {
+            file.rewind()?;
+            return Ok(found > MAX_ENTRIES);
+        }
+        // One may go on in the next block.
+        let rest = (kept + read).saturating_sub(3);
+        block.copy_within(rest..kept + read, 0);
+        kept = kept + read - rest;
+    }
+}
+
 fn unzip<'a, F: Read + Seek + Send + 'a>(
-    file: F,
+    mut file: F,
     limits: &Limits,
     hints: &Hints,
 ) -> io::Result<(Box<dyn Read + Send + 'a>, Container)> {
     let broken = |message: &'static str, container| -> io::Result<(Box<dyn Read + Send + 'a>, Container)> {
         Ok((Box::new(Broken(message)), container))
     };
+    if has_many_entries(&mut file)? {
+        return broken(NOT_ONE_CSV, Container::Packed);
+    }
     let mut archive = match ZipArchive::new(file) {
-        Ok(archive) if archive.len() <= MAX_ENTRIES => archive,
-        Ok(_) => return broken(NOT_ONE_CSV, Container::Packed),
+        Ok(archive) => archive,
         Err(zip::result::ZipError::Io(error))
             if error.kind() != io::ErrorKind::InvalidData && error.kind() != io::ErrorKind::UnexpectedEof =>
         {

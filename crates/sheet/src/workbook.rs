@@ -2,7 +2,7 @@
 //!
 //! The first sheet with a recognisable header is taken, or the one that the caller names. A record of the CSV is a row of the
 //! sheet. Text is in quotes, and other values are not, so that they can be told apart when the CSV becomes a workbook again
-//! (see `to_workbook`). The parts are unpacked once to measure them before any is held in memory.
+//! (see `to_workbook`). The parts are measured before any is held in memory (see `measure`).
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};
@@ -14,19 +14,14 @@ use super::Limits;
 use super::dialect;
 use super::header::Likeness;
 use super::hints::Hints;
+use super::measure;
 
-/// How much larger than a CSV all parts of a workbook may be together once they are unpacked: a sheet writes a cell with
-/// some 40 bytes of markup around it.
-const MAX_UNPACKED: u64 = 8;
-/// Most texts that cells share, and most links: each takes up to some 200 bytes beside its text.
-const MAX_SHARED: u64 = 1_000_000;
-const MAX_LINKS: u64 = 200_000;
-/// Parts of a workbook that are not its sheets and texts: styles, relations.
-const MAX_OTHER_BYTES: u64 = 16 * 1024 * 1024;
 /// Most columns of a sheet, as Excel and LibreOffice have it.
-const MAX_COLUMNS: u32 = 16_384;
-/// How much of a sheet is looked at for a header.
+pub(super) const MAX_COLUMNS: u32 = 16_384;
+/// How much of a sheet is looked at for a header, and how many sheets are.
 pub(super) const SAMPLE_BYTES: usize = 64 * 1024;
+const SAMPLE_CELLS: usize = 100_000;
+const MAX_SHEETS: usize = 100;
 
 pub(super) const DAMAGED: &str =
     "This workbook is damaged or protected. Open it, save it as \"CSV UTF-8\" and upload that.";
@@ -54,7 +49,7 @@ pub(super) fn to_csv<F: Read + Seek>(
     if !is_ods && archive.index_for_name("xl/workbook.xml").is_none() {
         return Err(NOT_READ);
     }
-    measure(&mut archive, limits)?;
+    measure::measure(&mut archive, limits)?;
     if is_ods {
         return super::ods::to_csv(&mut archive, limits, hints);
     }
@@ -72,11 +67,16 @@ pub(super) fn to_csv<F: Read + Seek>(
 /// The first sheet with a header that names images; else the one that has most of a header.
 fn likeliest<F: Read + Seek>(book: &mut Xlsx<F>, names: &[String], hints: &Hints) -> Result<String, &'static str> {
     let mut best: Option<(Likeness, &String)> = None;
-    for name in names {
-        let Ok(head) = sheet(book, name, SAMPLE_BYTES, false) else { continue };
-        if head.is_empty() {
-            continue;
-        }
+    let mut failure = NO_TEXT;
+    for name in names.iter().take(MAX_SHEETS) {
+        let head = match sheet(book, name, SAMPLE_BYTES, false) {
+            Ok(head) if head.is_empty() => continue,
+            Ok(head) => head,
+            Err(message) => {
+                failure = message;
+                continue;
+            }
+        };
         let likeness = dialect::likeness(&head, hints);
         if best.is_none_or(|(highest, _)| likeness > highest) {
             best = Some((likeness, name));
@@ -85,92 +85,7 @@ fn likeliest<F: Read + Seek>(book: &mut Xlsx<F>, names: &[String], hints: &Hints
             break;
         }
     }
-    best.map(|(_, name)| name.clone()).ok_or(NO_TEXT)
-}
-
-/// Unpacks every part that will be read, holding none, and refuses what would take too much memory.
-fn measure<F: Read + Seek>(archive: &mut ZipArchive<F>, limits: &Limits) -> Result<(), &'static str> {
-    let mut left = limits.max_bytes.saturating_mul(MAX_UNPACKED);
-    for index in 0..archive.len() {
-        let mut part = archive.by_index(index).map_err(|_| DAMAGED)?;
-        let name = part.name().map_err(|_| DAMAGED)?.to_ascii_lowercase();
-        let is_shared = name.ends_with("sharedstrings.xml");
-        if !(name.ends_with(".xml") || name.ends_with(".rels")) {
-            continue; // Pictures and macros are not read.
-        }
-        let is_sheet = name.contains("worksheets/") && !name.ends_with(".rels") || name == "content.xml";
-        let most = match (is_shared, is_sheet) {
-            (true, _) => limits.max_bytes,
-            (_, true) => left,
-            _ => MAX_OTHER_BYTES,
-        };
-        let measured = Measured::of(&mut part, most.min(left))?;
-        if measured.texts > MAX_SHARED || measured.links > MAX_LINKS {
-            return Err(TOO_LARGE);
-        }
-        if is_sheet && measured.has_odd_index {
-            return Err(DAMAGED);
-        }
-        left -= measured.bytes;
-    }
-    Ok(())
-}
-
-/// What is counted in a part.
-#[derive(Default)]
-struct Measured {
-    bytes: u64,
-    texts: u64,
-    links: u64,
-    /// Whether a shared formula has an index of more than six digits: a list of that length is made for it.
-    has_odd_index: bool,
-}
-
-impl Measured {
-    fn of(part: &mut impl Read, most: u64) -> Result<Measured, &'static str> {
-        const OVERLAP: usize = 64;
-        let (texts, links) = (memchr::memmem::Finder::new("<si"), memchr::memmem::Finder::new("<hyperlink "));
-        let index = memchr::memmem::Finder::new("si");
-        let mut measured = Measured::default();
-        let mut block = vec![0; OVERLAP + 64 * 1024];
-        let mut kept = 0;
-        // What came before the block.
-        let mut before = b' ';
-        loop {
-            let read = part.read(&mut block[kept..]).map_err(|_| DAMAGED)?;
-            measured.bytes += read as u64;
-            if measured.bytes > most {
-                return Err(TOO_LARGE);
-            }
-            let filled = kept + read;
-            // What begins in the last bytes is looked at with the next block.
-            let counted = if read == 0 { filled } else { filled.saturating_sub(OVERLAP) };
-            let begin = |finder: &memchr::memmem::Finder<'_>| {
-                finder.find_iter(&block[..filled]).filter(|at| *at < counted).count() as u64
-            };
-            measured.texts += begin(&texts);
-            measured.links += begin(&links);
-            let mut indices = index.find_iter(&block[..filled]).filter(|at| *at < counted);
-            // `xmlns:xsi="…"` is another attribute.
-            let begins = |at: usize| (if at == 0 { before } else { block[at - 1] }).is_ascii_whitespace();
-            measured.has_odd_index |= indices.any(|at| begins(at) && is_odd_index(&block[at..filled]));
-            if read == 0 {
-                return Ok(measured);
-            }
-            before = if counted == 0 { before } else { block[counted - 1] };
-            block.copy_within(counted..filled, 0);
-            kept = filled - counted;
-        }
-    }
-}
-
-/// Whether a text that begins with `si` is an attribute of that name whose value is no number of at most six digits.
-fn is_odd_index(text: &[u8]) -> bool {
-    let Some(value) = text[2..].trim_ascii_start().strip_prefix(b"=") else { return false };
-    let value = value.trim_ascii_start();
-    let Some(quote @ (b'"' | b'\'')) = value.first() else { return false };
-    let digits = value[1..].iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
-    value.get(1 + digits) != Some(quote) || digits > 6
+    best.map(|(_, name)| name.clone()).ok_or(failure)
 }
 
 /// The CSV of a sheet. `whole`: more than `max_bytes` are an error, not the end.
@@ -180,10 +95,14 @@ fn sheet<F: Read + Seek>(
     max_bytes: usize,
     whole: bool,
 ) -> Result<Vec<u8>, &'static str> {
-    let links = links(book, name);
+    // A header has none.
+    let links = if whole { links(book, name) } else { HashMap::new() };
     let mut cells = book.worksheet_cells_reader(name).map_err(|_| DAMAGED)?;
     let mut table = Table::new(max_bytes);
-    loop {
+    for read in 0.. {
+        if read == SAMPLE_CELLS && !whole {
+            break;
+        }
         let record = match cells.next_cell_with_formula_metadata() {
             Ok(Some(record)) => record,
             Ok(None) => break,

@@ -58,7 +58,7 @@ fn check(catalogue: &Catalogue, ending: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(report.image_count, all.len() as u64, "{:#?}", report.issues);
 
     // Each other URL has an output.
-    let with_output = |index: &usize| (index + all.len()) % 4 != 0;
+    let with_output = |index: &usize| !(index + all.len()).is_multiple_of(4);
     let new_urls: BTreeMap<String, String> = (0..all.len())
         .filter(with_output)
         .map(|index| (all[index].clone(), format!("https://h.example/images/{index}/compressed{ending}")))
@@ -163,7 +163,9 @@ proptest! {
 
     #[test]
     fn an_update_of_a_workbook_changes_the_urls_alone(mut catalogue in catalogue()) {
-        prop_assume!(catalogue.layout != Layout::Spilled && !catalogue.all_urls().is_empty());
+        if catalogue.layout == Layout::Spilled || catalogue.all_urls().is_empty() {
+            return Ok(());
+        }
         for product in &mut catalogue.products {
             product.note = product.note.replace('\r', "\n");
         }

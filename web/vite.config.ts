@@ -40,6 +40,8 @@ function compressed(): Plugin {
 const halftone = process.env.HALFTONE_URL ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
+  // The server puts its own path before what begins with this.
+  base: './',
   plugins: [withoutFonts(), react(), compressed()],
   build: {
     outDir: process.env.WEB_OUT_DIR ?? 'dist',

@@ -2,10 +2,10 @@
 //!
 //! They use the public API like any other client. Their policy lets them load and call nothing but this server.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use axum::Router;
-use axum::extract::{Path, Request};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     VARY,
@@ -14,8 +14,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use include_dir::{Dir, include_dir};
+
+use super::prefix::Prefix;
 
 /// What `./dev web` builds. Every file is compressed: `index.html` is `index.html.gz`.
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/dist");
@@ -32,17 +37,21 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_ANEW: &str = "no-cache";
 
 /// The pages and what they load.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let console = get(async |headers: HeaderMap| file("index.html", ASK_ANEW, &headers));
+pub fn routes<S: Clone + Send + Sync + 'static>(prefix: &Prefix) -> Router<S> {
+    let page = |name: &'static str| {
+        let page = page(name, prefix);
+        get(async move |headers: HeaderMap| answer(page, name, ASK_ANEW, &headers))
+    };
+    let console = page("index.html");
     let mut routes = Router::new();
     // The console draws all of these itself, from the address.
     for path in ["/", "/new", "/requests", "/requests/{id}", "/images/{id}", "/system"] {
         routes = routes.route(path, console.clone());
     }
-    for (path, name) in [("/playground", "playground.html"), ("/icon.svg", "icon.svg"), ("/licenses", "LICENSES.md")] {
+    for (path, name) in [("/icon.svg", "icon.svg"), ("/licenses", "LICENSES.md")] {
         routes = routes.route(path, get(async move |headers: HeaderMap| file(name, ASK_ANEW, &headers)));
     }
-    routes.route("/assets/{name}", get(asset))
+    routes.route("/playground", page("playground.html")).route("/assets/{name}", get(asset))
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -50,20 +59,37 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 }
 
 /// Middleware for the GraphQL endpoint: somebody who opens its address in a browser gets the playground.
-pub async fn show_playground(request: Request, next: Next) -> Response {
+pub async fn show_playground(State(prefix): State<Prefix>, request: Request, next: Next) -> Response {
     let opened = request.method() == Method::GET && request.uri().query().is_none();
     let accepted = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if opened && accepted.contains("text/html") {
-        return ([(VARY, "accept")], Redirect::to("/playground")).into_response();
+        return ([(VARY, "accept")], Redirect::to(&prefix.at("/playground"))).into_response();
     }
     next.run(request).await
 }
 
-/// A file of the pages, compressed unless the client cannot read that.
+/// A page, compressed. Whatever it names relative to this server it then names by its whole path.
+fn page(name: &str, prefix: &Prefix) -> Bytes {
+    let embedded = PAGES.get_file(format!("{name}.gz")).map(include_dir::File::contents).unwrap_or_default();
+    let mut page = String::new();
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
+    let written = GzDecoder::new(embedded).read_to_string(&mut page).and_then(|_| {
+        compressed.write_all(page.replace("\"./", &format!("\"{}", prefix.at("/"))).as_bytes())?;
+        compressed.finish()
+    });
+    written.map_or_else(|_| Bytes::from_static(embedded), Bytes::from)
+}
+
+/// A file that pages load, as it is embedded.
 fn file(name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
-    let Some(compressed) = PAGES.get_file(format!("{name}.gz")) else {
-        return (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response();
-    };
+    match PAGES.get_file(format!("{name}.gz")) {
+        Some(file) => answer(Bytes::from_static(file.contents()), name, caching, headers),
+        None => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+    }
+}
+
+/// Compressed unless the client cannot read that.
+fn answer(compressed: Bytes, name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
     let described = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type(name))),
         (CACHE_CONTROL, HeaderValue::from_static(caching)),
@@ -72,10 +98,10 @@ fn file(name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     if accepts_gzip(headers) {
-        return (described, [(CONTENT_ENCODING, "gzip")], compressed.contents()).into_response();
+        return (described, [(CONTENT_ENCODING, "gzip")], compressed).into_response();
     }
     let mut plain = Vec::new();
-    match GzDecoder::new(compressed.contents()).read_to_end(&mut plain) {
+    match GzDecoder::new(&*compressed).read_to_end(&mut plain) {
         Ok(_) => (described, plain).into_response(),
         Err(error) => {
             tracing::error!("cannot unpack the embedded {name}: {error}");

@@ -4,6 +4,8 @@ pub mod server;
 
 mod media;
 
+mod prefix;
+
 mod refusal;
 
 pub mod origins;
@@ -32,9 +34,11 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::app::App;
 use crate::graphql::Schema;
 use graphql::EndpointOptions;
+use prefix::Prefix;
 
 /// Everything that is served.
 pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
+    let prefix = Prefix::of(&app.config.public_url);
     let mut previews = previews::routes(app.clone());
     // What a page of a listed origin works with, besides GraphQL itself.
     let mut files = Router::new()
@@ -46,7 +50,8 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         files = files.layer(cors);
     }
     let (front, graphql) = if !app.config.server.no_console {
-        (console::routes(), graphql::routes(schema, options).layer(middleware::from_fn(console::show_playground)))
+        let playground = middleware::from_fn_with_state(prefix.clone(), console::show_playground);
+        (console::routes(&prefix), graphql::routes(schema, options).layer(playground))
     } else {
         (Router::new().route("/", get(welcome)), graphql::routes(schema, options))
     };
@@ -56,14 +61,15 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(not_found)
         .with_state(app);
-    routes
+    let routes = routes
         .merge(graphql.layer(gzip()))
         .merge(previews)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::new());
+    prefix.layer(routes)
 }
 
 /// Result files and answers shrink to a tenth, and quickly. Images and workbooks do not, and event streams must not wait.

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
+use serde_json::json;
 
-use crate::support::halftone::{Client, Halftone};
+use crate::support::halftone::{Client, Halftone, csv};
+use crate::support::images;
+use crate::support::origin::{Answer, Origin};
 
 async fn get(client: &Client, path: &str) -> Response {
     client.http.get(format!("{}{path}", client.url)).send().await.expect("an answer")
@@ -39,6 +42,45 @@ async fn pages_are_complete_and_load_nothing_foreign() {
     }
     for path in ["/assets/nothing.js", "/assets/..%2Findex.html", "/elsewhere"] {
         assert_eq!(get(client, path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_path_everything_is_there_whether_or_not_a_proxy_takes_the_path_off() {
+    let public_url = "https://shop.example.com/tools/halftone/";
+    let halftone = Halftone::start(&["--public-url", public_url]).await;
+    let Client { url, http } = &halftone.client;
+    let origin = Origin::start().await;
+    let image = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let id = halftone.client.accepted(&csv(&[&[&image]]), json!({})).await;
+    let ended = halftone.client.finished(&id).await;
+    let links = [
+        ended["outputCsvUrl"].as_str().unwrap().to_owned(),
+        halftone.client.images(&id).await[0]["output"]["url"].as_str().unwrap().to_owned(),
+    ];
+    let own = links.map(|link| link.strip_prefix(public_url.trim_end_matches('/')).expect("its own link").to_owned());
+    let paths = ["/", "/requests/1", "/playground", "/schema.graphql", "/graphql?query=%7B__typename%7D", "/healthz"];
+    for prefix in ["", "/tools/halftone"] {
+        let client = Client::new(format!("{url}{prefix}"));
+        for path in paths.into_iter().chain(own.iter().map(String::as_str)) {
+            assert_eq!(get(&client, path).await.status(), StatusCode::OK, "{prefix}{path}");
+        }
+        // A subscription, to its end.
+        assert_eq!(client.finished(&id).await["status"], "COMPLETED");
+        for address in loaded(&get(&client, "/requests").await.text().await.expect("text")) {
+            assert!(address.starts_with("/tools/halftone/"), "{address}");
+            let asset = http.get(format!("{url}{address}")).send().await.expect("an answer");
+            assert_eq!(asset.status(), StatusCode::OK, "{address}");
+        }
+        let opened =
+            http.get(format!("{url}{prefix}/graphql")).header(ACCEPT, "text/html").send().await.expect("a page");
+        assert_eq!(opened.url().path(), "/tools/halftone/playground");
+    }
+    for path in ["/tools/halftone", "/tools/halftone?tab=hosts"] {
+        assert_eq!(get(&halftone.client, path).await.status(), StatusCode::OK, "{path}");
+    }
+    for path in ["/tools", "/tools/halftonehealthz", "/tools/halftone/tools/halftone/healthz"] {
+        assert_eq!(get(&halftone.client, path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
 }
 

@@ -4,7 +4,16 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { checkAccessibility, openBrowser, openPage } from './support/browser.mjs';
-import { csv, csvFile, startDemo, startOrigin, startWire, upload } from './support/halftone.mjs';
+import {
+  csv,
+  csvFile,
+  freeAddress,
+  startDemo,
+  startOrigin,
+  startProxy,
+  startWire,
+  upload,
+} from './support/halftone.mjs';
 
 let demo;
 let origin;
@@ -148,6 +157,98 @@ test('the demo shows every ending, and each page is accessible in both themes an
     await page.checkFaults();
     await page.context().close();
   }
+});
+
+test('two fingers zoom an image, wherever they are and however it is shown', async () => {
+  const page = await openPage(browser, {
+    hasTouch: true,
+    isMobile: true,
+    viewport: { width: 390, height: 844 },
+  });
+  const id = await upload(demo.url, csv([`${origin.url}/a.jpg`]));
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).tap();
+  const view = page.locator('.compare-view');
+  await view.scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelector('.stage img').naturalWidth > 0);
+  const touch = await page.context().newCDPSession(page);
+  const width = () => page.locator('.stage').evaluate((stage) => stage.getBoundingClientRect().width);
+  /** Moves two fingers apart or together around the middle of the view. */
+  async function pinch(from, to, { x, y }) {
+    const box = await view.boundingBox();
+    const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const points = (distance) =>
+      [-0.5, 0.5].map((side, id) => ({
+        x: middle.x + side * distance * x,
+        y: middle.y + side * distance * y,
+        id,
+      }));
+    const send = (type, touchPoints) => touch.send('Input.dispatchTouchEvent', { type, touchPoints });
+    await send('touchStart', points(from).slice(0, 1));
+    await send('touchStart', points(from));
+    for (let step = 1; step <= 10; step += 1) {
+      await send('touchMove', points(from + ((to - from) * step) / 10));
+    }
+    await send('touchEnd', []);
+  }
+  const fitted = await width();
+  for (const direction of [
+    { x: 1, y: 0 },
+    { x: 0, y: 1 },
+  ]) {
+    await pinch(40, 120, direction);
+    await page.waitForFunction((least) => document.querySelector('.stage').clientWidth > least, fitted * 2);
+    const zoomed = await width();
+    assert.ok(Math.abs(zoomed / fitted - 3) < 0.3, `three times as far apart: ${fitted} became ${zoomed}`);
+    await pinch(120, 80, direction);
+    await page.waitForFunction((most) => document.querySelector('.stage').clientWidth < most, zoomed * 0.8);
+    assert.equal(await page.evaluate(() => visualViewport.scale), 1);
+    await page.getByRole('button', { name: 'Fitted' }).tap();
+    await page.waitForFunction((most) => document.querySelector('.stage').clientWidth <= most, fitted);
+  }
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('below a path, with a proxy that keeps it or takes it off, everything works', async () => {
+  const path = '/tools/halftone';
+  const listener = await freeAddress();
+  const [keeping, taking] = await Promise.all(
+    [true, false].map((keeps) => startProxy(`http://${listener}`, path, keeps)),
+  );
+  const below = await startDemo('--listen', listener, '--public-url', taking.url);
+  assert.ok(below.request.startsWith(taking.url));
+  for (const proxy of [keeping, taking]) {
+    const page = await openPage(browser);
+    await page.goto(`${proxy.url}/`);
+    await page.getByText('catalogue.csv').first().waitFor();
+    await start(page, csv([`${origin.url}/a.jpg`]));
+    assert.ok(page.url().startsWith(`${proxy.url}/requests/`), page.url());
+    // Live, and with pictures and files.
+    await page.getByText('Completed', { exact: true }).waitFor();
+    const thumbnail = page.locator('.cell img').first();
+    await page.waitForFunction(() => document.querySelector('.cell img')?.naturalWidth > 0);
+    assert.ok((await thumbnail.evaluate((image) => image.currentSrc)).startsWith(proxy.url));
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Output CSV' }).click();
+    const output = await readFile(await (await download).path(), 'utf8');
+    assert.ok(output.includes(`${taking.url}/images/`), output);
+    await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).click();
+    await page.getByRole('slider').waitFor();
+    assert.ok(page.url().startsWith(`${proxy.url}/images/`), page.url());
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('.stage .before')?.naturalWidth === 600);
+    await page.getByRole('link', { name: 'System' }).click();
+    await page.getByRole('cell', { name: 'Alive' }).waitFor();
+    await page.getByRole('link', { name: 'Playground' }).click();
+    await page.locator('.operations button', { hasText: 'Watch a request' }).click();
+    await page.getByRole('button', { name: /^Execute/ }).click();
+    await page.locator('.result-window', { hasText: '"status": "COMPLETED' }).waitFor();
+    await page.checkFaults();
+    await page.context().close();
+    proxy.stop();
+  }
+  await below.stop();
 });
 
 test('a lost connection is said, and nothing is missed when it is back', async () => {

@@ -66,7 +66,9 @@ impl Halftone {
         let mut config = config(data_dir.path(), arguments);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
         let url = format!("http://{}", listener.local_addr().expect("address"));
-        config.public_url = url.clone();
+        if config.server.public_url.is_none() {
+            config.public_url = url.clone();
+        }
         let mut service = Service::open(config, &database_url).await.expect("open");
         service.serve(listener).expect("serve");
         service.work();

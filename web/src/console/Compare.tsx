@@ -33,25 +33,24 @@ export function Compare({ before, after, width, height, name }: Props) {
   }
 
   function onPointerDown(event: PointerEvent) {
+    zoom.onPointerDown(event);
     const box = stage.current?.getBoundingClientRect();
-    if (!box || !event.isPrimary || event.button !== 0) {
-      zoom.onPointerDown(event);
-      return;
-    }
+    // A second finger makes it a pinch, wherever the first one is.
+    holdsDivider.current = false;
+    if (!box || !event.isPrimary || event.button !== 0) return;
     const divider = box.left + (box.width * position) / 100;
     const isNear = Math.abs(event.clientX - divider) < GRIP;
     holdsDivider.current = compared && (isNear || !zoom.canPan());
-    if (holdsDivider.current) {
-      event.currentTarget.setPointerCapture(event.pointerId);
-      moveDivider(event);
-    } else {
-      zoom.onPointerDown(event);
-    }
+    if (holdsDivider.current) moveDivider(event);
   }
 
   function onPointerMove(event: PointerEvent) {
-    if (holdsDivider.current && event.isPrimary) moveDivider(event);
-    else zoom.onPointerMove(event);
+    if (holdsDivider.current && event.isPrimary) {
+      zoom.follow(event);
+      moveDivider(event);
+    } else {
+      zoom.onPointerMove(event);
+    }
   }
 
   function onPointerUp(event: PointerEvent) {

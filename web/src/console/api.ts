@@ -1,9 +1,10 @@
 /** The API as the console calls it: queries and mutations over HTTP; `live.ts` has the subscriptions. */
 
+import { at } from '../base';
 import { cacheExchange, createClient, fetchExchange } from 'urql';
 
 export const client = createClient({
-  url: '/graphql',
+  url: at('/graphql'),
   exchanges: [cacheExchange, fetchExchange],
   requestPolicy: 'cache-and-network',
   preferGetMethod: false,

@@ -5,9 +5,10 @@
 
 import { type TypedDocumentNode, stringifyDocument } from 'urql';
 import { createClient } from 'graphql-ws';
+import { at } from '../base';
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
-const ENDPOINT = new URL('/graphql', location.href.replace(/^http/, 'ws')).href;
+const ENDPOINT = new URL(at('/graphql'), location.href.replace(/^http/, 'ws')).href;
 const PING_MS = 10_000;
 const PONG_PATIENCE_MS = 5_000;
 const FIRST_PAUSE_MS = 500;

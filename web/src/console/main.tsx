@@ -3,6 +3,7 @@
 import { StrictMode, useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Provider } from 'urql';
+import { at } from '../base';
 import { client } from './api';
 import './console.css';
 import { WindowDrop } from './DropZone';
@@ -44,7 +45,7 @@ function App() {
   useEffect(() => {
     document.title = `${title} · Halftone`;
   }, [title]);
-  const at = (href: string) => (path === href ? ('page' as const) : undefined);
+  const current = (href: string) => (path === href ? ('page' as const) : undefined);
   return (
     <>
       <a className="skip" href="#main">
@@ -52,17 +53,17 @@ function App() {
       </a>
       <header className="top">
         <Link href="/" className="name" aria-label="Halftone">
-          <img src="/icon.svg" alt="" width="24" height="24" />
+          <img src={at('/icon.svg')} alt="" width="24" height="24" />
           <span>Halftone</span>
         </Link>
         <nav aria-label="Pages">
-          <Link href="/requests" aria-current={at('/requests')}>
+          <Link href="/requests" aria-current={current('/requests')}>
             Requests
           </Link>
-          <Link href="/system" aria-current={at('/system')}>
+          <Link href="/system" aria-current={current('/system')}>
             System
           </Link>
-          <a href="/playground">Playground</a>
+          <a href={at('/playground')}>Playground</a>
         </nav>
         <div className="connection" role="status">
           {lost && 'Connection lost. Reconnecting…'}

@@ -1,6 +1,7 @@
 /** Pages by address, without a reload between them. */
 
 import { type ComponentPropsWithoutRef, type MouseEvent, useSyncExternalStore } from 'react';
+import { at, ownPath } from '../base';
 
 const listeners = new Set<() => void>();
 
@@ -14,7 +15,7 @@ function subscribe(listener: () => void) {
 }
 
 export function usePath(): string {
-  return useSyncExternalStore(subscribe, () => location.pathname);
+  return useSyncExternalStore(subscribe, ownPath);
 }
 
 /** A part of the query string, kept in the address so that it survives a reload and can be shared. */
@@ -33,7 +34,7 @@ export function useParameter(name: string): [string, (value: string) => void] {
 }
 
 export function navigate(to: string) {
-  history.pushState(null, '', to);
+  history.pushState(null, '', at(to));
   for (const listener of listeners) listener();
   scrollTo(0, 0);
   // Where a screen reader goes on reading.
@@ -48,5 +49,5 @@ export function Link({ href, ...rest }: ComponentPropsWithoutRef<'a'> & { href: 
     event.preventDefault();
     navigate(href);
   }
-  return <a {...rest} href={href} onClick={onClick} />;
+  return <a {...rest} href={at(href)} onClick={onClick} />;
 }

@@ -36,11 +36,18 @@ export function useZoom(
   /** What stays where it is while the size changes: a place in the picture, and where it is on the screen. */
   const anchor = useRef<{ share: Point; at: Point }>(undefined);
   const pointers = useRef(new Map<number, Point>());
+  /** The last size asked for. Two fingers move before a new one is drawn. */
+  const asked = useRef<number>(undefined);
 
   const shown = useCallback(
-    () => (stage.current ? stage.current.getBoundingClientRect().width / width : 1),
+    () => asked.current ?? (stage.current ? stage.current.getBoundingClientRect().width / width : 1),
     [stage, width],
   );
+
+  const fit = useCallback(() => {
+    asked.current = undefined;
+    setScale(undefined);
+  }, []);
 
   const to = useCallback(
     (wanted: number, at?: Point) => {
@@ -50,7 +57,8 @@ export function useZoom(
       at ??= { x: frame.left + frame.width / 2, y: frame.top + frame.height / 2 };
       const share = { x: (at.x - box.left) / box.width, y: (at.y - box.top) / box.height };
       anchor.current = { share, at };
-      setScale(Math.min(LARGEST, Math.max(SMALLEST, wanted)));
+      asked.current = Math.min(LARGEST, Math.max(SMALLEST, wanted));
+      setScale(asked.current);
     },
     [stage, view],
   );
@@ -75,15 +83,23 @@ export function useZoom(
       const speed = WHEEL * lines * (event.ctrlKey ? 6 : 1);
       to(shown() * Math.exp(-event.deltaY * speed), { x: event.clientX, y: event.clientY });
     };
+    // One finger may scroll the page; the browser must not take two for that.
+    const onTouchMove = (event: TouchEvent) => {
+      if (event.touches.length > 1) event.preventDefault();
+    };
     element.addEventListener('wheel', onWheel, { passive: false });
-    return () => element.removeEventListener('wheel', onWheel);
+    element.addEventListener('touchmove', onTouchMove, { passive: false });
+    return () => {
+      element.removeEventListener('wheel', onWheel);
+      element.removeEventListener('touchmove', onTouchMove);
+    };
   }, [stage, shown, to]);
 
   return {
     scale,
     to,
     by: (factor: number) => to(shown() * factor),
-    fit: () => setScale(undefined),
+    fit,
     /** Whether the picture is larger than its view. */
     canPan: () => {
       const element = view.current;
@@ -107,6 +123,12 @@ export function useZoom(
         view.current.scrollTop -= now.y - before.y;
       }
     },
+    /** For a finger that moves something else, until another one joins it. */
+    follow: (event: PointerEvent) => {
+      if (pointers.current.has(event.pointerId)) {
+        pointers.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
+      }
+    },
     onPointerUp: (event: PointerEvent) => {
       pointers.current.delete(event.pointerId);
     },
@@ -114,7 +136,7 @@ export function useZoom(
       if (event.metaKey || event.ctrlKey || event.altKey) return;
       if (event.key === '+' || event.key === '=') to(shown() * STEP);
       else if (event.key === '-') to(shown() / STEP);
-      else if (event.key === '0') setScale(undefined);
+      else if (event.key === '0') fit();
       else return;
       event.preventDefault();
     },

@@ -4,11 +4,12 @@ import type { GraphiQLPlugin } from '@graphiql/react';
 import { useEditorContext } from '@graphiql/react';
 import { flushSync } from 'react-dom';
 import { NEWEST, type Operation, operations } from './operations';
+import { at } from '../base';
 
 /** The id of the newest request, so that an operation runs as it stands. */
 async function newestRequest(): Promise<string> {
   const query = '{ processingRequests(first: 1) { edges { node { id } } } }';
-  const response = await fetch('/graphql', {
+  const response = await fetch(at('/graphql'), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query }),

@@ -4,6 +4,7 @@ import type { Fetcher, FetcherOpts, FetcherParams } from '@graphiql/toolkit';
 import { type DocumentNode, type GraphQLSchema, Kind, type OperationTypeNode, parse } from 'graphql';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createSocketClient } from 'graphql-ws';
+import { at } from '../base';
 import { type Files, multipart, uploadPaths } from './uploads';
 
 export type Transport = 'websocket' | 'sse';
@@ -16,7 +17,7 @@ export interface Choices {
   files: Files;
 }
 
-const ENDPOINT = '/graphql';
+const ENDPOINT = at('/graphql');
 
 export function createFetcher(choices: () => Choices): Fetcher {
   return (params, options) => {

@@ -6,6 +6,7 @@ import { type DocumentNode, type GraphQLSchema, parse } from 'graphql';
 import { PluginContextProvider } from '@graphiql/react';
 import { StrictMode, useEffect, useMemo, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { at } from '../base';
 import { type Choices, type Transport, createFetcher } from './fetcher';
 import { operationsPlugin } from './Operations';
 import { operations } from './operations';
@@ -42,8 +43,8 @@ function Playground() {
   return (
     <div className="playground">
       <header>
-        <a className="name" href="/">
-          <img src="/icon.svg" alt="" width="20" height="20" /> Halftone
+        <a className="name" href={at('/')}>
+          <img src={at('/icon.svg')} alt="" width="20" height="20" /> Halftone
         </a>
         <h1>Playground</h1>
         {paths.map((path) => (
@@ -63,7 +64,7 @@ function Playground() {
             <option value="sse">Server-Sent Events</option>
           </select>
         </label>
-        <a href="/schema.graphql">Schema</a>
+        <a href={at('/schema.graphql')}>Schema</a>
       </header>
       <main>
         <PluginContextProvider plugins={PLUGINS} visiblePlugin={VISIBLE}>

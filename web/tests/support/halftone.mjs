@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, request as ask } from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,9 +21,19 @@ export async function startDemo(...more) {
   const dataDir = await mkdtemp(join(tmpdir(), 'halftone-web-'));
   // Started as root, Halftone runs its database as another user, who has to get there.
   await chmod(dataDir, 0o755);
-  const child = spawn(program, ['demo', '--listen', '127.0.0.1:0', '--data-dir', dataDir, ...more], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    program,
+    [
+      'demo',
+      ...(more.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']),
+      '--data-dir',
+      dataDir,
+      ...more,
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const lines = createInterface({ input: child.stdout });
   const request = await new Promise((resolve, reject) => {
     lines.on('line', (line) => {
@@ -35,7 +45,8 @@ export async function startDemo(...more) {
   });
   return {
     pid: child.pid,
-    url: new URL(request).origin,
+    /** As its public URL says. */
+    url: request.slice(0, request.indexOf('/requests/')),
     request,
     async stop() {
       if (child.exitCode === null) {
@@ -143,6 +154,67 @@ export async function startWire(target) {
     },
     stop() {
       this.cut();
+      server.close();
+    },
+  };
+}
+
+/** An address that is free now. */
+export async function freeAddress() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return `127.0.0.1:${port}`;
+}
+
+/** A proxy that serves what `target` has below `path`; `keeps`: it passes the path on. */
+export async function startProxy(target, path, keeps) {
+  const forward = (request) => {
+    if (request.url !== path && !request.url.startsWith(`${path}/`)) return undefined;
+    const { hostname, port } = new URL(target);
+    const rest = keeps ? request.url : request.url.slice(path.length) || '/';
+    return { hostname, port, path: rest, method: request.method, headers: request.headers };
+  };
+  const server = createServer((request, response) => {
+    const options = forward(request);
+    if (!options) {
+      response.writeHead(404).end();
+      return;
+    }
+    const onward = ask(options, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  });
+  server.on('upgrade', (request, socket) => {
+    const options = forward(request);
+    if (!options) {
+      socket.destroy();
+      return;
+    }
+    const onward = net.connect(Number(options.port), options.hostname);
+    for (const [one, other] of [
+      [socket, onward],
+      [onward, socket],
+    ]) {
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+    }
+    const lines = Object.entries(options.headers).map(([name, value]) => `${name}: ${value}`);
+    onward.write([`GET ${options.path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
+    socket.pipe(onward).pipe(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${server.address().port}${path}`,
+    stop() {
+      server.closeAllConnections();
       server.close();
     },
   };

@@ -3,6 +3,7 @@
 import { useEffect } from 'react';
 import { useQuery } from 'urql';
 import { type JobState, SystemDocument, type SystemQuery } from '../../gql/graphql';
+import { at } from '../../base';
 import { sentence } from '../api';
 import { count, dateTime, duration, since } from '../format';
 import { Limits } from '../Limits';
@@ -55,8 +56,8 @@ export function System() {
       </section>
       <p className="quiet">
         {data && `Halftone ${data.system.version} · `}
-        <a href="/schema.graphql">The schema</a> ·{' '}
-        <a href="/licenses">Licences of what these pages are made of</a>
+        <a href={at('/schema.graphql')}>The schema</a> ·{' '}
+        <a href={at('/licenses')}>Licences of what these pages are made of</a>
       </p>
     </>
   );

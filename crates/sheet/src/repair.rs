@@ -202,7 +202,8 @@ fn is_without_scheme(text: &str) -> bool {
         None => return false,
     };
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
-    host.trim_matches('.').contains('.') && !host.contains(is_space)
+    let is_host = |character: char| character.is_alphanumeric() || matches!(character, '.' | '-' | '_');
+    host.trim_matches('.').contains('.') && host.chars().all(is_host)
 }
 
 /// A URL that ends with the name of an image file, and another that follows with hardly more than signs between.

@@ -70,6 +70,12 @@ fn what_a_url_may_have_stays() {
     let written: Vec<&str> = file.lines().skip(1).map(|line| line.splitn(3, ',').nth(2).expect("a URL")).collect();
     let read: Vec<&str> = rows.iter().map(|row| row.urls[0].text.as_str()).collect();
     assert_eq!(read, written);
+
+    for url in ["http://aa.com/;//&.a", "http://aa.com/;//b.com/x", "http://aa.com/a,//b.com/x"] {
+        let (rows, _) = read_all(format!("Name,Image\nLamp,\"{url}\"\n").as_bytes(), &Limits::default(), 64);
+        let read: Vec<&str> = rows[0].urls.iter().map(|url| url.text.as_str()).collect();
+        assert_eq!(read, [url]);
+    }
 }
 
 #[test]

@@ -156,7 +156,14 @@ fn text<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<St
                 hidden = i32::max(hidden - 1, 0);
             }
             Event::Empty(element) if hidden == 0 => match element.name().as_ref() {
-                "text:s" | "text:tab" => text.push(' '),
+                "text:tab" => text.push(' '),
+                "text:s" => {
+                    let spaces = repeated(&element, "text:c")? as usize;
+                    if spaces > max_bytes {
+                        return Err(TOO_LARGE);
+                    }
+                    text.extend(std::iter::repeat_n(' ', spaces));
+                }
                 "text:line-break" => text.push('\n'),
                 _ => {}
             },
@@ -182,7 +189,7 @@ fn text<R: std::io::BufRead>(xml: &mut Reader<R>, max_bytes: usize) -> Result<St
 /// The number, date or truth value of a cell.
 fn bare(element: &BytesStart<'_>) -> Result<Option<Value>, &'static str> {
     let value = match attribute(element, "office:value-type")?.as_deref() {
-        Some("float" | "percentage" | "currency") => attribute(element, "office:value")?,
+        Some("float" | "percentage" | "currency") => attribute(element, "office:value")?.map(without_exponent),
         Some("date") => attribute(element, "office:date-value")?.map(|date| date.replacen('T', " ", 1)),
         Some("boolean") => attribute(element, "office:boolean-value")?.map(|truth| truth.to_ascii_uppercase()),
         _ => None,
@@ -190,6 +197,13 @@ fn bare(element: &BytesStart<'_>) -> Result<Option<Value>, &'static str> {
     let needs_no_quotes =
         |value: &String| value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | ':' | ' '));
     Ok(value.filter(needs_no_quotes).map(Value::Bare))
+}
+
+/// A number as it is shown: `1.0` is 1. Digits alone stay, however many they are.
+fn without_exponent(number: String) -> String {
+    let is_digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = number.parse().ok().filter(|number: &f64| !is_digits && number.is_finite());
+    parsed.map_or(number, |number| number.to_string())
 }
 
 fn is_cell(element: &BytesStart<'_>) -> bool {

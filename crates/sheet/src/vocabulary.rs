@@ -55,6 +55,9 @@ const IMAGES: &[&str] = &[
     "afbeeldingen",
     "plaatje",
     "plaatjes",
+    // Polish
+    "zdjecie",
+    "zdjecia",
 ];
 
 /// Words that may stand beside one of [`IMAGES`] in the name of a column.
@@ -283,6 +286,20 @@ pub(super) const PRODUCT_NAMES: &[&str] = &[
     "naamproduct",
     "artikelnaam",
     "naam",
+    "nazwaproduktu",
+    "tytuloferty",
+    "nazwa",
+    "tytul",
+    // With the language of its text.
+    "nameenus",
+    "nameengb",
+    "namedede",
+    "namefrfr",
+    "ustitleshort",
+    "entitleshort",
+    "detitleshort",
+    "nltitleshort",
+    "titleshort",
     "sku",
     "model",
     "modelname",
@@ -423,14 +440,16 @@ fn without_remarks(name: &str) -> String {
 /// A letter without its accent.
 fn plain(c: char) -> char {
     match c {
-        'à'..='å' => 'a',
-        'ç' => 'c',
-        'è'..='ë' => 'e',
+        'à'..='å' | 'ą' => 'a',
+        'ç' | 'ć' => 'c',
+        'è'..='ë' | 'ę' => 'e',
         'ì'..='ï' => 'i',
-        'ñ' => 'n',
+        'ł' => 'l',
+        'ñ' | 'ń' => 'n',
         'ò'..='ö' => 'o',
         'ù'..='ü' => 'u',
-        'ß' => 's',
+        'ß' | 'ś' => 's',
+        'ź' | 'ż' => 'z',
         _ => c,
     }
 }
@@ -468,7 +487,7 @@ pub(super) fn names_pages(name: &str) -> bool {
     let name = normal(name);
     let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
     says(&["url", "link", "href", "page", "site", "video", "lien", "enlace"])
-        && !says(&["image", "img", "photo", "pic", "bild", "foto", "imag", "immag", "afbeelding", "visuel"])
+        && !says(&["image", "img", "photo", "pic", "bild", "foto", "imag", "immag", "afbeelding", "visuel", "media"])
 }
 
 /// Whether a name may be meant as a product name.

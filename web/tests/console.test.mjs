@@ -83,7 +83,7 @@ test('a file is dropped, checked, compressed, compared and downloaded', async ()
   await slider.focus();
   await page.keyboard.press('End');
   const source = page.getByRole('img', { name: 'a.jpg, the source' });
-  assert.equal(await source.evaluate((image) => image.complete && image.naturalWidth), 600);
+  await page.waitForFunction(() => document.querySelector('.stage .before')?.naturalWidth === 600);
   assert.match(await source.evaluate((image) => image.style.clipPath), /^inset\(0(px)? 0%/);
   await page.getByRole('button', { name: '1:1' }).click();
   const width = () => source.evaluate((image) => image.getBoundingClientRect().width);
@@ -335,6 +335,17 @@ test('what failed is tried again in place, all of it or one cause, and a request
   await page.getByRole('heading', { name: '3 images failed' }).waitFor();
   await page.getByRole('button', { name: 'Show', exact: true }).first().waitFor();
   await checkAccessibility(page, 'failures');
+  await page.setViewportSize({ width: 360, height: 740 });
+  const covered = await page.locator('.failures li').evaluateAll((items) =>
+    items.filter((item) => {
+      const [text, actions] = [...item.querySelectorAll(':scope > div')].map((div) =>
+        div.getBoundingClientRect(),
+      );
+      return text.bottom > actions.top;
+    }),
+  );
+  assert.deepEqual(covered, [], 'buttons cover what failed');
+  await page.setViewportSize({ width: 1280, height: 800 });
   broken.repair();
   const group = page.locator('.failures li', { hasText: 'missing/a.jpg' });
   await group.getByRole('button', { name: /^Try again/ }).click();

@@ -120,6 +120,12 @@ async fn mutations_take_an_input_and_the_arguments_of_earlier_versions() {
     let roles = &answer["data"]["checkCsv"]["csv"]["columns"];
     assert_eq!((&roles[0]["role"], &roles[1]["role"]), (&json!("PRODUCT_NAME"), &json!("IMAGE_URLS")), "{answer}");
     assert_eq!(roles[2], json!({ "header": "Colour", "role": "CARRIED_THROUGH" }));
+    let unknown = json!({ "input": { "file": null, "columns": { "imageUrls": ["Photo"] } } });
+    let query = "mutation ($input: CheckCsvInput) { checkCsv(input: $input) { userErrors { code field message } } }";
+    let answer = client.send_file(query, unknown, "variables.input.file", sheet).await;
+    let message = "The CSV would be rejected. Line 1: No column is called \"Photo\". The header in line 1 has: Label, Shot, Colour.";
+    let expected = json!([{ "code": "CSV_REJECTED", "field": ["input", "file"], "message": message }]);
+    assert_eq!(answer["data"]["checkCsv"]["userErrors"], expected, "{answer}");
 
     let nothing = "{ userErrors { code field } }";
     let unknown = "01a209b3-bc2e-71b0-baf0-b18030c0664d";

@@ -18,7 +18,7 @@ CREATE TABLE runs (
     input_bytes   bigint NOT NULL DEFAULT 0,
     output_bytes  bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (request_id, number),
-    CONSTRAINT runs_reason_known CHECK (reason IN ('UPLOAD', 'RETRY', 'CORRECTION', 'RERUN')),
+    CONSTRAINT runs_reason_known CHECK (reason IN ('UPLOAD', 'RETRY', 'CORRECTION')),
     CONSTRAINT runs_upload_is_the_first CHECK (number >= 1 AND (number = 1) = (reason = 'UPLOAD')),
     CONSTRAINT runs_status_known CHECK (status IN ('COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELED')),
     CONSTRAINT runs_finished_has_status CHECK ((finished_at IS NULL) = (status IS NULL)),

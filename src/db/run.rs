@@ -17,7 +17,6 @@ text_enum! {
         Upload = "UPLOAD",
         Retry = "RETRY",
         Correction = "CORRECTION",
-        Rerun = "RERUN",
     }
 }
 

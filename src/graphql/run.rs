@@ -20,8 +20,6 @@ pub enum RunReason {
     Retry,
     /// Image URLs were corrected.
     Correction,
-    /// All sources were checked again.
-    Rerun,
 }
 
 pub struct Run(pub run::Run);

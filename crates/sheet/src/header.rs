@@ -192,7 +192,7 @@ pub(super) enum Likeness {
 pub(super) fn judge(names: &[String], hints: &Hints) -> (Likeness, usize) {
     let mut known = 0;
     let (mut has_name, mut has_images) = (false, false);
-    for name in names {
+    for name in names.iter().filter(|name| !urls::starts_as_url(name)) {
         let normal = normal(name);
         let is_images = vocabulary::names_images(&normal) || hints.names_images(name);
         let is_name = vocabulary::PRODUCT_NAMES.contains(&normal.as_str()) || hints.names_product(name);
@@ -202,8 +202,9 @@ pub(super) fn judge(names: &[String], hints: &Hints) -> (Likeness, usize) {
         known += usize::from(is_images || is_name || is_serial || normal == OUTPUT_IMAGES);
     }
     let likeness = match (has_images, has_name) {
-        _ if names.iter().any(|name| urls::starts_as_url(name)) => Likeness::None,
         (true, true) => Likeness::Full,
+        // A row of data. (A column of an uploader may be called like a URL: our results repeat its name beside ours.)
+        _ if names.iter().any(|name| urls::starts_as_url(name)) => Likeness::None,
         (true, false) => Likeness::Images,
         (false, _) if known > 0 => Likeness::Some,
         (false, _) => Likeness::None,

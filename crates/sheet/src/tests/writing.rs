@@ -54,6 +54,18 @@ fn a_place_that_holds_no_url_is_not_read_back_as_the_end_of_the_one_before() -> 
 }
 
 #[test]
+fn a_column_of_the_uploader_that_is_called_like_a_url_comes_back() -> std::io::Result<()> {
+    let extra_columns = ["https://a.com/size".to_owned()];
+    let mut writer = Writer::new(Vec::new());
+    writer.output_header(&extra_columns)?;
+    writer.output_row(row(Some("1"), "a", &["https://a.com/1"], &["XL".to_owned()]), &[None])?;
+    let (rows, report) = read_all(text(writer).as_bytes(), &Limits::default(), 64);
+    assert_eq!(report.extra_columns, extra_columns);
+    assert_eq!(rows.iter().map(show_row).collect::<Vec<_>>(), ["1@2: 1/a [+https://a.com/1] {XL}"]);
+    Ok(())
+}
+
+#[test]
 fn formulas_are_defused() -> std::io::Result<()> {
     let mut writer = Writer::new(Vec::new());
     writer.record(["=1+1", "+1", "-1", "@x", "\tx", "\rx", "  =x", "\n=x", "'=x", "＝x"])?;

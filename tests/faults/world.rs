@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::halftone::{Client, PATIENCE, csv};
+use crate::support::halftone::{Client, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::sink::Sink;
+use crate::support::wait::PATIENCE;
 use crate::{checker, support};
 
 /// Everything of one run.

@@ -8,6 +8,7 @@ use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::sink::Sink;
+use crate::support::wait::in_time;
 
 async fn delete(client: &Client, id: &str) -> Value {
     let mutation =
@@ -90,9 +91,7 @@ async fn a_request_that_runs_is_not_deleted_and_one_that_is_canceled_is() {
     assert_eq!(delete(client, &id).await["deletedId"], json!(id));
     // The webhook of the cancel has not been sent: its job finds nothing to do.
     let _workers = Halftone::on(database_url.clone(), &[]).await;
-    while database::number(&database_url, "SELECT count(*) FROM jobs").await > 0 {
-        tokio::task::yield_now().await;
-    }
+    database::number_is(&database_url, "SELECT count(*) FROM jobs", |jobs| jobs == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,14 +158,12 @@ async fn deletes_meet_everything_else_and_nothing_is_left() {
                 }
             }
         });
-        futures_util::future::join_all(callers).await;
+        in_time("everybody sees that it is deleted", futures_util::future::join_all(callers)).await;
         delete::sweep(halftone.app()).await.unwrap();
         assert_eq!(rows(&halftone, &id).await, 0);
     }
     let url = &halftone.database_url;
-    while database::number(url, "SELECT count(*) FROM jobs").await > 0 {
-        tokio::task::yield_now().await;
-    }
+    database::number_is(url, "SELECT count(*) FROM jobs", |jobs| jobs == 0).await;
     assert_eq!(database::number(url, "SELECT count(*) FROM paused_groups").await, 0);
     leftovers::sweep(halftone.app()).await.unwrap();
     assert_eq!(std::fs::read_dir(halftone.data_dir().join("outputs")).unwrap().count(), 0);

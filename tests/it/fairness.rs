@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
+use crate::support::wait::until;
 
 /// The bound within which a small request ends, whatever else there is to do: many times what it takes, and a small part of
 /// what it would take behind the others.
@@ -51,14 +52,10 @@ async fn three_images_of_a_quick_host_do_not_wait_for_a_host_that_never_answers(
     let rows: Vec<&[&str]> = mixed.chunks(1).collect();
     let mixed = client.accepted(&csv(&rows), json!({})).await;
     let succeeded = "query ($id: ID!) { processingRequest(id: $id) { progress { succeeded } } }";
-    let all_quick_ones = async {
-        loop {
-            let data = client.query(succeeded, json!({ "id": mixed })).await;
-            if data["processingRequest"]["progress"]["succeeded"] == 150 {
-                return;
-            }
-        }
-    };
+    let all_quick_ones = until("all quick ones", async || {
+        let data = client.query(succeeded, json!({ "id": mixed })).await;
+        data["processingRequest"]["progress"]["succeeded"] == 150
+    });
     timeout(SOON, all_quick_ones).await.expect("the quick half of a request does not wait for the slow half");
 
     let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";

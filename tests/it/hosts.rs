@@ -2,14 +2,14 @@
 
 use halftone::db::{self, host};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::support::database;
-use crate::support::halftone::{Client, Halftone, PATIENCE, csv};
+use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::Process;
+use crate::support::wait::found;
 
 const HOSTS: &str = "query ($id: ID!) { processingRequest(id: $id) {
     progress { succeeded }
@@ -18,15 +18,11 @@ const HOSTS: &str = "query ($id: ID!) { processingRequest(id: $id) {
 
 /// Asks until the answer is as wanted.
 async fn until(client: &Client, id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    let ask = async {
-        loop {
-            let request = client.query(HOSTS, json!({ "id": id })).await["processingRequest"].take();
-            if is_wanted(&request) {
-                return request;
-            }
-        }
-    };
-    timeout(PATIENCE, ask).await.expect("the hosts are as wanted in time")
+    found("hosts as wanted", async || {
+        let request = client.query(HOSTS, json!({ "id": id })).await["processingRequest"].take();
+        is_wanted(&request).then_some(request)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,8 +40,7 @@ async fn two_workers_together_keep_to_the_limit_of_a_host() {
     let id = client.accepted(&csv(&rows), json!({})).await;
 
     let both = "SELECT count(*) FROM host_workers";
-    let workers = async { while database::number(&database_url, both).await < 2 {} };
-    timeout(PATIENCE, workers).await.expect("both workers contact the host");
+    database::number_is(&database_url, both, |workers| workers == 2).await;
     // What is reported was kept to since the exchange before.
     let is_shared = |request: &Value| request["hosts"][0]["window"].as_i64().is_some_and(|window| window <= 10);
     let request = until(client, &id, is_shared).await;
@@ -160,8 +155,7 @@ async fn a_worker_apart_fetches_no_image_from_the_api() {
     let database_url = database::fresh().await;
     let data_dir = tempfile::tempdir().expect("a directory");
     let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
-    let announced = async { while database::number(&database_url, "SELECT count(*) FROM api_listeners").await == 0 {} };
-    timeout(PATIENCE, announced).await.expect("the API announces where it listens");
+    database::number_is(&database_url, "SELECT count(*) FROM api_listeners", |listeners| listeners > 0).await;
     let _worker = Process::work(&database_url, data_dir.path(), &[]).await;
     let url = format!("{}/schema.graphql", client.url);
     let id = client.accepted(&csv(&[&[&url]]), json!({})).await;

@@ -10,6 +10,7 @@ use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;
+use crate::support::wait::until;
 
 /// A request with `count` images of this host, held until it opens.
 async fn held_images(halftone: &Halftone, origin: &Origin, count: u32) -> String {
@@ -43,10 +44,8 @@ async fn connections_that_fall_silent_are_noticed_and_replaced() {
     proxy.silence();
     origin.open();
     // Less than what a connection without time-outs would wait for.
-    let ended = async {
-        let finished = "SELECT count(*) FROM processing_requests WHERE finished_at IS NOT NULL";
-        while database::number(&database_url, finished).await == 0 {}
-    };
+    let finished = "SELECT count(*) FROM processing_requests WHERE finished_at IS NOT NULL";
+    let ended = database::number_is(&database_url, finished, |count| count > 0);
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("new connections are made");
     assert_nothing_was_lost(&halftone, &id, 40).await;
     assert_eq!(database::number(&database_url, "SELECT count(*) FROM jobs").await, 0);
@@ -63,9 +62,6 @@ async fn a_database_that_is_away_costs_no_attempt() {
     proxy.go_away();
     origin.open();
     // The images in hand are done meanwhile, and others fail for want of the database.
-    while origin.hits("7.jpg") == 0 {
-        tokio::task::yield_now().await;
-    }
     tokio::time::sleep(Duration::from_secs(3)).await;
     proxy.come_back();
     assert_nothing_was_lost(&halftone, &id, 40).await;
@@ -95,8 +91,7 @@ async fn clients_are_told_to_come_back_while_the_database_is_away() {
         }
     }
     proxy.come_back();
-    let back = async { while query().send().await.unwrap().status() != 200 {} };
-    tokio::time::timeout(Duration::from_secs(60), back).await.expect("it answers again");
+    until("answers again", async || query().send().await.unwrap().status() == 200).await;
     client.accepted(&csv(&[&[&url]]), json!({})).await;
 }
 
@@ -113,7 +108,7 @@ async fn outputs_that_cannot_be_stored_cost_no_attempt_and_are_stored_later() {
     origin.open();
     // Those that were held have been given back once they are asked for again.
     let given_back = "SELECT count(*) FROM jobs WHERE state <> 'RUNNING' AND lease > 0 AND attempts = 0";
-    while database::number(&halftone.database_url, given_back).await < 8 {}
+    database::number_is(&halftone.database_url, given_back, |jobs| jobs >= 8).await;
     let failed = "SELECT failed::bigint FROM processing_requests";
     assert_eq!(database::number(&halftone.database_url, failed).await, 0);
     std::fs::remove_file(&outputs).unwrap();

@@ -260,9 +260,7 @@ async fn a_paused_request_begins_nothing_until_it_is_resumed() {
     let next = client.accepted(&csv(&[&[&other]]), json!({})).await;
     assert_eq!(client.finished(&next).await["status"], "COMPLETED");
     let idle = "SELECT count(*) FROM jobs WHERE state = 'RUNNING'";
-    while database::number(&halftone.database_url, idle).await > 0 {
-        tokio::task::yield_now().await;
-    }
+    database::number_is(&halftone.database_url, idle, |jobs| jobs == 0).await;
     let left = database::number(&halftone.database_url, "SELECT count(*) FROM images WHERE finished_at IS NULL").await;
     assert!(left >= 10, "two are in hand at most with one place for downloads: {left} are left");
     let resumed = step("resume").await;

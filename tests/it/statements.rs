@@ -35,7 +35,7 @@ async fn a_page_of_requests_costs_as_many_statements_as_one_request() {
     }
     sink.received(8).await;
     let delivered = "SELECT count(*) FROM webhook_deliveries WHERE status = 'DELIVERED'";
-    while database::number(&worker.database_url, delivered).await < 8 {}
+    database::number_is(&worker.database_url, delivered, |count| count == 8).await;
     drop(worker);
     let halftone = Halftone::on(proxy.url.clone(), &["--compressions", "0"]).await;
     let costs = async |first: i32| {

@@ -7,22 +7,19 @@ use crate::support::halftone::{Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::sink::Sink;
+use crate::support::wait::found;
 
 const DELIVERY: &str = "query ($id: ID!) { processingRequest(id: $id) { webhookDelivery {
     id url status attempts { number httpStatus error } } } }";
 
 /// Waits for the delivery's final status; each look is a query, and the jobs run by themselves meanwhile.
 async fn delivery(halftone: &Halftone, id: &str, status: &str) -> serde_json::Value {
-    let look = async {
-        loop {
-            let mut data = halftone.client.query(DELIVERY, json!({ "id": id })).await;
-            let delivery = data["processingRequest"]["webhookDelivery"].take();
-            if delivery["status"] == status {
-                return delivery;
-            }
-        }
-    };
-    tokio::time::timeout(crate::support::halftone::PATIENCE, look).await.expect("the delivery gets there")
+    found(&format!("a delivery that is {status}"), async || {
+        let mut data = halftone.client.query(DELIVERY, json!({ "id": id })).await;
+        let delivery = data["processingRequest"]["webhookDelivery"].take();
+        (delivery["status"] == status).then_some(delivery)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,8 +71,8 @@ pub async fn killed_api_in_an_upload(world: &mut World) {
     let input = json!({ "idempotencyKey": "a", "webhookUrl": world.sink.url });
     let api = world.serve(&API_ONLY).await;
     let client = world.client().clone();
-    let (first, again) = (sheet.clone(), input.clone());
-    let uploading = tokio::spawn(async move { client.upload(first, again).await });
+    let first = client.upload_request(sheet.clone(), input.clone());
+    let uploading = tokio::spawn(first.send());
     sleep(Duration::from_millis(random(0..400))).await;
     api.kill().await;
     // Its answer may have come or not.

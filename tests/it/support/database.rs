@@ -8,6 +8,8 @@ use local_postgres::LocalPostgres;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
+use super::wait::{in_time, until};
+
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -55,20 +57,31 @@ pub async fn empty() -> String {
 
 /// Runs statements in the database at `url`.
 pub async fn execute(url: &str, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
-    tokio::select! {
-        done = client.batch_execute(sql) => done.expect(sql),
-        _ = connection => panic!("the connection ended"),
-    }
+    let executing = async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
+        tokio::select! {
+            done = client.batch_execute(sql) => done.expect(sql),
+            _ = connection => panic!("the connection ended"),
+        }
+    };
+    in_time(sql, executing).await;
 }
 
 /// The single number a query returns.
 pub async fn number(url: &str, sql: &str) -> i64 {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
-    tokio::select! {
-        row = client.query_one(sql, &[]) => row.expect(sql).get(0),
-        _ = connection => panic!("the connection ended"),
-    }
+    let asking = async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect to the test database");
+        tokio::select! {
+            row = client.query_one(sql, &[]) => row.expect(sql).get(0),
+            _ = connection => panic!("the connection ended"),
+        }
+    };
+    in_time(sql, asking).await
+}
+
+/// Returns once the number that a query returns is as wanted.
+pub async fn number_is(url: &str, sql: &str, is_wanted: impl Fn(i64) -> bool) {
+    until(sql, async || is_wanted(number(url, sql).await)).await;
 }
 
 async fn start() -> Cluster {

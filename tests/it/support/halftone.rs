@@ -1,7 +1,5 @@
 //! A Halftone of its own for a test, and a client that talks to it as any other would.
 
-use std::time::Duration;
-
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use halftone::config::{Config, Options};
@@ -13,9 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::database;
-
-/// The longest any wait of a test may take: far beyond what it should, so that only a hang meets it.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use super::wait::{PATIENCE, in_time};
 
 /// What an upload is answered with.
 const UPLOAD: &str = "mutation ($input: UploadCsvInput!) {
@@ -244,7 +240,7 @@ impl Client {
         socket.send(Message::text(subscribe.to_string())).await.expect("subscribe");
         let mut snapshots = Vec::new();
         loop {
-            let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("the subscription moves");
+            let message = in_time("the next message of a subscription", socket.next()).await;
             match message.expect("the socket is open").expect("a message") {
                 Message::Text(text) => {
                     let mut message: Value = serde_json::from_str(&text).expect("JSON");
@@ -274,9 +270,9 @@ impl Client {
         let url = format!("{}/graphql", self.url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("a request");
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("connect");
+        let (mut socket, _) = in_time("a WebSocket", tokio_tungstenite::connect_async(request)).await.expect("connect");
         socket.send(Message::text(r#"{"type":"connection_init"}"#)).await.expect("init");
-        let acknowledged = socket.next().await.expect("open").expect("a message");
+        let acknowledged = in_time("connection_ack", socket.next()).await.expect("open").expect("a message");
         assert!(acknowledged.to_text().unwrap().contains("connection_ack"), "{acknowledged}");
         socket
     }

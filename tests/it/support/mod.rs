@@ -13,3 +13,5 @@ pub mod process;
 pub mod proxy;
 
 pub mod sink;
+
+pub mod wait;

@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::wait::in_time;
+
 /// What the host does with a request.
 #[derive(Clone)]
 pub enum Answer {
@@ -98,7 +100,9 @@ impl Origin {
 
     /// Returns when this many requests wait for [`Self::open`].
     pub async fn held(&self, count: usize) {
-        self.state.arrived.subscribe().wait_for(|arrived| *arrived >= count).await.expect("the origin runs");
+        let mut arrived = self.state.arrived.subscribe();
+        let held = arrived.wait_for(|arrived| *arrived >= count);
+        in_time(&format!("{count} requests to hold"), held).await.expect("the origin runs");
     }
 
     /// Answers all requests that are held, now and later.

@@ -6,7 +6,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::halftone::{Client, PATIENCE};
+use super::halftone::Client;
+use super::wait::{PATIENCE, in_time};
 
 /// The program, to be started without the settings that our environment may hold.
 pub fn halftone() -> Command {
@@ -83,7 +84,7 @@ impl Process {
             }
             panic!("the process ended before it logged {text:?}");
         };
-        tokio::time::timeout(PATIENCE, find).await.expect("the process logs")
+        in_time(&format!("a log line with {text:?}"), find).await
     }
 
     pub fn id(&self) -> u32 {

@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::wait::in_time;
+
 /// One delivery as it came.
 #[derive(Clone, Debug)]
 pub struct Received {
@@ -54,7 +56,8 @@ impl Sink {
     /// The first `count` deliveries, once they have come.
     pub async fn received(&self, count: usize) -> Vec<Received> {
         let mut receiver = self.received.subscribe();
-        receiver.wait_for(|received| received.len() >= count).await.expect("the sink runs").clone()
+        let received = receiver.wait_for(|received| received.len() >= count);
+        in_time(&format!("{count} webhooks"), received).await.expect("the sink runs").clone()
     }
 }
 

@@ -23,6 +23,8 @@ use crate::db::{Connection, connect};
 const REQUESTS: &str = "halftone_requests";
 /// The channel whose payload is the kind of jobs that became ready.
 const JOBS: &str = "halftone_jobs";
+/// The channel that says that an API key was made or revoked.
+const KEYS: &str = "halftone_keys";
 
 /// How long after a lost connection the next try follows.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(500);
@@ -40,6 +42,11 @@ pub async fn announce_jobs(conn: &mut Connection, kind: &str) -> QueryResult<()>
     notify(conn, JOBS, kind).await
 }
 
+/// Says, in every process, that API keys have changed, when the transaction commits.
+pub async fn announce_keys(conn: &mut Connection) -> QueryResult<()> {
+    notify(conn, KEYS, "").await
+}
+
 async fn notify(conn: &mut Connection, channel: &str, payload: &str) -> QueryResult<()> {
     let notify = diesel::sql_query("SELECT pg_notify($1, $2)").bind::<Text, _>(channel).bind::<Text, _>(payload);
     notify.execute(conn).await?;
@@ -52,6 +59,7 @@ pub struct Events {
     requests: Arc<Mutex<HashMap<Uuid, watch::Sender<()>>>>,
     any_request: Arc<watch::Sender<()>>,
     jobs: Arc<watch::Sender<()>>,
+    keys: Arc<watch::Sender<()>>,
 }
 
 impl Default for Events {
@@ -60,6 +68,7 @@ impl Default for Events {
             requests: Arc::default(),
             any_request: Arc::new(watch::Sender::new(())),
             jobs: Arc::new(watch::Sender::new(())),
+            keys: Arc::new(watch::Sender::new(())),
         }
     }
 }
@@ -85,6 +94,11 @@ impl Events {
         self.jobs.subscribe()
     }
 
+    /// Changes whenever API keys may have changed.
+    pub fn keys(&self) -> watch::Receiver<()> {
+        self.keys.subscribe()
+    }
+
     /// Listens to the database at `url` until it is dropped.
     pub async fn listen(self, url: &str) {
         loop {
@@ -100,7 +114,7 @@ impl Events {
         let (client, mut connection) = connect::establish(&config).await.context("connect")?;
         let mut messages = futures_util::stream::poll_fn(|cx| connection.poll_message(cx));
         let listen = async {
-            let listen = format!("LISTEN {REQUESTS}; LISTEN {JOBS}");
+            let listen = format!("LISTEN {REQUESTS}; LISTEN {JOBS}; LISTEN {KEYS}");
             client.batch_execute(&listen).await.context("listen")?;
             self.wake_everyone();
             loop {
@@ -123,8 +137,8 @@ impl Events {
     }
 
     fn wake(&self, channel: &str, payload: &str) {
-        if channel == JOBS {
-            self.jobs.send_replace(());
+        if let Some(changed) = [(JOBS, &self.jobs), (KEYS, &self.keys)].iter().find(|(name, _)| *name == channel) {
+            changed.1.send_replace(());
             return;
         }
         self.any_request.send_replace(());
@@ -139,6 +153,7 @@ impl Events {
 
     fn wake_everyone(&self) {
         self.jobs.send_replace(());
+        self.keys.send_replace(());
         self.any_request.send_replace(());
         for sender in self.requests.lock().unwrap_or_else(PoisonError::into_inner).values() {
             sender.send_replace(());

@@ -13,6 +13,8 @@ pub mod graphql;
 
 pub mod pipeline;
 
+pub mod access;
+
 pub mod app;
 
 pub mod fetch;

@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::access::{self, Gate};
 use crate::app::App;
 use crate::config::Config;
 use crate::graphql::admission::QueryLimits;
 use crate::graphql::watching::Watching;
-use crate::http::graphql::{EndpointOptions, UploadLimits};
+use crate::http::graphql::{Authenticate, EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::http::server::ConnectionLimits;
 use crate::pipeline::{hosts, workers};
@@ -42,8 +44,13 @@ impl Service {
     }
 
     /// Serves the API. Returns the address it listens on.
-    pub fn serve(&mut self, listener: TcpListener) -> anyhow::Result<SocketAddr> {
+    ///
+    /// # Errors
+    /// Also when other machines could call it without anyone asking who they are.
+    pub async fn serve(&mut self, listener: TcpListener) -> anyhow::Result<SocketAddr> {
         let address = listener.local_addr().context("read the listener's address")?;
+        access::check_exposure(&self.app, address).await?;
+        let gate = Gate::new(self.app.clone());
         let config = &self.app.config;
         let limits = QueryLimits::default();
         let hosts = if address.ip().is_loopback() { AllowedHosts::Loopback } else { AllowedHosts::Any };
@@ -57,16 +64,20 @@ impl Service {
                 ..UploadLimits::default()
             },
             origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.server.cors_origins.clone()),
+            authenticate: Authenticate::by(gate.clone()),
             shutdown: self.stop.clone(),
             ..EndpointOptions::default()
         };
         let streams = options.tasks.clone();
         let router = http::router(self.app.clone(), schema, options);
-        let (stop, announcing) = (self.stop.clone(), hosts::announce_listener(self.app.clone(), address));
-        self.tasks.spawn(async move {
-            stop.run_until_cancelled(announcing).await;
-            Ok(())
-        });
+        let announcing = hosts::announce_listener(self.app.clone(), address);
+        for forever in [announcing.boxed(), gate.watch().boxed()] {
+            let stop = self.stop.clone();
+            self.tasks.spawn(async move {
+                stop.run_until_cancelled(forever).await;
+                Ok(())
+            });
+        }
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let default = ConnectionLimits::default();

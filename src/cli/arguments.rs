@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{check, compress, demo, run, store};
+use super::{check, compress, demo, keys, run, store};
 use crate::config::{self, Config, Options};
 
 /// The variable of `--compressions` as it was called before.
@@ -48,10 +48,13 @@ pub enum Command {
     /// Look after the store of the outputs
     #[command(subcommand)]
     Store(store::Command),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print the GraphQL schema
     Schema,
     /// Print the secret that signs webhooks
-    Keys,
+    WebhookSecret,
     /// Update the database to this version's schema
     Migrate,
 }

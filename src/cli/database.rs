@@ -6,8 +6,8 @@ use crate::config::{Config, DatabaseUrl, LogFormat};
 use crate::db::server::Database;
 use crate::{app, db, telemetry};
 
-/// `halftone keys`.
-pub async fn keys(config: Config) -> anyhow::Result<()> {
+/// `halftone webhook-secret`.
+pub async fn webhook_secret(config: Config) -> anyhow::Result<()> {
     // A secret that is configured needs no database.
     if let Some(secret) = &config.webhooks.secret {
         say!("HALFTONE_WEBHOOK_SECRET={}", secret.reveal());

@@ -1,4 +1,4 @@
-//! The command line: serve | work | run | check | compress | demo | store | schema | keys | migrate.
+//! The command line: serve | work | run | check | compress | demo | store | keys | schema | webhook-secret | migrate.
 
 #[macro_use]
 mod print;
@@ -20,6 +20,8 @@ mod demo;
 mod database;
 
 mod store;
+
+mod keys;
 
 mod progress;
 
@@ -83,7 +85,8 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Compress(arguments) => return compress::compress(config, arguments).await,
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
         Command::Store(command) => return store::store(config, command).await,
-        Command::Keys => database::keys(config).await?,
+        Command::Keys(command) => return keys::keys(config, command).await,
+        Command::WebhookSecret => database::webhook_secret(config).await?,
         Command::Migrate => database::migrate(config).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db;
 use crate::db::request::{ProcessingRequest, Progress};
+use crate::db::viewer::Viewer;
 
 /// How often progress is read without a notification that it changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -26,7 +27,8 @@ pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Res
     let mut last_line = Instant::now();
     loop {
         let mut conn = db::connect(&app.pool).await?;
-        let request = ProcessingRequest::find(&mut conn, id).await?.context("the request was removed")?;
+        let request =
+            ProcessingRequest::find(&mut conn, Viewer::Operator, id).await?.context("the request was removed")?;
         let progress = ProcessingRequest::progress(&mut conn, &[id]).await?.pop().context("the request was removed")?;
         drop(conn);
         bar.set_length(u64::from(progress.total.unsigned_abs()));

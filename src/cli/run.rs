@@ -22,6 +22,8 @@ use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
+use crate::db::tenant;
+use crate::db::viewer::Viewer;
 use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
@@ -123,6 +125,7 @@ async fn process(
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let submission = Submission {
+        tenant_id: tenant::DEFAULT,
         file,
         filename: arguments.file.file_name().map(|name| name.to_string_lossy().into_owned()),
         hints: arguments.columns.hints(),
@@ -201,7 +204,7 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
     if request.failed > 0 {
         let mut conn = db::connect(&app.pool).await?;
         for group in db::children::failure_groups(&mut conn, &[request.id]).await?.into_values().flatten() {
-            let example = Image::load(&mut conn, &[group.example_id]).await?.pop();
+            let example = Image::load(&mut conn, Viewer::Operator, &[group.example_id]).await?.pop();
             let example = example.map(|state| (state.image.input_url, state.image.error_message.unwrap_or_default()));
             let (url, reason) = example.unwrap_or_default();
             say!("{} × {} ({}): {reason} For example {url}", group.count, group.code, group.host.unwrap_or_default());

@@ -15,7 +15,7 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let listener = listen(&mut config).await?;
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
-        service.serve(listener)?;
+        service.serve(listener).await?;
         service.work();
         info!("ready at {}", service.app.config.public_url);
         run_until(stop, service).await

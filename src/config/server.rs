@@ -22,7 +22,7 @@ pub struct Server {
     /// How clients reach the API, for the links in results. Default: http:// and the listener's address
     #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
     pub public_url: Option<String>,
-    /// Serve other machines without any authentication
+    /// Ask nobody for an API key, not even other machines: a proxy in front of Halftone authenticates callers
     #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = value::boolean)]
     pub insecure_no_auth: bool,
     /// Serve only the API: no console at / and no playground

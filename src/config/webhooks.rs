@@ -9,7 +9,8 @@ use crate::webhook::Secret;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct Webhooks {
-    /// The key that signs webhooks, `whsec_` and base64. Default: one is made and kept in the database; see `halftone keys`
+    /// The key that signs webhooks, `whsec_` and base64. Default: one is made and kept in the database; see
+    /// `halftone webhook-secret`
     #[arg(
         long = "webhook-secret",
         env = "HALFTONE_WEBHOOK_SECRET",

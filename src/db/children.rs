@@ -12,6 +12,7 @@ use super::csv_issue::CsvIssue;
 use super::image::{FailureGroup, Image, ImageFilter, ImageState, STATUS};
 use super::page::Page;
 use super::product::Product;
+use super::viewer::Viewer;
 
 /// Rows by the id of their parent, each list in its order.
 pub type Children<T> = HashMap<Uuid, Vec<T>>;
@@ -169,7 +170,7 @@ pub async fn images(
     .bind::<BigInt, _>(skip);
     let ids: Vec<ImageId> = bind_filter!(query, filter).load(conn).await?;
     let ids: Vec<Uuid> = ids.into_iter().map(|row| row.id).collect();
-    let mut images = Image::load(conn, &ids).await?;
+    let mut images = Image::load(conn, Viewer::Operator, &ids).await?;
     images.sort_unstable_by_key(|state| state.image.position);
     Ok(by_parent(images.into_iter().map(|state| (state.image.request_id, state))))
 }

@@ -9,10 +9,6 @@ use uuid::Uuid;
 
 use super::Connection;
 
-/// The condition that a request is not deleted. The column is not in the schema of diesel, whose tables have 32 columns at
-/// most unless it is built for more, which would take everyone longer.
-pub(super) const NOT_DELETED: &str = "processing_requests.deleted_at IS NULL";
-
 #[derive(QueryableByName)]
 struct Id {
     #[diesel(sql_type = SqlUuid)]

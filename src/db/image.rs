@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::deletion::NOT_DELETED;
 use super::schema::{hosts, images, job_states, processing_requests};
+use super::viewer::{Viewer, is_visible_to};
 use super::{Connection, text_enum::text_enum};
 
 text_enum! {
@@ -198,12 +198,12 @@ pub(super) const STATUS: &str =
 
 /// `images` with the job of each and its host, selected as [`ImageState`].
 macro_rules! states {
-    () => {
+    ($viewer:expr) => {
         images::table
             .inner_join(processing_requests::table)
             .left_join(job_states::table.on(job_states::id.eq(images::id)))
             .left_join(hosts::table.on(hosts::origin.nullable().eq(job_states::host.nullable())))
-            .filter(sql::<Bool>(NOT_DELETED))
+            .filter(is_visible_to!($viewer))
             .select((
                 Image::as_select(),
                 sql::<Text>(STATUS),
@@ -241,8 +241,8 @@ impl Image {
     }
 
     /// These images, in no particular order.
-    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<ImageState>> {
-        states!().filter(images::id.eq_any(ids)).load(conn).await
+    pub async fn load(conn: &mut Connection, viewer: Viewer, ids: &[Uuid]) -> QueryResult<Vec<ImageState>> {
+        states!(viewer).filter(images::id.eq_any(ids)).load(conn).await
     }
 
     /// The ended images of a request that changed after `revision`, in the order they ended.
@@ -252,7 +252,7 @@ impl Image {
         revision: i64,
         limit: i64,
     ) -> QueryResult<Vec<ImageState>> {
-        states!()
+        states!(Viewer::Operator)
             .filter(images::request_id.eq(request_id).and(images::revision.gt(revision)).and(images::revision.gt(0)))
             .order(images::revision)
             .limit(limit)
@@ -281,10 +281,10 @@ impl Image {
     }
 
     /// Where the output of an image is stored, with its format and hash, once it succeeded.
-    pub async fn output(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
+    pub async fn output(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
         images::table
             .inner_join(processing_requests::table)
-            .filter(sql::<Bool>(NOT_DELETED))
+            .filter(is_visible_to!(viewer))
             .filter(images::id.eq(id).and(images::output_key.is_not_null()))
             .select(Self::as_select())
             .first(conn)

@@ -5,6 +5,7 @@
 
 mod schema;
 
+pub mod api_key;
 pub mod children;
 pub mod connect;
 pub mod correction;
@@ -26,6 +27,8 @@ pub mod secret;
 pub mod server;
 pub mod store_audit;
 pub mod store_removal;
+pub mod tenant;
+pub mod viewer;
 pub mod webhook;
 
 mod text_enum;

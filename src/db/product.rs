@@ -1,14 +1,13 @@
 //! Products: the rows of a CSV, each with its images place by place.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
-use super::deletion::NOT_DELETED;
 use super::schema::{processing_requests, products};
+use super::viewer::{Viewer, is_visible_to};
 
 /// A row of `products`.
 #[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
@@ -95,9 +94,9 @@ impl Product {
     }
 
     /// The accepted rows with these ids, in no particular order.
-    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+    pub async fn load(conn: &mut Connection, viewer: Viewer, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         let of_requests = products::table.inner_join(processing_requests::table);
-        let rows = of_requests.filter(sql::<Bool>(NOT_DELETED));
+        let rows = of_requests.filter(is_visible_to!(viewer));
         let rows = rows.filter(products::id.eq_any(ids).and(products::accepted));
         rows.select(Self::as_select()).load(conn).await
     }

@@ -1,16 +1,15 @@
 //! Processing requests: one uploaded CSV and the counters of everything that came of it.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::deletion::NOT_DELETED;
 use super::page::Page;
 use super::run::{Run, RunReason};
 use super::schema::processing_requests;
+use super::viewer::{Viewer, is_visible_to};
 use super::{Connection, text_enum::text_enum};
 
 text_enum! {
@@ -72,11 +71,37 @@ pub struct ProcessingRequest {
     pub paused_at: Option<DateTime<Utc>>,
 }
 
+diesel::table! {
+    /// The columns that a new request has values for. The tenant is no column of the table above; see `db::viewer`.
+    #[sql_name = "processing_requests"]
+    new_requests (id) {
+        id -> Uuid,
+        tenant_id -> Uuid,
+        filename -> Nullable<Text>,
+        label -> Nullable<Text>,
+        settings -> Jsonb,
+        webhook_url -> Nullable<Text>,
+        public_url -> Text,
+        csv_byte_size -> Int8,
+        csv_encoding -> Text,
+        csv_delimiter -> Text,
+        csv_row_count -> Int4,
+        csv_accepted_row_count -> Int4,
+        csv_rejected_row_count -> Int4,
+        csv_issue_count -> Int4,
+        csv_error_count -> Int4,
+        csv_extra_columns -> Array<Text>,
+        csv_source -> Jsonb,
+        total -> Int4,
+    }
+}
+
 /// What is known of a request when it is submitted.
 #[derive(Debug, Insertable)]
-#[diesel(table_name = processing_requests)]
+#[diesel(table_name = new_requests)]
 pub struct NewProcessingRequest {
     pub id: Uuid,
+    pub tenant_id: Uuid,
     pub filename: Option<String>,
     pub label: Option<String>,
     pub settings: serde_json::Value,
@@ -192,9 +217,9 @@ pub struct RequestFilter {
 }
 
 impl RequestFilter {
-    fn rows(&self) -> processing_requests::BoxedQuery<'static, diesel::pg::Pg> {
+    fn rows(&self, viewer: Viewer) -> processing_requests::BoxedQuery<'static, diesel::pg::Pg> {
         use processing_requests::{filename, label, status};
-        let mut rows = processing_requests::table.filter(sql::<Bool>(NOT_DELETED)).into_boxed();
+        let mut rows = processing_requests::table.filter(is_visible_to!(viewer)).into_boxed();
         if let Some(statuses) = &self.statuses {
             rows = rows.filter(status.eq_any(statuses.clone()));
         }
@@ -216,22 +241,27 @@ impl RequestFilter {
 
 impl ProcessingRequest {
     /// The request with this id.
-    pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
-        let row = processing_requests::table.find(id).filter(sql::<Bool>(NOT_DELETED));
+    pub async fn find(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
+        let row = processing_requests::table.find(id).filter(is_visible_to!(viewer));
         row.select(Self::as_select()).first(conn).await.optional()
     }
 
     /// The requests with these ids, in no particular order.
-    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+    pub async fn load(conn: &mut Connection, viewer: Viewer, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         use processing_requests::id;
-        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(sql::<Bool>(NOT_DELETED));
+        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(is_visible_to!(viewer));
         rows.select(Self::as_select()).load(conn).await
     }
 
     /// A page of requests, the newest first. Keys are ids: UUIDv7 grow with time.
-    pub async fn page(conn: &mut Connection, filter: &RequestFilter, page: &Page<Uuid>) -> QueryResult<Vec<Self>> {
+    pub async fn page(
+        conn: &mut Connection,
+        viewer: Viewer,
+        filter: &RequestFilter,
+        page: &Page<Uuid>,
+    ) -> QueryResult<Vec<Self>> {
         use processing_requests::id;
-        let mut rows = filter.rows().select(Self::as_select()).limit(page.limit);
+        let mut rows = filter.rows(viewer).select(Self::as_select()).limit(page.limit);
         if let Some(after) = page.after {
             rows = rows.filter(id.lt(after));
         }
@@ -243,13 +273,13 @@ impl ProcessingRequest {
     }
 
     /// How many requests a list with this filter has.
-    pub async fn count(conn: &mut Connection, filter: &RequestFilter) -> QueryResult<i64> {
-        filter.rows().count().get_result(conn).await
+    pub async fn count(conn: &mut Connection, viewer: Viewer, filter: &RequestFilter) -> QueryResult<i64> {
+        filter.rows(viewer).count().get_result(conn).await
     }
 
     /// Stores a new request, and its first run.
     pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
-        diesel::insert_into(processing_requests::table).values(new).execute(conn).await?;
+        diesel::insert_into(new_requests::table).values(new).execute(conn).await?;
         Run::insert(conn, new.id, 1, RunReason::Upload, new.total).await
     }
 
@@ -308,9 +338,9 @@ impl ProcessingRequest {
 
     /// Locks these requests until the transaction ends, in one order for everyone, so that two workers that record endings
     /// can never wait for each other.
-    pub async fn lock(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+    pub async fn lock(conn: &mut Connection, viewer: Viewer, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
         use processing_requests::id;
-        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(sql::<Bool>(NOT_DELETED));
+        let rows = processing_requests::table.filter(id.eq_any(ids)).filter(is_visible_to!(viewer));
         rows.order(id).select(Self::as_select()).for_no_key_update().load(conn).await
     }
 

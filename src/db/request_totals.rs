@@ -1,11 +1,12 @@
 //! What the requests of a list add up to, by status and by label.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
 use super::request::{RequestFilter, RequestStatus};
+use super::viewer::Viewer;
 
 /// What a number of requests add up to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +51,7 @@ struct Row {
 
 impl RequestTotals {
     /// Sums up the requests that match, with at most `labels` labels, in one statement: its numbers add up.
-    pub async fn read(conn: &mut Connection, filter: &RequestFilter, labels: i64) -> QueryResult<Self> {
+    pub async fn read(conn: &mut Connection, viewer: Viewer, filter: &RequestFilter, labels: i64) -> QueryResult<Self> {
         let statuses = filter.statuses.as_ref().map(|all| all.iter().map(|status| status.as_str()).collect::<Vec<_>>());
         let rows: Vec<Row> = diesel::sql_query(
             "SELECT CASE WHEN grouping(status) = 0 THEN 1 WHEN grouping(label) = 0 THEN 2 ELSE 0 END AS what,
@@ -62,6 +63,7 @@ impl RequestTotals {
                FROM processing_requests
               WHERE deleted_at IS NULL AND ($1::text[] IS NULL OR status = ANY($1)) AND ($2::text IS NULL OR label = $2)
                 AND ($3::text IS NULL OR filename ILIKE $3 OR label ILIKE $3)
+                AND ($5::uuid IS NULL OR tenant_id = $5)
               GROUP BY GROUPING SETS ((), (status), (label))
              HAVING grouping(label) = 1 OR label IS NOT NULL
               ORDER BY what, requests DESC, name LIMIT $4",
@@ -71,6 +73,7 @@ impl RequestTotals {
         .bind::<Nullable<Text>, _>(filter.pattern())
         // One for all of them, and one for each status.
         .bind::<BigInt, _>(1 + RequestStatus::COUNT as i64 + labels)
+        .bind::<Nullable<SqlUuid>, _>(viewer.tenant())
         .load(conn)
         .await?;
         let mut totals = Self::default();

@@ -1,6 +1,20 @@
 //! The tables as diesel sees them; written by `diesel print-schema` from `migrations/`.
 
 diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        tenant_id -> Uuid,
+        name -> Text,
+        scope -> Text,
+        hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     api_listeners (hostname, address) {
         hostname -> Text,
         address -> Text,
@@ -44,11 +58,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    idempotency_keys (key) {
+    idempotency_keys (tenant_id, key) {
         key -> Text,
         request_id -> Uuid,
         input_hash -> Bytea,
         created_at -> Timestamptz,
+        tenant_id -> Uuid,
     }
 }
 
@@ -206,6 +221,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenants (id) {
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     webhook_attempts (delivery_id, number) {
         delivery_id -> Uuid,
         number -> Int4,
@@ -239,8 +262,10 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(api_keys -> tenants (tenant_id));
 diesel::joinable!(csv_issues -> processing_requests (request_id));
 diesel::joinable!(idempotency_keys -> processing_requests (request_id));
+diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(images -> processing_requests (request_id));
 diesel::joinable!(products -> processing_requests (request_id));
 diesel::joinable!(runs -> processing_requests (request_id));
@@ -248,6 +273,7 @@ diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery_id));
 diesel::joinable!(webhook_deliveries -> processing_requests (request_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    api_keys,
     api_listeners,
     csv_issues,
     host_workers,
@@ -261,6 +287,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     runs,
     secrets,
+    tenants,
     webhook_attempts,
     webhook_deliveries,
     workers,

@@ -6,7 +6,8 @@ use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::schema::{webhook_attempts, webhook_deliveries};
+use super::schema::{processing_requests, webhook_attempts, webhook_deliveries};
+use super::viewer::{Viewer, is_visible_to};
 use super::{Connection, text_enum::text_enum};
 
 text_enum! {
@@ -73,13 +74,15 @@ impl WebhookDelivery {
     }
 
     /// The delivery with this id.
-    pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Self>> {
-        webhook_deliveries::table.find(id).select(Self::as_select()).first(conn).await.optional()
+    pub async fn find(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
+        Ok(Self::load(conn, viewer, &[id]).await?.pop())
     }
 
     /// The deliveries with these ids, in no particular order.
-    pub async fn load(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
-        let rows = webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids));
+    pub async fn load(conn: &mut Connection, viewer: Viewer, ids: &[Uuid]) -> QueryResult<Vec<Self>> {
+        let of_requests = webhook_deliveries::table.inner_join(processing_requests::table);
+        let rows = of_requests.filter(is_visible_to!(viewer));
+        let rows = rows.filter(webhook_deliveries::id.eq_any(ids));
         rows.select(Self::as_select()).load(conn).await
     }
 

@@ -8,6 +8,7 @@ use super::mutation::{csv_rejected, uploaded};
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::steering::no_request;
+use super::viewer::viewer;
 use crate::app::App;
 use crate::pipeline::correct::{self, Applied, Corrected};
 
@@ -86,7 +87,7 @@ impl Correcting {
             return Ok(refused(UserError::new(UserErrorCode::InvalidUrl, &["input", "url"], message)));
         }
         let corrected = match uuid(&input.id) {
-            Some(id) => correct::replace_url(app, id, &input.url).await.map_err(internal)?,
+            Some(id) => correct::replace_url(app, viewer(ctx), id, &input.url).await.map_err(internal)?,
             None => Corrected::NotFound,
         };
         Ok(match outcome(corrected, "id") {
@@ -122,13 +123,14 @@ impl Correcting {
         };
         let _place = app.submissions.acquire().await?;
         let hints = input.columns.unwrap_or_default().into();
-        let (corrected, skips) = match correct::replace_urls(app, id, file, hints).await.map_err(internal)? {
-            Applied::Read(corrected, skips) => (corrected, skips),
-            Applied::Rejected(report) => {
-                let error = csv_rejected("The file was rejected", &report, &["input", "file"]);
-                return Ok(refused(Some(CsvReport::of_file(report)), error));
-            }
-        };
+        let (corrected, skips) =
+            match correct::replace_urls(app, viewer(ctx), id, file, hints).await.map_err(internal)? {
+                Applied::Read(corrected, skips) => (corrected, skips),
+                Applied::Rejected(report) => {
+                    let error = csv_rejected("The file was rejected", &report, &["input", "file"]);
+                    return Ok(refused(Some(CsvReport::of_file(report)), error));
+                }
+            };
         let Some((request, image_count, error)) = outcome(*corrected, "requestId") else {
             return Ok(refused(None, no_request("requestId", &input.request_id)));
         };

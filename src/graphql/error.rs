@@ -47,6 +47,9 @@ impl UserError {
 /// The code of a failure that passes by itself: the database does not answer.
 pub const UNAVAILABLE: &str = "UNAVAILABLE";
 
+/// The code of what the caller's key is not good for.
+pub const FORBIDDEN: &str = "FORBIDDEN";
+
 /// A fault of ours: the client gets the code INTERNAL, or UNAVAILABLE where trying again helps; the log gets the cause.
 pub fn internal(error: impl Into<anyhow::Error>) -> async_graphql::Error {
     internal_ref(&error.into())
@@ -66,6 +69,11 @@ pub fn internal_ref(error: &anyhow::Error) -> async_graphql::Error {
 /// The argument is invalid.
 pub fn bad_input(message: impl Into<String>) -> async_graphql::Error {
     async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", "BAD_USER_INPUT"))
+}
+
+/// The caller's key is not good for this.
+pub fn forbidden(message: impl Into<String>) -> async_graphql::Error {
+    async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", FORBIDDEN))
 }
 
 /// There is nothing with this id.

@@ -9,6 +9,7 @@ use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::request::ProcessingRequest;
 use super::scalars::{DateTime, UnsignedInt53, Url};
+use super::viewer::viewer;
 use crate::app::App;
 use crate::db::ending::Error;
 use crate::db::image::{self, ImageState};
@@ -205,7 +206,7 @@ impl Image {
     /// The request it belongs to.
     async fn request(&self, ctx: &Context<'_>) -> Result<ProcessingRequest> {
         let id = self.0.image.request_id;
-        let request = load(ctx, RequestById(id)).await?;
+        let request = load(ctx, RequestById(id, viewer(ctx))).await?;
         request.map(ProcessingRequest::from).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
     }
 
@@ -364,7 +365,7 @@ impl FailureGroup {
 
     /// The group's first image in the CSV.
     async fn example(&self, ctx: &Context<'_>) -> Result<Image> {
-        let image = load(ctx, ImageById(self.0.example_id)).await?;
+        let image = load(ctx, ImageById(self.0.example_id, viewer(ctx))).await?;
         image.map(Image).ok_or_else(|| bad_input("The request has been removed."))
     }
 }

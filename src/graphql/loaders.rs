@@ -19,6 +19,7 @@ use crate::db::page::Page;
 use crate::db::product::Product;
 use crate::db::request::{ProcessingRequest, Progress};
 use crate::db::run::Run;
+use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery};
 use crate::db::{self, Connection, Pool};
 
@@ -64,21 +65,21 @@ where
     loaded.map_err(|error| internal_ref(&error))
 }
 
-/// The request with this id.
+/// The request with this id, if this viewer may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestById(pub Uuid);
+pub struct RequestById(pub Uuid, pub Viewer);
 /// How far the request with this id is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProgressOf(pub Uuid);
-/// The image with this id.
+/// The image with this id, if this viewer may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ImageById(pub Uuid);
-/// The accepted row with this id.
+pub struct ImageById(pub Uuid, pub Viewer);
+/// The accepted row with this id, if this viewer may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ProductById(pub Uuid);
-/// The delivery with this id.
+pub struct ProductById(pub Uuid, pub Viewer);
+/// The delivery with this id, if this viewer may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeliveryById(pub Uuid);
+pub struct DeliveryById(pub Uuid, pub Viewer);
 /// The deliveries of the request with this id, one for each run that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveriesOf(pub Uuid);
@@ -138,7 +139,7 @@ macro_rules! by_id {
     };
 }
 
-/// A loader for keys that are a parent's id and what is asked of it: one call for all parents of which the same is asked.
+/// A loader for keys that are an id, often a parent's, and what is asked of it: one call for all of which the same is asked.
 macro_rules! by_parent {
     ($key:ident => $value:ty, |$conn:ident, $ids:ident, $asked:ident| $load:expr) => {
         impl Loader<$key> for Rows {
@@ -176,11 +177,11 @@ fn grouped<T>(rows: Vec<T>, parent: impl Fn(&T) -> Uuid) -> Children<T> {
     children
 }
 
-by_id!(RequestById => ProcessingRequest, |conn, ids| Ok(keyed(ProcessingRequest::load(conn, ids).await?, |row| row.id)));
+by_parent!(RequestById => ProcessingRequest, |conn, ids, viewer| Ok(keyed(ProcessingRequest::load(conn, *viewer, ids).await?, |row| row.id)));
 by_id!(ProgressOf => Progress, |conn, ids| Ok(keyed(ProcessingRequest::progress(conn, ids).await?, |row| row.id)));
-by_id!(ImageById => ImageState, |conn, ids| Ok(keyed(Image::load(conn, ids).await?, |row| row.image.id)));
-by_id!(ProductById => Product, |conn, ids| Ok(keyed(Product::load(conn, ids).await?, |row| row.id)));
-by_id!(DeliveryById => WebhookDelivery, |conn, ids| Ok(keyed(WebhookDelivery::load(conn, ids).await?, |row| row.id)));
+by_parent!(ImageById => ImageState, |conn, ids, viewer| Ok(keyed(Image::load(conn, *viewer, ids).await?, |row| row.image.id)));
+by_parent!(ProductById => Product, |conn, ids, viewer| Ok(keyed(Product::load(conn, *viewer, ids).await?, |row| row.id)));
+by_parent!(DeliveryById => WebhookDelivery, |conn, ids, viewer| Ok(keyed(WebhookDelivery::load(conn, *viewer, ids).await?, |row| row.id)));
 by_id!(DeliveriesOf => Vec<WebhookDelivery>, |conn, ids| {
     Ok(grouped(WebhookDelivery::of_requests(conn, ids).await?, |row| row.request_id))
 });

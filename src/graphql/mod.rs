@@ -32,6 +32,8 @@ mod format;
 
 mod settings;
 
+mod viewer;
+
 mod webhook;
 
 mod limits;

@@ -9,6 +9,7 @@ use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::settings::{self, CompressionInput, OutputInput};
 use super::steering::Steering;
+use super::viewer::{caller, viewer};
 use super::webhook::check_url;
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
@@ -141,6 +142,7 @@ impl Submitting {
             return Ok(UploadCsvPayload { processing_request: None, csv: None, replayed: false, user_errors });
         }
         let submission = Submission {
+            tenant_id: caller(ctx).tenant.id,
             file: file.content,
             filename: Some(file.filename.replace('\0', "")).filter(|name| !name.is_empty()),
             hints: input.columns.unwrap_or_default().into(),
@@ -242,7 +244,7 @@ impl Submitting {
             user_errors: vec![UserError::new(code, path, message)],
         };
         let canceled = match uuid(&id) {
-            Some(id) => cancel(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            Some(id) => cancel(ctx.data_unchecked::<App>(), viewer(ctx), id).await.map_err(internal)?,
             None => Canceled::NotFound,
         };
         Ok(match canceled {

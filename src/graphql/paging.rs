@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{bad_input, internal};
 use super::loaders::{ImageCountOf, IssueCountOf, ProductCountOf, load};
+use super::viewer::viewer;
 use crate::app::App;
 use crate::db;
 use crate::db::page::Page;
@@ -44,7 +45,7 @@ impl Total {
             Self::Requests(filter) => {
                 let pool = &ctx.data_unchecked::<App>().pool;
                 let mut conn = db::connect(pool).await.map_err(internal)?;
-                ProcessingRequest::count(&mut conn, filter).await.map_err(internal)?
+                ProcessingRequest::count(&mut conn, viewer(ctx), filter).await.map_err(internal)?
             }
             Self::Images(key) => load(ctx, key.clone()).await?.unwrap_or(0),
             Self::ProductsOfImage(key) => load(ctx, *key).await?.unwrap_or(0),

@@ -8,6 +8,7 @@ use super::loaders::{ImageById, RequestById, load, load_many};
 use super::paging::list_cost;
 use super::request::ProcessingRequest;
 use super::scalars::Url;
+use super::viewer::viewer;
 use crate::app::App;
 use crate::db::image::ImageState;
 use crate::db::product::Product as Row;
@@ -20,8 +21,9 @@ pub struct Product(pub Row);
 impl Product {
     /// The image of each of the row's URLs; `None` where the URL was refused.
     async fn placed_images(&self, ctx: &Context<'_>) -> Result<Vec<Option<ImageState>>> {
-        let images = load_many(ctx, self.0.image_ids.iter().flatten().copied().map(ImageById)).await?;
-        Ok(self.0.image_ids.iter().map(|id| images.get(&ImageById((*id)?)).cloned()).collect())
+        let viewer = viewer(ctx);
+        let images = load_many(ctx, self.0.image_ids.iter().flatten().map(|id| ImageById(*id, viewer))).await?;
+        Ok(self.0.image_ids.iter().map(|id| images.get(&ImageById((*id)?, viewer)).cloned()).collect())
     }
 }
 
@@ -35,7 +37,7 @@ impl Product {
 
     /// The request it belongs to.
     async fn request(&self, ctx: &Context<'_>) -> Result<ProcessingRequest> {
-        let request = load(ctx, RequestById(self.0.request_id)).await?;
+        let request = load(ctx, RequestById(self.0.request_id, viewer(ctx))).await?;
         request
             .map(ProcessingRequest::from)
             .ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))

@@ -13,6 +13,7 @@ use super::request::{ProcessingRequest, ProcessingRequestFilter};
 use super::request_totals::{MAX_LABELS, ProcessingRequestTotals};
 use super::scalars::uuid;
 use super::system::System;
+use super::viewer::{ViewerInfo, viewer};
 use super::webhook::WebhookDelivery;
 use crate::app::App;
 use crate::db::request_totals::RequestTotals;
@@ -79,7 +80,7 @@ impl Query {
         let filter = filter.unwrap_or_default().into_rows()?;
         let rows = async |page| {
             let mut conn = db::connect(pool).await.map_err(internal)?;
-            request::ProcessingRequest::page(&mut conn, &filter, &page).await.map_err(internal)
+            request::ProcessingRequest::page(&mut conn, viewer(ctx), &filter, &page).await.map_err(internal)
         };
         let total = Total::Requests(filter.clone());
         paginate(Args { first, after, last, before, offset: None }, total, rows, |row| row.id, ProcessingRequest::from)
@@ -95,7 +96,7 @@ impl Query {
     ) -> Result<ProcessingRequestTotals> {
         let filter = filter.unwrap_or_default().into_rows()?;
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
-        let totals = RequestTotals::read(&mut conn, &filter, MAX_LABELS).await.map_err(internal)?;
+        let totals = RequestTotals::read(&mut conn, viewer(ctx), &filter, MAX_LABELS).await.map_err(internal)?;
         Ok(totals.into())
     }
 
@@ -113,12 +114,18 @@ impl Query {
         find_image(ctx, uuid(&id)?).await.transpose()
     }
 
+    /// Who is calling.
+    async fn viewer(&self) -> ViewerInfo {
+        ViewerInfo
+    }
+
     /// The limits in force, so that a client can check before it sends.
     async fn limits(&self, ctx: &Context<'_>) -> Limits {
         Limits::of(ctx)
     }
 
-    /// The state of the whole service: queue, workers and unavailable hosts.
+    /// The state of the whole service: queue, workers and unavailable hosts. It concerns all tenants, so a key needs the scope
+    /// `ADMIN`.
     #[graphql(complexity = "20 + child_complexity")]
     async fn system(&self, ctx: &Context<'_>) -> Result<System> {
         System::read(ctx).await
@@ -135,17 +142,17 @@ async fn find_node(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>> {
     if let Some(product) = find_product(ctx, id).await? {
         return Ok(Some(product.into()));
     }
-    Ok(load(ctx, DeliveryById(id)).await?.map(|delivery| WebhookDelivery(delivery).into()))
+    Ok(load(ctx, DeliveryById(id, viewer(ctx))).await?.map(|delivery| WebhookDelivery(delivery).into()))
 }
 
 async fn find_request(ctx: &Context<'_>, id: Uuid) -> Result<Option<ProcessingRequest>> {
-    Ok(load(ctx, RequestById(id)).await?.map(ProcessingRequest::from))
+    Ok(load(ctx, RequestById(id, viewer(ctx))).await?.map(ProcessingRequest::from))
 }
 
 async fn find_image(ctx: &Context<'_>, id: Uuid) -> Result<Option<Image>> {
-    Ok(load(ctx, ImageById(id)).await?.map(Image))
+    Ok(load(ctx, ImageById(id, viewer(ctx))).await?.map(Image))
 }
 
 async fn find_product(ctx: &Context<'_>, id: Uuid) -> Result<Option<Product>> {
-    Ok(load(ctx, ProductById(id)).await?.map(Product))
+    Ok(load(ctx, ProductById(id, viewer(ctx))).await?.map(Product))
 }

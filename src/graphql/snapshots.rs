@@ -20,6 +20,7 @@ use crate::db;
 use crate::db::image::{Image, ImageState};
 use crate::db::page::Page;
 use crate::db::request::{ProcessingRequest, Progress, RequestFilter, RequestStatus};
+use crate::db::viewer::Viewer;
 
 /// Shortest time between two reads of one request.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
@@ -84,28 +85,29 @@ pub struct Snapshots(Arc<Watched>);
 
 #[derive(Default)]
 struct Watched {
-    requests: Mutex<HashMap<Uuid, Sender<Snapshot>>>,
-    list: Mutex<Option<Sender<Vec<ProcessingRequest>>>>,
+    /// Each by who may see it, so that nobody takes what was read for others.
+    requests: Mutex<HashMap<(Viewer, Uuid), Sender<Snapshot>>>,
+    lists: Mutex<HashMap<Viewer, Sender<Vec<ProcessingRequest>>>>,
     tasks: TaskTracker,
 }
 
 impl Snapshots {
     /// Watches a request. The sender goes when the request has ended or is lost, after the last snapshot.
-    pub fn request(&self, app: &App, id: Uuid) -> Receiver<Snapshot> {
+    pub fn request(&self, app: &App, viewer: Viewer, id: Uuid) -> Receiver<Snapshot> {
         let mut requests = lock(&self.0.requests);
-        if let Some(sender) = requests.get(&id) {
+        if let Some(sender) = requests.get(&(viewer, id)) {
             return sender.subscribe();
         }
         let (sender, receiver) = watch::channel(Seen::Nothing);
-        requests.insert(id, sender.clone());
+        requests.insert((viewer, id), sender.clone());
         let (app, watched) = (app.clone(), self.0.clone());
         self.0.tasks.spawn(async move {
             loop {
-                let is_over = follow_request(&app, id, &sender).await;
+                let is_over = follow_request(&app, viewer, id, &sender).await;
                 let mut requests = lock(&watched.requests);
                 // Someone may have come between the last one's leaving and now.
                 if is_over || sender.receiver_count() == 0 {
-                    requests.remove(&id);
+                    requests.remove(&(viewer, id));
                     return;
                 }
             }
@@ -114,20 +116,20 @@ impl Snapshots {
     }
 
     /// Watches the newest requests and those that run.
-    pub fn list(&self, app: &App) -> Receiver<Vec<ProcessingRequest>> {
-        let mut list = lock(&self.0.list);
-        if let Some(sender) = &*list {
+    pub fn list(&self, app: &App, viewer: Viewer) -> Receiver<Vec<ProcessingRequest>> {
+        let mut lists = lock(&self.0.lists);
+        if let Some(sender) = lists.get(&viewer) {
             return sender.subscribe();
         }
         let (sender, receiver) = watch::channel(Seen::Nothing);
-        *list = Some(sender.clone());
+        lists.insert(viewer, sender.clone());
         let (app, watched) = (app.clone(), self.0.clone());
         self.0.tasks.spawn(async move {
             loop {
-                let is_over = follow_list(&app, &sender).await;
-                let mut list = lock(&watched.list);
+                let is_over = follow_list(&app, viewer, &sender).await;
+                let mut lists = lock(&watched.lists);
                 if is_over || sender.receiver_count() == 0 {
-                    *list = None;
+                    lists.remove(&viewer);
                     return;
                 }
             }
@@ -141,7 +143,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Publishes snapshots until nobody watches (`false`) or there will be no more (`true`).
-async fn follow_request(app: &App, id: Uuid, sender: &Sender<Snapshot>) -> bool {
+async fn follow_request(app: &App, viewer: Viewer, id: Uuid, sender: &Sender<Snapshot>) -> bool {
     let mut changed = app.events.request(id);
     let mut images: Vec<Arc<ImageState>> = Vec::new();
     let mut images_after: Option<i64> = None;
@@ -153,7 +155,7 @@ async fn follow_request(app: &App, id: Uuid, sender: &Sender<Snapshot>) -> bool 
         let from = images.last().map(|last| last.image.revision).or(images_after);
         let read = tokio::select! {
             () = sender.closed() => return false,
-            read = patiently(|| read(app, id, from)) => read,
+            read = patiently(|| read(app, viewer, id, from)) => read,
         };
         let read = match read {
             Ok(Some(read)) => read,
@@ -203,11 +205,12 @@ async fn follow_request(app: &App, id: Uuid, sender: &Sender<Snapshot>) -> bool 
 /// The request first: when it has ended, no image that is read later can be missing.
 async fn read(
     app: &App,
+    viewer: Viewer,
     id: Uuid,
     images_after: Option<i64>,
 ) -> anyhow::Result<Option<(ProcessingRequest, Progress, Vec<ImageState>)>> {
     let mut conn = db::connect(&app.pool).await?;
-    let Some(request) = ProcessingRequest::find(&mut conn, id).await? else { return Ok(None) };
+    let Some(request) = ProcessingRequest::find(&mut conn, viewer, id).await? else { return Ok(None) };
     let Some(progress) = ProcessingRequest::progress(&mut conn, &[id]).await?.pop() else { return Ok(None) };
     let images = match images_after {
         Some(after) => Image::ended_after(&mut conn, id, after, IMAGES_PER_READ).await?,
@@ -218,7 +221,7 @@ async fn read(
 }
 
 /// As [`follow_request`], for the list of requests, which never ends by itself.
-async fn follow_list(app: &App, sender: &Sender<Vec<ProcessingRequest>>) -> bool {
+async fn follow_list(app: &App, viewer: Viewer, sender: &Sender<Vec<ProcessingRequest>>) -> bool {
     let mut changed = app.events.any_request();
     let mut running = HashSet::new();
     loop {
@@ -226,7 +229,7 @@ async fn follow_list(app: &App, sender: &Sender<Vec<ProcessingRequest>>) -> bool
         let read_at = Instant::now();
         let requests = tokio::select! {
             () = sender.closed() => return false,
-            requests = patiently(|| list(app, &running)) => requests,
+            requests = patiently(|| list(app, viewer, &running)) => requests,
         };
         let requests = match requests {
             Ok(requests) => requests,
@@ -246,18 +249,18 @@ async fn follow_list(app: &App, sender: &Sender<Vec<ProcessingRequest>>) -> bool
 }
 
 /// The newest requests, those that run, and those of `running` that have ended; the oldest first.
-async fn list(app: &App, running: &HashSet<Uuid>) -> anyhow::Result<Vec<ProcessingRequest>> {
+async fn list(app: &App, viewer: Viewer, running: &HashSet<Uuid>) -> anyhow::Result<Vec<ProcessingRequest>> {
     let mut conn = db::connect(&app.pool).await?;
     let mut requests: HashMap<Uuid, ProcessingRequest> = HashMap::new();
     let open = Some(vec![RequestStatus::Pending, RequestStatus::Processing]);
     for (statuses, most) in [(None, NEWEST), (open, MOST_RUNNING)] {
         let filter = RequestFilter { statuses, ..RequestFilter::default() };
-        let rows = ProcessingRequest::page(&mut conn, &filter, &Page::first(most)).await?;
+        let rows = ProcessingRequest::page(&mut conn, viewer, &filter, &Page::first(most)).await?;
         requests.extend(rows.into_iter().map(|row| (row.id, row)));
     }
     let ended: Vec<Uuid> = running.iter().filter(|id| !requests.contains_key(id)).copied().collect();
     if !ended.is_empty() {
-        let rows = ProcessingRequest::load(&mut conn, &ended).await?;
+        let rows = ProcessingRequest::load(&mut conn, viewer, &ended).await?;
         requests.extend(rows.into_iter().map(|row| (row.id, row)));
     }
     let mut requests: Vec<_> = requests.into_values().collect();

@@ -6,6 +6,7 @@ use super::error::{UserError, UserErrorCode, internal};
 use super::image::ImageErrorCode;
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
+use super::viewer::viewer;
 use super::webhook::{WebhookAttempt, WebhookDelivery, check_url};
 use crate::app::App;
 use crate::db::run::RetryFilter;
@@ -154,7 +155,7 @@ impl Steering {
             ids: filter.ids.map(|ids| ids.iter().filter_map(uuid).collect()),
         };
         let _place = app.submissions.acquire().await?;
-        Ok(match retry(app, id, &filter).await.map_err(internal)? {
+        Ok(match retry(app, viewer(ctx), id, &filter).await.map_err(internal)? {
             Retried::Begun(request, image_count) => {
                 RetryFailedImagesPayload { processing_request: Some(request.into()), image_count, user_errors: vec![] }
             }
@@ -184,7 +185,7 @@ impl Steering {
     ) -> Result<PauseProcessingRequestPayload> {
         let app = ctx.data_unchecked::<App>();
         let paused = match uuid(&input.id) {
-            Some(id) => pause::pause(app, id).await.map_err(internal)?,
+            Some(id) => pause::pause(app, viewer(ctx), id).await.map_err(internal)?,
             None => Paused::NotFound,
         };
         let (processing_request, user_errors) = request_payload(paused, &input.id, "paused");
@@ -199,7 +200,7 @@ impl Steering {
     ) -> Result<ResumeProcessingRequestPayload> {
         let app = ctx.data_unchecked::<App>();
         let resumed = match uuid(&input.id) {
-            Some(id) => pause::resume(app, id).await.map_err(internal)?,
+            Some(id) => pause::resume(app, viewer(ctx), id).await.map_err(internal)?,
             None => Paused::NotFound,
         };
         let (processing_request, user_errors) = request_payload(resumed, &input.id, "resumed");
@@ -214,7 +215,7 @@ impl Steering {
         #[graphql(desc = "The request.")] input: DeleteProcessingRequestInput,
     ) -> Result<DeleteProcessingRequestPayload> {
         let deleted = match uuid(&input.id) {
-            Some(id) => delete(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            Some(id) => delete(ctx.data_unchecked::<App>(), viewer(ctx), id).await.map_err(internal)?,
             None => Deleted::NotFound,
         };
         let refused = |error| DeleteProcessingRequestPayload { deleted_id: None, user_errors: vec![error] };
@@ -235,7 +236,7 @@ impl Steering {
         #[graphql(desc = "The delivery.")] input: RedeliverWebhookInput,
     ) -> Result<RedeliverWebhookPayload> {
         let redelivered = match uuid(&input.id) {
-            Some(id) => notify::redeliver(ctx.data_unchecked::<App>(), id).await.map_err(internal)?,
+            Some(id) => notify::redeliver(ctx.data_unchecked::<App>(), viewer(ctx), id).await.map_err(internal)?,
             None => Redelivered::NotFound,
         };
         Ok(match redelivered {

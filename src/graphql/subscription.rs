@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::snapshots::{Seen, Snapshots, patiently};
+use super::viewer::viewer;
 use super::watching::{DEFAULT_INTERVAL_MS, INTERVAL_MS, Pinned, Watch};
 use crate::app::App;
 use crate::db;
@@ -57,8 +58,8 @@ impl Subscription {
             None => {
                 let app = ctx.data_unchecked::<App>();
                 let interval = interval(min_interval_ms)?;
-                let id = known_request(app, &id).await?;
-                Watch::new(ctx.data_unchecked::<Snapshots>().request(app, id), interval)
+                let id = known_request(ctx, &id).await?;
+                Watch::new(ctx.data_unchecked::<Snapshots>().request(app, viewer(ctx), id), interval)
             }
         };
         Ok(try_stream! {
@@ -81,8 +82,8 @@ impl Subscription {
         let app = ctx.data_unchecked::<App>().clone();
         let after = after.map(|cursor| cursor.parse::<i64>()).transpose();
         let mut after = after.map_err(|_| bad_input("`after` is not a cursor of this subscription."))?.unwrap_or(0);
-        let id = known_request(&app, &request_id).await?;
-        let mut watched = ctx.data_unchecked::<Snapshots>().request(&app, id);
+        let id = known_request(ctx, &request_id).await?;
+        let mut watched = ctx.data_unchecked::<Snapshots>().request(&app, viewer(ctx), id);
         Ok(try_stream! {
             loop {
                 let seen = watched.borrow_and_update().clone();
@@ -131,7 +132,7 @@ impl Subscription {
         min_interval_ms: i32,
     ) -> Result<impl Stream<Item = Result<ProcessingRequest>> + use<>> {
         let interval = interval(min_interval_ms)?;
-        let mut watched = ctx.data_unchecked::<Snapshots>().list(ctx.data_unchecked::<App>());
+        let mut watched = ctx.data_unchecked::<Snapshots>().list(ctx.data_unchecked::<App>(), viewer(ctx));
         Ok(try_stream! {
             let mut sent = HashMap::new();
             loop {
@@ -176,15 +177,12 @@ fn interval(milliseconds: i32) -> Result<Duration> {
     Ok(Duration::from_millis(milliseconds.unsigned_abs().into()))
 }
 
-async fn known_request(app: &App, id: &ID) -> Result<Uuid> {
+async fn known_request(ctx: &Context<'_>, id: &ID) -> Result<Uuid> {
     let unknown = || not_found(format!("There is no request with the id {:?}.", id.as_str()));
     let id = uuid(id).ok_or_else(unknown)?;
-    find(app, id).await?.map(|request| request.id).ok_or_else(unknown)
-}
-
-async fn find(app: &App, id: Uuid) -> Result<Option<Row>> {
-    let mut conn = db::connect(&app.pool).await.map_err(internal)?;
-    Row::find(&mut conn, id).await.map_err(internal)
+    let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
+    let found = Row::find(&mut conn, viewer(ctx), id).await.map_err(internal)?;
+    found.map(|request| request.id).ok_or_else(unknown)
 }
 
 async fn ended_images(app: &App, id: Uuid, after: i64) -> anyhow::Result<Vec<ImageState>> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
-use super::error::internal;
+use super::error::{forbidden, internal};
 use super::host::HostStatus;
 use super::limits::Limits;
 use super::paging::list_cost;
 use super::scalars::{DateTime, UnsignedInt53};
+use super::viewer::caller;
 use crate::app::App;
 use crate::db::host::HostState;
 use crate::pipeline::system::{self, Readings};
@@ -122,6 +123,9 @@ pub struct System(Arc<system::System>);
 
 impl System {
     pub async fn read(ctx: &Context<'_>) -> Result<Self> {
+        if !caller(ctx).is_admin() {
+            return Err(forbidden("This API key may not see the whole service. Use one with the scope `admin`."));
+        }
         let readings = ctx.data_unchecked::<Readings>();
         Ok(Self(readings.take(ctx.data_unchecked::<App>()).await.map_err(internal)?))
     }

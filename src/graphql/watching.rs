@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::Schema;
 use super::snapshots::{Receiver, Seen, Snapshot, Snapshots};
 use crate::app::App;
+use crate::db::viewer::Viewer;
 
 /// Shortest and longest time between two snapshots, in milliseconds.
 pub const INTERVAL_MS: std::ops::RangeInclusive<i32> = 50..=60_000;
@@ -123,7 +124,7 @@ impl Watching {
     }
 
     /// The snapshots that an operation is about if its answers depend on nothing else.
-    pub fn watch(&self, request: &mut Request) -> Option<(Watch, SnapshotOperation)> {
+    pub fn watch(&self, viewer: Viewer, request: &mut Request) -> Option<(Watch, SnapshotOperation)> {
         let (id, interval) = asks_for(request)?;
         let operation = SnapshotOperation {
             words: Arc::new(Words {
@@ -133,7 +134,7 @@ impl Watching {
             }),
             variables: request.variables.clone(),
         };
-        Some((Watch::new(self.snapshots.request(&self.app, id), interval), operation))
+        Some((Watch::new(self.snapshots.request(&self.app, viewer, id), interval), operation))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::links::Signature;
 use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use halftone_compress::Format;
@@ -94,7 +95,8 @@ pub async fn image(
     headers: HeaderMap,
 ) -> Result<Response, FileError> {
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
+    let image =
+        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
     let (Some(key), Some(hash)) = (&image.output_key, &image.output_sha256) else {
         return Err(FileError::NotFound);
     };
@@ -181,7 +183,8 @@ pub async fn result(
     }
     let kind = ResultKind::from_file(&file).ok_or(FileError::NotFound)?;
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
+    let request = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?;
+    let request = request.ok_or(FileError::NotFound)?;
     if !kind.is_there(&request)? {
         return Err(FileError::NotFound);
     }

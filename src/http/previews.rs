@@ -25,6 +25,7 @@ use super::files::FileError;
 use crate::app::App;
 use crate::db;
 use crate::db::image::Image;
+use crate::db::viewer::Viewer;
 use crate::links::Signature;
 use halftone_compress::{self as compress, Format, Goal, Settings};
 
@@ -61,7 +62,8 @@ pub fn routes(app: App) -> Router {
 async fn thumbnail(State(previews): State<Previews>, Path(id): Path<String>) -> Result<Response, FileError> {
     let Previews { app, thumbnails, .. } = previews;
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
+    let image =
+        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
     let output_key = image.output_key.ok_or(FileError::NotFound)?;
     let (folder, _) = output_key.rsplit_once('/').ok_or(FileError::NotFound)?;
     let key = format!("{folder}/thumbnail.webp");
@@ -120,7 +122,8 @@ async fn source(
         return Err(FileError::NotFound);
     }
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image = Image::output(&mut *db::connect(&app.pool).await?, id).await?.ok_or(FileError::NotFound)?;
+    let image =
+        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
     let permit = sources.acquire_owned().await?;
     let fetched = match app.fetcher.get(&image.input_url).await {
         Ok(fetched) => fetched,

@@ -8,6 +8,7 @@ use super::settle::finish_requests;
 use crate::app::App;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs, pauses};
 
@@ -27,9 +28,9 @@ const RESUMED_AT_ONCE: i64 = 100;
 
 /// Stops a request. The wish is durable before the first image is canceled: a process that dies in between leaves the rest
 /// to [`resume`].
-pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
+pub async fn cancel(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Canceled> {
     let mut conn = db::connect(&app.pool).await?;
-    let Some(request) = ProcessingRequest::find(&mut conn, id).await? else { return Ok(Canceled::NotFound) };
+    let Some(request) = ProcessingRequest::find(&mut conn, viewer, id).await? else { return Ok(Canceled::NotFound) };
     let is_new = conn.transaction(async |conn| {
         let is_new = ProcessingRequest::request_cancel(conn, id).await?;
         if is_new {
@@ -41,7 +42,7 @@ pub async fn cancel(app: &App, id: Uuid) -> anyhow::Result<Canceled> {
         return Ok(Canceled::WrongStatus(request));
     }
     cancel_waiting(app, &mut conn, id).await?;
-    Ok(match ProcessingRequest::find(&mut conn, id).await? {
+    Ok(match ProcessingRequest::find(&mut conn, viewer, id).await? {
         Some(request) => Canceled::Stopped(request),
         None => Canceled::NotFound,
     })
@@ -64,7 +65,7 @@ async fn cancel_waiting(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::R
 
 /// Cancels a batch of images nobody works on. Returns whether there may be more.
 async fn cancel_batch(app: &App, conn: &mut Connection, id: Uuid) -> anyhow::Result<bool> {
-    let requests = ProcessingRequest::lock(conn, &[id]).await?;
+    let requests = ProcessingRequest::lock(conn, Viewer::Operator, &[id]).await?;
     // As soon as the request has ended, another run may have begun that nobody cancels.
     if requests.iter().all(|request| request.status.is_final() || request.cancel_requested_at.is_none()) {
         return Ok(false);

@@ -18,6 +18,7 @@ use crate::db::image::Image;
 use crate::db::product::{Product, ProductResult};
 use crate::db::request::ProcessingRequest;
 use crate::db::run::{Run, RunImage, RunReason};
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, correction};
 use halftone_sheet::{self as sheet, Hints, Report, Row};
 
@@ -72,18 +73,18 @@ pub enum Applied {
 }
 
 /// Has a failed or canceled image downloaded from another URL, wherever the request names it.
-pub async fn replace_url(app: &App, image_id: Uuid, url: &str) -> anyhow::Result<Corrected> {
+pub async fn replace_url(app: &App, viewer: Viewer, image_id: Uuid, url: &str) -> anyhow::Result<Corrected> {
     let mut conn = db::connect(&app.pool).await?;
-    let Some(request_id) = image(&mut conn, image_id).await?.map(|image| image.request_id) else {
+    let Some(request_id) = image(&mut conn, viewer, image_id).await?.map(|image| image.request_id) else {
         return Ok(Corrected::NotFound);
     };
     conn.transaction(async |conn| {
-        let request = match lock(conn, request_id).await? {
+        let request = match lock(conn, viewer, request_id).await? {
             Ok(request) => request,
             Err(refused) => return Ok(refused),
         };
         // As it is now that nobody else changes it.
-        let Some(image) = image(conn, image_id).await? else { return Ok(Corrected::NotFound) };
+        let Some(image) = image(conn, viewer, image_id).await? else { return Ok(Corrected::NotFound) };
         if image.output_key.is_some() {
             return Ok(Corrected::HasOutput(request));
         }
@@ -95,7 +96,13 @@ pub async fn replace_url(app: &App, image_id: Uuid, url: &str) -> anyhow::Result
 
 /// Applies a corrected file of failed rows to the request: each row that is told by its serial number and name, place by
 /// place. Only images whose URL it changes are done again.
-pub async fn replace_urls(app: &App, request_id: Uuid, file: File, hints: Hints) -> anyhow::Result<Applied> {
+pub async fn replace_urls(
+    app: &App,
+    viewer: Viewer,
+    request_id: Uuid,
+    file: File,
+    hints: Hints,
+) -> anyhow::Result<Applied> {
     let limits = app.config.sheet.clone();
     let read = spawn_blocking(move || CorrectedRows::read(file, &limits, &hints));
     let (report, mut rows) = read.await.context("read the corrected file")??;
@@ -104,7 +111,7 @@ pub async fn replace_urls(app: &App, request_id: Uuid, file: File, hints: Hints)
     }
     let mut conn = db::connect(&app.pool).await?;
     let corrected = conn.transaction(async |conn| {
-        let request = match lock(conn, request_id).await? {
+        let request = match lock(conn, viewer, request_id).await? {
             Ok(request) => request,
             Err(refused) => return Ok(refused),
         };
@@ -122,7 +129,7 @@ pub async fn replace_urls(app: &App, request_id: Uuid, file: File, hints: Hints)
         let ids: Vec<Uuid> = urls.keys().copied().collect();
         let mut images = Vec::with_capacity(urls.len());
         for ids in ids.chunks(ROWS_PER_PAGE as usize) {
-            images.extend(Image::load(conn, ids).await?.into_iter().map(|state| RunImage {
+            images.extend(Image::load(conn, viewer, ids).await?.into_iter().map(|state| RunImage {
                 id: state.image.id,
                 position: state.image.position,
                 input_url: urls.get(&state.image.id).cloned().unwrap_or_default(),
@@ -134,13 +141,17 @@ pub async fn replace_urls(app: &App, request_id: Uuid, file: File, hints: Hints)
     Ok(Applied::Read(Box::new(corrected.await?), rows.skips))
 }
 
-async fn image(conn: &mut Connection, id: Uuid) -> diesel::QueryResult<Option<Image>> {
-    Ok(Image::load(conn, &[id]).await?.pop().map(|state| state.image))
+async fn image(conn: &mut Connection, viewer: Viewer, id: Uuid) -> diesel::QueryResult<Option<Image>> {
+    Ok(Image::load(conn, viewer, &[id]).await?.pop().map(|state| state.image))
 }
 
 /// Locks a request that has ended; or says why nothing of it can be corrected.
-async fn lock(conn: &mut Connection, id: Uuid) -> diesel::QueryResult<Result<ProcessingRequest, Corrected>> {
-    Ok(match ProcessingRequest::lock(conn, &[id]).await?.pop() {
+async fn lock(
+    conn: &mut Connection,
+    viewer: Viewer,
+    id: Uuid,
+) -> diesel::QueryResult<Result<ProcessingRequest, Corrected>> {
+    Ok(match ProcessingRequest::lock(conn, viewer, &[id]).await?.pop() {
         None => Err(Corrected::NotFound),
         Some(request) if !request.status.is_final() => Err(Corrected::WrongStatus(request)),
         Some(request) => Ok(request),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db::request::{ProcessingRequest, RequestStatus};
+use crate::db::viewer::Viewer;
 use crate::db::{self, deletion, store_removal};
 use crate::events;
 
@@ -24,10 +25,12 @@ pub enum Deleted {
 }
 
 /// Deletes a request that has ended.
-pub async fn delete(app: &App, id: Uuid) -> anyhow::Result<Deleted> {
+pub async fn delete(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Deleted> {
     let mut conn = db::connect(&app.pool).await?;
     conn.transaction(async |conn| {
-        let Some(request) = ProcessingRequest::lock(conn, &[id]).await?.pop() else { return Ok(Deleted::NotFound) };
+        let Some(request) = ProcessingRequest::lock(conn, viewer, &[id]).await?.pop() else {
+            return Ok(Deleted::NotFound);
+        };
         if !deletion::hide(conn, id).await? {
             return Ok(Deleted::WrongStatus(request.status));
         }
@@ -46,7 +49,7 @@ pub async fn delete_outlived(app: &App) -> anyhow::Result<usize> {
     let mut count = 0;
     for id in outlived {
         // One that was begun again meanwhile stays.
-        count += usize::from(matches!(delete(app, id).await?, Deleted::Done));
+        count += usize::from(matches!(delete(app, Viewer::Operator, id).await?, Deleted::Done));
     }
     Ok(count)
 }

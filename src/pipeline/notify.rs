@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::export::ResultKind;
 use crate::app::App;
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
 use crate::db::{self, Connection};
 use crate::queue::jobs::{self, Requeue};
@@ -70,10 +71,10 @@ pub enum Redelivered {
 
 /// Sends a delivery again, with the same id and body, by the whole schedule. One that waits for its next attempt is sent at
 /// once.
-pub async fn redeliver(app: &App, id: Uuid) -> anyhow::Result<Redelivered> {
+pub async fn redeliver(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Redelivered> {
     let mut conn = db::connect(&app.pool).await?;
     conn.transaction(async |conn| {
-        let Some(delivery) = WebhookDelivery::find(conn, id).await? else { return Ok(Redelivered::NotFound) };
+        let Some(delivery) = WebhookDelivery::find(conn, viewer, id).await? else { return Ok(Redelivered::NotFound) };
         // The job before the row, as whoever records an attempt does.
         if enqueue_job(conn, id, &delivery.url, Duration::ZERO).await? > 0 {
             WebhookDelivery::set_status(conn, id, WebhookDeliveryStatus::Pending).await?;
@@ -81,7 +82,7 @@ pub async fn redeliver(app: &App, id: Uuid) -> anyhow::Result<Redelivered> {
             jobs::hasten(conn, id).await?;
         }
         events::announce_jobs(conn, DeliverWebhook::KIND).await?;
-        Ok(WebhookDelivery::find(conn, id).await?.map_or(Redelivered::NotFound, Redelivered::Enqueued))
+        Ok(WebhookDelivery::find(conn, viewer, id).await?.map_or(Redelivered::NotFound, Redelivered::Enqueued))
     })
     .await
 }
@@ -174,7 +175,7 @@ impl Job for DeliverWebhook {
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
         let app = &self.app;
         let mut conn = db::connect(&app.worker_pool).await?;
-        let Some(delivery) = WebhookDelivery::find(&mut conn, claim.id).await? else {
+        let Some(delivery) = WebhookDelivery::find(&mut conn, Viewer::Operator, claim.id).await? else {
             return Ok(Outcome::Gone);
         };
         drop(conn);

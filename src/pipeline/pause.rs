@@ -8,6 +8,7 @@ use super::process::ProcessImage;
 use crate::app::App;
 use crate::db;
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::events;
 use crate::queue::{Job as _, pauses};
 
@@ -21,19 +22,21 @@ pub enum Paused {
 }
 
 /// Keeps images of a request from being begun.
-pub async fn pause(app: &App, id: Uuid) -> anyhow::Result<Paused> {
-    set_paused(app, id, true).await
+pub async fn pause(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Paused> {
+    set_paused(app, viewer, id, true).await
 }
 
 /// Has a paused request go on.
-pub async fn resume(app: &App, id: Uuid) -> anyhow::Result<Paused> {
-    set_paused(app, id, false).await
+pub async fn resume(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Paused> {
+    set_paused(app, viewer, id, false).await
 }
 
-async fn set_paused(app: &App, id: Uuid, is_paused: bool) -> anyhow::Result<Paused> {
+async fn set_paused(app: &App, viewer: Viewer, id: Uuid, is_paused: bool) -> anyhow::Result<Paused> {
     let mut conn = db::connect(&app.pool).await?;
     conn.transaction(async |conn| {
-        let Some(request) = ProcessingRequest::lock(conn, &[id]).await?.pop() else { return Ok(Paused::NotFound) };
+        let Some(request) = ProcessingRequest::lock(conn, viewer, &[id]).await?.pop() else {
+            return Ok(Paused::NotFound);
+        };
         if !ProcessingRequest::set_paused(conn, id, is_paused).await? {
             return Ok(Paused::WrongStatus(request));
         }
@@ -44,7 +47,8 @@ async fn set_paused(app: &App, id: Uuid, is_paused: bool) -> anyhow::Result<Paus
             events::announce_jobs(conn, ProcessImage::KIND).await?;
         }
         events::announce_request(conn, id).await?;
-        let request = ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))?;
+        let request =
+            ProcessingRequest::find(conn, viewer, id).await?.with_context(|| format!("request {id} is gone"))?;
         Ok(Paused::Done(request))
     })
     .await

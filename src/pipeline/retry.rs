@@ -10,6 +10,7 @@ use super::process::ProcessImage;
 use crate::app::App;
 use crate::db::request::ProcessingRequest;
 use crate::db::run::{RetryFilter, Run, RunImage, RunReason};
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
@@ -29,11 +30,13 @@ pub enum Retried {
 }
 
 /// Begins a run of a final request with its failed and canceled images that `filter` matches, all or nothing.
-pub async fn retry(app: &App, id: Uuid, filter: &RetryFilter) -> anyhow::Result<Retried> {
+pub async fn retry(app: &App, viewer: Viewer, id: Uuid, filter: &RetryFilter) -> anyhow::Result<Retried> {
     let mut conn = db::connect(&app.pool).await?;
     conn.transaction(async |conn| {
         // Nobody else changes a final request while it is locked, so what is counted is what is found.
-        let Some(request) = ProcessingRequest::lock(conn, &[id]).await?.pop() else { return Ok(Retried::NotFound) };
+        let Some(request) = ProcessingRequest::lock(conn, viewer, &[id]).await?.pop() else {
+            return Ok(Retried::NotFound);
+        };
         if !request.status.is_final() {
             return Ok(Retried::WrongStatus(request));
         }
@@ -77,5 +80,5 @@ pub(super) async fn take_back(
 pub(super) async fn announce(conn: &mut Connection, id: Uuid) -> anyhow::Result<ProcessingRequest> {
     events::announce_jobs(conn, ProcessImage::KIND).await?;
     events::announce_request(conn, id).await?;
-    ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))
+    ProcessingRequest::find(conn, Viewer::Operator, id).await?.with_context(|| format!("request {id} is gone"))
 }

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::db::ending::{self, Error, ImageEnd, Output};
 use crate::db::image::ImageStatus;
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::events;
 use crate::queue::Claim;
@@ -228,8 +229,11 @@ async fn record_in(
 ) -> anyhow::Result<(HashSet<Uuid>, Vec<ProcessingRequest>)> {
     let request_ids: BTreeSet<Uuid> = batch.iter().map(|entry| entry.claim.group_id).collect();
     let request_ids: Vec<Uuid> = request_ids.into_iter().collect();
-    let requests: HashMap<Uuid, ProcessingRequest> =
-        ProcessingRequest::lock(conn, &request_ids).await?.into_iter().map(|request| (request.id, request)).collect();
+    let requests: HashMap<Uuid, ProcessingRequest> = ProcessingRequest::lock(conn, Viewer::Operator, &request_ids)
+        .await?
+        .into_iter()
+        .map(|request| (request.id, request))
+        .collect();
 
     let mut ended = Vec::new();
     let mut requeued = Vec::new();
@@ -271,7 +275,7 @@ pub(super) async fn finish_requests(
     request_ids: &[Uuid],
 ) -> anyhow::Result<Vec<ProcessingRequest>> {
     let finished = ending::finish_requests(conn, request_ids).await?;
-    let finished = ProcessingRequest::load(conn, &finished).await?;
+    let finished = ProcessingRequest::load(conn, Viewer::Operator, &finished).await?;
     for request in &finished {
         notify::enqueue(app, conn, request).await?;
         pauses::resume(conn, &[request.id]).await?;

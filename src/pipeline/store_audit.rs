@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::db;
 use crate::db::request::ProcessingRequest;
 use crate::db::store_audit::{self, StoredOutput};
+use crate::db::viewer::Viewer;
 use crate::store::Object;
 
 /// Requests or images that are looked up together.
@@ -30,7 +31,10 @@ pub async fn audit(app: &App, is_removing: bool, mut each: impl FnMut(&Finding))
     for requests in requests.chunks(LOOKED_UP_AT_ONCE) {
         let (unknown, known) = {
             let conn = &mut *db::connect(&app.pool).await?;
-            (store_audit::unknown(conn, requests).await?, ProcessingRequest::load(conn, requests).await?)
+            (
+                store_audit::unknown(conn, requests).await?,
+                ProcessingRequest::load(conn, Viewer::Operator, requests).await?,
+            )
         };
         for id in unknown {
             for object in app.store.objects(&id.to_string()).await? {
@@ -57,7 +61,7 @@ pub async fn audit(app: &App, is_removing: bool, mut each: impl FnMut(&Finding))
 }
 
 async fn is_unchanged(app: &App, request: &ProcessingRequest) -> anyhow::Result<bool> {
-    let now = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, request.id).await?;
+    let now = ProcessingRequest::find(&mut *db::connect(&app.pool).await?, Viewer::Operator, request.id).await?;
     Ok(now.is_some_and(|now| now.revision == request.revision))
 }
 

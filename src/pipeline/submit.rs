@@ -24,6 +24,7 @@ use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
 use crate::db::product::{NewProduct, Product};
 use crate::db::request::{NewProcessingRequest, ProcessingRequest};
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, store_removal};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
@@ -37,6 +38,8 @@ const BATCHES_AHEAD: usize = 2;
 
 /// What a caller sends.
 pub struct Submission {
+    /// The tenant whose request it becomes.
+    pub tenant_id: Uuid,
     /// The CSV, wherever its cursor stands.
     pub file: File,
     pub filename: Option<String>,
@@ -111,6 +114,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let input_hash = Sha256::digest(serde_json::to_vec(&input)?);
     let new = NewProcessingRequest {
         id,
+        tenant_id: submission.tenant_id,
         filename: submission.filename,
         label: submission.label,
         settings,
@@ -161,7 +165,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         Err(StoreError::Removed) => anyhow::bail!("the file of an upload was removed before its request was stored"),
     };
     let find = async |conn: &mut Connection, id| {
-        ProcessingRequest::find(conn, id).await?.with_context(|| format!("request {id} is gone"))
+        ProcessingRequest::find(conn, Viewer::Operator, id).await?.with_context(|| format!("request {id} is gone"))
     };
     Ok(match claimed {
         Claimed::New => Submitted::Accepted(find(&mut conn, id).await?),
@@ -272,7 +276,7 @@ async fn store(
     }
     ProcessingRequest::insert(conn, new).await?;
     if let Some((key, input_hash)) = key {
-        match idempotency::claim(conn, key, new.id, input_hash).await? {
+        match idempotency::claim(conn, (new.tenant_id, key), new.id, input_hash).await? {
             Claimed::New => {}
             claimed => return Err(StoreError::Claimed(claimed)),
         }

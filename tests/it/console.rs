@@ -49,7 +49,7 @@ async fn pages_are_complete_and_load_nothing_foreign() {
 async fn below_a_path_everything_is_there_whether_or_not_a_proxy_takes_the_path_off() {
     let public_url = "https://shop.example.com/tools/halftone/";
     let halftone = Halftone::start(&["--public-url", public_url]).await;
-    let Client { url, http } = &halftone.client;
+    let Client { url, http, .. } = &halftone.client;
     let origin = Origin::start().await;
     let image = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
     let id = halftone.client.accepted(&csv(&[&[&image]]), json!({})).await;
@@ -110,7 +110,7 @@ async fn pages_come_compressed_to_those_who_can_read_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_at_the_endpoint_gets_the_playground_and_nobody_else() {
     let halftone = Halftone::start(&["--compressions", "0"]).await;
-    let Client { url, http } = &halftone.client;
+    let Client { url, http, .. } = &halftone.client;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let opened = http.get(format!("{url}/graphql")).header(ACCEPT, browser).send().await.expect("an answer");
     assert_eq!(opened.url().path(), "/playground");

@@ -39,6 +39,10 @@ mod statements;
 
 mod api;
 
+mod keys;
+
+mod tenants;
+
 mod console;
 
 mod previews;

@@ -110,12 +110,13 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 19] = [
-    ("cli", &["service", "graphql", "pipeline", "app", "budget", "descriptors", "db", "config", "telemetry"]),
-    ("service", &["http", "graphql", "pipeline", "app", "descriptors", "db", "config"]),
-    ("http", &["graphql", "pipeline", "app", "links", "web_origin", "db"]),
-    ("graphql", &["pipeline", "app", "db"]),
+const ARROWS: [(&str, &[&str]); 20] = [
+    ("cli", &["service", "graphql", "pipeline", "access", "app", "budget", "descriptors", "db", "config", "telemetry"]),
+    ("service", &["http", "graphql", "pipeline", "access", "app", "descriptors", "db", "config"]),
+    ("http", &["graphql", "pipeline", "access", "app", "links", "web_origin", "db"]),
+    ("graphql", &["pipeline", "access", "app", "db"]),
     ("pipeline", &["app", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
+    ("access", &["app", "events", "db"]),
     ("app", &["config", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
     ("config", &["fetch", "webhook", "web_origin"]),
     ("fetch", &["guard", "budget"]),

@@ -20,7 +20,7 @@ use super::signals::stop_signal;
 use crate::config::Config;
 use crate::db::image::{ImageFilter, ImageStatus};
 use crate::db::page::Page;
-use crate::db::{self, children};
+use crate::db::{self, children, tenant};
 use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
@@ -77,7 +77,7 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
     say!("Starting Halftone with its database in {} …", config.general.data_dir.display());
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
-        service.serve(listener)?;
+        service.serve(listener).await?;
         service.work();
         let shown = show(&service, &host.catalogue, arguments.open, &stop).await;
         if shown.is_err() || arguments.once || stop.is_cancelled() {
@@ -98,6 +98,7 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
     file.write_all(catalogue.as_bytes())?;
     file.rewind()?;
     let submission = Submission {
+        tenant_id: tenant::DEFAULT,
         file,
         filename: Some("catalogue.csv".to_owned()),
         hints: Default::default(),

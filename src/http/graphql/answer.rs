@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::{
     graphql::admission::{TOO_COMPLEX, VALIDATION_FAILED},
-    graphql::error::UNAVAILABLE,
+    graphql::error::{FORBIDDEN, UNAVAILABLE},
     graphql::watching::Rendered,
     http::{
         media::Media,
@@ -115,6 +115,7 @@ pub(super) fn respond(answer: &Answer, media: Media) -> Response {
     let status = match (is_request_error(answer), media) {
         _ if has_code(answer, UNAVAILABLE) || has_code(answer, "QUERY_TIMEOUT") => StatusCode::SERVICE_UNAVAILABLE,
         (true, _) if has_code(answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
+        (true, _) if has_code(answer, FORBIDDEN) => StatusCode::FORBIDDEN,
         (true, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };

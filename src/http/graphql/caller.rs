@@ -2,10 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use async_graphql::Data;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::{FutureExt, future::BoxFuture};
 
+use crate::access::{Caller, Denied, Gate};
+use crate::db;
 use crate::http::refusal::Refusal;
 
 /// What a caller shows: the token of `Authorization: Bearer <token>`, which a WebSocket may send as
@@ -60,6 +61,14 @@ impl Authenticate {
         Self::with(|_| async { Ok(Caller::anonymous()) })
     }
 
+    /// Those whom `gate` admits.
+    pub fn by(gate: Gate) -> Self {
+        Self::with(move |credentials| {
+            let gate = gate.clone();
+            async move { Ok(gate.admit(credentials.bearer.as_deref()).await?) }
+        })
+    }
+
     /// Ask `decide`; its error is what the caller gets (a socket is closed with 4403).
     pub fn with<F, R>(decide: F) -> Self
     where
@@ -74,30 +83,18 @@ impl Authenticate {
     }
 }
 
-/// Someone who may call, and what resolvers learn about them.
-#[derive(Clone)]
-pub struct Caller(Option<Arc<Attach>>);
-
-type Attach = dyn Fn(&mut Data) + Send + Sync;
-
-impl Caller {
-    /// Resolvers learn nothing.
-    pub fn anonymous() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn is_anonymous(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// Resolvers find `caller` by its type: `ctx.data::<T>()`.
-    pub fn known_as<T: Clone + Send + Sync + 'static>(caller: T) -> Self {
-        Self(Some(Arc::new(move |data| data.insert(caller.clone()))))
-    }
-
-    pub(super) fn attach_to(&self, data: &mut Data) {
-        if let Some(attach) = &self.0 {
-            attach(data);
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Fault(error) => {
+                tracing::error!("cannot look up who is calling: {error:#}");
+                if db::is_unavailable(&error) {
+                    Self::unavailable("The database does not answer; try again in a few seconds.")
+                } else {
+                    Self::internal()
+                }
+            }
+            denied => Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()),
         }
     }
 }

@@ -14,11 +14,12 @@ use super::{
     accept::Accept,
     answer,
     body::{self, Patience},
-    caller::{Caller, Credentials},
+    caller::Credentials,
     multipart,
     options::EndpointOptions,
     request, shared, stream, websocket,
 };
+use crate::access::Caller;
 use crate::http::refusal::Refusal;
 
 pub(super) async fn handle<E: Executor>(
@@ -127,7 +128,7 @@ async fn run<E: Executor>(
         None => {
             let answers = shared::answers(executor, &mut request, caller, options)
                 .unwrap_or_else(|| answer::all(executor, request, kind));
-            Ok(stream::respond(answers, accept.form(), options))
+            Ok(stream::respond(answers, accept.form(), caller, options))
         }
     }
 }

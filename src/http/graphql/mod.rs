@@ -28,7 +28,7 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use caller::{Authenticate, Caller, Credentials};
+pub use caller::{Authenticate, Credentials};
 pub use options::{EndpointOptions, StreamLimits, UploadLimits};
 
 use super::{origins, refusal::Refusal};

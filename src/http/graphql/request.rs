@@ -4,8 +4,10 @@
 use async_graphql::{Extensions, Request, Value, Variables, parser::types::OperationType};
 use serde_json::Value as Json;
 
-use super::{caller::Caller, options::EndpointOptions};
+use super::options::EndpointOptions;
+use crate::access::Caller;
 use crate::graphql::admission::{self, Rejection};
+use crate::graphql::error::FORBIDDEN;
 use crate::http::refusal::Refusal;
 
 /// Reads `{"query", "operationName", "variables", "extensions"}`; other members are ignored.
@@ -84,14 +86,18 @@ pub(super) fn from_query(query: &str) -> Result<Request, Refusal> {
     from_json(Json::Object(members))
 }
 
-/// Passes the request through the guard and tells resolvers who is asking.
+/// Passes the request through the guard, refuses what the caller may not do, and names the caller to the resolvers.
 pub(super) fn prepare(
     mut request: Request,
     caller: &Caller,
     options: &EndpointOptions,
 ) -> Result<(Request, OperationType), Rejection> {
     let kind = admission::admit(&mut request, &options.query)?;
-    caller.attach_to(&mut request.data);
+    if kind == OperationType::Mutation && !caller.may_write() {
+        let message = "This API key may only read. Use one with the scope `write`.";
+        return Err(Rejection { code: FORBIDDEN, message: message.to_owned(), location: None });
+    }
+    request.data.insert(caller.clone());
     Ok((request, kind))
 }
 

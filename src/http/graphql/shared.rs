@@ -1,4 +1,4 @@
-//! Subscriptions to one request's snapshots: equal operations are executed once for all who run them.
+//! Subscriptions to one request's snapshots: equal operations are executed once for all of its tenant who run them.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
 use super::{
     answer::{self, Answers},
-    caller::Caller,
     options::EndpointOptions,
     request,
 };
+use crate::access::Caller;
 use crate::graphql::snapshots::Seen;
 use crate::graphql::watching::{Pinned, Rendered};
 
@@ -23,12 +23,10 @@ pub(super) fn answers<E: Executor>(
     caller: &Caller,
     options: &Arc<EndpointOptions>,
 ) -> Option<Answers> {
-    // What a known caller may see can differ.
-    let watching = options.watching.as_ref().filter(|_| caller.is_anonymous())?;
-    let (mut watch, operation) = watching.watch(request)?;
-    let (executor, options) = (executor.clone(), options.clone());
+    let (mut watch, operation) = options.watching.as_ref()?.watch(caller.viewer(), request)?;
+    let (executor, caller, options) = (executor.clone(), caller.clone(), options.clone());
     let answers = stream! {
-        let answer_to = |seen| first_answer(&executor, operation.request().data(Pinned(seen)), &options);
+        let answer_to = |seen| first_answer(&executor, operation.request().data(Pinned(seen)), &caller, &options);
         let mut sent_any = false;
         while let Some(next) = watch.next().await {
             let answer = match next {
@@ -44,7 +42,7 @@ pub(super) fn answers<E: Executor>(
         }
         if !sent_any {
             // There is no such request; executed by itself, the operation says so.
-            yield first_answer(&executor, operation.request(), &options).await;
+            yield first_answer(&executor, operation.request(), &caller, &options).await;
         }
     };
     Some(answers.boxed())
@@ -54,9 +52,10 @@ pub(super) fn answers<E: Executor>(
 fn first_answer<E: Executor>(
     executor: &E,
     request: Request,
+    caller: &Caller,
     options: &EndpointOptions,
 ) -> BoxFuture<'static, Arc<Rendered>> {
-    let prepared = request::prepare(request, &Caller::anonymous(), options);
+    let prepared = request::prepare(request, caller, options);
     let executor = executor.clone();
     let task = options.tasks.spawn(async move {
         match prepared {

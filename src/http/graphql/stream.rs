@@ -22,6 +22,7 @@ use super::{
     answer::{self, Answers},
     options::{EndpointOptions, StreamLimits},
 };
+use crate::access::Caller;
 use crate::graphql::watching::Rendered;
 
 /// What a stream may still take to hand over its last event once shutdown began.
@@ -79,13 +80,13 @@ impl Form {
     }
 }
 
-/// Streams the answers until they end, the client leaves or stalls, or the server shuts down.
+/// Streams the answers until they end, the client leaves or stalls, its key ends, or the server shuts down.
 ///
 /// A task of its own drives them, so that a client that stops reading cannot hold the subscription:
 /// the connection's task would not be polled again.
-pub(super) fn respond(answers: Answers, form: Form, options: &EndpointOptions) -> Response {
+pub(super) fn respond(answers: Answers, form: Form, caller: &Caller, options: &EndpointOptions) -> Response {
     let (events, outlet) = mpsc::channel(1);
-    options.tasks.spawn(pump(answers, form, events, options.shutdown.clone(), options.stream));
+    options.tasks.spawn(pump(answers, form, events, caller.clone(), options.shutdown.clone(), options.stream));
     let outlet = stream::unfold(outlet, |mut outlet| async move {
         let event = outlet.recv().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(event), outlet))
@@ -103,6 +104,7 @@ async fn pump(
     mut answers: Answers,
     form: Form,
     events: mpsc::Sender<Bytes>,
+    caller: Caller,
     shutdown: CancellationToken,
     limits: StreamLimits,
 ) {
@@ -115,6 +117,7 @@ async fn pump(
         let mut ends = false;
         let event = tokio::select! {
             () = shutdown.cancelled() => return,
+            () = caller.ended() => return,
             () = events.closed() => return,
             answer = answers.next() => match answer {
                 Some(answer) => form.next(&answer),

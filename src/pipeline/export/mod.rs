@@ -23,6 +23,7 @@ use crate::app::{App, Parts};
 use crate::db::image::{Image, ImageState};
 use crate::db::product::{Product, ProductResult};
 use crate::db::request::ProcessingRequest;
+use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use halftone_sheet as sheet;
 use places::Examined;
@@ -263,7 +264,7 @@ async fn images(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(Image::load(conn, &ids).await?.into_iter().map(|state| (state.image.id, state)).collect())
+    Ok(Image::load(conn, Viewer::Operator, &ids).await?.into_iter().map(|state| (state.image.id, state)).collect())
 }
 
 /// The address of each place's output; `None` where there is none.

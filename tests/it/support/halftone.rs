@@ -4,6 +4,7 @@ use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use halftone::config::{Config, Options};
 use halftone::service::Service;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -66,7 +67,7 @@ impl Halftone {
             config.public_url = url.clone();
         }
         let mut service = Service::open(config, &database_url).await.expect("open");
-        service.serve(listener).expect("serve");
+        service.serve(listener).await.expect("serve");
         service.work();
         Self { client: Client::new(url), database_url, service, data_dir }
     }
@@ -161,14 +162,26 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
 pub struct Client {
     pub url: String,
     pub http: reqwest::Client,
+    key: Option<String>,
 }
 
 impl Client {
     pub fn new(url: String) -> Self {
+        Self::with_headers(url, HeaderMap::new())
+    }
+
+    /// The same client, who shows this key.
+    pub fn with_key(&self, key: &str) -> Self {
+        let value = format!("Bearer {key}").try_into().expect("a header");
+        let client = Self::with_headers(self.url.clone(), HeaderMap::from_iter([(AUTHORIZATION, value)]));
+        Self { key: Some(key.to_owned()), ..client }
+    }
+
+    fn with_headers(url: String, headers: HeaderMap) -> Self {
         // The library may only be built with a provider of cryptography installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { url, http }
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).default_headers(headers).build();
+        Self { url, http: http.expect("a client"), key: None }
     }
 
     /// The whole answer.
@@ -205,7 +218,7 @@ impl Client {
         request.send().await.expect("send").json().await.expect("a JSON answer")
     }
 
-    fn file_request(
+    pub fn file_request(
         &self,
         query: &str,
         variables: Value,
@@ -271,7 +284,9 @@ impl Client {
         let mut request = url.into_client_request().expect("a request");
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
         let (mut socket, _) = in_time("a WebSocket", tokio_tungstenite::connect_async(request)).await.expect("connect");
-        socket.send(Message::text(r#"{"type":"connection_init"}"#)).await.expect("init");
+        let payload = self.key.as_ref().map(|key| json!({ "authorization": format!("Bearer {key}") }));
+        let init = json!({ "type": "connection_init", "payload": payload });
+        socket.send(Message::text(init.to_string())).await.expect("init");
         let acknowledged = in_time("connection_ack", socket.next()).await.expect("open").expect("a message");
         assert!(acknowledged.to_text().unwrap().contains("connection_ack"), "{acknowledged}");
         socket

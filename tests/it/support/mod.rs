@@ -6,6 +6,8 @@ pub mod halftone;
 
 pub mod images;
 
+pub mod keys;
+
 pub mod origin;
 
 pub mod process;

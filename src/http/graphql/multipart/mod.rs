@@ -23,10 +23,10 @@ use tokio::{
 use self::source::Source;
 use super::{
     body,
-    caller::Caller,
     options::{EndpointOptions, UploadLimits},
     request,
 };
+use crate::access::Caller;
 use crate::graphql::admission::Rejection;
 use crate::http::refusal::Refusal;
 

@@ -3,8 +3,8 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::json;
 
-use super::toy::{Person, outcome, serve};
-use crate::http::graphql::{Authenticate, Caller, EndpointOptions, Refusal};
+use super::toy::{outcome, person, serve};
+use crate::http::graphql::{Authenticate, EndpointOptions, Refusal};
 
 const GRAPHQL: &str = "application/graphql-response+json";
 
@@ -171,7 +171,7 @@ async fn a_resolver_that_panics_is_an_internal_error_and_the_server_goes_on() {
 async fn who_may_call_is_asked_once_and_resolvers_are_told() {
     let authenticate = Authenticate::with(|credentials| async move {
         match credentials.bearer {
-            Some(token) if token.starts_with("good") => Ok(Caller::known_as(Person(token))),
+            Some(token) if token.starts_with("good") => Ok(person(token)),
             _ => Err(Refusal::new(axum::http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }
     });

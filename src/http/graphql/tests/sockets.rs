@@ -10,8 +10,8 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http},
 };
 
-use super::toy::{Person, Toy, serve};
-use crate::http::graphql::{Authenticate, Caller, EndpointOptions, Refusal, StreamLimits};
+use super::toy::{Toy, person, serve};
+use crate::http::graphql::{Authenticate, EndpointOptions, Refusal, StreamLimits};
 
 pub struct Peer(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -222,7 +222,7 @@ async fn a_socket_runs_fifty_operations_and_refuses_the_next() {
 async fn a_key_comes_with_the_init_payload_or_with_the_handshake() {
     let authenticate = Authenticate::with(|credentials| async move {
         match credentials.bearer {
-            Some(token) if token.starts_with("good") => Ok(Caller::known_as(Person(token))),
+            Some(token) if token.starts_with("good") => Ok(person(token)),
             Some(token) if token == "trouble" => Err(Refusal::internal()),
             _ => Err(Refusal::new(http::StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Show a key.")),
         }

@@ -11,17 +11,35 @@ use std::{
 };
 
 use async_graphql::{Context, Object, Result, Schema, SimpleObject, Subscription, Upload};
+use chrono::DateTime;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
+use crate::access::Caller;
+use crate::db::api_key::{ApiKey, Scope};
+use crate::db::tenant;
 use crate::http::graphql::{EndpointOptions, routes};
 use crate::http::server::{ConnectionLimits, serve as serve_connections};
 
-/// What resolvers learn about a caller.
-#[derive(Clone)]
-pub struct Person(pub String);
+/// Someone who has shown a key with this name.
+pub fn person(name: String) -> Caller {
+    Caller::with_key(ApiKey {
+        id: String::new(),
+        tenant_id: tenant::DEFAULT,
+        tenant_name: tenant::DEFAULT_NAME.to_owned(),
+        name,
+        scope: Scope::Write,
+        hash: Vec::new(),
+        created_at: DateTime::UNIX_EPOCH,
+        expires_at: None,
+        revoked_at: None,
+        last_used_at: None,
+        is_expired: false,
+        is_use_noted: true,
+    })
+}
 
 /// How many subscriptions are alive.
 #[derive(Clone, Default)]
@@ -55,7 +73,7 @@ impl Query {
     }
 
     async fn me(&self, ctx: &Context<'_>) -> Option<String> {
-        ctx.data_opt::<Person>().map(|caller| caller.0.clone())
+        Some(ctx.data_opt::<Caller>()?.key.as_ref()?.name.clone())
     }
 
     async fn text(&self, mebibytes: usize) -> String {
@@ -170,7 +188,8 @@ impl Subscriptions {
     }
 
     async fn me(&self, ctx: &Context<'_>) -> impl Stream<Item = Option<String>> {
-        let caller = ctx.data_opt::<Person>().map(|caller| caller.0.clone());
+        let key = ctx.data_opt::<Caller>().and_then(|caller| caller.key.as_ref());
+        let caller = key.map(|key| key.name.clone());
         stream::iter([caller])
     }
 }

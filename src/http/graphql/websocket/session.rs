@@ -24,10 +24,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::message::{self, End, FromClient, ToClient};
+use crate::access::Caller;
 use crate::graphql::watching::Rendered;
 use crate::http::graphql::{
     answer::{self, Answers},
-    caller::{Caller, Credentials},
+    caller::Credentials,
     options::EndpointOptions,
     request, shared,
 };
@@ -98,9 +99,11 @@ impl<E: Executor> Session<E> {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
         let mut stopping = pin!(shutdown.cancelled());
+        let mut key_ended = pin!(caller.ended());
         loop {
             tokio::select! {
                 () = &mut stopping => return Err(End::going_away()),
+                () = &mut key_ended => return Err(End::forbidden("The API key no longer works")),
                 message = self.socket.recv() => {
                     heard = true;
                     if let Some(text) = self.text_of(message)? {

@@ -1,15 +1,26 @@
 /** The API as the console calls it: queries and mutations over HTTP; `live.ts` has the subscriptions. */
 
 import { at } from '../base';
-import { cacheExchange, createClient, fetchExchange } from 'urql';
+import { keyHeaders } from '../key';
+import { cacheExchange, createClient, fetchExchange, mapExchange } from 'urql';
+import { noteRefusal } from './KeyForm';
 
 export const client = createClient({
   url: at('/graphql'),
-  exchanges: [cacheExchange, fetchExchange],
+  exchanges: [
+    mapExchange({
+      onError(error) {
+        const refused = error.graphQLErrors.find(({ extensions }) => extensions.code === 'UNAUTHENTICATED');
+        if (refused) noteRefusal(refused.message);
+      },
+    }),
+    cacheExchange,
+    fetchExchange,
+  ],
   requestPolicy: 'cache-and-network',
   preferGetMethod: false,
   // Uploads are refused without it: no form of another site can send this header.
-  fetchOptions: { headers: { 'graphql-preflight': '1' } },
+  fetchOptions: () => ({ headers: { 'graphql-preflight': '1', ...keyHeaders() } }),
 });
 
 /** A file that we serve, at this server, whatever name the API is reached by. */

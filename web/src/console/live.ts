@@ -6,6 +6,8 @@
 import { type TypedDocumentNode, stringifyDocument } from 'urql';
 import { createClient } from 'graphql-ws';
 import { at } from '../base';
+import { keyHeaders } from '../key';
+import { noteRefusal } from './KeyForm';
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
 const ENDPOINT = new URL(at('/graphql'), location.href.replace(/^http/, 'ws')).href;
@@ -13,11 +15,14 @@ const PING_MS = 10_000;
 const PONG_PATIENCE_MS = 5_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
+/** The close code of a server that does not accept the key, or no longer. */
+const FORBIDDEN = 4403;
 
 let pongTimer: ReturnType<typeof setTimeout> | undefined;
 
 const socket = createClient({
   url: ENDPOINT,
+  connectionParams: keyHeaders,
   lazy: true,
   lazyCloseTimeout: 3_000,
   retryAttempts: 0, // `watch` begins anew itself, from where it was
@@ -30,7 +35,11 @@ const socket = createClient({
     pong: (received) => {
       if (received) clearTimeout(pongTimer);
     },
-    closed: () => clearTimeout(pongTimer),
+    closed: (event) => {
+      clearTimeout(pongTimer);
+      const { code, reason } = event as CloseEvent;
+      if (code === FORBIDDEN) noteRefusal(reason);
+    },
   },
 });
 

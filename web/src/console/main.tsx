@@ -4,9 +4,11 @@ import { StrictMode, useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Provider } from 'urql';
 import { at } from '../base';
+import { givenKey } from '../key';
 import { client } from './api';
 import './console.css';
 import { WindowDrop } from './DropZone';
+import { ForgetKey, KeyForm, useRefusal } from './KeyForm';
 import { useConnectionLost } from './live';
 import { Home } from './pages/Home';
 import { Image } from './pages/Image';
@@ -41,6 +43,7 @@ function Missing() {
 function App() {
   const path = usePath();
   const lost = useConnectionLost();
+  const refusal = useRefusal();
   const [title, shown] = page(path);
   useEffect(() => {
     document.title = `${title} · Halftone`;
@@ -66,13 +69,14 @@ function App() {
           <a href={at('/playground')}>Playground</a>
         </nav>
         <div className="connection" role="status">
-          {lost && 'Connection lost. Reconnecting…'}
+          {lost && !refusal && 'Connection lost. Reconnecting…'}
         </div>
+        {givenKey() && <ForgetKey />}
       </header>
       <main id="main" tabIndex={-1}>
-        {shown}
+        {refusal ? <KeyForm refusal={refusal} /> : shown}
       </main>
-      <WindowDrop />
+      {!refusal && <WindowDrop />}
     </>
   );
 }

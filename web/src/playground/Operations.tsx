@@ -5,13 +5,14 @@ import { useEditorContext } from '@graphiql/react';
 import { flushSync } from 'react-dom';
 import { NEWEST, type Operation, operations } from './operations';
 import { at } from '../base';
+import { keyHeaders } from '../key';
 
 /** The id of the newest request, so that an operation runs as it stands. */
 async function newestRequest(): Promise<string> {
   const query = '{ processingRequests(first: 1) { edges { node { id } } } }';
   const response = await fetch(at('/graphql'), {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...keyHeaders() },
     body: JSON.stringify({ query }),
   });
   const answer = await response.json();

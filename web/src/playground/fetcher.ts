@@ -5,6 +5,7 @@ import { type DocumentNode, type GraphQLSchema, Kind, type OperationTypeNode, pa
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createSocketClient } from 'graphql-ws';
 import { at } from '../base';
+import { keyHeaders } from '../key';
 import { type Files, multipart, uploadPaths } from './uploads';
 
 export type Transport = 'websocket' | 'sse';
@@ -25,7 +26,7 @@ export function createFetcher(choices: () => Choices): Fetcher {
     if (operation.kind === 'subscription') {
       return choices().transport === 'sse'
         ? subscribeBySse(operation, options)
-        : subscribeBySocket(operation);
+        : subscribeBySocket(operation, options);
     }
     return send(operation, options, choices());
   };
@@ -65,6 +66,7 @@ async function send(operation: Operation, options: FetcherOpts | undefined, { sc
   const chosen = new Map([...files].filter(([path]) => places.includes(path)));
   const headers: Record<string, string> = {
     accept: 'application/graphql-response+json, application/json',
+    ...keyHeaders(),
     ...options?.headers,
   };
   let body: BodyInit;
@@ -81,15 +83,24 @@ async function send(operation: Operation, options: FetcherOpts | undefined, { sc
 }
 
 function subscribeBySse(operation: Operation, options?: FetcherOpts) {
-  const client = createSseClient({ url: ENDPOINT, headers: options?.headers ?? {}, retryAttempts: 5 });
+  const client = createSseClient({
+    url: ENDPOINT,
+    headers: { ...keyHeaders(), ...options?.headers },
+    retryAttempts: 5,
+  });
   return client.iterate(payload(operation)) as never;
 }
 
-function subscribeBySocket(operation: Operation) {
+function subscribeBySocket(operation: Operation, options?: FetcherOpts) {
   const url = new URL(ENDPOINT, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   // One connection for each run: it ends with the subscription.
-  const client = createSocketClient({ url: url.href, lazy: true, shouldRetry: () => true });
+  const client = createSocketClient({
+    url: url.href,
+    lazy: true,
+    connectionParams: { ...keyHeaders(), ...options?.headers },
+    shouldRetry: () => true,
+  });
   return client.iterate(payload(operation)) as never;
 }
 

@@ -7,6 +7,7 @@ import { PluginContextProvider } from '@graphiql/react';
 import { StrictMode, useEffect, useMemo, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { at } from '../base';
+import { givenKey, showKey } from '../key';
 import { type Choices, type Transport, createFetcher } from './fetcher';
 import { operationsPlugin } from './Operations';
 import { operations } from './operations';
@@ -64,6 +65,7 @@ function Playground() {
             <option value="sse">Server-Sent Events</option>
           </select>
         </label>
+        <KeyField />
         <a href={at('/schema.graphql')}>Schema</a>
       </header>
       <main>
@@ -90,6 +92,35 @@ function Playground() {
         </PluginContextProvider>
       </main>
     </div>
+  );
+}
+
+/** The API key, where the server needs one. */
+function KeyField() {
+  const [key, setKey] = useState(givenKey());
+  const use = () => {
+    if (key.trim() !== givenKey()) showKey(key.trim());
+  };
+  return (
+    <form
+      className="key"
+      onSubmit={(event) => {
+        event.preventDefault();
+        use();
+      }}
+    >
+      <label>
+        API key
+        <input
+          type="password"
+          autoComplete="off"
+          placeholder="none"
+          value={key}
+          onChange={(event) => setKey(event.target.value)}
+          onBlur={use}
+        />
+      </label>
+    </form>
   );
 }
 

@@ -1,6 +1,6 @@
 /** A Halftone of its own for the tests, and a host for its images. */
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const program = process.env.HALFTONE_BIN ?? join(root, 'target/debug/halftone');
@@ -44,6 +45,7 @@ export async function startDemo(...more) {
     child.once('error', reject);
   });
   return {
+    dataDir,
     pid: child.pid,
     /** As its public URL says. */
     url: request.slice(0, request.indexOf('/requests/')),
@@ -56,6 +58,15 @@ export async function startDemo(...more) {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Makes an API key for a Halftone with this data directory, of the tenant whose requests those without a key made. */
+export async function createKey(dataDir, scope) {
+  const { stdout } = await promisify(execFile)(program, [
+    ...['keys', 'create', '--name', 'test', '--scope', scope],
+    ...['--data-dir', dataDir],
+  ]);
+  return stdout.trim();
 }
 
 /** Uploads a CSV with this input beside it; the request's id. */

@@ -27,6 +27,8 @@ pub(super) struct Cells<R> {
     at: usize,
     delimiter: u8,
     parser: csv_core::Reader,
+    /// Another for cells that are written in a cell: to build one takes as long as to read a thousand cells.
+    inner: Option<csv_core::Reader>,
     /// The line that `buf[at]` is on.
     line: u64,
     after_cr: bool,
@@ -61,6 +63,7 @@ impl<R: Read> Cells<R> {
             at: 0,
             delimiter,
             parser: parser(delimiter),
+            inner: None,
             line: 1,
             after_cr: false,
             max_cell_bytes,
@@ -165,7 +168,7 @@ impl<R: Read> Cells<R> {
         }
         let dialect = dialect::detect(&self.buf[..end], whole, hints);
         self.delimiter = dialect.delimiter;
-        self.parser = parser(dialect.delimiter);
+        (self.parser, self.inner) = (parser(dialect.delimiter), None);
         self.at = dialect.declaration_bytes;
         self.wrapped = dialect.wrapped;
         Ok(dialect)
@@ -181,9 +184,10 @@ impl<R: Read> Cells<R> {
             self.quoted.clear();
             self.read_record()?;
             if self.wrapped && self.ends.len() == 1 {
-                self.unwrap(self.delimiter);
+                self.unwrap();
             }
-            if !self.record().is_blank() {
+            let begins = self.bytes[..self.used].first();
+            if begins.is_some_and(u8::is_ascii_graphic) || !self.record().is_blank() {
                 return Ok(true);
             }
         }
@@ -224,8 +228,11 @@ impl<R: Read> Cells<R> {
 
     /// Cuts the record's only cell into the cells that are written in it. False if it is more than one record, which stays as
     /// it is.
-    pub fn unwrap(&mut self, delimiter: u8) -> bool {
-        let mut parser = parser(delimiter);
+    pub fn unwrap(&mut self) -> bool {
+        // To build one takes as long as to read a thousand cells.
+        let parser = self.inner.get_or_insert_with(|| parser(self.delimiter));
+        parser.reset();
+        start(parser);
         let inner = self.bytes[..self.used].to_vec();
         // Cells without their quotes are no longer than with them.
         let mut bytes = vec![0; inner.len() + 1];
@@ -438,7 +445,11 @@ impl<R: Read> Cells<R> {
 
 fn parser(delimiter: u8) -> csv_core::Reader {
     let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-    // csv-core drops a byte order mark from its first read; ours is gone already, so a second one is text.
-    parser.read_field(b"\n", &mut [0]);
+    start(&mut parser);
     parser
+}
+
+/// csv-core drops a byte order mark from its first read; ours is gone already, so a second one is text.
+fn start(parser: &mut csv_core::Reader) {
+    parser.read_field(b"\n", &mut [0]);
 }

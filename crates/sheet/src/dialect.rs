@@ -109,7 +109,7 @@ impl Sample {
                 Ok(false) => break,
                 Err(_) => (false, false),
             };
-            if wrapped && (cells.record().len() != 1 || !cells.unwrap(delimiter)) {
+            if wrapped && (cells.record().len() != 1 || !cells.unwrap()) {
                 return None;
             }
             // What the end of the sample cuts off is not looked at, unless there is nothing else.

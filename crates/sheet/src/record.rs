@@ -56,6 +56,9 @@ impl<'a> Record<'a> {
             return self.line();
         };
         let text = self.cell(index);
+        if text.as_bytes().first().is_some_and(u8::is_ascii_graphic) {
+            return *line; // As most do, which a byte tells.
+        }
         match text.trim_start_matches(is_space) {
             "" => *line,
             trimmed => line + self.line_ends(&text[..text.len() - trimmed.len()]),
@@ -64,7 +67,7 @@ impl<'a> Record<'a> {
 
     /// Lines of the file that end in a part of a cell.
     pub fn line_ends(&self, text: &str) -> u64 {
-        if self.has_lines { line_ends(text) } else { 0 }
+        if self.has_lines && !text.is_empty() { line_ends(text) } else { 0 }
     }
 
     pub fn cells(self) -> impl Iterator<Item = &'a str> {

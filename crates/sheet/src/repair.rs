@@ -111,11 +111,7 @@ fn is_simple(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let bytes = rest.as_bytes();
-        let signs = |byte| {
-            matches!(byte, b' ' | b':' | b';' | b'|' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'')
-        };
-        let is_plain = bytes.iter().fold(true, |plain, byte| plain & !signs(*byte));
-        is_plain & bytes.windows(2).fold(true, |plain, pair| plain & (pair != b"//"))
+        urls::kinds(bytes) & urls::SIGN == 0 && !bytes.windows(2).fold(false, |found, pair| found | (pair == b"//"))
     })
 }
 

@@ -330,12 +330,14 @@ fn check_urls(
     let repeated = repeated(&list);
     // The same URL in another column is the same image; in the same column it keeps its place.
     let shared = |index: usize| repeated.get(&index).copied().filter(|first| list[*first].column != list[index].column);
-    let mut places = Vec::with_capacity(list.len());
-    let mut count = 0;
-    for index in 0..list.len() {
-        let place = shared(index).map(|first| places[first]);
-        count += usize::from(place.is_none());
-        places.push(place.unwrap_or(count - 1));
+    let (mut places, mut count) = (Vec::new(), list.len());
+    if !repeated.is_empty() {
+        count = 0;
+        for index in 0..list.len() {
+            let place = shared(index).map(|first| places[first]);
+            count += usize::from(place.is_none());
+            places.push(place.unwrap_or(count - 1));
+        }
     }
     let too_many = count > limits.max_images_per_product;
     if too_many {
@@ -348,7 +350,7 @@ fn check_urls(
     let mut spans = Vec::with_capacity(list.len());
     let mut counts = Vec::with_capacity(list.len());
     for (index, piece) in list.into_iter().enumerate() {
-        let place = places[index];
+        let place = places.get(index).copied().unwrap_or(index);
         spans.push(Span { place, from: piece.from, to: piece.to });
         if place < urls.len() {
             counts.extend(urls[place].accepted.then_some(piece.column));
@@ -376,8 +378,14 @@ fn check_urls(
     (urls, spans, counts)
 }
 
+/// Most rows have no more, and are done without sorting them.
+const FEW_URLS: usize = 4;
+
 /// The places whose URL stands at an earlier place too, and the first such place.
 fn repeated(list: &[Piece]) -> BTreeMap<usize, usize> {
+    if list.len() <= FEW_URLS && list.iter().enumerate().all(|(at, a)| list[..at].iter().all(|b| a.text != b.text)) {
+        return BTreeMap::new();
+    }
     let mut places: Vec<usize> = (0..list.len()).collect();
     places.sort_by_key(|&place| (list[place].text.as_str(), place));
     let same = places.chunk_by(|a, b| list[*a].text == list[*b].text);

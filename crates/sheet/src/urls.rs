@@ -201,7 +201,7 @@ pub fn check_url(url: &str, max_bytes: usize) -> Result<(), String> {
 /// Judges URLs by their text.
 pub(super) struct Checker {
     max_bytes: usize,
-    /// Scheme and authority of the last URL that took a parser to be told valid; most of a file's URLs share theirs.
+    /// Scheme and authority of the last URL that was valid; most of a file's URLs share theirs.
     origin: String,
 }
 
@@ -216,7 +216,11 @@ impl Checker {
             let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
             return Err(Fault { code: IssueCode::UrlTooLong, message });
         }
-        if is_plain(url) {
+        if self.is_of_known_origin(url) {
+            return Ok(());
+        }
+        if let Some(origin) = plain_origin(url) {
+            origin.clone_into(&mut self.origin);
             return Ok(());
         }
         let origin = check_syntax(url)?;
@@ -228,21 +232,24 @@ impl Checker {
         origin.clone_into(&mut self.origin);
         Ok(())
     }
+
+    /// Whether only the path of a URL is new, and that is plain.
+    fn is_of_known_origin(&self, url: &str) -> bool {
+        let path = if self.origin.is_empty() { None } else { url.strip_prefix(&self.origin) };
+        path.is_some_and(|path| path.starts_with(['/', '?', '#']) && is_plain_path(path.as_bytes()))
+    }
 }
 
-/// Whether a URL is of the usual plain kind, which needs no parser to be told valid: `https://`, a lower-case host of
+/// Scheme and host of a URL of the usual plain kind, which needs no parser to be told valid: `https://`, a lower-case host of
 /// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII without quotes and brackets that may
 /// stand around a URL.
-pub(super) fn is_plain(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
-        return false;
-    };
-    let rest = rest.as_bytes();
+pub(super) fn plain_origin(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?.as_bytes();
     let host = rest
         .iter()
         .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
         .count();
-    let (host, rest) = rest.split_at(host);
+    let (host, path) = rest.split_at(host);
     let labels_are_plain = host.split(|byte| *byte == b'.').all(|label| {
         let (Some(first), Some(last)) = (label.first(), label.last()) else {
             return false;
@@ -250,14 +257,43 @@ pub(super) fn is_plain(url: &str) -> bool {
         label.len() <= 63 && *first != b'-' && *last != b'-' && label.get(2..4) != Some(b"--")
     });
     let last_label = host.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    labels_are_plain
+    let is_plain = labels_are_plain
         && host.len() <= 253
         && last_label.iter().all(u8::is_ascii_lowercase)
-        && rest.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
-        && rest
-            .iter()
-            .fold(true, |all, byte| all & byte.is_ascii_graphic() & !matches!(byte, b'"' | b'<' | b'>' | b'`'))
-        && !matches!(rest.last(), Some(b')' | b']' | b'}' | b'\''))
+        && path.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        && is_plain_path(path);
+    is_plain.then(|| &url[..url.len() - path.len()])
+}
+
+fn is_plain_path(path: &[u8]) -> bool {
+    kinds(path) & NOT_PLAIN == 0 && !matches!(path.last(), Some(b')' | b']' | b'}' | b'\''))
+}
+
+/// No printable ASCII, or a quote or bracket that may stand around a URL.
+const NOT_PLAIN: u8 = 1;
+/// What a repair looks for.
+pub(super) const SIGN: u8 = 2;
+
+/// Of which kinds each byte is: a table, because every byte of a file's URLs is looked up.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        let sign = byte as u8;
+        if !sign.is_ascii_graphic() || matches!(sign, b'"' | b'<' | b'>' | b'`') {
+            kinds[byte] |= NOT_PLAIN;
+        }
+        if matches!(sign, b' ' | b':' | b';' | b'|' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'') {
+            kinds[byte] |= SIGN;
+        }
+        byte += 1;
+    }
+    kinds
+};
+
+/// The kinds of all these bytes.
+pub(super) fn kinds(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |kinds, byte| kinds | KINDS[usize::from(*byte)])
 }
 
 /// Checks what needs no parser; returns scheme and authority.

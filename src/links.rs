@@ -31,16 +31,17 @@ impl Links {
         Ok(Self { public_url, signer: Signer::new(key, lifetime)? })
     }
 
-    /// The lasting address of an image's output. `key` is where it is stored; its last part is the file's name.
-    pub fn image(&self, image_id: Uuid, key: &str) -> String {
+    /// The lasting address of an image's output with this number. `key` is where it is stored; its last part is the file's
+    /// name.
+    pub fn image(&self, image_id: Uuid, number: i32, key: &str) -> String {
         let name = key.rsplit('/').next().unwrap_or(key);
         let name = percent_encoding::utf8_percent_encode(name, UNRESERVED);
-        format!("{}/images/{image_id}/{name}", self.public_url)
+        format!("{}/images/{image_id}{}/{name}", self.public_url, of_number(number))
     }
 
-    /// Where a small rendition of an image's output is.
-    pub fn thumbnail(&self, image_id: Uuid) -> String {
-        format!("{}/thumbnails/{image_id}", self.public_url)
+    /// Where a small rendition of that output is.
+    pub fn thumbnail(&self, image_id: Uuid, number: i32) -> String {
+        format!("{}/thumbnails/{image_id}{}", self.public_url, of_number(number))
     }
 
     /// A signed link to an image's source, as this server fetches it.
@@ -66,6 +67,11 @@ impl Links {
     pub fn is_valid(&self, path: &str, given: &Signature) -> bool {
         self.signer.is_valid(path, given, Utc::now())
     }
+}
+
+/// The part of an address that tells an image's outputs apart: most images have one, whose address needs none.
+fn of_number(number: i32) -> String {
+    if number == 1 { String::new() } else { format!("/{number}") }
 }
 
 /// Everything but the characters that need no escaping in a path (RFC 3986, 2.3).

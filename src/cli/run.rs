@@ -189,10 +189,10 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
     let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
     say!(
         "{} of {} compressed{}; {} became {}: {} saved ({:.0} %)",
-        request.succeeded - request.kept_original,
+        request.savings().compressed(),
         counted(u64::from(request.total.unsigned_abs()), "image"),
-        if request.kept_original > 0 {
-            format!(", {} kept as they were", request.kept_original)
+        if request.outcomes.kept_original > 0 {
+            format!(", {} kept as they were", request.outcomes.kept_original)
         } else {
             String::new()
         },

@@ -25,7 +25,7 @@ pub struct ImageEnd {
 }
 
 /// What a succeeded image has.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Output {
     pub outcome: ImageOutcome,
     pub warnings: Vec<String>,
@@ -41,7 +41,13 @@ pub struct Output {
     pub output_height: i32,
     pub output_sha256: String,
     pub output_key: String,
+    /// Which of the image's outputs it is.
+    pub output_number: i32,
     pub receipt: serde_json::Value,
+    /// What the host said of the source, by which it can be asked whether it has changed.
+    pub validators: Option<serde_json::Value>,
+    /// Whether the host said that the source has not changed, so that it was not downloaded.
+    pub download_avoided: bool,
 }
 
 /// Why an attempt at an image failed.
@@ -63,7 +69,8 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 id uuid, request_id uuid, status text, attempt_count int, outcome text, warnings text[],
                 source_format text, source_bytes bigint, source_width int, source_height int, source_sha256 text,
                 output_format text, output_bytes bigint, output_width int, output_height int, output_sha256 text,
-                output_key text, receipt jsonb, error_code text, error_message text, http_status int)
+                output_key text, output_number int, receipt jsonb, validators jsonb, download_avoided boolean,
+                error_code text, error_message text, http_status int)
          ), ended AS (
             UPDATE images SET
                 status = e.status, outcome = e.outcome, warnings = coalesce(e.warnings, '{}'),
@@ -71,8 +78,14 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 source_height = e.source_height, source_sha256 = decode(e.source_sha256, 'hex'),
                 output_format = e.output_format, output_bytes = e.output_bytes, output_width = e.output_width,
                 output_height = e.output_height, output_sha256 = decode(e.output_sha256, 'hex'), output_key = e.output_key,
-                receipt = e.receipt, error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
-                attempt_count = e.attempt_count, finished_at = now(), revision = r.revision + e.place
+                output_number = coalesce(e.output_number, images.output_number), receipt = e.receipt, validators = e.validators,
+                download_avoided = coalesce(e.download_avoided, false), error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
+                attempt_count = e.attempt_count, finished_at = now(), revision = r.revision + e.place,
+                change = CASE
+                    WHEN e.status = 'SUCCEEDED' AND former_status = 'SUCCEEDED'
+                    THEN CASE WHEN former_sha256 = decode(e.source_sha256, 'hex') THEN 'UNCHANGED' ELSE 'CHANGED' END
+                    WHEN e.status = 'SUCCEEDED' AND former_status = 'FAILED' THEN 'MENDED'
+                    WHEN e.status = 'FAILED' AND former_status = 'SUCCEEDED' THEN 'NEWLY_BROKEN' END
               FROM ending e JOIN processing_requests r ON r.id = e.request_id
              WHERE images.id = e.id AND images.status = 'PENDING'
             RETURNING images.*
@@ -83,14 +96,26 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                    count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                    count(*) FILTER (WHERE outcome = 'KEPT_ORIGINAL') AS kept_original,
                    count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
-                   coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+                   coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
+                   count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                   count(*) FILTER (WHERE download_avoided) AS avoided_downloads,
+                   coalesce(sum(source_bytes) FILTER (WHERE download_avoided), 0) AS avoided_bytes,
+                   count(*) FILTER (WHERE change = 'CHANGED') AS sources_changed,
+                   count(*) FILTER (WHERE change = 'UNCHANGED') AS sources_unchanged,
+                   count(*) FILTER (WHERE change = 'NEWLY_BROKEN') AS newly_broken,
+                   count(*) FILTER (WHERE change = 'MENDED') AS mended
               FROM ended GROUP BY request_id
          ), of_run AS (
             UPDATE runs SET
                    succeeded = runs.succeeded + d.succeeded, failed = runs.failed + d.failed,
                    canceled = runs.canceled + d.canceled, kept_original = runs.kept_original + d.kept_original,
                    target_missed = runs.target_missed + d.target_missed, input_bytes = runs.input_bytes + d.input_bytes,
-                   output_bytes = runs.output_bytes + d.output_bytes
+                   output_bytes = runs.output_bytes + d.output_bytes, unchanged = runs.unchanged + d.unchanged,
+                   avoided_downloads = runs.avoided_downloads + d.avoided_downloads,
+                   avoided_bytes = runs.avoided_bytes + d.avoided_bytes,
+                   sources_changed = runs.sources_changed + d.sources_changed,
+                   sources_unchanged = runs.sources_unchanged + d.sources_unchanged,
+                   newly_broken = runs.newly_broken + d.newly_broken, mended = runs.mended + d.mended
               FROM delta d JOIN processing_requests r ON r.id = d.request_id
              WHERE runs.request_id = r.id AND runs.number = r.run
          )
@@ -98,7 +123,9 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 revision = d.revision, succeeded = r.succeeded + d.succeeded, failed = r.failed + d.failed,
                 canceled = r.canceled + d.canceled, kept_original = r.kept_original + d.kept_original,
                 target_missed = r.target_missed + d.target_missed, input_bytes = r.input_bytes + d.input_bytes,
-                output_bytes = r.output_bytes + d.output_bytes
+                output_bytes = r.output_bytes + d.output_bytes, unchanged = r.unchanged + d.unchanged,
+                avoided_downloads = r.avoided_downloads + d.avoided_downloads,
+                avoided_bytes = r.avoided_bytes + d.avoided_bytes
            FROM delta d WHERE r.id = d.request_id",
     )
     .bind::<Jsonb, _>(ends)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Bytea, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -35,6 +35,17 @@ text_enum! {
     pub enum ImageOutcome {
         Compressed = "COMPRESSED",
         KeptOriginal = "KEPT_ORIGINAL",
+        Unchanged = "UNCHANGED",
+    }
+}
+
+text_enum! {
+    /// How an image compares with what it was before its run.
+    pub enum ImageChange {
+        Changed = "CHANGED",
+        Unchanged = "UNCHANGED",
+        NewlyBroken = "NEWLY_BROKEN",
+        Mended = "MENDED",
     }
 }
 
@@ -133,6 +144,22 @@ pub struct Image {
     pub run: i32,
     /// What `input_url` was before it was corrected, the first one first.
     pub former_urls: Vec<String>,
+    /// Which of its outputs it has, counted from 1; an address names one of them.
+    pub output_number: i32,
+    pub change: Option<ImageChange>,
+}
+
+/// A file that an image has as its output, or had before.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct OutputFile {
+    #[diesel(sql_type = Text)]
+    pub key: String,
+    #[diesel(sql_type = Text)]
+    pub format: String,
+    #[diesel(sql_type = BigInt)]
+    pub bytes: i64,
+    #[diesel(sql_type = Bytea)]
+    pub sha256: Vec<u8>,
 }
 
 /// An image with what its job adds to it while it has not ended.
@@ -177,6 +204,10 @@ pub struct Assignment {
     pub started: bool,
     pub cancel_requested: bool,
     pub paused: bool,
+    /// Whether its run does everything again, even what has not changed.
+    pub is_fresh: bool,
+    /// The last output it had before its run: an [`Output`](super::ending::Output).
+    pub former: Option<serde_json::Value>,
 }
 
 /// Failed images of a request with the same cause and host.
@@ -274,14 +305,41 @@ impl Image {
                 processing_requests::started_at.is_not_null(),
                 processing_requests::cancel_requested_at.is_not_null(),
                 processing_requests::paused_at.is_not_null(),
+                sql::<Bool>(
+                    "EXISTS (SELECT FROM runs WHERE runs.request_id = images.request_id AND number = images.run AND is_fresh)",
+                ),
+                sql::<Nullable<Jsonb>>(
+                    "(SELECT output FROM former_outputs WHERE image_id = images.id ORDER BY number DESC LIMIT 1)",
+                ),
             ))
             .first(conn)
             .await
             .optional()
     }
 
-    /// Where the output of an image is stored, with its format and hash, once it succeeded.
-    pub async fn output(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
+    /// An output of an image by its number, also one that it had before.
+    pub async fn output_file(conn: &mut Connection, id: Uuid, number: i32) -> QueryResult<Option<OutputFile>> {
+        diesel::sql_query(
+            "SELECT file.* FROM images JOIN processing_requests ON processing_requests.id = request_id
+              CROSS JOIN LATERAL (
+                SELECT output_key AS key, output_format AS format, images.output_bytes AS bytes, output_sha256 AS sha256
+                 WHERE output_key IS NOT NULL AND output_number = $2
+                UNION ALL
+                SELECT output->>'output_key', output->>'output_format', (output->>'output_bytes')::bigint,
+                       decode(output->>'output_sha256', 'hex')
+                  FROM former_outputs WHERE image_id = images.id AND number = $2
+              ) AS file
+              WHERE images.id = $1 AND processing_requests.deleted_at IS NULL LIMIT 1",
+        )
+        .bind::<SqlUuid, _>(id)
+        .bind::<Integer, _>(number)
+        .get_result(conn)
+        .await
+        .optional()
+    }
+
+    /// The image, if it has an output.
+    pub async fn with_output(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
         images::table
             .inner_join(processing_requests::table)
             .filter(is_visible_to!(viewer))

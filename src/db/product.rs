@@ -63,6 +63,9 @@ pub struct ProductResult {
     /// Where the output of each of those images is stored; `None` where there is none.
     #[diesel(sql_type = Array<Nullable<Text>>)]
     pub output_keys: Vec<Option<String>>,
+    /// Which of its outputs each of those images has.
+    #[diesel(sql_type = Array<Nullable<Integer>>)]
+    pub output_numbers: Vec<Option<i32>>,
 }
 
 impl Product {
@@ -110,11 +113,14 @@ impl Product {
     ) -> QueryResult<Vec<ProductResult>> {
         diesel::sql_query(
             "SELECT row_number, accepted, serial_number, name, input_urls, csv_urls, extra, image_ids,
-                    ARRAY(SELECT images.output_key
-                            FROM unnest(image_ids) WITH ORDINALITY AS placed (image_id, place)
-                            LEFT JOIN images ON images.id = placed.image_id
-                           ORDER BY place) AS output_keys
+                    output_keys, output_numbers
                FROM products
+              CROSS JOIN LATERAL (
+                SELECT coalesce(array_agg(output_key ORDER BY place), '{}') AS output_keys,
+                       coalesce(array_agg(output_number ORDER BY place), '{}') AS output_numbers
+                  FROM unnest(image_ids) WITH ORDINALITY AS placed (image_id, place)
+                  LEFT JOIN images ON images.id = placed.image_id
+              ) AS outputs
               WHERE request_id = $1 AND row_number > $2
               ORDER BY row_number
               LIMIT $3",

@@ -1,13 +1,15 @@
 //! Processing requests: one uploaded CSV and the counters of everything that came of it.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::page::Page;
-use super::run::{Run, RunReason};
+use super::run::{NewRun, Run, RunReason};
 use super::schema::processing_requests;
 use super::viewer::{Viewer, is_visible_to};
 use super::{Connection, text_enum::text_enum};
@@ -61,8 +63,8 @@ pub struct ProcessingRequest {
     pub succeeded: i32,
     pub failed: i32,
     pub canceled: i32,
-    pub kept_original: i32,
-    pub target_missed: i32,
+    #[diesel(embed)]
+    pub outcomes: Outcomes,
     pub input_bytes: i64,
     pub output_bytes: i64,
     pub revision: i64,
@@ -94,6 +96,24 @@ diesel::table! {
         csv_source -> Jsonb,
         total -> Int4,
     }
+}
+
+/// How images succeeded, in numbers.
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = processing_requests, check_for_backend(diesel::pg::Pg))]
+pub struct Outcomes {
+    pub kept_original: i32,
+    pub target_missed: i32,
+    // Columns that are not in the schema of diesel, see `viewer::is_visible_to`.
+    #[diesel(select_expression = sql::<Integer>("processing_requests.unchanged"))]
+    #[diesel(select_expression_type = SqlLiteral<Integer>)]
+    pub unchanged: i32,
+    #[diesel(select_expression = sql::<Integer>("processing_requests.avoided_downloads"))]
+    #[diesel(select_expression_type = SqlLiteral<Integer>)]
+    pub avoided_downloads: i32,
+    #[diesel(select_expression = sql::<BigInt>("processing_requests.avoided_bytes"))]
+    #[diesel(select_expression_type = SqlLiteral<BigInt>)]
+    pub avoided_bytes: i64,
 }
 
 /// What is known of a request when it is submitted.
@@ -196,11 +216,15 @@ pub struct Savings {
     pub input_bytes: i64,
     pub output_bytes: i64,
     pub succeeded: i32,
-    pub kept_original: i32,
-    pub target_missed: i32,
+    pub outcomes: Outcomes,
 }
 
 impl Savings {
+    /// Images that were made smaller in the runs that these are.
+    pub fn compressed(&self) -> i32 {
+        self.succeeded - self.outcomes.kept_original - self.outcomes.unchanged
+    }
+
     /// 1 − output ÷ input; 0 when there is no input.
     pub fn saved_ratio(&self) -> f64 {
         if self.input_bytes == 0 { 0.0 } else { 1.0 - self.output_bytes as f64 / self.input_bytes as f64 }
@@ -280,7 +304,7 @@ impl ProcessingRequest {
     /// Stores a new request, and its first run.
     pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
         diesel::insert_into(new_requests::table).values(new).execute(conn).await?;
-        Run::insert(conn, new.id, 1, RunReason::Upload, new.total).await
+        Run::insert(conn, new.id, 1, NewRun { reason: RunReason::Upload, total: new.total, is_fresh: false }).await
     }
 
     /// The first of a request's images is being worked on. Returns whether this call was the one that moved it to
@@ -346,8 +370,8 @@ impl ProcessingRequest {
 
     /// What its images have saved so far.
     pub fn savings(&self) -> Savings {
-        let Self { input_bytes, output_bytes, succeeded, kept_original, target_missed, .. } = *self;
-        Savings { input_bytes, output_bytes, succeeded, kept_original, target_missed }
+        let Self { input_bytes, output_bytes, succeeded, outcomes, .. } = *self;
+        Savings { input_bytes, output_bytes, succeeded, outcomes }
     }
 
     /// How far these requests are, each read in one statement.

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::image::ImageErrorCode;
-use super::request::{RequestStatus, Savings};
+use super::request::{Outcomes, RequestStatus, Savings};
 use super::schema::runs;
 use super::{Connection, text_enum::text_enum};
 
@@ -17,6 +17,7 @@ text_enum! {
         Upload = "UPLOAD",
         Retry = "RETRY",
         Correction = "CORRECTION",
+        Rerun = "RERUN",
     }
 }
 
@@ -42,6 +43,34 @@ pub struct Run {
     pub target_missed: i32,
     pub input_bytes: i64,
     pub output_bytes: i64,
+    /// Whether everything is downloaded and compressed again, even what has not changed.
+    pub is_fresh: bool,
+    /// Images that kept their outputs.
+    pub unchanged: i32,
+    pub avoided_downloads: i32,
+    pub avoided_bytes: i64,
+    pub sources_changed: i32,
+    pub sources_unchanged: i32,
+    pub newly_broken: i32,
+    pub mended: i32,
+}
+
+/// What is known of a run when it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun {
+    pub reason: RunReason,
+    /// How many images it is about.
+    pub total: i32,
+    pub is_fresh: bool,
+}
+
+/// How the images of a run compare with what they were before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Changes {
+    pub changed: i32,
+    pub unchanged: i32,
+    pub newly_broken: i32,
+    pub mended: i32,
 }
 
 /// Which images of a final request are tried again: those that failed or were canceled, and that all of these match.
@@ -113,29 +142,29 @@ impl RetryFilter {
 }
 
 impl Run {
-    /// Stores a run that is about `total` images.
-    pub async fn insert(
-        conn: &mut Connection,
-        request_id: Uuid,
-        number: i32,
-        reason: RunReason,
-        total: i32,
-    ) -> QueryResult<()> {
+    /// Stores a run.
+    pub async fn insert(conn: &mut Connection, request_id: Uuid, number: i32, new: NewRun) -> QueryResult<()> {
         diesel::insert_into(runs::table)
             .values((
                 runs::request_id.eq(request_id),
                 runs::number.eq(number),
-                runs::reason.eq(reason),
-                runs::total.eq(total),
+                runs::reason.eq(new.reason),
+                runs::total.eq(new.total),
+                runs::is_fresh.eq(new.is_fresh),
             ))
             .execute(conn)
             .await?;
         Ok(())
     }
 
-    /// Begins the next run of a final request, whose lock the caller holds; it is about `total` images, which are then
-    /// taken back with [`Self::take_back`] in the same transaction. Returns its number.
-    pub async fn begin(conn: &mut Connection, request_id: Uuid, reason: RunReason, total: i32) -> QueryResult<i32> {
+    /// The run with this number.
+    pub async fn find(conn: &mut Connection, request_id: Uuid, number: i32) -> QueryResult<Self> {
+        runs::table.find((request_id, number)).select(Self::as_select()).first(conn).await
+    }
+
+    /// Begins the next run of a final request, whose lock the caller holds. Its images are then taken back with
+    /// [`Self::take_back`] in the same transaction. Returns its number.
+    pub async fn begin(conn: &mut Connection, request_id: Uuid, new: NewRun) -> QueryResult<i32> {
         use super::schema::processing_requests as requests;
         let number: i32 = diesel::update(requests::table.find(request_id))
             .set((
@@ -148,23 +177,41 @@ impl Run {
             .returning(requests::run)
             .get_result(conn)
             .await?;
-        Self::insert(conn, request_id, number, reason, total).await?;
+        Self::insert(conn, request_id, number, new).await?;
         Ok(number)
     }
 
-    /// Makes ended images of a request pending again, in this run: what they were no longer counts. Returns how many.
+    /// Makes ended images of a request pending again, in this run: what they were no longer counts. Their outputs are kept
+    /// in `former_outputs`. Returns how many.
     pub async fn take_back(conn: &mut Connection, request_id: Uuid, number: i32, ids: &[Uuid]) -> QueryResult<i64> {
         let taken = diesel::sql_query(
-            "WITH taken AS (
+            "WITH before AS (
+                SELECT * FROM images WHERE id = ANY($3) AND request_id = $1 AND status <> 'PENDING'
+             ), kept AS (
+                INSERT INTO former_outputs (image_id, number, output)
+                SELECT id, output_number, jsonb_build_object(
+                           'outcome', outcome, 'warnings', warnings, 'source_format', source_format,
+                           'source_bytes', source_bytes, 'source_width', source_width, 'source_height', source_height,
+                           'source_sha256', encode(source_sha256, 'hex'), 'output_format', output_format,
+                           'output_bytes', output_bytes, 'output_width', output_width, 'output_height', output_height,
+                           'output_sha256', encode(output_sha256, 'hex'), 'output_key', output_key,
+                           'output_number', output_number, 'receipt', receipt, 'validators', validators,
+                           'download_avoided', false)
+                  FROM before WHERE output_key IS NOT NULL
+                -- It was kept before, by a run in which it did not change; the host may have other words for it now.
+                ON CONFLICT (image_id, number) DO UPDATE SET output = excluded.output
+             ), taken AS (
                 UPDATE images SET
                     status = 'PENDING', run = $2, outcome = NULL, warnings = '{}', source_format = NULL, source_bytes = NULL,
                     source_width = NULL, source_height = NULL, source_sha256 = NULL, output_format = NULL,
                     output_bytes = NULL, output_width = NULL, output_height = NULL, output_sha256 = NULL, output_key = NULL,
                     receipt = NULL, error_code = NULL, error_message = NULL, http_status = NULL, attempt_count = 0,
-                    finished_at = NULL, revision = 0
-                  FROM images before
-                 WHERE before.id = ANY($3) AND before.request_id = $1 AND before.status <> 'PENDING'
-                   AND images.id = before.id
+                    finished_at = NULL, revision = 0, validators = NULL, download_avoided = false, change = NULL,
+                    -- A run that was canceled before it came to the image has not changed what it compares with.
+                    former_status = CASE WHEN before.status = 'CANCELED' THEN before.former_status ELSE before.status END,
+                    former_sha256 = CASE WHEN before.status = 'CANCELED' THEN before.former_sha256
+                                         ELSE before.source_sha256 END
+                  FROM before WHERE images.id = before.id
                 RETURNING before.*
              ), delta AS (
                 SELECT count(*) AS count, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
@@ -172,13 +219,18 @@ impl Run {
                        count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                        count(*) FILTER (WHERE outcome = 'KEPT_ORIGINAL') AS kept_original,
                        count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
-                       coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+                       coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
+                       count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                       count(*) FILTER (WHERE download_avoided) AS avoided_downloads,
+                       coalesce(sum(source_bytes) FILTER (WHERE download_avoided), 0) AS avoided_bytes
                   FROM taken
              )
              UPDATE processing_requests r SET
                     succeeded = r.succeeded - d.succeeded, failed = r.failed - d.failed, canceled = r.canceled - d.canceled,
                     kept_original = r.kept_original - d.kept_original, target_missed = r.target_missed - d.target_missed,
-                    input_bytes = r.input_bytes - d.input_bytes, output_bytes = r.output_bytes - d.output_bytes
+                    input_bytes = r.input_bytes - d.input_bytes, output_bytes = r.output_bytes - d.output_bytes,
+                    unchanged = r.unchanged - d.unchanged, avoided_downloads = r.avoided_downloads - d.avoided_downloads,
+                    avoided_bytes = r.avoided_bytes - d.avoided_bytes
                FROM delta d WHERE r.id = $1
              RETURNING d.count",
         );
@@ -189,7 +241,32 @@ impl Run {
     /// What its images have saved.
     pub fn savings(&self) -> Savings {
         let Self { input_bytes, output_bytes, succeeded, kept_original, target_missed, .. } = *self;
-        Savings { input_bytes, output_bytes, succeeded, kept_original, target_missed }
+        let Self { unchanged, avoided_downloads, avoided_bytes, .. } = *self;
+        let outcomes = Outcomes { kept_original, target_missed, unchanged, avoided_downloads, avoided_bytes };
+        Savings { input_bytes, output_bytes, succeeded, outcomes }
+    }
+
+    /// How its images compare with what they were before; `None` for the first run, before which they were not.
+    pub fn changes(&self) -> Option<Changes> {
+        let Self { sources_changed: changed, sources_unchanged: unchanged, newly_broken, mended, .. } = *self;
+        (self.number > 1).then_some(Changes { changed, unchanged, newly_broken, mended })
+    }
+
+    /// The next `limit` images of a request behind the position `after`.
+    pub async fn images_after(
+        conn: &mut Connection,
+        request_id: Uuid,
+        after: i32,
+        limit: i64,
+    ) -> QueryResult<Vec<RunImage>> {
+        diesel::sql_query(
+            "SELECT id, position, input_url FROM images WHERE request_id = $1 AND position > $2 ORDER BY position LIMIT $3",
+        )
+        .bind::<SqlUuid, _>(request_id)
+        .bind::<Integer, _>(after)
+        .bind::<BigInt, _>(limit)
+        .load(conn)
+        .await
     }
 
     /// The latest runs of each request, at most 100 of each; the first one first.

@@ -96,6 +96,8 @@ diesel::table! {
         revision -> Int8,
         run -> Int4,
         former_urls -> Array<Text>,
+        output_number -> Int4,
+        change -> Nullable<Text>,
     }
 }
 
@@ -209,6 +211,14 @@ diesel::table! {
         target_missed -> Int4,
         input_bytes -> Int8,
         output_bytes -> Int8,
+        is_fresh -> Bool,
+        unchanged -> Int4,
+        avoided_downloads -> Int4,
+        avoided_bytes -> Int8,
+        sources_changed -> Int4,
+        sources_unchanged -> Int4,
+        newly_broken -> Int4,
+        mended -> Int4,
     }
 }
 

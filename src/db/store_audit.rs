@@ -1,7 +1,7 @@
 //! What the database says should be in the store.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -17,13 +17,11 @@ fn ids(rows: Vec<Id>) -> Vec<Uuid> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
-/// An image with an output.
+/// An output of an image.
 #[derive(Debug, QueryableByName)]
 pub struct StoredOutput {
     #[diesel(sql_type = SqlUuid)]
     pub image_id: Uuid,
-    #[diesel(sql_type = Integer)]
-    pub position: i32,
     #[diesel(sql_type = Text)]
     pub key: String,
 }
@@ -38,30 +36,14 @@ pub async fn unknown(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult
     Ok(ids(rows.bind::<Array<SqlUuid>, _>(request_ids).load(conn).await?))
 }
 
-/// The outputs of these images.
+/// The outputs of these images, those that they had before included.
 pub async fn outputs(conn: &mut Connection, image_ids: &[Uuid]) -> QueryResult<Vec<StoredOutput>> {
     diesel::sql_query(
-        "SELECT id AS image_id, position, output_key AS key FROM images WHERE id = ANY($1) AND output_key IS NOT NULL",
+        "SELECT id AS image_id, output_key AS key FROM images WHERE id = ANY($1) AND output_key IS NOT NULL
+         UNION
+         SELECT image_id, output->>'output_key' FROM former_outputs WHERE image_id = ANY($1)",
     )
     .bind::<Array<SqlUuid>, _>(image_ids)
-    .load(conn)
-    .await
-}
-
-/// The next `limit` outputs of a request behind the position `after`.
-pub async fn outputs_after(
-    conn: &mut Connection,
-    request_id: Uuid,
-    after: i32,
-    limit: i64,
-) -> QueryResult<Vec<StoredOutput>> {
-    diesel::sql_query(
-        "SELECT id AS image_id, position, output_key AS key FROM images
-          WHERE request_id = $1 AND position > $2 AND output_key IS NOT NULL ORDER BY position LIMIT $3",
-    )
-    .bind::<SqlUuid, _>(request_id)
-    .bind::<Integer, _>(after)
-    .bind::<BigInt, _>(limit)
     .load(conn)
     .await
 }

@@ -14,6 +14,7 @@ mod error;
 mod gate;
 mod share_links;
 mod time_budget;
+mod validators;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use percent_encoding::{CONTROLS, percent_encode};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Method, Request, Response};
+use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
 use crate::budget::{Budget, Reservation};
@@ -38,6 +39,7 @@ use time_budget::TimeBudget;
 
 pub use error::{Error, Hint, Stage};
 pub use gate::{Report, Share};
+pub use validators::Validators;
 
 /// The memory for downloads that are under way or wait for the CPU, unless configured otherwise: 256 MiB.
 pub const DEFAULT_BUDGET_BYTES: u64 = 256 * 1024 * 1024;
@@ -110,6 +112,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// What the person who supplied the URL should know although the download succeeded.
     pub warnings: Vec<String>,
+    /// By what its host can be asked whether it has changed.
+    pub validators: Option<Validators>,
     _memory: Reservation,
 }
 
@@ -144,6 +148,7 @@ pub fn host_key(url: &str) -> String {
 /// One hop's answer.
 enum Hop {
     Redirect(Url),
+    Unchanged,
     Done(Fetched),
 }
 
@@ -158,6 +163,13 @@ impl Fetcher {
 
     /// Downloads `url`, following redirects, each checked and queued at its host's gate anew.
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
+        let fetched = self.get_if_changed(url, None).await?;
+        // Nothing was asked that could be answered so.
+        fetched.ok_or(Error::Http { status: StatusCode::NOT_MODIFIED.as_u16(), retry_after: None, hint: None })
+    }
+
+    /// As [`Self::get`]; `None` when the host says that the file is the one these validators are of.
+    pub async fn get_if_changed(&self, url: &str, known: Option<&Validators>) -> Result<Option<Fetched>, Error> {
         let Inner { client, limits, gates, downloads, .. } = &*self.inner;
         let mut url = Url::parse(url.trim()).map_err(|error| invalid(error, "it is not a web address"))?;
         let has_fragment = url.fragment().is_some_and(|fragment| !fragment.is_empty());
@@ -177,11 +189,12 @@ impl Fetcher {
             let slot = slot.map_err(|closed| Error::from_closed(closed, &host(&url)))?;
             // After the gate: a fetch that waits for its host must not take a place from one that does not.
             let _download = downloads.start(&url.origin().ascii_serialization()).await;
-            let hop = self.hop(&url, &mut cookies, &mut time).await;
+            let hop = self.hop(&url, known, &mut cookies, &mut time).await;
             report_to_gate(slot, hop.as_ref().err());
             match hop {
                 Ok(Hop::Redirect(next)) => url = next,
-                Ok(Hop::Done(fetched)) => return Ok(Fetched { warnings, ..fetched }),
+                Ok(Hop::Unchanged) => return Ok(None),
+                Ok(Hop::Done(fetched)) => return Ok(Some(Fetched { warnings, ..fetched })),
                 Err(Error::Http { status: status @ (404 | 410), retry_after, hint: None }) if has_fragment => {
                     return Err(Error::Http { status, retry_after, hint: Some(Hint::Fragment) });
                 }
@@ -212,9 +225,18 @@ impl Fetcher {
         self.inner.gates.adopt(shares);
     }
 
-    async fn hop(&self, url: &Url, cookies: &mut Cookies, time: &mut TimeBudget) -> Result<Hop, Error> {
+    async fn hop(
+        &self,
+        url: &Url,
+        known: Option<&Validators>,
+        cookies: &mut Cookies,
+        time: &mut TimeBudget,
+    ) -> Result<Hop, Error> {
         let Inner { client, limits, budget, .. } = &*self.inner;
-        let sent = send(client, url, cookies.header(url));
+        let mut headers: HeaderMap = known.map(|known| known.conditions(url)).unwrap_or_default().into_iter().collect();
+        let is_conditional = !headers.is_empty();
+        headers.extend(cookies.header(url).map(|cookies| (COOKIE, cookies)));
+        let sent = send(client, url, headers);
         let response = time
             .run(Stage::FirstByte, limits.first_byte_timeout, sent)
             .await?
@@ -229,6 +251,9 @@ impl Fetcher {
             body::drain(response, time).await;
             return Ok(Hop::Redirect(next));
         }
+        if status == StatusCode::NOT_MODIFIED && is_conditional {
+            return Ok(Hop::Unchanged);
+        }
         if !status.is_success() {
             let retry_after = retry_after::parse(response.headers(), SystemTime::now(), MAX_RETRY_AFTER);
             let body = body::drain(response, time).await;
@@ -236,8 +261,9 @@ impl Fetcher {
             return Err(Error::Http { status: status.as_u16(), retry_after, hint });
         }
         let content_type = content_type(&response);
+        let validators = Validators::of(url, response.headers());
         let (bytes, memory) = body::read(response, limits, budget, time).await?;
-        Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, warnings: Vec::new(), _memory: memory }))
+        Ok(Hop::Done(Fetched { bytes: bytes.into(), content_type, warnings: Vec::new(), validators, _memory: memory }))
     }
 }
 
@@ -282,21 +308,18 @@ fn report_to_gate(slot: Slot, error: Option<&Error>) {
 
 /// Sends a request. A host may close a connection that we keep for the next one just as it is used: what is lost before
 /// an answer begins is sent once more, over a connection of its own.
-async fn send(client: &Client, url: &Url, cookies: Option<HeaderValue>) -> Result<Response, Failure> {
-    match client.execute(request(url.clone(), cookies.clone())).await {
-        Err(failure) if failure.is_lost() => client.execute_on_new_connection(request(url.clone(), cookies)).await,
+async fn send(client: &Client, url: &Url, headers: HeaderMap) -> Result<Response, Failure> {
+    match client.execute(request(url.clone(), headers.clone())).await {
+        Err(failure) if failure.is_lost() => client.execute_on_new_connection(request(url.clone(), headers)).await,
         done => done,
     }
 }
 
-fn request(url: Url, cookies: Option<HeaderValue>) -> Request {
+fn request(url: Url, mut headers: HeaderMap) -> Request {
     let mut request = Request::new(Method::GET, url);
-    let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("image/*,*/*;q=0.8"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some(cookies) = cookies {
-        headers.insert(COOKIE, cookies);
-    }
+    *request.headers_mut() = headers;
     request
 }
 

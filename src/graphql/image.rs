@@ -42,6 +42,22 @@ pub enum ImageOutcome {
     Compressed,
     /// The source was already as small as the settings allow; the output is the source.
     KeptOriginal,
+    /// The source has not changed since an earlier run of the request; the output stayed the same.
+    Unchanged,
+}
+
+/// How an image compares with what it was before its run.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "image::ImageChange")]
+pub enum ImageChange {
+    /// Its source is another file.
+    Changed,
+    /// Its source is the same file.
+    Unchanged,
+    /// It had an output and failed.
+    NewlyBroken,
+    /// It had failed and has an output.
+    Mended,
 }
 
 /// Why an image has no output.
@@ -251,6 +267,12 @@ impl Image {
         self.0.image.outcome.map(Into::into)
     }
 
+    /// How it compares with what it was before its run; null in the first run, until it has ended, and when it failed both
+    /// times.
+    async fn change(&self) -> Option<ImageChange> {
+        self.0.image.change.map(Into::into)
+    }
+
     /// Why it failed. While it waits: why its last attempt failed, or that its host is paused or down; see `nextAttemptAt`.
     /// Null otherwise.
     async fn error(&self) -> Option<ImageError> {
@@ -284,7 +306,7 @@ impl Image {
     /// The file that was stored.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
-        let url = ctx.data_unchecked::<App>().links.image(row.id, row.output_key.as_deref()?);
+        let url = ctx.data_unchecked::<App>().links.image(row.id, row.output_number, row.output_key.as_deref()?);
         ImageFile::output(row, url)
     }
 
@@ -297,7 +319,7 @@ impl Image {
             .as_deref()
             .and_then(ImageFormat::stored)
             .is_some_and(|format| !matches!(format, ImageFormat::Avif | ImageFormat::Gif));
-        has_one.then(|| Url(ctx.data_unchecked::<App>().links.thumbnail(row.id)))
+        has_one.then(|| Url(ctx.data_unchecked::<App>().links.thumbnail(row.id, row.output_number)))
     }
 
     /// The source, to be shown beside the output: this server fetches it from its host anew, and sends it only while it is

@@ -16,6 +16,8 @@ mod steering;
 
 mod correcting;
 
+mod rerunning;
+
 mod progress;
 
 mod result_file;

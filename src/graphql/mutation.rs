@@ -6,6 +6,7 @@ use super::correcting::Correcting;
 use super::csv::{CsvColumnsInput, CsvReport};
 use super::error::{UserError, UserErrorCode, bad_input, internal};
 use super::request::ProcessingRequest;
+use super::rerunning::Rerunning;
 use super::scalars::uuid;
 use super::settings::{self, CompressionInput, OutputInput};
 use super::steering::Steering;
@@ -105,7 +106,7 @@ pub struct CancelProcessingRequestPayload {
 
 /// The operations that change something.
 #[derive(MergedObject, Default)]
-pub struct Mutation(Submitting, Steering, Correcting);
+pub struct Mutation(Submitting, Steering, Correcting, Rerunning);
 
 #[derive(Default)]
 pub struct Submitting;

@@ -72,7 +72,9 @@ impl Product {
     /// The output URL for each entry of `inputImageUrls`; null where there is no output.
     async fn output_image_urls(&self, ctx: &Context<'_>) -> Result<Vec<Option<Url>>> {
         let app = ctx.data_unchecked::<App>();
-        let url = |state: ImageState| Some(Url(app.links.image(state.image.id, state.image.output_key.as_deref()?)));
+        let url = |state: ImageState| {
+            Some(Url(app.links.image(state.image.id, state.image.output_number, state.image.output_key.as_deref()?)))
+        };
         Ok(self.placed_images(ctx).await?.into_iter().map(|state| state.and_then(url)).collect())
     }
 }

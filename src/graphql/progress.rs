@@ -101,16 +101,31 @@ impl Savings {
 
     /// Images that became smaller.
     async fn compressed(&self) -> i32 {
-        self.0.succeeded - self.0.kept_original
+        self.0.compressed()
     }
 
     /// Images whose source was kept, because it could not be made smaller.
     async fn kept_original(&self) -> i32 {
-        self.0.kept_original
+        self.0.outcomes.kept_original
     }
 
     /// Images whose output is as close as possible to the compression goal but does not reach it.
     async fn target_missed(&self) -> i32 {
-        self.0.target_missed
+        self.0.outcomes.target_missed
+    }
+
+    /// Images whose source has not changed since an earlier run, so that their output stayed the same.
+    async fn unchanged(&self) -> i32 {
+        self.0.outcomes.unchanged
+    }
+
+    /// Downloads that were not needed, because the host said that the image has not changed.
+    async fn avoided_downloads(&self) -> i32 {
+        self.0.outcomes.avoided_downloads
+    }
+
+    /// Bytes of the images that were not downloaded for that reason.
+    async fn avoided_bytes(&self) -> UnsignedInt53 {
+        self.0.outcomes.avoided_bytes.into()
     }
 }

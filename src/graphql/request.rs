@@ -12,6 +12,7 @@ use super::loaders::{
 use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::progress::{Progress, Savings};
+use super::rerunning::Changes;
 use super::result_file::{ResultFile, ResultFormat, ResultKind};
 use super::run::Run;
 use super::scalars::{DateTime, Url};
@@ -20,6 +21,7 @@ use super::webhook::WebhookDelivery;
 use crate::app::App;
 use crate::db::request;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
+use crate::db::run;
 use crate::pipeline::export;
 
 /// The state of a request. `COMPLETED`, `COMPLETED_WITH_ERRORS`, `FAILED` and `CANCELED` are final until another run
@@ -76,6 +78,14 @@ pub struct ProcessingRequest {
 impl From<Row> for ProcessingRequest {
     fn from(row: Row) -> Self {
         Self { row, progress: None }
+    }
+}
+
+impl ProcessingRequest {
+    async fn current_run(&self, ctx: &Context<'_>) -> Result<run::Run> {
+        let runs = load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default();
+        let current = runs.into_iter().rev().find(|run| run.number <= self.row.run);
+        current.ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.row.id)))
     }
 }
 
@@ -244,9 +254,12 @@ impl ProcessingRequest {
 
     /// The current run, or the last one if none is in progress. The upload is run 1.
     async fn run(&self, ctx: &Context<'_>) -> Result<Run> {
-        let runs = load(ctx, RunsOf(self.row.id)).await?.unwrap_or_default();
-        let current = runs.into_iter().rev().find(|run| run.number <= self.row.run);
-        current.map(Run).ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.row.id)))
+        self.current_run(ctx).await.map(Run)
+    }
+
+    /// How the images of the current run compare with what they were before it; null in the first run.
+    async fn changes(&self, ctx: &Context<'_>) -> Result<Option<Changes>> {
+        Ok(self.current_run(ctx).await?.changes().map(Into::into))
     }
 
     /// The runs in order; only the last 100 if there are more.

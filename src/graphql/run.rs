@@ -6,6 +6,7 @@ use super::error::internal;
 use super::loaders::{DeliveriesOf, ProgressOf, load};
 use super::progress::{Progress, Savings};
 use super::request::ProcessingRequestStatus;
+use super::rerunning::Changes;
 use super::scalars::DateTime;
 use super::webhook::WebhookDelivery;
 use crate::db::run;
@@ -20,6 +21,8 @@ pub enum RunReason {
     Retry,
     /// Image URLs were corrected.
     Correction,
+    /// All images were requested from their hosts again.
+    Rerun,
 }
 
 pub struct Run(pub run::Run);
@@ -63,6 +66,11 @@ impl Run {
     /// Bytes saved by the images that finished in this run.
     async fn savings(&self) -> Savings {
         Savings(self.0.savings())
+    }
+
+    /// How its images compare with what they were before it; null for the first run. The counts grow until it has ended.
+    async fn changes(&self) -> Option<Changes> {
+        self.0.changes().map(Into::into)
     }
 
     /// The delivery that announces its end; null before, when no webhook was asked for, and for all but the last 100.

@@ -88,26 +88,41 @@ impl IntoResponse for FileError {
     }
 }
 
-/// An image's output.
-pub async fn image(
+/// The first output that an image had.
+pub async fn first_output(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, FileError> {
-    let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image =
-        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
-    let (Some(key), Some(hash)) = (&image.output_key, &image.output_sha256) else {
-        return Err(FileError::NotFound);
-    };
-    if key.rsplit('/').next() != Some(&name) {
+    output(&app, &id, 1, &name, &headers).await
+}
+
+/// One that it has, or had, since its source changed.
+pub async fn later_output(
+    State(app): State<App>,
+    Path((id, number, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, FileError> {
+    output(&app, &id, later_number(&number)?, &name, &headers).await
+}
+
+/// The number of an output in an address, where it is not 1. Written in one way only: an output has one address.
+pub(super) fn later_number(text: &str) -> Result<i32, FileError> {
+    let number = text.parse().ok().filter(|number| *number > 1 && text == i32::to_string(number));
+    number.ok_or(FileError::NotFound)
+}
+
+async fn output(app: &App, id: &str, number: i32, name: &str, headers: &HeaderMap) -> Result<Response, FileError> {
+    let id = Uuid::parse_str(id).map_err(|_| FileError::NotFound)?;
+    let file = Image::output_file(&mut *db::connect(&app.pool).await?, id, number).await?.ok_or(FileError::NotFound)?;
+    if file.key.rsplit('/').next() != Some(name) {
         return Err(FileError::NotFound);
     }
-    let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(hash)))?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(&file.sha256)))?;
     if headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
     }
-    let size = u64::try_from(image.output_bytes.unwrap_or(0))?;
+    let size = u64::try_from(file.bytes)?;
     // A range of another version would be of no use; without `If-Range` the range is of this one.
     let same = headers.get(IF_RANGE).is_none_or(|version| *version == etag);
     let range = match headers.get(RANGE).filter(|_| same).map(|range| Range::read(range, size)) {
@@ -119,8 +134,8 @@ pub async fn image(
         }
     };
     let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
-    let object = app.store.get(key, options).await?.ok_or(FileError::NotFound)?;
-    let content_type = image.output_format.as_deref().and_then(Format::from_name).map(Format::content_type);
+    let object = app.store.get(&file.key, options).await?.ok_or(FileError::NotFound)?;
+    let content_type = Format::from_name(&file.format).map(Format::content_type);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type.unwrap_or("application/octet-stream"))),
         (CONTENT_LENGTH, HeaderValue::from(object.range.end - object.range.start)),

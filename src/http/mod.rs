@@ -43,7 +43,8 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
     // What a page of a listed origin works with, besides GraphQL itself.
     let mut files = Router::new()
         .route("/schema.graphql", get(schema_sdl))
-        .route("/images/{id}/{name}", get(files::image))
+        .route("/images/{id}/{name}", get(files::first_output))
+        .route("/images/{id}/{number}/{name}", get(files::later_output))
         .route("/results/{id}/{file}", get(files::result).layer(gzip()));
     if let Some(cors) = options.origins.cors() {
         previews = previews.layer(cors.clone());

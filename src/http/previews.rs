@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::files::FileError;
+use super::files::{FileError, later_number};
 use crate::app::App;
 use crate::db;
 use crate::db::image::Image;
@@ -55,16 +55,30 @@ struct Previews {
 pub fn routes(app: App) -> Router {
     let previews =
         Previews { app, thumbnails: Arc::new(Semaphore::new(THUMBNAILS)), sources: Arc::new(Semaphore::new(SOURCES)) };
-    Router::new().route("/thumbnails/{id}", get(thumbnail)).route("/sources/{id}", get(source)).with_state(previews)
+    Router::new()
+        .route("/thumbnails/{id}", get(first_thumbnail))
+        .route("/thumbnails/{id}/{number}", get(later_thumbnail))
+        .route("/sources/{id}", get(source))
+        .with_state(previews)
+}
+
+async fn first_thumbnail(State(previews): State<Previews>, Path(id): Path<String>) -> Result<Response, FileError> {
+    thumbnail(previews, &id, 1).await
+}
+
+async fn later_thumbnail(
+    State(previews): State<Previews>,
+    Path((id, number)): Path<(String, String)>,
+) -> Result<Response, FileError> {
+    thumbnail(previews, &id, later_number(&number)?).await
 }
 
 /// A small rendition of an output. It is made at the first call and kept beside the output.
-async fn thumbnail(State(previews): State<Previews>, Path(id): Path<String>) -> Result<Response, FileError> {
+async fn thumbnail(previews: Previews, id: &str, number: i32) -> Result<Response, FileError> {
     let Previews { app, thumbnails, .. } = previews;
-    let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image =
-        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
-    let output_key = image.output_key.ok_or(FileError::NotFound)?;
+    let id = Uuid::parse_str(id).map_err(|_| FileError::NotFound)?;
+    let file = Image::output_file(&mut *db::connect(&app.pool).await?, id, number).await?.ok_or(FileError::NotFound)?;
+    let output_key = file.key;
     let (folder, _) = output_key.rsplit_once('/').ok_or(FileError::NotFound)?;
     let key = format!("{folder}/thumbnail.webp");
     if let Some(kept) = app.store.get(&key, GetOptions::default()).await? {
@@ -122,8 +136,9 @@ async fn source(
         return Err(FileError::NotFound);
     }
     let id = Uuid::parse_str(&id).map_err(|_| FileError::NotFound)?;
-    let image =
-        Image::output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id).await?.ok_or(FileError::NotFound)?;
+    let image = Image::with_output(&mut *db::connect(&app.pool).await?, Viewer::Operator, id)
+        .await?
+        .ok_or(FileError::NotFound)?;
     let permit = sources.acquire_owned().await?;
     let fetched = match app.fetcher.get(&image.input_url).await {
         Ok(fetched) => fetched,

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::db::image::Image;
 use crate::db::product::{Product, ProductResult};
 use crate::db::request::ProcessingRequest;
-use crate::db::run::{Run, RunImage, RunReason};
+use crate::db::run::{NewRun, Run, RunImage, RunReason};
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, correction};
 use halftone_sheet::{self as sheet, Hints, Report, Row};
@@ -161,7 +161,8 @@ async fn lock(
 /// Begins the run of these images, whose URLs are the new ones.
 async fn begin(conn: &mut Connection, request_id: Uuid, images: Vec<RunImage>) -> anyhow::Result<Corrected> {
     let count = i32::try_from(images.len())?;
-    let run = Run::begin(conn, request_id, RunReason::Correction, count).await?;
+    let run =
+        Run::begin(conn, request_id, NewRun { reason: RunReason::Correction, total: count, is_fresh: false }).await?;
     for images in images.chunks(IMAGES_PER_BATCH) {
         let (ids, urls): (Vec<Uuid>, Vec<&str>) =
             images.iter().map(|image| (image.id, image.input_url.as_str())).unzip();

@@ -26,6 +26,8 @@ pub mod retry;
 
 pub mod correct;
 
+pub mod rerun;
+
 pub mod delete;
 
 pub mod notify;

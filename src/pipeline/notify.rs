@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::export::ResultKind;
 use crate::app::App;
 use crate::db::request::ProcessingRequest;
+use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
 use crate::db::{self, Connection};
@@ -42,7 +43,8 @@ const SWEPT_AT_ONCE: i64 = 1_000;
 pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingRequest) -> anyhow::Result<()> {
     let Some(url) = &request.webhook_url else { return Ok(()) };
     let id = Uuid::now_v7();
-    WebhookDelivery::insert(conn, id, (request.id, request.run), url, &body(app, request)).await?;
+    let run = Run::find(conn, request.id, request.run).await?;
+    WebhookDelivery::insert(conn, id, (request.id, request.run), url, &body(app, request, &run)).await?;
     let first = webhook::retry_delay(&app.config.webhooks.schedule, 0, None).unwrap_or_default();
     enqueue_job(conn, id, url, first).await?;
     events::announce_jobs(conn, DeliverWebhook::KIND).await?;
@@ -114,7 +116,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<usize> {
     Ok(lost.len())
 }
 
-fn body(app: &App, request: &ProcessingRequest) -> String {
+fn body(app: &App, request: &ProcessingRequest, run: &Run) -> String {
     let link = app.links.result_at(&request.public_url, request.id, ResultKind::OutputCsv.file());
     let saved_bytes = request.input_bytes - request.output_bytes;
     json!({
@@ -132,6 +134,12 @@ fn body(app: &App, request: &ProcessingRequest) -> String {
                 "failed": request.failed,
                 "canceled": request.canceled,
             },
+            "changes": run.changes().map(|changes| json!({
+                "changed": changes.changed,
+                "unchanged": changes.unchanged,
+                "newlyBroken": changes.newly_broken,
+                "mended": changes.mended,
+            })),
             "savings": {
                 "inputBytes": request.input_bytes,
                 "outputBytes": request.output_bytes,

@@ -23,6 +23,7 @@ use crate::db::ending::Output;
 use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
 use crate::db::request::ProcessingRequest;
 use crate::events;
+use crate::fetch::Validators;
 use crate::queue::risk::RiskLog;
 use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::store::PutError;
@@ -119,6 +120,8 @@ impl Job for ProcessImage {
             AttemptResult::Succeeded(output) => Some(output.output_key.clone()),
             _ => None,
         };
+        // What an earlier run stored is none of this attempt's.
+        let key = key.filter(|key| key.starts_with(&format!("{directory}/")));
         let has_ended = !matches!(result, AttemptResult::Retry { .. } | AttemptResult::Postponed { .. });
         let is_reclaimed = claim.is_reclaimed;
         let is_held = self.recorder.record(claim, result).await?;
@@ -151,36 +154,55 @@ impl ProcessImage {
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Result<Output, Failure>>> {
         let image_id = assignment.image_id;
+        let settings: Settings = match serde_json::from_value(assignment.settings.clone()) {
+            Ok(settings) => settings,
+            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
+        };
+        let former: Option<Output> = match assignment.former.clone().map(serde_json::from_value).transpose() {
+            Ok(former) => former,
+            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
+        };
+        // What is kept if the source has not changed.
+        let kept = former.as_ref().filter(|_| !assignment.is_fresh);
+        let known = kept.and_then(|kept| serde_json::from_value::<Validators>(kept.validators.clone()?).ok());
         let fetching = async {
             let _at = self.pace.enter(Step::Downloading);
             let _at_risk = self.risk.enter(image_id);
             let began = Instant::now();
-            let fetched = self.app.fetcher.get(&assignment.input_url).await;
-            if fetched.is_ok() {
+            let fetched = self.app.fetcher.get_if_changed(&assignment.input_url, known.as_ref()).await;
+            if matches!(fetched, Ok(Some(_))) {
                 self.pace.downloaded(began.elapsed());
             }
             fetched
         };
         let Some(fetched) = stop.run_until_cancelled(fetching).await else { return Ok(None) };
-        let fetched = match fetched {
-            Ok(fetched) => fetched,
-            Err(error) if error.is_own_fault() => return Err(error).context("download an image"),
-            Err(error) => {
+        let fetched = match (fetched, kept) {
+            (Ok(Some(fetched)), _) => fetched,
+            (Ok(None), Some(kept)) => {
+                let kept = kept.clone();
+                return Ok(Some(Ok(Output { outcome: ImageOutcome::Unchanged, download_avoided: true, ..kept })));
+            }
+            (Ok(None), None) => anyhow::bail!("a host was not asked whether an image has changed, and said so"),
+            (Err(error), _) if error.is_own_fault() => return Err(error).context("download an image"),
+            (Err(error), _) => {
                 debug!(image.id = %image_id, "cannot fetch: {error:#}");
                 return Ok(Some(Err(Failure::of_fetch(&error))));
             }
         };
-        let settings: Settings = match serde_json::from_value(assignment.settings.clone()) {
-            Ok(settings) => settings,
-            Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
-        };
+        let validators = fetched.validators.as_ref().map(serde_json::to_value).transpose()?;
         let limits = self.app.config.compress;
         // Looking into a hostile file can take a while, so it is not done on the runtime's own threads.
         let (bytes, asked) = (fetched.bytes.clone(), settings.clone());
-        let needed = spawn_blocking(move || compress::memory_needed(&bytes, &asked, &limits));
-        let needed = match needed.await.context("estimate the memory") {
-            Ok(Ok(needed)) => needed,
-            Ok(Err(error)) => return Ok(Some(Err(Failure::of_compress(&error)))),
+        let examined = spawn_blocking(move || {
+            (hex::encode(Sha256::digest(&bytes)), compress::memory_needed(&bytes, &asked, &limits))
+        });
+        let (source_sha256, needed) = match examined.await.context("examine an image") {
+            Ok((sha256, _)) if kept.is_some_and(|kept| kept.source_sha256 == sha256) => {
+                let kept = kept.cloned();
+                return Ok(kept.map(|kept| Ok(Output { outcome: ImageOutcome::Unchanged, validators, ..kept })));
+            }
+            Ok((sha256, Ok(needed))) => (sha256, needed),
+            Ok((_, Err(error))) => return Ok(Some(Err(Failure::of_compress(&error)))),
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
         };
         // Memory before a core: an image that waits for memory must not keep one from working.
@@ -201,11 +223,11 @@ impl ProcessImage {
             compressed.map(|mut compressed| {
                 compressed.warnings.extend_from_slice(&fetched.warnings);
                 let format = compressed.output.format;
-                let (output, bytes) = describe(&source, compressed);
+                let (output, bytes) = describe(&source, source_sha256, compressed);
                 (output, bytes, format, fetched)
             })
         });
-        let (mut output, bytes, format, fetched) = match compressed.await.context("compress") {
+        let (output, bytes, format, fetched) = match compressed.await.context("compress") {
             Ok(Ok(done)) => done,
             Ok(Err(error)) => return Ok(Some(Err(Failure::of_compress(&error)))),
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
@@ -216,7 +238,20 @@ impl ProcessImage {
         memory.shrink(bytes.len() as u64);
         let source = (output.outcome == ImageOutcome::KeptOriginal).then_some(fetched);
         let name = output_name(&assignment.input_url, format);
-        output.output_key = format!("{}/{}/{name}", directory(assignment), claim.lease);
+        let output = Output { validators, ..output };
+        // The address of an output is that of its bytes.
+        let same = former.as_ref().filter(|former| {
+            former.output_sha256 == output.output_sha256 && former.output_key.rsplit('/').next() == Some(&name)
+        });
+        if let Some(Output { output_key, output_number, .. }) = same {
+            let (output_key, output_number) = (output_key.clone(), *output_number);
+            return Ok(Some(Ok(Output { output_key, output_number, ..output })));
+        }
+        let output = Output {
+            output_key: format!("{}/{}/{name}", directory(assignment), claim.lease),
+            output_number: former.map_or(1, |former| former.output_number + 1),
+            ..output
+        };
         let stored = self.app.store.put(&output.output_key, bytes).await;
         drop((source, memory));
         match stored {
@@ -257,8 +292,8 @@ impl ProcessImage {
     }
 }
 
-/// What is recorded of a compressed image, but for its key, and its bytes.
-fn describe(source: &Bytes, compressed: Compressed<'_>) -> (Output, Bytes) {
+/// What is recorded of a compressed image, but for where it is stored, and its bytes.
+fn describe(source: &Bytes, source_sha256: String, compressed: Compressed<'_>) -> (Output, Bytes) {
     let bytes = match compressed.bytes {
         Cow::Borrowed(_) => source.clone(),
         Cow::Owned(bytes) => Bytes::from(bytes),
@@ -274,14 +309,17 @@ fn describe(source: &Bytes, compressed: Compressed<'_>) -> (Output, Bytes) {
         source_bytes: source.len() as i64,
         source_width: from.width as i32,
         source_height: from.height as i32,
-        source_sha256: hex::encode(Sha256::digest(source)),
+        source_sha256,
         output_format: to.format.name().to_owned(),
         output_bytes: bytes.len() as i64,
         output_width: to.width as i32,
         output_height: to.height as i32,
         output_sha256: hex::encode(Sha256::digest(&bytes)),
         output_key: String::new(),
+        output_number: 1,
         receipt: serde_json::json!(compressed.receipt),
+        validators: None,
+        download_avoided: false,
     };
     (output, bytes)
 }

@@ -9,14 +9,14 @@ use uuid::Uuid;
 use super::process::ProcessImage;
 use crate::app::App;
 use crate::db::request::ProcessingRequest;
-use crate::db::run::{RetryFilter, Run, RunImage, RunReason};
+use crate::db::run::{NewRun, RetryFilter, Run, RunImage, RunReason};
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
 
 /// Images taken back by one statement.
-const IMAGES_PER_BATCH: i64 = 5_000;
+pub(super) const IMAGES_PER_BATCH: i64 = 5_000;
 
 /// What became of a wish to try images again.
 pub enum Retried {
@@ -44,7 +44,7 @@ pub async fn retry(app: &App, viewer: Viewer, id: Uuid, filter: &RetryFilter) ->
         if count == 0 {
             return Ok(Retried::NothingMatches(request));
         }
-        let run = Run::begin(conn, id, RunReason::Retry, count).await?;
+        let run = Run::begin(conn, id, NewRun { reason: RunReason::Retry, total: count, is_fresh: false }).await?;
         let mut after = -1;
         let mut taken = 0;
         while taken < count {

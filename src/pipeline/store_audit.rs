@@ -1,7 +1,7 @@
 //! Compares the store with the database, for those who want to be sure: objects that no row names, and outputs whose object
 //! is gone. Requests that run are left out, since theirs change. Memory stays flat but for one directory's names.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use uuid::Uuid;
 
@@ -9,6 +9,7 @@ use super::source;
 use crate::app::App;
 use crate::db;
 use crate::db::request::ProcessingRequest;
+use crate::db::run::Run;
 use crate::db::store_audit::{self, StoredOutput};
 use crate::db::viewer::Viewer;
 use crate::store::Object;
@@ -71,12 +72,10 @@ async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
     for names in directories.chunks(LOOKED_UP_AT_ONCE) {
         let ids: Vec<Uuid> = names.iter().filter_map(|name| name.parse().ok()).collect();
         let outputs = store_audit::outputs(&mut *db::connect(&app.pool).await?, &ids).await?;
-        let outputs: HashMap<Uuid, String> =
-            outputs.into_iter().map(|StoredOutput { image_id, key, .. }| (image_id, key)).collect();
+        let named: HashSet<String> = outputs.into_iter().map(|output| output.key).collect();
         for name in names {
-            let named = name.parse().ok().and_then(|id: Uuid| outputs.get(&id));
             let objects = app.store.objects(&format!("{id}/{name}")).await?.into_iter();
-            findings.extend(objects.filter(|object| Some(&object.key) != named).map(Finding::Unnamed));
+            findings.extend(objects.filter(|object| !named.contains(&object.key)).map(Finding::Unnamed));
         }
     }
     let source = source::key(id);
@@ -85,11 +84,14 @@ async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
 
     let mut after = -1;
     loop {
-        let page = LOOKED_UP_AT_ONCE as i64;
-        let outputs = store_audit::outputs_after(&mut *db::connect(&app.pool).await?, id, after, page).await?;
-        let Some(last) = outputs.last() else { return Ok(findings) };
-        after = last.position;
-        for StoredOutput { image_id, key, .. } in outputs {
+        let outputs = {
+            let conn = &mut *db::connect(&app.pool).await?;
+            let images = Run::images_after(conn, id, after, LOOKED_UP_AT_ONCE as i64).await?;
+            let Some(last) = images.last() else { return Ok(findings) };
+            after = last.position;
+            store_audit::outputs(conn, &images.iter().map(|image| image.id).collect::<Vec<_>>()).await?
+        };
+        for StoredOutput { image_id, key } in outputs {
             if !app.store.exists(&key).await? {
                 findings.push(Finding::Missing { image_id, key });
             }

@@ -16,6 +16,7 @@ mod faults;
 
 mod webhooks;
 
+mod reruns;
 mod runs;
 
 mod corrections;

@@ -369,10 +369,13 @@ async fn files_are_found_by_their_links_only() {
         "/assets/{name}",
         "/images/{id}",
         "/images/{id}/{name}",
+        // An output that is not the image's first: found by the image's id as the first one is.
+        "/images/{id}/{number}/{name}",
         "/requests/{id}",
         "/results/{id}/{file}",
         "/sources/{id}",
         "/thumbnails/{id}",
+        "/thumbnails/{id}/{number}",
     ];
     assert_eq!(routes, known.map(str::to_owned).into(), "say here how the new route keeps strangers out");
 

@@ -11,7 +11,7 @@ use super::header::{INPUT_IMAGE_URLS, OUTPUT_IMAGE_URLS, PRODUCT_NAME, REASON, S
 use super::urls::starts_as_url;
 
 /// The columns of the details, a line for each place of a URL. Bytes are those of the files; the score is SSIMULACRA2.
-const DETAIL_COLUMNS: [&str; 18] = [
+const DETAIL_COLUMNS: [&str; 19] = [
     "Row",
     SERIAL_NUMBER,
     PRODUCT_NAME,
@@ -30,6 +30,7 @@ const DETAIL_COLUMNS: [&str; 18] = [
     "Score",
     "Output Image Url",
     "Warnings",
+    "Change",
 ];
 /// Those of them, counted from 0, that hold numbers.
 pub const DETAIL_NUMBERS: [usize; 9] = [0, 3, 9, 10, 11, 12, 13, 14, 15];
@@ -76,6 +77,7 @@ pub struct Detail<'a> {
     pub score: Option<f64>,
     pub output_url: &'a str,
     pub warnings: &'a str,
+    pub change: &'a str,
 }
 
 impl<W: Write> Writer<W> {
@@ -151,6 +153,7 @@ impl<W: Write> Writer<W> {
         self.number(score)?;
         self.text(detail.output_url)?;
         self.text(detail.warnings)?;
+        self.text(detail.change)?;
         self.end_record()
     }
 

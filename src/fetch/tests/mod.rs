@@ -2,6 +2,7 @@
 //! Servers follow scripts; small limits stand in for long waits.
 
 mod bodies;
+mod conditions;
 mod hosts;
 mod redirects;
 

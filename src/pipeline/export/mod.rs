@@ -269,14 +269,14 @@ async fn images(
 
 /// The address of each place's output; `None` where there is none.
 fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result<Vec<Option<String>>> {
-    let output_url = |(image_id, key): (&Option<Uuid>, &Option<String>)| {
-        let (Some(image_id), Some(key)) = (image_id, key) else { return Ok(None) };
+    let output_url = |((image_id, number), key): ((&Option<Uuid>, &Option<i32>), &Option<String>)| {
+        let (Some(image_id), Some(number), Some(key)) = (image_id, number, key) else { return Ok(None) };
         Ok(Some(match links {
-            Links::Served => app.links.image(*image_id, key),
+            Links::Served => app.links.image(*image_id, *number, key),
             Links::Files => url::Url::from_file_path(app.store.file(key))
                 .map(String::from)
                 .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,
         }))
     };
-    row.image_ids.iter().zip(&row.output_keys).map(output_url).collect()
+    row.image_ids.iter().zip(&row.output_numbers).zip(&row.output_keys).map(output_url).collect()
 }

@@ -134,6 +134,7 @@ fn write_image(
         bytes_after: image.output_bytes,
         score,
         warnings: &image.warnings.join(" "),
+        change: image.change.map_or("", |change| change.as_str()),
         ..detail
     };
     sheet.detail_row(output_row, &detail)

@@ -127,11 +127,13 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
              SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
                     count(*) FILTER (WHERE status = 'FAILED') AS failed,
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
-                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
+                    count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                    count(*) FILTER (WHERE download_avoided) AS avoided_downloads
                FROM images WHERE request_id = r.id) i ON true
           WHERE r.deleted_at IS NULL
-            AND (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes)
-             <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)",
+            AND (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes, r.unchanged, r.avoided_downloads)
+             <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes, i.unchanged, i.avoided_downloads)",
     ),
     (
         "last runs whose counters are not those of their images, or that have not ended with their request",
@@ -141,11 +143,15 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
              SELECT count(*) AS total, count(*) FILTER (WHERE status = 'SUCCEEDED') AS succeeded,
                     count(*) FILTER (WHERE status = 'FAILED') AS failed,
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
-                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes
+                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
+                    count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                    count(*) FILTER (WHERE download_avoided) AS avoided_downloads
                FROM images WHERE request_id = r.id AND images.run = r.run) i ON true
           WHERE r.deleted_at IS NULL
-            AND ((runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes)
-                 IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes)
+            AND ((runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes,
+                  runs.unchanged, runs.avoided_downloads)
+                 IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes, i.unchanged,
+                                   i.avoided_downloads)
                  OR runs.finished_at IS DISTINCT FROM r.finished_at)",
     ),
     (
@@ -302,7 +308,7 @@ impl Client {
     /// The images of a request, in the order of the CSV.
     pub async fn images(&self, id: &str) -> Vec<Value> {
         let query = "query ($id: ID!) { processingRequest(id: $id) { images(first: 100) { edges { node {
-            id inputUrl status outcome attemptCount warnings
+            id inputUrl status outcome change attemptCount warnings
             error { code message httpStatus retryable }
             source { format byteSize width height sha256 }
             output { format byteSize width height sha256 url }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -36,6 +36,8 @@ pub enum Answer {
     Reset,
     /// A body that never ends.
     Endless,
+    /// 200 and these bytes under this entity tag; 304 for those who have it.
+    Tagged(&'static str, Bytes),
     /// 200 and these bytes once [`Origin::open`] was called.
     Held(Bytes),
     /// These answers one after the other, the last one for good.
@@ -52,6 +54,7 @@ pub struct Origin {
 struct Shared {
     answers: Mutex<HashMap<String, Answer>>,
     hits: Mutex<HashMap<String, usize>>,
+    not_modified: AtomicUsize,
     waiting: AtomicUsize,
     arrived: watch::Sender<usize>,
     gate: watch::Sender<bool>,
@@ -66,6 +69,7 @@ impl Origin {
         let state = Arc::new(Shared {
             answers: Mutex::default(),
             hits: Mutex::default(),
+            not_modified: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             arrived: watch::Sender::new(0),
             gate: watch::Sender::new(false),
@@ -93,6 +97,11 @@ impl Origin {
         self.state.hits.lock().unwrap().get(path).copied().unwrap_or(0)
     }
 
+    /// How many requests were answered with 304.
+    pub fn not_modified(&self) -> usize {
+        self.state.not_modified.load(Ordering::SeqCst)
+    }
+
     /// The most requests there were at once since this was last asked.
     pub fn most_at_once(&self) -> usize {
         self.state.most_at_once.swap(0, Ordering::SeqCst)
@@ -111,16 +120,16 @@ impl Origin {
     }
 }
 
-async fn counted(state: State<Arc<Shared>>, path: Path<String>) -> Response {
+async fn counted(state: State<Arc<Shared>>, path: Path<String>, headers: HeaderMap) -> Response {
     let shared = state.0.clone();
     let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-    let response = answer(state, path).await;
+    let response = answer(state, path, &headers).await;
     shared.at_once.fetch_sub(1, Ordering::SeqCst);
     response
 }
 
-async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> Response {
+async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>, headers: &HeaderMap) -> Response {
     let hit = {
         let mut hits = state.hits.lock().unwrap();
         let hits = hits.entry(path.clone()).or_default();
@@ -155,6 +164,11 @@ async fn answer(State(state): State<Arc<Shared>>, Path(path): Path<String>) -> R
             Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone())))
                 .into_response()
         }
+        Answer::Tagged(tag, _) if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag) => {
+            state.not_modified.fetch_add(1, Ordering::SeqCst);
+            StatusCode::NOT_MODIFIED.into_response()
+        }
+        Answer::Tagged(tag, bytes) => ([(header::ETAG, HeaderValue::from_static(tag))], image(bytes)).into_response(),
         Answer::Held(bytes) => {
             let waiting = state.waiting.fetch_add(1, Ordering::SeqCst) + 1;
             state.arrived.send_replace(waiting);

@@ -124,6 +124,7 @@ fn details_are_a_line_a_place_and_leave_unknown_cells_empty() -> std::io::Result
         bytes_after: Some(250),
         score: Some(81.256),
         warnings: "=1",
+        change: "CHANGED",
         ..Detail::default()
     };
     writer.detail_row(row(Some("-1"), "a", &[], &[]), &grown)?;
@@ -132,7 +133,10 @@ fn details_are_a_line_a_place_and_leave_unknown_cells_empty() -> std::io::Result
     let lines: Vec<&str> = written.lines().skip(1).collect();
     assert_eq!(
         lines,
-        ["7,'-1,a,2,https://a.com/1,SUCCEEDED,,,,200,,200,250,-50,-25.0,81.26,,'=1", "7,,b,,,REJECTED,,,,,,,,,,,,"]
+        [
+            "7,'-1,a,2,https://a.com/1,SUCCEEDED,,,,200,,200,250,-50,-25.0,81.26,,'=1,CHANGED",
+            "7,,b,,,REJECTED,,,,,,,,,,,,,"
+        ]
     );
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio_postgres::AsyncMessage;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::db::target::Target;
 use crate::db::{Connection, connect};
 
 /// The channel whose payload is the id of a request that changed.
@@ -110,8 +111,8 @@ impl Events {
     }
 
     async fn listen_while_connected(&self, url: &str) -> anyhow::Result<()> {
-        let config: tokio_postgres::Config = url.parse().context("read the database URL")?;
-        let (client, mut connection) = connect::establish(&config).await.context("connect")?;
+        let target: Target = url.parse().context("read the database URL")?;
+        let (client, mut connection) = connect::establish(&target).await.context("connect")?;
         let mut messages = futures_util::stream::poll_fn(|cx| connection.poll_message(cx));
         let listen = async {
             let listen = format!("LISTEN {REQUESTS}; LISTEN {JOBS}; LISTEN {KEYS}");

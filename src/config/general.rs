@@ -6,13 +6,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::value::{self, duration, number};
+use crate::db::target::{InvalidTarget, Target};
 
 /// General settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct General {
-    /// Postgres to use. Without it Halftone runs a server of its own in the data directory
+    /// Postgres to use, with `sslmode=verify-full` over networks. Without it Halftone runs a server of its own in the data directory
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+    /// A file that holds the URL instead, as secrets are mounted into containers
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
     /// Where the outputs and the managed database are stored
     #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data")]
     pub data_dir: PathBuf,
@@ -39,6 +43,28 @@ pub struct General {
     /// How to log: text or json
     #[arg(long, env = "HALFTONE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl General {
+    /// Takes the database's URL from the file that is named instead.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it. It does not repeat what is in the file.
+    pub(super) fn read_database_url(&mut self) -> Result<(), String> {
+        let Some(file) = &self.database_url_file else { return Ok(()) };
+        if self.database_url.is_some() {
+            return Err("Give --database-url or --database-url-file, not both.".to_owned());
+        }
+        let read = std::fs::read_to_string(file);
+        let file = file.display();
+        let text = read.map_err(|error| format!("--database-url-file {file} cannot be read: {error}."))?;
+        let url = text
+            .trim()
+            .parse()
+            .map_err(|takes: String| format!("What is in --database-url-file {file} is not {takes}."))?;
+        self.database_url = Some(url);
+        Ok(())
+    }
 }
 
 /// How log lines are written.
@@ -75,9 +101,14 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<tokio_postgres::Config>() {
+        match text.parse::<Target>() {
             Ok(_) => Ok(DatabaseUrl(text.to_owned())),
-            Err(_) => Err("a Postgres URL such as postgres://user:password@host/database".to_owned()),
+            Err(InvalidTarget::Mode(_)) => {
+                Err("a Postgres URL whose sslmode is disable, prefer, require, verify-ca or verify-full".to_owned())
+            }
+            Err(InvalidTarget::Other(_)) => {
+                Err("a Postgres URL such as postgres://user:password@host/database".to_owned())
+            }
         }
     }
 }

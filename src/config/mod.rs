@@ -69,7 +69,8 @@ pub struct Config {
 
 impl Options {
     /// Checks the settings against each other.
-    pub fn check(self) -> Result<Config, Vec<String>> {
+    pub fn check(mut self) -> Result<Config, Vec<String>> {
+        self.general.read_database_url().map_err(|problem| vec![problem])?;
         let listen = self.server.listen;
         Ok(Config {
             fetch: self.fetching.limits(self.workers.downloads),

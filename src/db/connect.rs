@@ -17,7 +17,11 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, Sleep, timeout};
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, Connection, NoTls};
+use tokio_postgres::{Client, Connection, NoTls};
+use tokio_rustls::client::TlsStream;
+
+use super::target::Target;
+use super::tls::{Secured, Tls};
 
 /// How long the server may take to accept a connection, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +39,17 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 pub type Driver = Connection<Watched, NoTlsStream>;
 
 /// Connects to the first of the configured hosts that can be reached.
-pub async fn establish(config: &Config) -> anyhow::Result<(Client, Driver)> {
+pub async fn establish(target: &Target) -> anyhow::Result<(Client, Driver)> {
+    establish_with(target, Some(SILENCE)).await
+}
+
+/// The same for statements that may take as long as they need.
+pub async fn establish_patiently(target: &Target) -> anyhow::Result<(Client, Driver)> {
+    establish_with(target, None).await
+}
+
+async fn establish_with(target: &Target, silence: Option<Duration>) -> anyhow::Result<(Client, Driver)> {
+    let Target { config, tls } = target;
     let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
     let ports = config.get_ports();
     let count = config.get_hosts().len().max(config.get_hostaddrs().len());
@@ -44,14 +58,15 @@ pub async fn establish(config: &Config) -> anyhow::Result<(Client, Driver)> {
         let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
         let connecting = async {
             let socket = match (config.get_hostaddrs().get(place), config.get_hosts().get(place)) {
-                (Some(address), _) => Socket::tcp(&address.to_string(), port).await?,
-                (None, Some(Host::Tcp(name))) => Socket::tcp(name, port).await?,
+                (Some(address), Some(Host::Tcp(name))) => Socket::tcp(tls, &address.to_string(), port, name).await?,
+                (Some(address), _) => Socket::tcp(tls, &address.to_string(), port, &address.to_string()).await?,
+                (None, Some(Host::Tcp(name))) => Socket::tcp(tls, name, port, name).await?,
                 (None, Some(Host::Unix(directory))) => {
                     Socket::Unix(UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?)
                 }
                 (None, None) => anyhow::bail!("neither a host nor an address is given"),
             };
-            let (client, mut driver) = config.connect_raw(Watched::new(socket), NoTls).await?;
+            let (client, mut driver) = config.connect_raw(Watched::new(socket, silence), NoTls).await?;
             if config.get_target_session_attrs() != TargetSessionAttrs::Any {
                 check_session(&client, &mut driver, config.get_target_session_attrs()).await?;
             }
@@ -84,14 +99,23 @@ async fn check_session(client: &Client, driver: &mut Driver, wanted: TargetSessi
     }
 }
 
-/// A connection's socket.
+/// A connection's socket. A Unix socket leaves no machine, so it is never encrypted.
 enum Socket {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
 impl Socket {
-    async fn tcp(name: &str, port: u16) -> anyhow::Result<Self> {
+    /// Connects to `address`, where the server `name` must be.
+    async fn tcp(tls: &Tls, address: &str, port: u16, name: &str) -> anyhow::Result<Self> {
+        Ok(match tls.secure(Self::connect(address, port).await?, name).await? {
+            Secured::Plain(stream) => Self::Tcp(stream),
+            Secured::Encrypted(stream) => Self::Tls(stream),
+        })
+    }
+
+    async fn connect(name: &str, port: u16) -> anyhow::Result<TcpStream> {
         let mut last = None;
         for address in lookup_host((name, port)).await? {
             match TcpStream::connect(address).await {
@@ -102,7 +126,7 @@ impl Socket {
                     socket.set_tcp_keepalive(&keepalive)?;
                     #[cfg(target_os = "linux")]
                     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-                    return Ok(Self::Tcp(stream));
+                    return Ok(stream);
                 }
                 Err(error) => last = Some(error),
             }
@@ -111,9 +135,12 @@ impl Socket {
     }
 }
 
-/// A socket that fails when the server leaves what was sent without an answer for [`SILENCE`].
+/// A socket that fails when the server leaves what was sent without an answer for too long. It is above TLS, since it reads
+/// the messages.
 pub struct Watched {
     socket: Socket,
+    /// How long the server may take; `None`: as long as it needs.
+    silence: Option<Duration>,
     /// Runs while an answer is owed.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Answers that the server owes: several when statements are sent without waiting for each.
@@ -123,15 +150,15 @@ pub struct Watched {
 }
 
 impl Watched {
-    fn new(socket: Socket) -> Self {
-        Self { socket, deadline: None, owed: 0, sent: Messages::of_client(), received: Messages::of_server() }
+    fn new(socket: Socket, silence: Option<Duration>) -> Self {
+        Self { socket, silence, deadline: None, owed: 0, sent: Messages::of_client(), received: Messages::of_server() }
     }
 
     fn sent(&mut self, bytes: &[u8]) {
         // A start-up message, `Query` and `Sync` are each answered up to a `ReadyForQuery`.
         self.owed += self.sent.count(bytes, &[Messages::START_UP, b'Q', b'S']);
-        if self.owed > 0 {
-            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+        if let (Some(silence), 1..) = (self.silence, self.owed) {
+            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
         }
     }
 
@@ -141,7 +168,7 @@ impl Watched {
             // What comes unasked, such as a notification, is no answer and owes none.
             None => {}
             Some(_) if self.owed == 0 => self.deadline = None,
-            Some(deadline) => deadline.as_mut().reset(Instant::now() + SILENCE),
+            Some(deadline) => deadline.as_mut().reset(Instant::now() + self.silence.unwrap_or(SILENCE)),
         }
     }
 
@@ -163,6 +190,7 @@ impl AsyncRead for Watched {
         let before = buf.filled().len();
         let read = match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         match read {
@@ -183,6 +211,7 @@ impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
         if let Poll::Ready(Ok(count)) = written {
@@ -198,6 +227,7 @@ impl AsyncWrite for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -205,6 +235,7 @@ impl AsyncWrite for Watched {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
@@ -279,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_owed_until_every_statement_sent_has_one() {
         let (socket, _server) = UnixStream::pair().unwrap();
-        let mut watched = Watched::new(Socket::Unix(socket));
+        let mut watched = Watched::new(Socket::Unix(socket), Some(SILENCE));
         watched.sent(START_UP);
         assert!(watched.deadline.is_some());
         watched.received(&[b"R\0\0\0\x08\0\0\0\0", READY].concat());

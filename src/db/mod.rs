@@ -27,7 +27,9 @@ pub mod secret;
 pub mod server;
 pub mod store_audit;
 pub mod store_removal;
+pub mod target;
 pub mod tenant;
+pub mod tls;
 pub mod viewer;
 pub mod webhook;
 
@@ -42,9 +44,11 @@ use deadpool::managed::{Hook, HookError, Metrics};
 use diesel::migration::MigrationSource;
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DieselPool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use futures_util::FutureExt as _;
+
+use target::Target;
 
 /// A connection to Postgres.
 pub type Connection = AsyncPgConnection;
@@ -73,10 +77,11 @@ fn settings() -> String {
 
 /// A pool of at most `size` connections to the server at `url`; none is made before the first is needed.
 pub fn pool(url: &str, size: usize) -> anyhow::Result<Pool> {
+    let target: Target = url.parse().context("read the database URL")?;
     let fallen_silent = Arc::new(Mutex::new(None));
     let mut config = ManagerConfig::default();
     let noted = fallen_silent.clone();
-    config.custom_setup = Box::new(move |url| open(url.to_owned(), noted.clone()).boxed());
+    config.custom_setup = Box::new(move |_| open(target.clone(), noted.clone()).boxed());
     // A connection that was cut is noticed by its own use: asking before every use would double the round trips.
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
@@ -97,10 +102,9 @@ pub fn pool(url: &str, size: usize) -> anyhow::Result<Pool> {
 /// When a connection of a pool last failed because the server had fallen silent.
 type FallenSilent = Arc<Mutex<Option<Instant>>>;
 
-async fn open(url: String, fallen_silent: FallenSilent) -> diesel::ConnectionResult<AsyncPgConnection> {
+async fn open(target: Target, fallen_silent: FallenSilent) -> diesel::ConnectionResult<AsyncPgConnection> {
     let failed = |error: anyhow::Error| diesel::ConnectionError::BadConnection(format!("{error:#}"));
-    let config: tokio_postgres::Config = url.parse().map_err(|error| failed(anyhow::Error::new(error)))?;
-    let (client, driver) = connect::establish(&config).await.map_err(failed)?;
+    let (client, driver) = connect::establish(&target).await.map_err(failed)?;
     #[expect(clippy::disallowed_methods, reason = "it ends with its connection, which the pool owns")]
     tokio::spawn(async move {
         if let Err(error) = driver.await {
@@ -170,7 +174,7 @@ pub fn is_unavailable(error: &anyhow::Error) -> bool {
 /// Safe to call from several processes at once: an advisory lock lets one of them work while the others wait.
 /// Needs tokio's multi-threaded runtime.
 pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
-    let mut conn = AsyncPgConnection::establish(url).await.context("connect to the database")?;
+    let mut conn = for_migrations(url).await?;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, "SELECT pg_advisory_lock(7364920153)")
         .await
         .context("wait for the migration lock")?;
@@ -181,6 +185,18 @@ pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
         .map_err(|error| anyhow::anyhow!(error))
         .context("migrate the database")?;
     Ok(applied.iter().map(ToString::to_string).collect())
+}
+
+/// A connection on which a statement may take as long as it needs.
+async fn for_migrations(url: &str) -> anyhow::Result<AsyncPgConnection> {
+    let target: Target = url.parse().context("read the database URL")?;
+    let (client, mut driver) = connect::establish_patiently(&target).await.context("connect to the database")?;
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+    tokio::spawn(async move {
+        // Notices, such as that a table exists already, are of no interest to anybody.
+        while let Some(Ok(_)) = std::future::poll_fn(|cx| driver.poll_message(cx)).await {}
+    });
+    Ok(AsyncPgConnection::try_from(client).await?)
 }
 
 /// Refuses a database that a newer program has migrated: statements would fail on what they do not know.
@@ -200,7 +216,7 @@ fn refuse_newer_schema(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -
 
 /// Undoes every migration: all tables go, with all they hold.
 pub async fn revert_all(url: &str) -> anyhow::Result<Vec<String>> {
-    let conn = AsyncPgConnection::establish(url).await.context("connect to the database")?;
+    let conn = for_migrations(url).await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let reverted = harness
         .revert_all_migrations(MIGRATIONS)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::spawn_blocking;
-use tokio_postgres::NoTls;
-use tokio_postgres::config::SslMode;
 
+use super::connect;
+use super::target::Target;
 use local_postgres::{LocalPostgres, Options};
 
 /// The database of the managed server, and its owner.
@@ -53,13 +53,8 @@ impl Database {
 
 /// Connects once, to say at once and in full what is wrong with an address. The URL holds a password: it is not repeated.
 async fn reach(url: &str) -> anyhow::Result<()> {
-    let config: tokio_postgres::Config = url.parse().context("read DATABASE_URL")?;
-    if config.get_ssl_mode() == SslMode::Require {
-        anyhow::bail!(
-            "DATABASE_URL asks for TLS (sslmode=require), which Halftone cannot speak to Postgres; use a private network or a tunnel"
-        );
-    }
-    let connected = tokio::time::timeout(PATIENCE, config.connect(NoTls)).await;
+    let target: Target = url.parse().context("read DATABASE_URL")?;
+    let connected = tokio::time::timeout(PATIENCE, connect::establish(&target)).await;
     let connected =
         connected.with_context(|| format!("the database of DATABASE_URL did not answer within {PATIENCE:?}"))?;
     // Dropping the connection closes it.

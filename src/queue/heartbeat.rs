@@ -11,6 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::db::connect;
+use crate::db::target::Target;
 
 /// How long after a failure the next try follows.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ impl Alive {
 
 /// What the thread needs.
 struct Beater {
-    config: tokio_postgres::Config,
+    target: Target,
     id: Uuid,
     timeout: Duration,
     alive: Alive,
@@ -66,12 +67,12 @@ impl Heartbeat {
     /// Starts beating for the worker `id`, which counts as dead after `timeout` without a beat, in the database at `url`.
     /// Returns when the first beat is stored: a worker must be known before it claims.
     pub async fn start(url: &str, id: Uuid, timeout: Duration) -> anyhow::Result<Self> {
-        let config: tokio_postgres::Config = url.parse().context("read the database URL")?;
+        let target: Target = url.parse().context("read the database URL")?;
         let stop = CancellationToken::new();
         let (first_beat, beaten) = tokio::sync::oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let alive = Alive::new();
-        let mut beater = Beater { config, id, timeout, alive: alive.clone(), first_beat: Some(first_beat) };
+        let mut beater = Beater { target, id, timeout, alive: alive.clone(), first_beat: Some(first_beat) };
         let until = stop.clone();
         let thread = std::thread::Builder::new().name("heartbeat".into()).spawn(move || {
             runtime.block_on(async {
@@ -121,7 +122,7 @@ impl Beater {
         let (interval, patience) = (self.interval(), self.patience());
         let within =
             |what: &'static str| move |_| anyhow::anyhow!("the database did not answer within {patience:?} ({what})");
-        let connecting = tokio::time::timeout(patience, connect::establish(&self.config)).await;
+        let connecting = tokio::time::timeout(patience, connect::establish(&self.target)).await;
         let (client, connection) = connecting.map_err(within("connect"))?.context("connect")?;
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);

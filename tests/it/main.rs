@@ -40,6 +40,8 @@ mod statements;
 
 mod api;
 
+mod encryption;
+
 mod keys;
 
 mod tenants;

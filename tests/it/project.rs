@@ -118,7 +118,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("pipeline", &["app", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
     ("access", &["app", "events", "db"]),
     ("app", &["config", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
-    ("config", &["fetch", "webhook", "web_origin"]),
+    ("config", &["fetch", "webhook", "web_origin", "db"]),
     ("fetch", &["guard", "budget"]),
     ("store", &[]),
     ("webhook", &["guard"]),

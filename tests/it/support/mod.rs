@@ -16,4 +16,6 @@ pub mod proxy;
 
 pub mod sink;
 
+pub mod tls;
+
 pub mod wait;

@@ -17,7 +17,7 @@ pub fn halftone() -> Command {
 fn without_settings(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
+        if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name.starts_with("DATABASE_URL")) {
             command.env_remove(name);
         }
     }

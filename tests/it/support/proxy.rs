@@ -54,6 +54,8 @@ impl Proxy {
             url.set_password(Some(std::str::from_utf8(password).expect("a password"))).expect("a password");
         }
         url.set_path(config.get_dbname().expect("a database"));
+        // It counts messages, so it has to understand them.
+        url.set_query(Some("sslmode=disable"));
         let state = Arc::new(watch::Sender::new(State::default()));
         let mut server_tasks = JoinSet::new();
         server_tasks.spawn(accept(listener, server, state.clone()));

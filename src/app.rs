@@ -15,6 +15,7 @@ use crate::events::Events;
 use crate::fetch::Fetcher;
 use crate::guard::{self, Guard};
 use crate::links::Links;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::{fetch, webhook};
 
@@ -49,6 +50,7 @@ pub struct Parts {
     pub events: Events,
     pub links: Links,
     pub webhook_secret: webhook::Secret,
+    pub metrics: Metrics,
 }
 
 impl Deref for App {
@@ -97,6 +99,7 @@ impl App {
             events: Events::default(),
             links: Links::new(config.public_url.clone(), &link_key, config.server.link_lifetime)?,
             webhook_secret,
+            metrics: Metrics::new()?,
             database_url,
             config,
         })))

@@ -41,6 +41,8 @@ pub mod db;
 
 pub mod config;
 
+pub mod metrics;
+
 pub mod telemetry;
 
 #[cfg(test)]

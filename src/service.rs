@@ -23,6 +23,8 @@ use crate::{db, descriptors, graphql, http};
 
 /// How much longer than its workers a process may take to end.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
+/// Connections of those who run Halftone.
+const ADMIN_CONNECTIONS: usize = 32;
 
 /// The parts of a running Halftone.
 pub struct Service {
@@ -89,6 +91,17 @@ impl Service {
             Ok(())
         });
         Ok(address)
+    }
+
+    /// Answers those who run Halftone: figures and health. It asks nobody for a key.
+    pub fn administer(&mut self, listener: TcpListener) {
+        let router = http::admin::router(self.app.clone());
+        let limits = ConnectionLimits { connections: ADMIN_CONNECTIONS, ..ConnectionLimits::default() };
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            http::server::serve(listener, router, limits, stop).await;
+            Ok(())
+        });
     }
 
     /// Runs jobs, unless the configuration says that this process has no workers.

@@ -13,23 +13,27 @@ use crate::service::Service;
 pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let listener = listen(&mut config).await?;
+    let admin = listen_for_admin(&mut config).await?;
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.serve(listener).await?;
         service.work();
         info!("ready at {}", service.app.config.public_url);
+        administer(&mut service, admin)?;
         run_until(stop, service).await
     })
     .await
 }
 
 /// Workers only.
-pub async fn work(config: Config) -> anyhow::Result<()> {
+pub async fn work(mut config: Config) -> anyhow::Result<()> {
     anyhow::ensure!(config.workers.compressions > 0, "`work` with --compressions 0 would do nothing");
     let stop = stop_signal()?;
+    let admin = listen_for_admin(&mut config).await?;
     with_database(config, async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.work();
+        administer(&mut service, admin)?;
         run_until(stop, service).await
     })
     .await
@@ -41,11 +45,28 @@ pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
     let listener =
         listener.with_context(|| format!("listen on {} (choose another with --listen)", config.server.listen))?;
     config.server.listen = listener.local_addr()?;
-    config.own_listeners = vec![config.server.listen];
+    config.own_listeners.push(config.server.listen);
     if config.server.public_url.is_none() {
         config.public_url = format!("http://{}", config.server.listen);
     }
     Ok(listener)
+}
+
+/// The configured listener for those who run Halftone.
+async fn listen_for_admin(config: &mut Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.server.admin_listen else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("listen on {address} (choose another with --admin-listen)"))?;
+    config.own_listeners.push(listener.local_addr()?);
+    Ok(Some(listener))
+}
+
+fn administer(service: &mut Service, listener: Option<TcpListener>) -> anyhow::Result<()> {
+    if let Some(listener) = listener {
+        info!("metrics at http://{}/metrics", listener.local_addr()?);
+        service.administer(listener);
+    }
+    Ok(())
 }
 
 /// Runs a service until a signal or the failure of one of its parts, then stops it in order.

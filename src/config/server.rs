@@ -19,6 +19,10 @@ pub struct Server {
         value_parser = value::address
     )]
     pub listen: SocketAddr,
+    /// The address and port of a listener for those who run Halftone: /metrics for Prometheus, /healthz and /readyz. It asks for
+    /// no key. Default: none
+    #[arg(long, env = "HALFTONE_ADMIN_LISTEN", value_name = "ADDRESS", value_parser = value::address)]
+    pub admin_listen: Option<SocketAddr>,
     /// How clients reach the API, for the links in results. Default: http:// and the listener's address
     #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
     pub public_url: Option<String>,

@@ -20,6 +20,10 @@ mod previews;
 
 mod health;
 
+mod observe;
+
+pub mod admin;
+
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
@@ -61,7 +65,7 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
-        .with_state(app);
+        .with_state(app.clone());
     let routes = routes
         .merge(graphql.layer(gzip()))
         .merge(previews)
@@ -69,7 +73,8 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(CatchPanicLayer::new());
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(app, observe::observe));
     prefix.layer(routes)
 }
 

@@ -16,6 +16,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use super::observe::REQUEST_ID;
 use super::refusal::Refusal;
 use crate::web_origin::WebOrigin;
 
@@ -74,7 +75,8 @@ impl OriginPolicy {
             header::IF_NONE_MATCH,
             header::RANGE,
         ];
-        let readable = [header::CONTENT_DISPOSITION, header::CONTENT_RANGE, header::ETAG, header::RETRY_AFTER];
+        let readable =
+            [header::CONTENT_DISPOSITION, header::CONTENT_RANGE, header::ETAG, header::RETRY_AFTER, REQUEST_ID];
         Some(
             CorsLayer::new()
                 .allow_origin(allowed)

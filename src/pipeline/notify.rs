@@ -215,6 +215,7 @@ async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &
             (delay.map_or(WebhookDeliveryStatus::Exhausted, |_| WebhookDeliveryStatus::Retrying), delay)
         }
     };
+    app.metrics.webhook_attempt(&status.as_str().to_lowercase());
     match status {
         WebhookDeliveryStatus::Delivered => info!(delivery.id = %delivery.id, "webhook delivered"),
         _ => warn!(

@@ -24,6 +24,7 @@ use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
 use crate::db::request::ProcessingRequest;
 use crate::events;
 use crate::fetch::Validators;
+use crate::metrics::Stage;
 use crate::queue::risk::RiskLog;
 use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::store::PutError;
@@ -124,7 +125,9 @@ impl Job for ProcessImage {
         let key = key.filter(|key| key.starts_with(&format!("{directory}/")));
         let has_ended = !matches!(result, AttemptResult::Retry { .. } | AttemptResult::Postponed { .. });
         let is_reclaimed = claim.is_reclaimed;
+        let began = Instant::now();
         let is_held = self.recorder.record(claim, result).await?;
+        self.app.metrics.image_stage(Stage::Settle, began.elapsed());
         let removed = match key {
             Some(key) if !is_held => self.app.store.remove(&key).await,
             key if is_held && has_ended && is_reclaimed => {
@@ -172,6 +175,7 @@ impl ProcessImage {
             let fetched = self.app.fetcher.get_if_changed(&assignment.input_url, known.as_ref()).await;
             if matches!(fetched, Ok(Some(_))) {
                 self.pace.downloaded(began.elapsed());
+                self.app.metrics.image_stage(Stage::Fetch, began.elapsed());
             }
             fetched
         };
@@ -233,6 +237,7 @@ impl ProcessImage {
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
         };
         self.pace.compressed(began.elapsed());
+        self.app.metrics.image_stage(Stage::Compress, began.elapsed());
         // Until it is stored, an output counts against the memory that it was made in, and a source that is kept against
         // that for downloads.
         memory.shrink(bytes.len() as u64);
@@ -252,7 +257,9 @@ impl ProcessImage {
             output_number: former.map_or(1, |former| former.output_number + 1),
             ..output
         };
+        let began = Instant::now();
         let stored = self.app.store.put(&output.output_key, bytes).await;
+        self.app.metrics.image_stage(Stage::Store, began.elapsed());
         drop((source, memory));
         match stored {
             Ok(()) => Ok(Some(Ok(output))),

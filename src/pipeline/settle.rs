@@ -26,6 +26,7 @@ use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::events;
+use crate::metrics::Metrics;
 use crate::queue::Claim;
 use crate::queue::jobs::{self, Requeue};
 use crate::queue::pauses;
@@ -212,6 +213,7 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
 async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<Uuid>, NotRecorded> {
     let mut conn = db::connect(&app.worker_pool).await.map_err(NotRecorded::Outage)?;
     let (held, finished) = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
+    batch.iter().filter(|entry| held.contains(&entry.claim.id)).for_each(|entry| count(&app.metrics, &entry.result));
     for request in finished {
         info!(
             request.id = %request.id, status = %request.status, images = request.total, failed = request.failed,
@@ -219,6 +221,20 @@ async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<Uuid>, NotRecorded
         );
     }
     Ok(held)
+}
+
+/// Counts a result that was recorded.
+fn count(metrics: &Metrics, result: &AttemptResult) {
+    match result {
+        AttemptResult::Succeeded(output) => {
+            metrics.image_attempt(&output.outcome.as_str().to_lowercase(), "");
+            metrics.image_bytes(output.source_bytes, output.output_bytes);
+        }
+        AttemptResult::Failed(error) => metrics.image_attempt("failed", error.error_code.as_str()),
+        AttemptResult::Retry { error, .. } => metrics.image_attempt("retried", error.error_code.as_str()),
+        AttemptResult::Postponed { error, .. } => metrics.image_attempt("postponed", error.error_code.as_str()),
+        AttemptResult::Canceled => metrics.image_attempt("canceled", ""),
+    }
 }
 
 /// One transaction's worth. The requests are locked first, in one order for everyone; a claim that was lost is left out.

@@ -44,6 +44,8 @@ mod encryption;
 
 mod keys;
 
+mod metrics;
+
 mod tenants;
 
 mod console;

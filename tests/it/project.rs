@@ -110,14 +110,14 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("cli", &["service", "graphql", "pipeline", "access", "app", "budget", "descriptors", "db", "config", "telemetry"]),
     ("service", &["http", "graphql", "pipeline", "access", "app", "descriptors", "db", "config"]),
-    ("http", &["graphql", "pipeline", "access", "app", "links", "web_origin", "db"]),
+    ("http", &["graphql", "pipeline", "access", "app", "metrics", "links", "web_origin", "db"]),
     ("graphql", &["pipeline", "access", "app", "db"]),
-    ("pipeline", &["app", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
+    ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
     ("access", &["app", "events", "db"]),
-    ("app", &["config", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
+    ("app", &["config", "metrics", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
     ("config", &["fetch", "webhook", "web_origin", "db"]),
     ("fetch", &["guard", "budget"]),
     ("store", &[]),
@@ -130,6 +130,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("budget", &[]),
     ("descriptors", &[]),
     ("db", &[]),
+    ("metrics", &[]),
     ("telemetry", &[]),
 ];
 

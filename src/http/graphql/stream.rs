@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     answer::{self, Answers},
@@ -86,7 +87,8 @@ impl Form {
 /// the connection's task would not be polled again.
 pub(super) fn respond(answers: Answers, form: Form, caller: &Caller, options: &EndpointOptions) -> Response {
     let (events, outlet) = mpsc::channel(1);
-    options.tasks.spawn(pump(answers, form, events, caller.clone(), options.shutdown.clone(), options.stream));
+    let pump = pump(answers, form, events, caller.clone(), options.shutdown.clone(), options.stream);
+    options.tasks.spawn(pump.in_current_span());
     let outlet = stream::unfold(outlet, |mut outlet| async move {
         let event = outlet.recv().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(event), outlet))

@@ -14,6 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tracing::Instrument as _;
+
 use super::{caller::Credentials, options::EndpointOptions};
 use crate::http::refusal::Refusal;
 use session::Session;
@@ -47,13 +49,17 @@ pub(super) async fn upgrade<E: Executor>(executor: E, options: Arc<EndpointOptio
         return Refusal::unavailable("The server has as many WebSockets open as it can; try again later.")
             .into_response();
     };
+    let span = tracing::Span::current();
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(options.stream.message_bytes)
         .max_frame_size(options.stream.message_bytes)
-        .on_upgrade(move |socket| async move {
-            Session::new(socket, executor, options).serve(credentials, speaks_ours).await;
-            drop((counted, place));
+        .on_upgrade(move |socket| {
+            let session = async move {
+                Session::new(socket, executor, options).serve(credentials, speaks_ours).await;
+                drop((counted, place));
+            };
+            session.instrument(span)
         })
 }

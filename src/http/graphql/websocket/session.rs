@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::message::{self, End, FromClient, ToClient};
 use crate::access::Caller;
@@ -201,14 +202,14 @@ impl<E: Executor> Session<E> {
     /// Answers that are made whether or not the socket takes them.
     fn in_a_task(&self, mut answers: Answers) -> Answers {
         let (outlet, made) = mpsc::channel(1);
-        let task = self.options.tasks.spawn(async move {
+        let run = async move {
             while let Some(answer) = answers.next().await {
                 if outlet.send(answer).await.is_err() {
                     return;
                 }
             }
-        });
-        let task = AbortOnDropHandle::new(task);
+        };
+        let task = AbortOnDropHandle::new(self.options.tasks.spawn(run.in_current_span()));
         ReceiverStream::new(made)
             .inspect(move |_| {
                 let _ = &task;

@@ -17,7 +17,7 @@ from service import ROOT, cpu, forget_peak, memory, serve, temporary_directory
 
 ROWS, URLS_PER_ROW, CHECKED_ROWS = 100_000, 2, 1_000_000
 RESULTS = "query ($id: ID!) { processingRequest(id: $id) { %s } }" % " ".join(
-    f"{kind}: result(kind: {kind}) {{ url }}" for kind in ["OUTPUT_CSV", "DETAIL_CSV", "FAILED_ROWS_CSV"]
+    f"{kind}: result(kind: {kind}) {{ url }}" for kind in ["OUTPUT_CSV", "DETAIL_CSV", "FAILED_ROWS_CSV", "UPDATED_CSV"]
 )
 # What a finished request looks like, without the work.
 SUCCEED = """UPDATE images SET status = 'SUCCEEDED', outcome = 'COMPRESSED', source_format = 'JPEG', source_bytes = 200000,

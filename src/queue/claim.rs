@@ -68,6 +68,36 @@ pub struct Room {
     pub suspects: bool,
 }
 
+impl Room {
+    fn at(&self, host: &str) -> usize {
+        self.hosts.get(host).copied().unwrap_or(self.per_host)
+    }
+}
+
+/// What a claim could not take for want of room.
+#[derive(Debug, Default)]
+pub struct ShutOut {
+    hosts: Vec<String>,
+    suspects: bool,
+}
+
+impl ShutOut {
+    /// What is shut out once these jobs were claimed into this room.
+    pub fn after(room: &Room, claims: &[Claim]) -> Self {
+        let mut claimed: HashMap<&str, usize> = room.hosts.keys().map(|host| (host.as_str(), 0)).collect();
+        for claim in claims {
+            *claimed.entry(&claim.host).or_default() += 1;
+        }
+        let full = claimed.into_iter().filter(|(host, claimed)| *claimed >= room.at(host));
+        Self { hosts: full.map(|(host, _)| host.to_owned()).collect(), suspects: !room.suspects }
+    }
+
+    /// Whether some of it can be claimed now.
+    pub fn has_opened(&self, room: &Room) -> bool {
+        (self.suspects && room.suspects) || self.hosts.iter().any(|host| room.at(host) > 0)
+    }
+}
+
 /// Whose turn it is, at one runner.
 #[derive(Debug, Default)]
 pub struct Turns {
@@ -85,8 +115,8 @@ struct Group {
 /// What a claim found.
 pub struct Claimed {
     pub claims: Vec<Claim>,
-    /// Whether there are groups that were not visited.
-    pub has_more_groups: bool,
+    /// Whether there may be more to claim in this room: groups that were not visited, or had more than their share.
+    pub has_more: bool,
 }
 
 impl Turns {
@@ -101,17 +131,20 @@ impl Turns {
         let limit = MAX_GROUPS.min(room.jobs);
         let groups = ready_groups(conn, kind, self.last, limit).await?;
         let Some(last) = groups.last() else {
-            return Ok(Claimed { claims: Vec::new(), has_more_groups: false });
+            return Ok(Claimed { claims: Vec::new(), has_more: false });
         };
         // The next claim begins with the group after the last one visited, or with the second when all were.
         let has_more_groups = groups.len() == limit;
         self.last = if has_more_groups { last.group_id } else { groups[0].group_id };
         let open: Vec<Uuid> = groups.iter().filter(|group| !group.is_paused).map(|group| group.group_id).collect();
         if open.is_empty() {
-            return Ok(Claimed { claims: Vec::new(), has_more_groups });
+            return Ok(Claimed { claims: Vec::new(), has_more: has_more_groups });
         }
-        let claims = claim(conn, worker_id, kind, &open, room).await?;
-        Ok(Claimed { claims, has_more_groups })
+        // Twice its share, for when others have less than theirs.
+        let quota = (2 * room.jobs.div_ceil(open.len())).min(room.jobs);
+        let claims = claim(conn, worker_id, kind, &open, quota, room).await?;
+        let is_cut = claims.len() >= quota;
+        Ok(Claimed { claims, has_more: has_more_groups || is_cut })
     }
 }
 
@@ -149,16 +182,15 @@ async fn ready_groups(conn: &mut Connection, kind: &str, after: Uuid, limit: usi
     .await
 }
 
-/// Claims from these groups, one job of each after the other; within a group one of each host after the other.
+/// Claims from these groups, at most `quota` of each, one job of each after the other; within a group one of each host after the other.
 async fn claim(
     conn: &mut Connection,
     worker_id: Uuid,
     kind: &str,
     groups: &[Uuid],
+    quota: usize,
     room: &Room,
 ) -> QueryResult<Vec<Claim>> {
-    // Twice its share, for when others have less than theirs.
-    let quota = (2 * room.jobs.div_ceil(groups.len())).min(room.jobs);
     let (hosts, rooms): (Vec<&str>, Vec<i64>) =
         room.hosts.iter().map(|(host, room)| (host.as_str(), *room as i64)).unzip();
     diesel::sql_query(

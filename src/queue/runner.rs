@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::claim::{Claim, Claimed, Room, Turns};
+use super::claim::{Claim, Claimed, Room, ShutOut, Turns};
 use super::company::Company;
 use super::jobs::{self, Requeue};
 use super::pause::Pause;
@@ -85,9 +85,17 @@ pub struct JobRunner<J> {
     running: JoinSet<anyhow::Result<Outcome>>,
     claims: HashMap<Id, Claim>,
     turns: Turns,
+    shut_out: ShutOut,
     empty_claims: usize,
     reconcile_at: Instant,
     pause: Option<Pause>,
+}
+
+/// How many places are worth a claim: all that are free, or none while they are few. Claiming one job at a time would cost
+/// three statements each.
+fn free_places(limit: usize, held: usize) -> usize {
+    let free = limit.saturating_sub(held);
+    if free < limit / 4 { 0 } else { free }
 }
 
 impl<J: Job> JobRunner<J> {
@@ -99,6 +107,7 @@ impl<J: Job> JobRunner<J> {
             running: JoinSet::new(),
             claims: HashMap::new(),
             turns: Turns::default(),
+            shut_out: ShutOut::default(),
             empty_claims: 0,
             reconcile_at: Instant::now(),
             pause: None,
@@ -108,9 +117,12 @@ impl<J: Job> JobRunner<J> {
     /// Runs jobs until the worker is stopped and everything held has ended or been given back.
     pub async fn run(mut self) {
         let stop = self.worker.stop.clone();
+        // Whether the last claim left nothing but what its room shut out.
+        let mut is_dry = false;
         while !stop.is_cancelled() {
-            let mut is_dry = true;
-            if let Some(room) = self.room() {
+            let room = self.room().filter(|room| !is_dry || self.shut_out.has_opened(room));
+            let has_room = room.is_some();
+            if let Some(room) = room {
                 self.worker.wake.mark_unchanged();
                 // The claim of a runner that stops in the middle is found and given back at the end.
                 match stop.run_until_cancelled(self.claim(&room)).await {
@@ -129,9 +141,9 @@ impl<J: Job> JobRunner<J> {
                 () = stop.cancelled() => {}
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended).await,
                 () = tokio::time::sleep_until(self.reconcile_at) => self.reconcile().await,
-                _ = self.worker.wake.changed(), if is_dry => {}
-                () = tokio::time::sleep(POLL_INTERVAL), if is_dry => {}
-                () = std::future::ready(()), if !is_dry => {}
+                _ = self.worker.wake.changed(), if is_dry || !has_room => is_dry = false,
+                () = tokio::time::sleep(POLL_INTERVAL), if is_dry || !has_room => is_dry = false,
+                () = std::future::ready(()), if !is_dry && has_room => {}
             }
         }
         self.drain().await;
@@ -147,9 +159,8 @@ impl<J: Job> JobRunner<J> {
         if let Some(pause) = &self.pause {
             limits.jobs = limits.jobs.min(pause.jobs(Instant::now()));
         }
-        let free = limits.jobs.saturating_sub(self.running.len());
-        // A few places must be free: claiming one job at a time would cost a round trip each.
-        if free == 0 || free < limits.jobs / 4 {
+        let free = free_places(limits.jobs, self.running.len());
+        if free == 0 {
             return None;
         }
         let mut held: HashMap<&str, usize> = HashMap::new();
@@ -159,7 +170,7 @@ impl<J: Job> JobRunner<J> {
         let mut hosts = limits.hosts;
         for (host, held) in held {
             let room = hosts.entry(host.to_owned()).or_insert(limits.per_host);
-            *room = room.saturating_sub(held);
+            *room = free_places(*room, held);
         }
         // They wait for each other: too many would keep the places from the rest.
         let suspects = self.claims.values().filter(|claim| claim.company().is_some()).count() < MAX_SUSPECTS;
@@ -169,9 +180,10 @@ impl<J: Job> JobRunner<J> {
     /// Claims and starts jobs. Returns whether there is nothing left to claim for now.
     async fn claim(&mut self, room: &Room) -> anyhow::Result<bool> {
         let mut conn = db::connect(&self.worker.pool).await?;
-        let Claimed { claims, has_more_groups } = self.turns.claim(&mut conn, self.worker.id, J::KIND, room).await?;
+        let Claimed { claims, has_more } = self.turns.claim(&mut conn, self.worker.id, J::KIND, room).await?;
         drop(conn);
         let claimed = claims.len();
+        self.shut_out = ShutOut::after(room, &claims);
         for claim in claims {
             let (job, stop, company) = (self.job.clone(), self.worker.stop.clone(), self.company.clone());
             let of_task = claim.clone();
@@ -189,8 +201,8 @@ impl<J: Job> JobRunner<J> {
             self.empty_claims += 1;
         }
         Ok(match claimed {
-            0 => !has_more_groups || self.empty_claims.is_multiple_of(MAX_EMPTY_CLAIMS),
-            some => some < room.jobs && !has_more_groups,
+            0 => !has_more || self.empty_claims.is_multiple_of(MAX_EMPTY_CLAIMS),
+            some => some < room.jobs && !has_more,
         })
     }
 

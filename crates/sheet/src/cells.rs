@@ -139,9 +139,9 @@ impl<R: Read> Cells<R> {
         Record::new(&self.bytes, &self.ends, &self.lines, !self.lines_are_records)
     }
 
-    /// Whether a cell of the current record is in quotes.
-    pub fn is_quoted(&self, cell: usize) -> bool {
-        self.quoted.get(cell).copied().unwrap_or_default()
+    /// Whether a cell of the current record is in quotes; none if it is a cell within a cell.
+    pub fn is_quoted(&self, cell: usize) -> Option<bool> {
+        self.quoted.get(cell).copied().filter(|_| self.quoted.len() == self.ends.len())
     }
 
     /// Whether the current record ended with its line, not with the input.

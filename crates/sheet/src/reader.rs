@@ -221,6 +221,10 @@ impl<R: Read> Reader<R> {
         self.cells.take_raw(raw)
     }
 
+    pub(super) fn is_quoted(&self, cell: usize) -> Option<bool> {
+        self.cells.is_quoted(cell)
+    }
+
     pub(super) fn delimiter(&self) -> char {
         self.delimiter
     }

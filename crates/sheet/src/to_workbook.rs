@@ -91,7 +91,7 @@ pub fn updated_to_workbook(
         cells.allow_all_long();
         return convert(cells, directory, out, |cells, _, column| {
             let text = cells.record().cell(column).to_owned();
-            if cells.is_quoted(column) { Value::Text(text) } else { Value::of_bare(text) }
+            if cells.is_quoted(column) == Some(true) { Value::Text(text) } else { Value::of_bare(text) }
         });
     }
     cells.detect_dialect(hints)?;

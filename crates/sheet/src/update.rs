@@ -79,11 +79,21 @@ impl<R: Read, W: Write> Updater<R, W> {
         let mut from = 0;
         for &Span { place, from: first, to: end } in &row.spans {
             let Some(url) = urls.get(place).copied().flatten() else { continue };
-            let first = finder.find(record.offset(first.cell, first.byte));
+            let start = finder.find(record.offset(first.cell, first.byte));
             let last = finder.find(record.offset(end.cell, end.byte).saturating_sub(1));
-            let (Some(first), Some(last)) = (first, last) else { break };
-            replaced.extend_from_slice(&self.raw[from..first]);
+            let (Some(start), Some(last)) = (start, last) else { break };
+            let quotes = self.raw[start..=last].iter().filter(|byte| **byte == b'"').count();
+            // An odd number of them begins or ends the quotes of a cell, and one must stay.
+            let (before, after) = match (quotes % 2, self.reader.is_quoted(first.cell)) {
+                (0, _) => ("", ""),
+                (_, Some(true)) => ("", "\""),
+                (_, Some(false)) if first.byte == 0 => ("\"", ""),
+                _ => continue,
+            };
+            replaced.extend_from_slice(&self.raw[from..start]);
+            replaced.extend_from_slice(before.as_bytes());
             push_url(url, self.reader.delimiter(), &mut replaced);
+            replaced.extend_from_slice(after.as_bytes());
             from = last + 1;
         }
         replaced.extend_from_slice(&self.raw[from..]);

@@ -56,6 +56,19 @@ fn nothing_but_urls_changes() {
 }
 
 #[test]
+fn quotes_within_a_url_stay_where_the_cell_needs_them() {
+    let new_url = |url: &str| url.replace("https://a.com/", "https://b.com/new/");
+    for (source, expected) in [
+        ("a,\"https://a.com/1,https://a.com/2\"b,c\n", "a,\"https://b.com/new/1,https://b.com/new/2b\",c\n"),
+        ("a,\"https://a.com/w_1\",h_2/x.jpg\n", "a,\"https://b.com/new/w_1%2Ch_2/x.jpg\"\n"),
+        ("a,https://a.com/w_1,\"h_2/x.jpg\"\n", "a,\"https://b.com/new/w_1%2Ch_2/x.jpg\"\n"),
+    ] {
+        let header = "Name,Images\n";
+        assert_eq!(text(&update(format!("{header}{source}").as_bytes(), new_url).0), format!("{header}{expected}"));
+    }
+}
+
+#[test]
 fn every_encoding_stays() {
     let new_url = |url: &str| url.replace("https://a.com/1", "https://b.com/2");
     let (source, expected) = ("Name,Images\ncafé,https://a.com/1\n", "Name,Images\ncafé,https://b.com/2\n");

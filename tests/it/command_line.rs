@@ -260,6 +260,23 @@ async fn all_bad_settings_are_reported_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_webhooks_is_printed_and_stays_the_same() {
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let common = ["webhook-secret", "--database-url", &database_url, "--data-dir", data_dir.path().to_str().unwrap()];
+    let first = halftone(&common).await;
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert!(text(&first.stdout).starts_with("HALFTONE_WEBHOOK_SECRET=whsec_"), "{}", text(&first.stdout));
+    assert_eq!(halftone(&common).await.stdout, first.stdout);
+    let given = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let given = halftone(&[&common[..], &["--webhook-secret", given]].concat()).await;
+    assert!(text(&given.stdout).contains("MfKQ9r8G"), "{}", text(&given.stdout));
+    // What printed it before.
+    let keys = halftone(&["keys"]).await;
+    assert!(keys.status.code() == Some(2) && text(&keys.stderr).contains("create"), "{}", text(&keys.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn help_lists_the_settings_that_a_command_reads() {
     for (command, read, unread) in [
         ("serve", "--database-url --listen --max-csv-bytes --max-pixels", "--json"),

@@ -94,6 +94,17 @@ impl Store {
         Ok(())
     }
 
+    /// Stores the object `from` under another key too; in a directory both share their bytes on the disk. False when there is
+    /// no such object.
+    pub async fn copy(&self, from: &str, to: &str) -> anyhow::Result<bool> {
+        let path = |key: &str| object_store::path::Path::parse(key).with_context(|| format!("the key {key}"));
+        match self.objects.copy(&path(from)?, &path(to)?).await {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("store {from} as {to}")),
+        }
+    }
+
     /// An object, or a range of it; `None` when there is none.
     pub async fn get(&self, key: &str, options: GetOptions) -> anyhow::Result<Option<GetResult>> {
         let path = object_store::path::Path::parse(key).with_context(|| format!("the key {key}"))?;

@@ -16,7 +16,7 @@ from service import ROOT, serve, temporary_directory
 
 def measure(halftone, files, what, latency, count):
     with origin(latency, files) as large, origin(0, files) as small, temporary_directory() as directory:
-        with serve(halftone, directory, "--allow-net", "127.0.0.0/8", "--first-byte-timeout", "30s") as service:
+        with serve(halftone, directory, "--allow-net", "127.0.0.0/8", "--first-byte-timeout", "30s", "--no-reuse") as service:
             request, _ = service.upload(catalogue(large, count))
             uploaded, waits = time.monotonic(), []
             for after in 5, 20, 60:

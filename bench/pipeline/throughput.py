@@ -20,7 +20,7 @@ RUNS = ["0:300", "50:300", "200:300", "0:100", "0:1000", "0:5000", "0:20000"]
 
 def measure(halftone, files, latency, count):
     with origin(latency / 1000, files) as port, temporary_directory() as directory:
-        with serve(halftone, directory, "--allow-net", "127.0.0.0/8") as service:
+        with serve(halftone, directory, "--allow-net", "127.0.0.0/8", "--no-reuse") as service:
             # Everything is loaded, and the connections to the database are there.
             service.finished(service.upload(catalogue(port, 10))[0])
             forget_peak(service.pid)

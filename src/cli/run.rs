@@ -189,13 +189,13 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
     let (before, after) = (request.input_bytes.unsigned_abs(), request.output_bytes.unsigned_abs());
     say!(
         "{} of {} compressed{}; {} became {}: {} saved ({:.0} %)",
-        request.savings().compressed(),
+        request.succeeded - request.outcomes.kept_original,
         counted(u64::from(request.total.unsigned_abs()), "image"),
-        if request.outcomes.kept_original > 0 {
-            format!(", {} kept as they were", request.outcomes.kept_original)
-        } else {
-            String::new()
-        },
+        [(request.outcomes.kept_original, "kept as they were"), (request.outcomes.reused, "of them before")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, how)| format!(", {count} {how}"))
+            .collect::<String>(),
         ByteSize(before),
         ByteSize(after),
         ByteSize(before.saturating_sub(after)),

@@ -47,6 +47,9 @@ pub struct Workers {
         value_parser = bytes(1 << 20)
     )]
     pub download_memory: u64,
+    /// Compress every image, even if the same one was compressed with the same settings before
+    #[arg(long, env = "HALFTONE_NO_REUSE")]
+    pub no_reuse: bool,
     /// How long a worker may be silent before its images are given to others
     #[arg(
         long,

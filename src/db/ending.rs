@@ -48,7 +48,20 @@ pub struct Output {
     pub validators: Option<serde_json::Value>,
     /// Whether the host said that the source has not changed, so that it was not downloaded.
     pub download_avoided: bool,
+    /// By which images with the same content, or with the same URL, find it; see `pipeline::reuse`.
+    pub content_key: Option<Uuid>,
+    pub url_key: Option<Uuid>,
 }
+
+/// An [`Output`] of the row `images`, as JSON.
+pub(super) const OUTPUT_JSON: &str = "jsonb_build_object(
+    'outcome', images.outcome, 'warnings', images.warnings, 'source_format', images.source_format,
+    'source_bytes', images.source_bytes, 'source_width', images.source_width, 'source_height', images.source_height,
+    'source_sha256', encode(images.source_sha256, 'hex'), 'output_format', images.output_format,
+    'output_bytes', images.output_bytes, 'output_width', images.output_width, 'output_height', images.output_height,
+    'output_sha256', encode(images.output_sha256, 'hex'), 'output_key', images.output_key,
+    'output_number', images.output_number, 'receipt', images.receipt, 'validators', images.validators,
+    'download_avoided', images.download_avoided, 'content_key', images.content_key, 'url_key', images.url_key)";
 
 /// Why an attempt at an image failed.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -70,6 +83,7 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 source_format text, source_bytes bigint, source_width int, source_height int, source_sha256 text,
                 output_format text, output_bytes bigint, output_width int, output_height int, output_sha256 text,
                 output_key text, output_number int, receipt jsonb, validators jsonb, download_avoided boolean,
+                content_key uuid, url_key uuid,
                 error_code text, error_message text, http_status int)
          ), ended AS (
             UPDATE images SET
@@ -79,7 +93,8 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 output_format = e.output_format, output_bytes = e.output_bytes, output_width = e.output_width,
                 output_height = e.output_height, output_sha256 = decode(e.output_sha256, 'hex'), output_key = e.output_key,
                 output_number = coalesce(e.output_number, images.output_number), receipt = e.receipt, validators = e.validators,
-                download_avoided = coalesce(e.download_avoided, false), error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
+                download_avoided = coalesce(e.download_avoided, false), content_key = e.content_key, url_key = e.url_key,
+                error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
                 attempt_count = e.attempt_count, finished_at = now(), revision = r.revision + e.place,
                 change = CASE
                     WHEN e.status = 'SUCCEEDED' AND former_status = 'SUCCEEDED'
@@ -98,6 +113,7 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                    count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
                    coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
                    count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                   count(*) FILTER (WHERE outcome = 'REUSED') AS reused,
                    count(*) FILTER (WHERE download_avoided) AS avoided_downloads,
                    coalesce(sum(source_bytes) FILTER (WHERE download_avoided), 0) AS avoided_bytes,
                    count(*) FILTER (WHERE change = 'CHANGED') AS sources_changed,
@@ -111,6 +127,7 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                    canceled = runs.canceled + d.canceled, kept_original = runs.kept_original + d.kept_original,
                    target_missed = runs.target_missed + d.target_missed, input_bytes = runs.input_bytes + d.input_bytes,
                    output_bytes = runs.output_bytes + d.output_bytes, unchanged = runs.unchanged + d.unchanged,
+                   reused = runs.reused + d.reused,
                    avoided_downloads = runs.avoided_downloads + d.avoided_downloads,
                    avoided_bytes = runs.avoided_bytes + d.avoided_bytes,
                    sources_changed = runs.sources_changed + d.sources_changed,
@@ -124,6 +141,7 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 canceled = r.canceled + d.canceled, kept_original = r.kept_original + d.kept_original,
                 target_missed = r.target_missed + d.target_missed, input_bytes = r.input_bytes + d.input_bytes,
                 output_bytes = r.output_bytes + d.output_bytes, unchanged = r.unchanged + d.unchanged,
+                reused = r.reused + d.reused,
                 avoided_downloads = r.avoided_downloads + d.avoided_downloads,
                 avoided_bytes = r.avoided_bytes + d.avoided_bytes
            FROM delta d WHERE r.id = d.request_id",

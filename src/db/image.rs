@@ -36,6 +36,7 @@ text_enum! {
         Compressed = "COMPRESSED",
         KeptOriginal = "KEPT_ORIGINAL",
         Unchanged = "UNCHANGED",
+        Reused = "REUSED",
     }
 }
 
@@ -204,6 +205,7 @@ pub struct Assignment {
     pub started: bool,
     pub cancel_requested: bool,
     pub paused: bool,
+    pub tenant_id: Uuid,
     /// Whether its run does everything again, even what has not changed.
     pub is_fresh: bool,
     /// The last output it had before its run: an [`Output`](super::ending::Output).
@@ -305,6 +307,7 @@ impl Image {
                 processing_requests::started_at.is_not_null(),
                 processing_requests::cancel_requested_at.is_not_null(),
                 processing_requests::paused_at.is_not_null(),
+                sql::<SqlUuid>("processing_requests.tenant_id"),
                 sql::<Bool>(
                     "EXISTS (SELECT FROM runs WHERE runs.request_id = images.request_id AND number = images.run AND is_fresh)",
                 ),

@@ -22,6 +22,7 @@ pub mod page;
 pub mod product;
 pub mod request;
 pub mod request_totals;
+pub mod reuse;
 pub mod run;
 pub mod secret;
 pub mod server;

@@ -108,6 +108,9 @@ pub struct Outcomes {
     #[diesel(select_expression = sql::<Integer>("processing_requests.unchanged"))]
     #[diesel(select_expression_type = SqlLiteral<Integer>)]
     pub unchanged: i32,
+    #[diesel(select_expression = sql::<Integer>("processing_requests.reused"))]
+    #[diesel(select_expression_type = SqlLiteral<Integer>)]
+    pub reused: i32,
     #[diesel(select_expression = sql::<Integer>("processing_requests.avoided_downloads"))]
     #[diesel(select_expression_type = SqlLiteral<Integer>)]
     pub avoided_downloads: i32,
@@ -222,7 +225,8 @@ pub struct Savings {
 impl Savings {
     /// Images that were made smaller in the runs that these are.
     pub fn compressed(&self) -> i32 {
-        self.succeeded - self.outcomes.kept_original - self.outcomes.unchanged
+        let Outcomes { kept_original, unchanged, reused, .. } = self.outcomes;
+        self.succeeded - kept_original - unchanged - reused
     }
 
     /// 1 − output ÷ input; 0 when there is no input.

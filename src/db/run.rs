@@ -6,6 +6,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid}
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::ending::OUTPUT_JSON;
 use super::image::ImageErrorCode;
 use super::request::{Outcomes, RequestStatus, Savings};
 use super::schema::runs;
@@ -53,6 +54,8 @@ pub struct Run {
     pub sources_unchanged: i32,
     pub newly_broken: i32,
     pub mended: i32,
+    /// Images that have the output of another one.
+    pub reused: i32,
 }
 
 /// What is known of a run when it begins.
@@ -184,29 +187,23 @@ impl Run {
     /// Makes ended images of a request pending again, in this run: what they were no longer counts. Their outputs are kept
     /// in `former_outputs`. Returns how many.
     pub async fn take_back(conn: &mut Connection, request_id: Uuid, number: i32, ids: &[Uuid]) -> QueryResult<i64> {
-        let taken = diesel::sql_query(
+        let taken = diesel::sql_query(format!(
             "WITH before AS (
                 SELECT * FROM images WHERE id = ANY($3) AND request_id = $1 AND status <> 'PENDING'
              ), kept AS (
                 INSERT INTO former_outputs (image_id, number, output)
-                SELECT id, output_number, jsonb_build_object(
-                           'outcome', outcome, 'warnings', warnings, 'source_format', source_format,
-                           'source_bytes', source_bytes, 'source_width', source_width, 'source_height', source_height,
-                           'source_sha256', encode(source_sha256, 'hex'), 'output_format', output_format,
-                           'output_bytes', output_bytes, 'output_width', output_width, 'output_height', output_height,
-                           'output_sha256', encode(output_sha256, 'hex'), 'output_key', output_key,
-                           'output_number', output_number, 'receipt', receipt, 'validators', validators,
-                           'download_avoided', false)
-                  FROM before WHERE output_key IS NOT NULL
+                SELECT id, output_number, {OUTPUT_JSON}
+                  FROM before AS images WHERE output_key IS NOT NULL
                 -- It was kept before, by a run in which it did not change; the host may have other words for it now.
                 ON CONFLICT (image_id, number) DO UPDATE SET output = excluded.output
              ), taken AS (
                 UPDATE images SET
-                    status = 'PENDING', run = $2, outcome = NULL, warnings = '{}', source_format = NULL, source_bytes = NULL,
+                    status = 'PENDING', run = $2, outcome = NULL, warnings = '{{}}', source_format = NULL, source_bytes = NULL,
                     source_width = NULL, source_height = NULL, source_sha256 = NULL, output_format = NULL,
                     output_bytes = NULL, output_width = NULL, output_height = NULL, output_sha256 = NULL, output_key = NULL,
                     receipt = NULL, error_code = NULL, error_message = NULL, http_status = NULL, attempt_count = 0,
-                    finished_at = NULL, revision = 0, validators = NULL, download_avoided = false, change = NULL,
+                    finished_at = NULL, revision = 0, validators = NULL, download_avoided = false, content_key = NULL,
+                    url_key = NULL, change = NULL,
                     -- A run that was canceled before it came to the image has not changed what it compares with.
                     former_status = CASE WHEN before.status = 'CANCELED' THEN before.former_status ELSE before.status END,
                     former_sha256 = CASE WHEN before.status = 'CANCELED' THEN before.former_sha256
@@ -221,6 +218,7 @@ impl Run {
                        count(*) FILTER (WHERE receipt->>'target_met' = 'false') AS target_missed,
                        coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
                        count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                       count(*) FILTER (WHERE outcome = 'REUSED') AS reused,
                        count(*) FILTER (WHERE download_avoided) AS avoided_downloads,
                        coalesce(sum(source_bytes) FILTER (WHERE download_avoided), 0) AS avoided_bytes
                   FROM taken
@@ -229,11 +227,11 @@ impl Run {
                     succeeded = r.succeeded - d.succeeded, failed = r.failed - d.failed, canceled = r.canceled - d.canceled,
                     kept_original = r.kept_original - d.kept_original, target_missed = r.target_missed - d.target_missed,
                     input_bytes = r.input_bytes - d.input_bytes, output_bytes = r.output_bytes - d.output_bytes,
-                    unchanged = r.unchanged - d.unchanged, avoided_downloads = r.avoided_downloads - d.avoided_downloads,
+                    unchanged = r.unchanged - d.unchanged, reused = r.reused - d.reused, avoided_downloads = r.avoided_downloads - d.avoided_downloads,
                     avoided_bytes = r.avoided_bytes - d.avoided_bytes
                FROM delta d WHERE r.id = $1
              RETURNING d.count",
-        );
+        ));
         let count = taken.bind::<SqlUuid, _>(request_id).bind::<Integer, _>(number).bind::<Array<SqlUuid>, _>(ids);
         Ok(count.get_result::<Count>(conn).await?.count)
     }
@@ -241,8 +239,8 @@ impl Run {
     /// What its images have saved.
     pub fn savings(&self) -> Savings {
         let Self { input_bytes, output_bytes, succeeded, kept_original, target_missed, .. } = *self;
-        let Self { unchanged, avoided_downloads, avoided_bytes, .. } = *self;
-        let outcomes = Outcomes { kept_original, target_missed, unchanged, avoided_downloads, avoided_bytes };
+        let Self { unchanged, reused, avoided_downloads, avoided_bytes, .. } = *self;
+        let outcomes = Outcomes { kept_original, target_missed, unchanged, reused, avoided_downloads, avoided_bytes };
         Savings { input_bytes, output_bytes, succeeded, outcomes }
     }
 

@@ -219,6 +219,7 @@ diesel::table! {
         sources_unchanged -> Int4,
         newly_broken -> Int4,
         mended -> Int4,
+        reused -> Int4,
     }
 }
 

@@ -44,6 +44,8 @@ pub enum ImageOutcome {
     KeptOriginal,
     /// The source has not changed since an earlier run of the request; the output stayed the same.
     Unchanged,
+    /// The same source was compressed with the same settings before, for another image; that output serves.
+    Reused,
 }
 
 /// How an image compares with what it was before its run.

@@ -119,6 +119,11 @@ impl Savings {
         self.0.outcomes.unchanged
     }
 
+    /// Images whose source was compressed with the same settings before, so that the output of another image serves.
+    async fn reused(&self) -> i32 {
+        self.0.outcomes.reused
+    }
+
     /// Downloads that were not needed, because the host said that the image has not changed.
     async fn avoided_downloads(&self) -> i32 {
         self.0.outcomes.avoided_downloads

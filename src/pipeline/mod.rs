@@ -14,6 +14,8 @@ pub mod process;
 
 mod failure;
 
+mod reuse;
+
 mod pace;
 
 pub mod settle;

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::failure::{Failure, Next, internal_error};
 use super::pace::{Pace, Step};
+use super::reuse::{InTurn, Known, Recipe};
 use super::settle::{AttemptResult, EndingRecorder};
 use crate::app::App;
 use crate::budget::Budget;
@@ -22,8 +23,8 @@ use crate::db;
 use crate::db::ending::Output;
 use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
 use crate::db::request::ProcessingRequest;
+use crate::db::reuse;
 use crate::events;
-use crate::fetch::Validators;
 use crate::metrics::Stage;
 use crate::queue::risk::RiskLog;
 use crate::queue::{Claim, Job, Limits, Outcome};
@@ -53,6 +54,7 @@ pub struct ProcessImage {
     memory: Budget,
     pace: Pace,
     risk: RiskLog,
+    in_turn: InTurn,
 }
 
 impl ProcessImage {
@@ -68,6 +70,7 @@ impl ProcessImage {
             memory: Budget::new(app.config.workers.decode_memory),
             pace: Pace::new(app.config.workers.compressions, Self::most_held(&app)),
             risk,
+            in_turn: InTurn::default(),
             app,
             recorder,
         }
@@ -101,6 +104,8 @@ impl Job for ProcessImage {
         }
         drop(conn);
 
+        // Given up once the output is recorded, so that the next one finds it.
+        let mut turn = None;
         let result = if assignment.cancel_requested {
             AttemptResult::Canceled
         } else if claim.attempts >= i32::try_from(self.app.config.fetching.max_attempts).unwrap_or(i32::MAX) {
@@ -110,7 +115,7 @@ impl Job for ProcessImage {
             let message = "Processing crashed several times on this image, so it will not be tried again.";
             AttemptResult::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
         } else {
-            match self.process(&assignment, &claim, &stop).await? {
+            match self.process(&assignment, &claim, &stop, &mut turn).await? {
                 Some(Ok(output)) => AttemptResult::Succeeded(Box::new(output)),
                 Some(Err(failure)) => self.after(&claim, failure),
                 None => return Ok(Outcome::GivenBack),
@@ -127,6 +132,7 @@ impl Job for ProcessImage {
         let is_reclaimed = claim.is_reclaimed;
         let began = Instant::now();
         let is_held = self.recorder.record(claim, result).await?;
+        drop(turn);
         self.app.metrics.image_stage(Stage::Settle, began.elapsed());
         let removed = match key {
             Some(key) if !is_held => self.app.store.remove(&key).await,
@@ -155,6 +161,7 @@ impl ProcessImage {
         assignment: &Assignment,
         claim: &Claim,
         stop: &CancellationToken,
+        turn: &mut Option<OwnedMutexGuard<()>>,
     ) -> anyhow::Result<Option<Result<Output, Failure>>> {
         let image_id = assignment.image_id;
         let settings: Settings = match serde_json::from_value(assignment.settings.clone()) {
@@ -165,32 +172,49 @@ impl ProcessImage {
             Ok(former) => former,
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
         };
-        // What is kept if the source has not changed.
-        let kept = former.as_ref().filter(|_| !assignment.is_fresh);
-        let known = kept.and_then(|kept| serde_json::from_value::<Validators>(kept.validators.clone()?).ok());
-        let fetching = async {
-            let _at = self.pace.enter(Step::Downloading);
-            let _at_risk = self.risk.enter(image_id);
-            let began = Instant::now();
-            let fetched = self.app.fetcher.get_if_changed(&assignment.input_url, known.as_ref()).await;
-            if matches!(fetched, Ok(Some(_))) {
-                self.pace.downloaded(began.elapsed());
-                self.app.metrics.image_stage(Stage::Fetch, began.elapsed());
+        // That of other bytes than it had.
+        let number = former.as_ref().map_or(1, |former| former.output_number + 1);
+        let recipe = Recipe::new(assignment.tenant_id, &settings)?;
+        let url_key = recipe.url_key(&assignment.input_url);
+        let reuses = !self.app.config.workers.no_reuse;
+        // What serves if the source has not changed.
+        let mut known = match former.clone() {
+            _ if assignment.is_fresh => None,
+            Some(output) => Some(Known { output, is_own: true }),
+            None if reuses => {
+                let mut conn = db::connect(&self.app.worker_pool).await?;
+                Known::of_other(reuse::by_url(&mut conn, url_key).await?)?
             }
-            fetched
+            None => None,
         };
-        let Some(fetched) = stop.run_until_cancelled(fetching).await else { return Ok(None) };
-        let fetched = match (fetched, kept) {
-            (Ok(Some(fetched)), _) => fetched,
-            (Ok(None), Some(kept)) => {
-                let kept = kept.clone();
-                return Ok(Some(Ok(Output { outcome: ImageOutcome::Unchanged, download_avoided: true, ..kept })));
-            }
-            (Ok(None), None) => anyhow::bail!("a host was not asked whether an image has changed, and said so"),
-            (Err(error), _) if error.is_own_fault() => return Err(error).context("download an image"),
-            (Err(error), _) => {
-                debug!(image.id = %image_id, "cannot fetch: {error:#}");
-                return Ok(Some(Err(Failure::of_fetch(&error))));
+        let fetched = loop {
+            let validators = known.as_ref().and_then(Known::validators);
+            let fetching = async {
+                let _at = self.pace.enter(Step::Downloading);
+                let _at_risk = self.risk.enter(image_id);
+                let began = Instant::now();
+                let fetched = self.app.fetcher.get_if_changed(&assignment.input_url, validators.as_ref()).await;
+                if matches!(fetched, Ok(Some(_))) {
+                    self.pace.downloaded(began.elapsed());
+                    self.app.metrics.image_stage(Stage::Fetch, began.elapsed());
+                }
+                fetched
+            };
+            let Some(fetched) = stop.run_until_cancelled(fetching).await else { return Ok(None) };
+            match fetched {
+                Ok(Some(fetched)) => break fetched,
+                Ok(None) => {
+                    let known =
+                        known.take().context("a host was not asked whether an image has changed, and said so")?;
+                    if let Some(output) = self.take_over(known, number, assignment, claim).await {
+                        return Ok(Some(Ok(Output { download_avoided: true, ..output })));
+                    }
+                }
+                Err(error) if error.is_own_fault() => return Err(error).context("download an image"),
+                Err(error) => {
+                    debug!(image.id = %image_id, "cannot fetch: {error:#}");
+                    return Ok(Some(Err(Failure::of_fetch(&error))));
+                }
             }
         };
         let validators = fetched.validators.as_ref().map(serde_json::to_value).transpose()?;
@@ -201,13 +225,39 @@ impl ProcessImage {
             (hex::encode(Sha256::digest(&bytes)), compress::memory_needed(&bytes, &asked, &limits))
         });
         let (source_sha256, needed) = match examined.await.context("examine an image") {
-            Ok((sha256, _)) if kept.is_some_and(|kept| kept.source_sha256 == sha256) => {
-                let kept = kept.cloned();
-                return Ok(kept.map(|kept| Ok(Output { outcome: ImageOutcome::Unchanged, validators, ..kept })));
-            }
-            Ok((sha256, Ok(needed))) => (sha256, needed),
-            Ok((_, Err(error))) => return Ok(Some(Err(Failure::of_compress(&error)))),
+            Ok(examined) => examined,
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error)))),
+        };
+        let content_key = recipe.content_key(&source_sha256);
+        // What is to be said of this download is none of another's business.
+        let is_plain = fetched.warnings.is_empty();
+        known = known.filter(|known| known.output.source_sha256 == source_sha256);
+        if known.is_none() && reuses && !assignment.is_fresh {
+            let Some(entered) = stop.run_until_cancelled(self.in_turn.enter(content_key)).await else {
+                return Ok(None);
+            };
+            let mut conn = db::connect(&self.app.worker_pool).await?;
+            known = Known::of_other(reuse::by_content(&mut conn, content_key).await?)?;
+            // Only who has to compress it keeps the others waiting.
+            *turn = known.is_none().then_some(entered);
+        }
+        if let Some(known) = known
+            && let Some(mut output) = self.take_over(known, number, assignment, claim).await
+        {
+            for warning in fetched.warnings {
+                if !output.warnings.contains(&warning) {
+                    output.warnings.push(warning);
+                }
+            }
+            if output.outcome == ImageOutcome::Reused {
+                output.url_key = Some(url_key);
+            }
+            let content_key = output.content_key.filter(|_| is_plain);
+            return Ok(Some(Ok(Output { validators, content_key, download_avoided: false, ..output })));
+        }
+        let needed = match needed {
+            Ok(needed) => needed,
+            Err(error) => return Ok(Some(Err(Failure::of_compress(&error)))),
         };
         // Memory before a core: an image that waits for memory must not keep one from working.
         let admitted = async {
@@ -243,7 +293,9 @@ impl ProcessImage {
         memory.shrink(bytes.len() as u64);
         let source = (output.outcome == ImageOutcome::KeptOriginal).then_some(fetched);
         let name = output_name(&assignment.input_url, format);
-        let output = Output { validators, ..output };
+        let content_key = Some(content_key).filter(|_| is_plain && reuses);
+        let url_key = Some(url_key).filter(|_| reuses);
+        let output = Output { validators, content_key, url_key, ..output };
         // The address of an output is that of its bytes.
         let same = former.as_ref().filter(|former| {
             former.output_sha256 == output.output_sha256 && former.output_key.rsplit('/').next() == Some(&name)
@@ -254,7 +306,7 @@ impl ProcessImage {
         }
         let output = Output {
             output_key: format!("{}/{}/{name}", directory(assignment), claim.lease),
-            output_number: former.map_or(1, |former| former.output_number + 1),
+            output_number: number,
             ..output
         };
         let began = Instant::now();
@@ -272,6 +324,32 @@ impl ProcessImage {
             }
             Err(PutError::Store(error)) => Err(error),
         }
+    }
+
+    /// Makes a known output that of this image: its own one as it is, another image's under a key of its own and with this
+    /// number. `None` when that cannot be had.
+    async fn take_over(
+        &self,
+        known: Known,
+        output_number: i32,
+        assignment: &Assignment,
+        claim: &Claim,
+    ) -> Option<Output> {
+        if known.is_own {
+            return Some(Output { outcome: ImageOutcome::Unchanged, ..known.output });
+        }
+        let format = Format::from_name(&known.output.output_format)?;
+        let name = output_name(&assignment.input_url, format);
+        let output_key = format!("{}/{}/{name}", directory(assignment), claim.lease);
+        match self.app.store.copy(&known.output.output_key, &output_key).await {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                debug!(image.id = %assignment.image_id, "an output cannot be reused: {error:#}");
+                return None;
+            }
+        }
+        Some(Output { outcome: ImageOutcome::Reused, output_key, output_number, ..known.output })
     }
 
     /// What a failure means: another attempt, if it may pass and there is one left.
@@ -327,6 +405,8 @@ fn describe(source: &Bytes, source_sha256: String, compressed: Compressed<'_>) -
         receipt: serde_json::json!(compressed.receipt),
         validators: None,
         download_avoided: false,
+        content_key: None,
+        url_key: None,
     };
     (output, bytes)
 }

@@ -17,6 +17,7 @@ mod faults;
 mod webhooks;
 
 mod reruns;
+mod reuse;
 mod runs;
 
 mod corrections;

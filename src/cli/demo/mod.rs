@@ -68,6 +68,8 @@ pub async fn demo(mut config: Config, arguments: Arguments) -> anyhow::Result<Ex
     if config.general.log == "info" {
         config.general.log = "warn".to_owned();
     }
+    // Each time is like the first.
+    config.workers.no_reuse = true;
     if !pace.is_zero() {
         config.workers.downloads = AT_ONCE;
     }

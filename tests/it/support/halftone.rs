@@ -129,11 +129,12 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                     coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
                     count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                    count(*) FILTER (WHERE outcome = 'REUSED') AS reused,
                     count(*) FILTER (WHERE download_avoided) AS avoided_downloads
                FROM images WHERE request_id = r.id) i ON true
           WHERE r.deleted_at IS NULL
-            AND (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes, r.unchanged, r.avoided_downloads)
-             <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes, i.unchanged, i.avoided_downloads)",
+            AND (r.total, r.succeeded, r.failed, r.canceled, r.input_bytes, r.output_bytes, r.unchanged, r.reused, r.avoided_downloads)
+             <> (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes, i.unchanged, i.reused, i.avoided_downloads)",
     ),
     (
         "last runs whose counters are not those of their images, or that have not ended with their request",
@@ -145,13 +146,14 @@ const LEFT_BEHIND: [(&str, &str); 7] = [
                     count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
                     coalesce(sum(source_bytes), 0) AS input_bytes, coalesce(sum(output_bytes), 0) AS output_bytes,
                     count(*) FILTER (WHERE outcome = 'UNCHANGED') AS unchanged,
+                    count(*) FILTER (WHERE outcome = 'REUSED') AS reused,
                     count(*) FILTER (WHERE download_avoided) AS avoided_downloads
                FROM images WHERE request_id = r.id AND images.run = r.run) i ON true
           WHERE r.deleted_at IS NULL
             AND ((runs.total, runs.succeeded, runs.failed, runs.canceled, runs.input_bytes, runs.output_bytes,
-                  runs.unchanged, runs.avoided_downloads)
+                  runs.unchanged, runs.reused, runs.avoided_downloads)
                  IS DISTINCT FROM (i.total, i.succeeded, i.failed, i.canceled, i.input_bytes, i.output_bytes, i.unchanged,
-                                   i.avoided_downloads)
+                                   i.reused, i.avoided_downloads)
                  OR runs.finished_at IS DISTINCT FROM r.finished_at)",
     ),
     (

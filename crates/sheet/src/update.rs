@@ -83,10 +83,10 @@ impl<R: Read, W: Write> Updater<R, W> {
             let last = finder.find(record.offset(end.cell, end.byte).saturating_sub(1));
             let (Some(start), Some(last)) = (start, last) else { break };
             let quotes = self.raw[start..=last].iter().filter(|byte| **byte == b'"').count();
-            // An odd number of them begins or ends the quotes of a cell, and one must stay.
+            // An odd number of them begins or ends the quotes of a cell, and one must stay, but not beside one of the text.
             let (before, after) = match (quotes % 2, self.reader.is_quoted(first.cell)) {
                 (0, _) => ("", ""),
-                (_, Some(true)) => ("", "\""),
+                (_, Some(true)) if self.raw.get(last + 1) != Some(&b'"') => ("", "\""),
                 (_, Some(false)) if first.byte == 0 => ("\"", ""),
                 _ => continue,
             };

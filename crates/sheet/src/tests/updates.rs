@@ -61,6 +61,10 @@ fn quotes_within_a_url_stay_where_the_cell_needs_them() {
     for (source, expected) in [
         ("a,\"https://a.com/1,https://a.com/2\"b,c\n", "a,\"https://b.com/new/1,https://b.com/new/2b\",c\n"),
         ("a,\"https://a.com/w_1\",h_2/x.jpg\n", "a,\"https://b.com/new/w_1%2Ch_2/x.jpg\"\n"),
+        (
+            "a,\"x\"\"https://a.com/1\"b\"\nb,https://a.com/2\n",
+            "a,\"x\"\"https://a.com/1\"b\"\nb,https://b.com/new/2\n",
+        ),
         ("a,https://a.com/w_1,\"h_2/x.jpg\"\n", "a,\"https://b.com/new/w_1%2Ch_2/x.jpg\"\n"),
     ] {
         let header = "Name,Images\n";

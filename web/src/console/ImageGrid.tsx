@@ -221,7 +221,8 @@ function Cell({ cell, index }: { cell: CellFragment; index: number }) {
     cell.source && cell.output && !kept
       ? percent(1 - cell.output.byteSize / cell.source.byteSize)
       : undefined;
-  const state = kept ? 'Kept as it was' : IMAGE_STATUS[cell.status];
+  const before = cell.outcome === 'REUSED' || cell.outcome === 'UNCHANGED';
+  const state = kept ? 'Kept as it was' : before ? 'Compressed before' : IMAGE_STATUS[cell.status];
   return (
     <Link
       href={`/images/${cell.id}`}

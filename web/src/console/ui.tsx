@@ -71,8 +71,10 @@ interface Part {
 
 /** The images of a request by what became of them; they add up to its total. */
 export function parts({ progress, savings }: Pick<SummaryFragment, 'progress' | 'savings'>): Part[] {
+  const before = savings.reused + savings.unchanged;
   return [
-    { kind: 'done', label: 'compressed', value: progress.succeeded - savings.keptOriginal },
+    { kind: 'done', label: 'compressed', value: progress.succeeded - savings.keptOriginal - before },
+    { kind: 'before', label: 'compressed before', value: before },
     { kind: 'kept', label: 'kept as they were', value: savings.keptOriginal },
     { kind: 'failed', label: 'failed', value: progress.failed },
     { kind: 'canceled', label: 'canceled', value: progress.canceled },

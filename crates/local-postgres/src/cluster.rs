@@ -42,7 +42,8 @@ impl Cluster {
         lock::try_lock(&lock::open(&self.layout.server(), &self.run_as)?)
     }
 
-    /// Starts the server unless one runs; returns when it accepts connections. `Some` if it was started now.
+    /// Starts the server unless one runs; returns when it accepts connections, or when it is not waited for any more.
+    /// `Some` if it was started now.
     pub(super) fn ensure_running(&self, give_up: &AtomicBool) -> Result<Option<Child>, Error> {
         let started = Instant::now();
         loop {
@@ -65,7 +66,10 @@ impl Cluster {
                 Answer::NotYet => "it is starting or stopping".to_owned(),
                 Answer::Silent(last) => last,
             };
-            if started.elapsed() > ANSWER_WITHIN || give_up.load(Ordering::Relaxed) {
+            if give_up.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if started.elapsed() > ANSWER_WITHIN {
                 return Err(Error::NoAnswer { last, log: self.log_tail() });
             }
             std::thread::sleep(POLL);
@@ -165,7 +169,11 @@ impl Cluster {
                 said_so = true;
                 tracing::info!("waiting for the local PostgreSQL server, which may be recovering from a crash");
             }
-            if started.elapsed() > limit || give_up.load(Ordering::Relaxed) {
+            // Others may be using it already: whoever leaves does not stop it here.
+            if give_up.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if started.elapsed() > limit {
                 return Err(Error::NoAnswer { last, log: self.log_tail() });
             }
             // Every question costs the server a process: ask less often when it takes long.

@@ -16,6 +16,8 @@ mod failure;
 
 mod reuse;
 
+mod output;
+
 mod pace;
 
 pub mod settle;

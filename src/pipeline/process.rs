@@ -1,12 +1,10 @@
 //! One image: fetch, compress, store, record. Safe to run twice.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
@@ -14,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::failure::{Failure, Next, internal_error};
+use super::output::{describe, directory, key, name};
 use super::pace::{Pace, Step};
 use super::reuse::{InTurn, Known, Recipe};
 use super::settle::{AttemptResult, EndingRecorder};
@@ -29,7 +28,7 @@ use crate::metrics::Stage;
 use crate::queue::risk::RiskLog;
 use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::store::PutError;
-use halftone_compress::{self as compress, Compressed, Format, Settings};
+use halftone_compress::{self as compress, Format, Settings};
 
 /// An image that crashed a process this often, alone, is not tried again.
 const MAX_CRASHES: i32 = 2;
@@ -292,7 +291,7 @@ impl ProcessImage {
         // that for downloads.
         memory.shrink(bytes.len() as u64);
         let source = (output.outcome == ImageOutcome::KeptOriginal).then_some(fetched);
-        let name = output_name(&assignment.input_url, format);
+        let name = name(&assignment.input_url, format);
         let content_key = Some(content_key).filter(|_| is_plain && reuses);
         let url_key = Some(url_key).filter(|_| reuses);
         let output = Output { validators, content_key, url_key, ..output };
@@ -304,11 +303,7 @@ impl ProcessImage {
             let (output_key, output_number) = (output_key.clone(), *output_number);
             return Ok(Some(Ok(Output { output_key, output_number, ..output })));
         }
-        let output = Output {
-            output_key: format!("{}/{}/{name}", directory(assignment), claim.lease),
-            output_number: number,
-            ..output
-        };
+        let output = Output { output_key: key(assignment, claim.lease, &name), output_number: number, ..output };
         let began = Instant::now();
         let stored = self.app.store.put(&output.output_key, bytes).await;
         self.app.metrics.image_stage(Stage::Store, began.elapsed());
@@ -339,8 +334,7 @@ impl ProcessImage {
             return Some(Output { outcome: ImageOutcome::Unchanged, ..known.output });
         }
         let format = Format::from_name(&known.output.output_format)?;
-        let name = output_name(&assignment.input_url, format);
-        let output_key = format!("{}/{}/{name}", directory(assignment), claim.lease);
+        let output_key = key(assignment, claim.lease, &name(&assignment.input_url, format));
         match self.app.store.copy(&known.output.output_key, &output_key).await {
             Ok(true) => {}
             Ok(false) => return None,
@@ -373,73 +367,6 @@ impl ProcessImage {
                 AttemptResult::Retry { after, error: failure.error }
             }
             Next::Postpone { .. } | Next::Retry { .. } | Next::Nothing => AttemptResult::Failed(failure.error),
-        }
-    }
-}
-
-/// What is recorded of a compressed image, but for where it is stored, and its bytes.
-fn describe(source: &Bytes, source_sha256: String, compressed: Compressed<'_>) -> (Output, Bytes) {
-    let bytes = match compressed.bytes {
-        Cow::Borrowed(_) => source.clone(),
-        Cow::Owned(bytes) => Bytes::from(bytes),
-    };
-    let (from, to) = (compressed.source, compressed.output);
-    let output = Output {
-        outcome: match compressed.outcome {
-            compress::Outcome::Compressed => ImageOutcome::Compressed,
-            compress::Outcome::KeptOriginal => ImageOutcome::KeptOriginal,
-        },
-        warnings: compressed.warnings,
-        source_format: from.format.name().to_owned(),
-        source_bytes: source.len() as i64,
-        source_width: from.width as i32,
-        source_height: from.height as i32,
-        source_sha256,
-        output_format: to.format.name().to_owned(),
-        output_bytes: bytes.len() as i64,
-        output_width: to.width as i32,
-        output_height: to.height as i32,
-        output_sha256: hex::encode(Sha256::digest(&bytes)),
-        output_key: String::new(),
-        output_number: 1,
-        receipt: serde_json::json!(compressed.receipt),
-        validators: None,
-        download_avoided: false,
-        content_key: None,
-        url_key: None,
-    };
-    (output, bytes)
-}
-
-/// Where the outputs of all attempts of a run at an image are: what earlier runs stored stays. Each attempt has a directory
-/// of its own in it, named after its lease, so that a worker that was given up and wakes late replaces nothing.
-fn directory(assignment: &Assignment) -> String {
-    format!("{}/{}/run{}", assignment.request_id, assignment.image_id, assignment.run)
-}
-
-/// The output's name after the last part of the URL's path.
-fn output_name(input_url: &str, format: Format) -> String {
-    let path = url::Url::parse(input_url).map(|url| url.path().to_owned()).unwrap_or_default();
-    let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
-    compress::output_name(&percent_encoding::percent_decode_str(last).decode_utf8_lossy(), format)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_output_is_named_after_its_source() {
-        for (url, format, name) in [
-            ("https://www.example.com/image1.jpg", Format::Jpeg, "compressed_image1.jpg"),
-            ("https://www.example.com/a/b/Photo.JPEG?w=100", Format::Jpeg, "compressed_Photo.jpeg"),
-            ("https://www.example.com/image.php", Format::Png, "compressed_image.png"),
-            ("https://www.example.com/", Format::Webp, "compressed_image.webp"),
-            ("https://www.example.com/tasse%20bl%C3%A5.png", Format::Png, "compressed_tasse-blå.png"),
-            ("https://www.example.com/..%2f..%2fetc", Format::Png, "compressed_..-..-etc.png"),
-            ("https://www.example.com/.hidden", Format::Png, "compressed_.hidden.png"),
-        ] {
-            assert_eq!(output_name(url, format), name, "{url}");
         }
     }
 }

@@ -92,7 +92,7 @@ pub struct JobRunner<J> {
 }
 
 /// How many places are worth a claim: all that are free, or none while they are few. Claiming one job at a time would cost
-/// three statements each.
+/// two statements each.
 fn free_places(limit: usize, held: usize) -> usize {
     let free = limit.saturating_sub(held);
     if free < limit / 4 { 0 } else { free }

@@ -229,7 +229,6 @@ impl<R: Read> Cells<R> {
     /// Cuts the record's only cell into the cells that are written in it. False if it is more than one record, which stays as
     /// it is.
     pub fn unwrap(&mut self) -> bool {
-        // To build one takes as long as to read a thousand cells.
         let parser = self.inner.get_or_insert_with(|| parser(self.delimiter));
         parser.reset();
         start(parser);

@@ -134,6 +134,7 @@ async fn process(
         webhook_url: None,
         reject_invalid_rows: false,
         idempotency_key: None,
+        based_on: None,
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) | Submitted::Replayed(request) => request,
@@ -141,7 +142,9 @@ async fn process(
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::IdempotencyConflict => anyhow::bail!("no idempotency key was given, yet one is in use"),
+        Submitted::IdempotencyConflict | Submitted::BaseNotFound | Submitted::BaseNotEnded(_) => {
+            anyhow::bail!("neither an idempotency key nor an earlier request was given, yet one is refused")
+        }
     };
     if request.csv_issue_count > 0 {
         let mut conn = db::connect(&app.pool).await?;

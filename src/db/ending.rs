@@ -97,6 +97,7 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
                 error_code = e.error_code, error_message = e.error_message, http_status = e.http_status,
                 attempt_count = e.attempt_count, finished_at = now(), revision = r.revision + e.place,
                 change = CASE
+                    WHEN images.change = 'ADDED' THEN 'ADDED'
                     WHEN e.status = 'SUCCEEDED' AND former_status = 'SUCCEEDED'
                     THEN CASE WHEN former_sha256 = decode(e.source_sha256, 'hex') THEN 'UNCHANGED' ELSE 'CHANGED' END
                     WHEN e.status = 'SUCCEEDED' AND former_status = 'FAILED' THEN 'MENDED'

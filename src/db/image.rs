@@ -41,8 +41,9 @@ text_enum! {
 }
 
 text_enum! {
-    /// How an image compares with what it was before its run.
+    /// How an image compares with what it was before its run, or in the request that its upload is based on.
     pub enum ImageChange {
+        Added = "ADDED",
         Changed = "CHANGED",
         Unchanged = "UNCHANGED",
         NewlyBroken = "NEWLY_BROKEN",
@@ -252,22 +253,45 @@ macro_rules! states {
 }
 
 impl Image {
-    /// Stores the distinct URLs of a new request: `ids[i]` is the image of `urls[i]`, whose position is `first + i`.
+    /// Stores the distinct URLs of a new request: `ids[i]` is the image of `urls[i]`, whose position is `first + i`. Where the
+    /// request is based on another, `earlier[i]` is the image with that URL there, if there is one.
     pub async fn insert(
         conn: &mut Connection,
         request_id: Uuid,
         first: i32,
         ids: &[Uuid],
         urls: &[&str],
+        earlier: Option<&[Option<Uuid>]>,
     ) -> QueryResult<()> {
+        let Some(earlier) = earlier else {
+            diesel::sql_query(
+                "INSERT INTO images (id, request_id, position, input_url)
+                 SELECT id, $1, $2 + ordinality - 1, url FROM unnest($3, $4) WITH ORDINALITY AS new(id, url, ordinality)",
+            )
+            .bind::<SqlUuid, _>(request_id)
+            .bind::<Integer, _>(first)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .bind::<Array<Text>, _>(urls)
+            .execute(conn)
+            .await?;
+            return Ok(());
+        };
         diesel::sql_query(
-            "INSERT INTO images (id, request_id, position, input_url)
-             SELECT id, $1, $2 + ordinality - 1, url FROM unnest($3, $4) WITH ORDINALITY AS new(id, url, ordinality)",
+            "INSERT INTO images (id, request_id, position, input_url, former_status, former_sha256, change)
+             SELECT new.id, $1, $2 + ordinality - 1, url,
+                    -- What it was before a run that has not come to it: one that was canceled, or began since it was asked.
+                    CASE WHEN earlier.status IN ('PENDING', 'CANCELED') THEN earlier.former_status ELSE earlier.status END,
+                    CASE WHEN earlier.status IN ('PENDING', 'CANCELED') THEN earlier.former_sha256
+                         ELSE earlier.source_sha256 END,
+                    CASE WHEN earlier_id IS NULL THEN 'ADDED' END
+               FROM unnest($3, $4, $5) WITH ORDINALITY AS new(id, url, earlier_id, ordinality)
+               LEFT JOIN images earlier ON earlier.id = earlier_id",
         )
         .bind::<SqlUuid, _>(request_id)
         .bind::<Integer, _>(first)
         .bind::<Array<SqlUuid>, _>(ids)
         .bind::<Array<Text>, _>(urls)
+        .bind::<Array<Nullable<SqlUuid>>, _>(earlier)
         .execute(conn)
         .await?;
         Ok(())

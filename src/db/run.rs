@@ -56,6 +56,10 @@ pub struct Run {
     pub mended: i32,
     /// Images that have the output of another one.
     pub reused: i32,
+    /// The request with which the first run compares.
+    pub based_on: Option<Uuid>,
+    pub added: i32,
+    pub removed: i32,
 }
 
 /// What is known of a run when it begins.
@@ -67,9 +71,11 @@ pub struct NewRun {
     pub is_fresh: bool,
 }
 
-/// How the images of a run compare with what they were before it.
+/// How the images of a run compare with what they were before it, or in the request that the upload is based on.
 #[derive(Debug, Clone, Copy)]
 pub struct Changes {
+    pub added: i32,
+    pub removed: i32,
     pub changed: i32,
     pub unchanged: i32,
     pub newly_broken: i32,
@@ -244,10 +250,28 @@ impl Run {
         Savings { input_bytes, output_bytes, succeeded, outcomes }
     }
 
-    /// How its images compare with what they were before; `None` for the first run, before which they were not.
+    /// Notes with which request the first run of another compares, and how many URLs it has that the other has not, and the
+    /// other way round.
+    pub async fn compare(
+        conn: &mut Connection,
+        request_id: Uuid,
+        based_on: Uuid,
+        added: i32,
+        removed: i32,
+    ) -> QueryResult<()> {
+        diesel::update(runs::table.find((request_id, 1)))
+            .set((runs::based_on.eq(based_on), runs::added.eq(added), runs::removed.eq(removed)))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// How its images compare with what they were before; `None` for a first run that is based on no other request.
     pub fn changes(&self) -> Option<Changes> {
-        let Self { sources_changed: changed, sources_unchanged: unchanged, newly_broken, mended, .. } = *self;
-        (self.number > 1).then_some(Changes { changed, unchanged, newly_broken, mended })
+        let Self { added, removed, newly_broken, mended, .. } = *self;
+        let Self { sources_changed: changed, sources_unchanged: unchanged, .. } = *self;
+        let changes = Changes { added, removed, changed, unchanged, newly_broken, mended };
+        (self.number > 1 || self.based_on.is_some()).then_some(changes)
     }
 
     /// The next `limit` images of a request behind the position `after`.

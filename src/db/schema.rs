@@ -220,6 +220,9 @@ diesel::table! {
         newly_broken -> Int4,
         mended -> Int4,
         reused -> Int4,
+        based_on -> Nullable<Uuid>,
+        added -> Int4,
+        removed -> Int4,
     }
 }
 

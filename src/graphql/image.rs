@@ -48,10 +48,12 @@ pub enum ImageOutcome {
     Reused,
 }
 
-/// How an image compares with what it was before its run.
+/// How an image compares with what it was before its run, or in the request that the upload is based on.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageChange")]
 pub enum ImageChange {
+    /// The request that the upload is based on does not have its URL.
+    Added,
     /// Its source is another file.
     Changed,
     /// Its source is the same file.
@@ -269,8 +271,8 @@ impl Image {
         self.0.image.outcome.map(Into::into)
     }
 
-    /// How it compares with what it was before its run; null in the first run, until it has ended, and when it failed both
-    /// times.
+    /// How it compares with what it was before its run, or in the request that the upload is based on. Null where there is
+    /// nothing to compare with, until it has ended, and when it failed both times.
     async fn change(&self) -> Option<ImageChange> {
         self.0.image.change.map(Into::into)
     }

@@ -9,7 +9,7 @@ use super::request::ProcessingRequest;
 use super::rerunning::Rerunning;
 use super::scalars::uuid;
 use super::settings::{self, CompressionInput, OutputInput};
-use super::steering::Steering;
+use super::steering::{Steering, no_request};
 use super::viewer::{caller, viewer};
 use super::webhook::check_url;
 use crate::app::App;
@@ -50,6 +50,9 @@ pub struct UploadCsvInput {
     on_invalid_row: OnInvalidRow,
     /// Must not be empty. The same key with the same input within 24 hours returns the first request.
     idempotency_key: Option<String>,
+    /// An earlier request to compare with, image URL by image URL; it must have ended. `changes` then says what was added,
+    /// removed and changed since.
+    based_on: Option<ID>,
 }
 
 /// Input of `checkCsv`.
@@ -139,6 +142,10 @@ impl Submitting {
             let message = "idempotencyKey is empty; leave it out, or give each upload a key of its own.";
             user_errors.push(UserError::new(UserErrorCode::InvalidSettings, &["input", "idempotencyKey"], message));
         }
+        let based_on = input.based_on.as_ref().and_then(uuid);
+        if let (Some(id), None) = (&input.based_on, based_on) {
+            user_errors.push(no_request("basedOn", id));
+        }
         if !user_errors.is_empty() {
             return Ok(UploadCsvPayload { processing_request: None, csv: None, replayed: false, user_errors });
         }
@@ -152,6 +159,7 @@ impl Submitting {
             webhook_url: input.webhook_url,
             reject_invalid_rows: input.on_invalid_row == OnInvalidRow::RejectFile,
             idempotency_key: input.idempotency_key,
+            based_on,
         };
         let accepted = |request, replayed| UploadCsvPayload {
             csv: Some(CsvReport::of_request(&request)),
@@ -173,6 +181,11 @@ impl Submitting {
                     "This idempotency key was used for another upload; choose a new one.",
                 ),
             ),
+            Submitted::BaseNotFound => refused(None, no_request("basedOn", &input.based_on.unwrap_or_default())),
+            Submitted::BaseNotEnded(request) => {
+                let message = format!("The request is {}; it can be compared with when it has ended.", request.status);
+                refused(None, UserError::new(UserErrorCode::WrongStatus, &["input", "basedOn"], message))
+            }
             Submitted::Rejected(report) => {
                 let error = csv_rejected("The CSV was rejected", &report, &["input", "file"]);
                 refused(Some(CsvReport::of_file(report)), error)

@@ -257,7 +257,8 @@ impl ProcessingRequest {
         self.current_run(ctx).await.map(Run)
     }
 
-    /// How the images of the current run compare with what they were before it; null in the first run.
+    /// How the images of the current run compare with what they were before it; null in the first run, unless the upload is
+    /// based on another request.
     async fn changes(&self, ctx: &Context<'_>) -> Result<Option<Changes>> {
         Ok(self.current_run(ctx).await?.changes().map(Into::into))
     }

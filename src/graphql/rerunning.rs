@@ -11,9 +11,14 @@ use crate::app::App;
 use crate::db::run;
 use crate::pipeline::rerun::{Rerun, rerun};
 
-/// How the images of a run compare with what they were before it. Images that failed both times are not counted.
+/// How the images of a run compare with what they were before it, or in the request that the upload is based on. Images that
+/// failed both times are not counted.
 #[derive(SimpleObject)]
 pub struct Changes {
+    /// Images with URLs that the request the upload is based on does not have; 0 in later runs.
+    added: i32,
+    /// Images of that request with URLs that this one does not have; 0 in later runs.
+    removed: i32,
     /// Images whose source is another file.
     changed: i32,
     /// Images whose source is the same file.
@@ -26,8 +31,8 @@ pub struct Changes {
 
 impl From<run::Changes> for Changes {
     fn from(changes: run::Changes) -> Self {
-        let run::Changes { changed, unchanged, newly_broken, mended } = changes;
-        Self { changed, unchanged, newly_broken, mended }
+        let run::Changes { added, removed, changed, unchanged, newly_broken, mended } = changes;
+        Self { added, removed, changed, unchanged, newly_broken, mended }
     }
 }
 

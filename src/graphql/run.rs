@@ -1,6 +1,6 @@
 //! A run of a request as a client sees it.
 
-use async_graphql::{Context, Enum, Object, Result};
+use async_graphql::{Context, Enum, ID, Object, Result};
 
 use super::error::internal;
 use super::loaders::{DeliveriesOf, ProgressOf, load};
@@ -45,6 +45,11 @@ impl Run {
         self.0.status.map(Into::into)
     }
 
+    /// The request that its upload is based on, which may have been deleted since; null for all but the first run.
+    async fn based_on_id(&self) -> Option<ID> {
+        self.0.based_on.map(ID::from)
+    }
+
     /// When the run began.
     async fn created_at(&self) -> DateTime {
         DateTime(self.0.created_at)
@@ -68,7 +73,8 @@ impl Run {
         Savings(self.0.savings())
     }
 
-    /// How its images compare with what they were before it; null for the first run. The counts grow until it has ended.
+    /// How its images compare with what they were before it; null for a first run whose upload is based on no other request.
+    /// The counts grow until it has ended.
     async fn changes(&self) -> Option<Changes> {
         self.0.changes().map(Into::into)
     }

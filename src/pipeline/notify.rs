@@ -135,6 +135,8 @@ fn body(app: &App, request: &ProcessingRequest, run: &Run) -> String {
                 "canceled": request.canceled,
             },
             "changes": run.changes().map(|changes| json!({
+                "added": changes.added,
+                "removed": changes.removed,
                 "changed": changes.changed,
                 "unchanged": changes.unchanged,
                 "newlyBroken": changes.newly_broken,

@@ -24,6 +24,7 @@ use crate::db::idempotency::{self, Claimed};
 use crate::db::image::Image;
 use crate::db::product::{NewProduct, Product};
 use crate::db::request::{NewProcessingRequest, ProcessingRequest};
+use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, store_removal};
 use crate::queue::{Job as _, jobs};
@@ -33,6 +34,8 @@ use halftone_sheet::{self as sheet, Hints, Report, Row};
 
 /// Rows stored by one statement.
 const ROWS_PER_BATCH: usize = 1_000;
+/// Images of an earlier request read by one statement.
+const IMAGES_PER_PAGE: i64 = 10_000;
 /// Batches that may wait for the database.
 const BATCHES_AHEAD: usize = 2;
 
@@ -51,6 +54,8 @@ pub struct Submission {
     /// Refuse the file when any row or URL is refused.
     pub reject_invalid_rows: bool,
     pub idempotency_key: Option<String>,
+    /// An earlier request of the tenant to compare with.
+    pub based_on: Option<Uuid>,
 }
 
 /// What became of a submission.
@@ -65,6 +70,10 @@ pub enum Submitted {
     Rejected(Report),
     /// It could, but some of it is refused, and the caller wanted all or nothing.
     RefusedInvalidRows(Report),
+    /// There is no request to compare with.
+    BaseNotFound,
+    /// The request to compare with has not ended.
+    BaseNotEnded(ProcessingRequest),
 }
 
 /// A CSV that was read through once.
@@ -74,6 +83,31 @@ struct Checked {
     /// How many different URLs it has.
     distinct_urls: usize,
     hash: [u8; 32],
+}
+
+/// The request that an upload is compared with.
+struct Base {
+    id: Uuid,
+    /// Its images by the fingerprints of their URLs, without those that the upload has.
+    images: HashMap<u128, Uuid>,
+}
+
+impl Base {
+    async fn read(conn: &mut Connection, tenant_id: Uuid, id: Uuid) -> Result<Self, StoreError> {
+        match ProcessingRequest::find(conn, Viewer::Tenant(tenant_id), id).await? {
+            None => return Err(StoreError::BaseNotFound),
+            Some(request) if !request.status.is_final() => return Err(StoreError::BaseNotEnded(Box::new(request))),
+            Some(_) => {}
+        }
+        let mut images = HashMap::new();
+        let mut after = -1;
+        loop {
+            let page = Run::images_after(conn, id, after, IMAGES_PER_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(Self { id, images }) };
+            after = last.position;
+            images.extend(page.into_iter().map(|image| (fingerprint(&image.input_url), image.id)));
+        }
+    }
 }
 
 /// Rows on their way into the database, with the images they are the first to name.
@@ -110,6 +144,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         &submission.webhook_url,
         &submission.label,
         &submission.hints,
+        &submission.based_on,
     );
     let input_hash = Sha256::digest(serde_json::to_vec(&input)?);
     let new = NewProcessingRequest {
@@ -148,7 +183,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let key = submission.idempotency_key.as_deref();
     let key = key.map(|key| (key, &input_hash[..]));
     let stored = conn.transaction(async |conn| {
-        store(conn, &new, &issues, key, incoming).await?;
+        store(conn, &new, &issues, key, submission.based_on, incoming).await?;
         // Before the commit: a file that cannot be read to its end again must not become a request without its last rows.
         let again = reading.await.context("read the CSV again").flatten();
         again.and_then(|again| check_unchanged(report, &again)).map_err(StoreError::Changed)
@@ -162,6 +197,8 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         Err(StoreError::Claimed(claimed)) => claimed,
         Err(StoreError::Database(error)) => return Err(error).context("store the request"),
         Err(StoreError::Changed(error)) => return Err(error),
+        Err(StoreError::BaseNotFound) => return Ok(Submitted::BaseNotFound),
+        Err(StoreError::BaseNotEnded(request)) => return Ok(Submitted::BaseNotEnded(*request)),
         Err(StoreError::Removed) => anyhow::bail!("the file of an upload was removed before its request was stored"),
     };
     let find = async |conn: &mut Connection, id| {
@@ -254,6 +291,9 @@ enum StoreError {
     Claimed(Claimed),
     /// The second reading did not find what the first one had.
     Changed(anyhow::Error),
+    /// There is no request to compare with, or it was deleted meanwhile.
+    BaseNotFound,
+    BaseNotEnded(Box<ProcessingRequest>),
     /// The upload took so long that it was given up.
     Removed,
 }
@@ -269,6 +309,7 @@ async fn store(
     new: &NewProcessingRequest,
     issues: &[CsvIssue],
     key: Option<(&str, &[u8])>,
+    based_on: Option<Uuid>,
     mut incoming: mpsc::Receiver<Batch>,
 ) -> Result<(), StoreError> {
     if !store_removal::cancel(conn, new.id).await? {
@@ -281,17 +322,33 @@ async fn store(
             claimed => return Err(StoreError::Claimed(claimed)),
         }
     }
+    let mut base = match based_on {
+        Some(id) => Some(Base::read(conn, new.tenant_id, id).await?),
+        None => None,
+    };
     CsvIssue::insert(conn, issues).await?;
     let mut stored = 0;
+    let mut added = 0;
     while let Some(batch) = incoming.recv().await {
         let urls: Vec<&str> = batch.image_urls.iter().map(String::as_str).collect();
         Product::insert(conn, new.id, &batch.products).await?;
-        Image::insert(conn, new.id, stored, &batch.image_ids, &urls).await?;
+        let earlier = base.as_mut().map(|base| {
+            let earlier = urls.iter().map(|url| base.images.remove(&fingerprint(url)));
+            earlier.inspect(|image| added += i32::from(image.is_none())).collect::<Vec<_>>()
+        });
+        Image::insert(conn, new.id, stored, &batch.image_ids, &urls, earlier.as_deref()).await?;
         let hosts: Vec<String> = urls.iter().map(|url| fetch::host_key(url)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         jobs::enqueue(conn, ProcessImage::KIND, new.id, i64::from(stored), &batch.image_ids, &hosts, Duration::ZERO)
             .await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
+    }
+    if let Some(base) = base {
+        // Rows go after their request was deleted, so all of them were there if it is not.
+        if ProcessingRequest::find(conn, Viewer::Tenant(new.tenant_id), base.id).await?.is_none() {
+            return Err(StoreError::BaseNotFound);
+        }
+        Run::compare(conn, new.id, base.id, added, i32::try_from(base.images.len()).unwrap_or(i32::MAX)).await?;
     }
     events::announce_jobs(conn, ProcessImage::KIND).await?;
     events::announce_request(conn, new.id).await?;

@@ -109,7 +109,7 @@ async fn what_has_not_changed_keeps_its_output_and_the_rest_is_told_apart() {
     assert_eq!(["tagged.jpg", "plain.jpg", "changed.jpg"].map(|path| origin.hits(path)), [2, 2, 2]);
 
     let told = state(client, &id).await;
-    let changes = json!({ "changed": 1, "unchanged": 2, "newlyBroken": 1, "mended": 1 });
+    let mut changes = json!({ "changed": 1, "unchanged": 2, "newlyBroken": 1, "mended": 1 });
     assert_eq!((&told["changes"], &told["run"]["changes"]), (&changes, &changes), "{told}");
     assert_eq!((&told["run"]["number"], &told["run"]["reason"]), (&json!(2), &json!("RERUN")));
     let bytes = &before[0]["source"]["byteSize"];
@@ -123,6 +123,8 @@ async fn what_has_not_changed_keeps_its_output_and_the_rest_is_told_apart() {
     assert_eq!(said, ["UNCHANGED", "UNCHANGED", "CHANGED", "NEWLY_BROKEN", "MENDED", ""]);
     let mut sent = sink.received(2).await;
     sent.sort_by_key(|webhook| webhook.body["data"]["run"].as_i64());
+    changes["added"] = json!(0);
+    changes["removed"] = json!(0);
     assert_eq!((&sent[0].body["data"]["changes"], &sent[1].body["data"]["changes"]), (&Value::Null, &changes));
     assert_store_agrees(&halftone).await;
 
@@ -215,4 +217,113 @@ async fn a_rerun_that_is_canceled_loses_nothing() {
     assert_eq!(column(&after, "output"), column(&before, "output"));
     assert!(column(&after, "change").iter().all(|change| *change == "UNCHANGED"), "{after:?}");
     assert_store_agrees(&halftone).await;
+}
+
+const COMPARED: &str = "query ($id: ID!) { processingRequest(id: $id) {
+    changes { added removed changed unchanged newlyBroken mended }
+    runs { basedOnId changes { added removed changed unchanged newlyBroken mended } } } }";
+
+async fn compared(client: &Client, id: &str) -> Value {
+    let mut data = client.query(COMPARED, json!({ "id": id })).await;
+    data["processingRequest"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_compared_with_the_request_that_it_is_based_on() {
+    let origin = Origin::start().await;
+    let sink = Sink::start(&[]).await;
+    let halftone = Halftone::start(&[]).await;
+    let client = &halftone.client;
+    let picture = |seed| images::jpeg(160, 120, seed);
+    let same = origin.set("same.jpg", Answer::Tagged("\"1\"", picture(1)));
+    let changed = origin.set("changed.jpg", Answer::Image(picture(2)));
+    let broken = origin.set("broken.jpg", Answer::Image(picture(3)));
+    let mended = origin.set("mended.jpg", Answer::Status(404));
+    let missing = origin.set("missing.jpg", Answer::Status(404));
+    let (removed, gone) = (origin.url("removed.jpg"), origin.url("gone.jpg"));
+    let base =
+        client.accepted(&csv(&[&[&same, &changed, &broken, &mended], &[&missing, &removed, &gone]]), json!({})).await;
+    client.finished(&base).await;
+
+    origin.set("changed.jpg", Answer::Image(picture(20)));
+    origin.set("broken.jpg", Answer::Status(404));
+    origin.set("mended.jpg", Answer::Image(picture(4)));
+    let added = origin.set("added.jpg", Answer::Image(picture(5)));
+    let added_and_broken = origin.url("added-and-broken.jpg");
+    let sheet = csv(&[&[&added, &same, &changed], &[&broken, &mended], &[&missing, &added_and_broken, &same]]);
+    let input = json!({ "basedOn": base, "webhookUrl": sink.url });
+    let id = client.accepted(&sheet, input).await;
+    client.finished(&id).await;
+    let images = client.images(&id).await;
+    let added_change = json!("ADDED");
+    assert_eq!(
+        column(&images, "change"),
+        [
+            &added_change,
+            &json!("UNCHANGED"),
+            &json!("CHANGED"),
+            &json!("NEWLY_BROKEN"),
+            &json!("MENDED"),
+            &Value::Null,
+            &added_change
+        ]
+    );
+    assert_eq!(images[1]["outcome"], "REUSED");
+    let changes = json!({ "added": 2, "removed": 2, "changed": 1, "unchanged": 1, "newlyBroken": 1, "mended": 1 });
+    let told = compared(client, &id).await;
+    assert_eq!((&told["changes"], &told["runs"][0]["changes"]), (&changes, &changes), "{told}");
+    assert_eq!(told["runs"][0]["basedOnId"], json!(base));
+    assert_eq!(sink.received(1).await[0].body["data"]["changes"], changes);
+
+    // A retry compares with the run before it, not with the other request, which need not be there any more.
+    let delete = "mutation ($id: ID!) { deleteProcessingRequest(input: { id: $id }) { deletedId } }";
+    client.query(delete, json!({ "id": base })).await;
+    origin.set("added-and-broken.jpg", Answer::Image(picture(6)));
+    let retry = "mutation ($id: ID!) { retryFailedImages(input: { requestId: $id }) { imageCount } }";
+    client.query(retry, json!({ "id": id })).await;
+    client.finished(&id).await;
+    let changes = json!({ "added": 0, "removed": 0, "changed": 0, "unchanged": 0, "newlyBroken": 0, "mended": 1 });
+    assert_eq!(compared(client, &id).await["changes"], changes);
+    assert_eq!(client.images(&id).await[6]["change"], "MENDED");
+    let refused = client.upload(&*sheet, json!({ "basedOn": base })).await;
+    assert_eq!(refused["userErrors"][0]["code"], "NOT_FOUND", "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_compared_with_a_request_only_once_that_has_ended() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&["--downloads", "1"]).await;
+    let client = &halftone.client;
+    let urls: Vec<String> =
+        (0..8).map(|n| origin.set(&format!("{n}.jpg"), Answer::Held(images::jpeg(64, 48, n)))).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let sheet = csv(&[&urls]);
+    let base = client.accepted(&sheet, json!({})).await;
+    origin.held(1).await;
+    let input = json!({ "basedOn": base, "idempotencyKey": "1" });
+    let refused = client.upload(&*sheet, input.clone()).await;
+    assert_eq!(refused["userErrors"][0]["code"], "WRONG_STATUS", "{refused}");
+    assert_eq!(refused["userErrors"][0]["field"], json!(["input", "basedOn"]));
+    let cancel = "mutation ($id: ID!) { cancelProcessingRequest(input: { id: $id }) { userErrors { code } } }";
+    client.query(cancel, json!({ "id": base })).await;
+    origin.open();
+    let canceled = client.finished(&base).await;
+    assert_eq!(canceled["status"], "CANCELED", "{canceled}");
+
+    // Images that were canceled never were anything that others could be compared with.
+    let id = client.accepted(&sheet, input.clone()).await;
+    client.finished(&id).await;
+    let changes = json!({ "added": 0, "removed": 0, "changed": 0, "unchanged": canceled["progress"]["succeeded"],
+        "newlyBroken": 0, "mended": 0 });
+    assert_eq!(compared(client, &id).await["changes"], changes);
+
+    // The same upload again is the same request, whatever became of the one that it is based on.
+    let delete = "mutation ($id: ID!) { deleteProcessingRequest(input: { id: $id }) { deletedId } }";
+    client.query(delete, json!({ "id": base })).await;
+    let again = client.upload(&*sheet, input.clone()).await;
+    assert_eq!((&again["replayed"], &again["processingRequest"]["id"]), (&json!(true), &json!(id)), "{again}");
+    let mut elsewhere = input;
+    elsewhere["basedOn"] = json!(id);
+    let conflict = client.upload(&*sheet, elsewhere).await;
+    assert_eq!(conflict["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED", "{conflict}");
 }

@@ -194,7 +194,7 @@ impl Schema {
         );
         let variables = Value::Object(variables);
         match (&files[..], place.operation) {
-            ([at], _) => client.send_file(&query, variables, at, csv(&[&["https://www.example.com/1.jpg"]])).await,
+            ([at], _) => client.send_file(&query, variables, at, csv(&[&["http://127.0.0.1:9/1.jpg"]])).await,
             (_, "subscription") => {
                 let body = json!({ "query": query, "variables": variables });
                 let post = client.http.post(format!("{}/graphql", client.url)).header("accept", "text/event-stream");

@@ -109,6 +109,7 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
         webhook_url: None,
         reject_invalid_rows: false,
         idempotency_key: None,
+        based_on: None,
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,
@@ -116,8 +117,11 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::Replayed(_) | Submitted::IdempotencyConflict => {
-            anyhow::bail!("no idempotency key was given, yet one is in use")
+        Submitted::Replayed(_)
+        | Submitted::IdempotencyConflict
+        | Submitted::BaseNotFound
+        | Submitted::BaseNotEnded(_) => {
+            anyhow::bail!("neither an idempotency key nor an earlier request was given, yet one is refused")
         }
     };
     say!(

@@ -187,6 +187,23 @@ pub async fn unavailable(conn: &mut Connection, limit: i64) -> QueryResult<Vec<H
 }
 
 #[derive(QueryableByName)]
+struct Origin {
+    #[diesel(sql_type = Text)]
+    origin: String,
+}
+
+/// The hosts from which no more can be downloaded at the moment: they are paused, down, or at the limit of all workers together.
+pub async fn closed(conn: &mut Connection) -> QueryResult<Vec<String>> {
+    let origins: Vec<Origin> = diesel::sql_query(format!(
+        "SELECT origin FROM ({HOST_STATES} GROUP BY hosts.origin) AS states
+          WHERE paused_until IS NOT NULL OR down_until IS NOT NULL OR in_flight >= \"window\""
+    ))
+    .load(conn)
+    .await?;
+    Ok(origins.into_iter().map(|host| host.origin).collect())
+}
+
+#[derive(QueryableByName)]
 struct Site {
     #[diesel(sql_type = SqlUuid)]
     request_id: Uuid,

@@ -113,7 +113,9 @@ impl Queue {
         self.0.jobs.iter().filter_map(JobCount::of).collect()
     }
 
-    /// How long the job that became ready first has been waiting for a worker, in seconds; null when none is ready.
+    /// How long the job that became ready first has been waiting for a worker, in seconds; null when none is ready. More
+    /// workers would begin it sooner: jobs of paused requests, and of hosts that are paused, down or asked for as many images
+    /// as they may be, do not count.
     async fn oldest_ready_seconds(&self) -> Option<f64> {
         self.0.jobs.iter().filter_map(|jobs| jobs.oldest_ready).max_by(f64::total_cmp)
     }

@@ -69,7 +69,7 @@ async fn read(app: &App, readings: &Readings, now: &Now) -> anyhow::Result<()> {
     let jobs: Vec<(&[&str], f64)> = jobs.iter().map(|(labels, count)| (&labels[..], *count)).collect();
     now.gauge("halftone_jobs", "Jobs of all processes, by kind and state.", &["kind", "state"], &jobs)?;
     let oldest = system.jobs.iter().filter_map(|jobs| jobs.oldest_ready).fold(0.0, f64::max);
-    let help = "How long the job that became ready first has been waiting for a worker; 0 when none is ready.";
+    let help = "How long the job that became ready first, and that a worker may begin, has been waiting; 0 when there is none.";
     now.gauge("halftone_oldest_ready_job_age_seconds", help, &[], &[(&[], oldest)])?;
     let alive = system.workers.iter().filter(|worker| worker.is_alive).count();
     now.gauge("halftone_workers", "Processes that run jobs and live.", &[], &[(&[], alive as f64)])?;

@@ -51,8 +51,9 @@ impl Readings {
 }
 
 async fn read(conn: &mut Connection, timeout: Duration) -> anyhow::Result<System> {
+    let closed_hosts = host::closed(conn).await?;
     Ok(System {
-        jobs: jobs::counts(conn).await?,
+        jobs: jobs::counts(conn, &closed_hosts).await?,
         workers: workers::states(conn, timeout, MAX_LISTED).await?,
         hosts: host::unavailable(conn, MAX_LISTED).await?,
     })

@@ -31,18 +31,21 @@ pub struct JobCount {
     pub state: String,
     #[diesel(sql_type = BigInt)]
     pub count: i64,
-    /// How long the one that became ready first has been waiting, in seconds; `None` in the other states.
+    /// How long the one that became ready first has been waiting, in seconds, of those that a worker may claim; `None` if
+    /// there are none.
     #[diesel(sql_type = Nullable<Double>)]
     pub oldest_ready: Option<f64>,
 }
 
-/// The jobs by kind and state. Reads the whole table.
-pub async fn counts(conn: &mut Connection) -> QueryResult<Vec<JobCount>> {
+/// The jobs by kind and state; those of `closed_hosts` and of paused groups cannot be claimed. Reads the whole table.
+pub async fn counts(conn: &mut Connection, closed_hosts: &[String]) -> QueryResult<Vec<JobCount>> {
     diesel::sql_query(
         "SELECT kind, state, count(*) AS count,
-                CASE WHEN state = 'READY' THEN greatest(0, extract(epoch FROM now() - min(run_at)))::float8 END AS oldest_ready
+                extract(epoch FROM now() - min(least(run_at, now())) FILTER (WHERE state = 'READY' AND host <> ALL ($1)
+                    AND group_id NOT IN (SELECT group_id FROM paused_groups)))::float8 AS oldest_ready
            FROM jobs GROUP BY kind, state ORDER BY kind, state",
     )
+    .bind::<Array<Text>, _>(closed_hosts)
     .load(conn)
     .await
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::halftone::{Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
+use crate::support::wait::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_found_by_a_part_of_their_name_and_add_up() {
@@ -63,7 +64,8 @@ async fn requests_are_found_by_a_part_of_their_name_and_add_up() {
 async fn the_queue_and_its_workers_are_shown() {
     let halftone = Halftone::start(&["--compressions", "0"]).await;
     let client = &halftone.client;
-    client.accepted(&csv(&[&["https://www.example.com/1.jpg", "https://www.example.com/2.jpg"]]), json!({})).await;
+    let rows = csv(&[&["https://www.example.com/1.jpg", "https://www.example.com/2.jpg"]]);
+    let id = client.accepted(&rows, json!({})).await;
     let query = "{ system { version queue { jobs { kind state count } oldestReadySeconds }
         workers { id hostname pid startedAt lastHeartbeatAt isAlive running } hosts { host } limits { csv { maxRows } } }
         limits { csv { maxRows } } }";
@@ -75,6 +77,14 @@ async fn the_queue_and_its_workers_are_shown() {
     assert!((0.0..90.0).contains(&age), "{age}");
     assert_eq!((&system["hosts"], &system["limits"]), (&json!([]), &data["limits"]));
     assert_eq!(system["workers"], json!([]), "it only serves");
+    let pause = "mutation ($id: ID!) { pauseProcessingRequest(input: { id: $id }) { userErrors { message } } }";
+    client.query(pause, json!({ "id": id })).await;
+    until("no worker may begin what is paused", async || {
+        let data = client.query(query, json!({})).await;
+        assert_eq!(data["system"]["queue"]["jobs"][0]["count"], 2);
+        data["system"]["queue"]["oldestReadySeconds"].is_null()
+    })
+    .await;
 
     let origin = Origin::start().await;
     let url = origin.set("a.jpg", Answer::Image(images::jpeg(64, 48, 1)));

@@ -5,17 +5,18 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{check, compress, demo, keys, run, store};
+use super::{check, compress, demo, healthcheck, keys, run, store};
 use crate::config::{self, Config, Options};
 
 /// The variable of `--compressions` as it was called before.
 const OLD_COMPRESSIONS: &str = "HALFTONE_WORKERS";
 
 /// The settings that matter to commands without a database and a network. Their help lists no others.
-const FEW_SETTINGS: [(&str, &[&str]); 3] = [
+const FEW_SETTINGS: [(&str, &[&str]); 4] = [
     ("check", &["max_csv_bytes", "max_rows", "max_images", "max_images_per_product", "max_csv_issues"]),
     ("compress", &["compressions", "decode_memory", "max_image_bytes", "max_pixels", "max_side"]),
     ("schema", &[]),
+    ("healthcheck", &["listen", "admin_listen"]),
 ];
 
 /// Bulk image compression with a live GraphQL API.
@@ -57,6 +58,8 @@ pub enum Command {
     WebhookSecret,
     /// Update the database to this version's schema
     Migrate,
+    /// Ask the process on this machine whether it lives, as a container's health check does
+    Healthcheck(healthcheck::Arguments),
 }
 
 /// The command of this process and the settings in force, or everything that is wrong with the settings.

@@ -1,4 +1,5 @@
-//! The command line: serve | work | run | check | compress | demo | store | keys | schema | webhook-secret | migrate.
+//! The command line: serve | work | run | check | compress | demo | store | keys | schema | webhook-secret | migrate |
+//! healthcheck.
 
 #[macro_use]
 mod print;
@@ -22,6 +23,8 @@ mod database;
 mod store;
 
 mod keys;
+
+mod healthcheck;
 
 mod progress;
 
@@ -88,6 +91,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Keys(command) => return keys::keys(config, command).await,
         Command::WebhookSecret => database::webhook_secret(config).await?,
         Command::Migrate => database::migrate(config).await?,
+        Command::Healthcheck(arguments) => return healthcheck::healthcheck(&config, &arguments).await,
     }
     Ok(ExitCode::SUCCESS)
 }

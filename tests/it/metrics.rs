@@ -8,7 +8,7 @@ use crate::support::database;
 use crate::support::halftone::{Client, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
-use crate::support::process::Process;
+use crate::support::process::{self, Process};
 use crate::support::sink::Sink;
 use crate::support::wait::until;
 
@@ -17,6 +17,14 @@ async fn address(process: &mut Process, text: &str) -> String {
     let line = process.log_line(text).await;
     let message: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
     message["fields"]["message"].as_str().and_then(|said| said.strip_prefix(text)).expect("an address").to_owned()
+}
+
+/// `halftone healthcheck` for this admin listener: its exit code and what it prints.
+async fn healthcheck(listener: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = process::halftone();
+    command.args(["healthcheck", "--admin-listen", listener]).args(arguments).kill_on_drop(true);
+    let output = command.output().await.expect("run halftone");
+    (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
 /// Samples by what stands before their value, read as strictly as Prometheus reads them.
@@ -115,9 +123,14 @@ async fn figures_are_served_on_a_listener_of_their_own() {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(client.http.get(health(path)).send().await.unwrap().status(), 200, "{path}");
     }
+    let listener = metrics.trim_start_matches("http://").trim_end_matches("/metrics");
+    for (arguments, said) in [(&[][..], "ok\n"), (&["--ready"], "ready\n")] {
+        assert_eq!(healthcheck(listener, arguments).await, (Some(0), said.to_owned()));
+    }
     let on_the_api = client.http.get(format!("{}/metrics", client.url)).send().await.unwrap();
     assert_eq!(on_the_api.status(), 404, "strangers see no figures");
     assert_eq!((worker.terminate().await, api.terminate().await), (Some(0), Some(0)));
+    assert_eq!(healthcheck(listener, &[]).await, (Some(1), String::new()), "nothing listens any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

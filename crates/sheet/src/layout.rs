@@ -4,6 +4,8 @@
 //! cells at the end of a row make no room: spreadsheets and people add delimiters there. URLs spill from the last column of
 //! images only; the others come before it and stay where they are.
 
+use std::ops::Range;
+
 use super::defuse::undo;
 use super::header::Columns;
 use super::record::Record;
@@ -25,6 +27,19 @@ pub(super) struct Piece {
     /// Where its text begins and ends in the record.
     pub from: Spot,
     pub to: Spot,
+    /// Where the text of each further cell begins, if it was cut at delimiters: in `text` and in the record.
+    pub joins: Vec<(usize, Spot)>,
+}
+
+impl Piece {
+    /// Where a part of the text begins and ends in the record.
+    pub fn spots(&self, part: Range<usize>) -> (Spot, Spot) {
+        let spot = |byte: usize, is_before: &dyn Fn(usize) -> bool| {
+            let (offset, spot) = self.joins.iter().rfind(|join| is_before(join.0)).copied().unwrap_or((0, self.from));
+            Spot { cell: spot.cell, byte: spot.byte + byte - offset }
+        };
+        (spot(part.start, &|join| join <= part.start), spot(part.end, &|join| join < part.end))
+    }
 }
 
 /// Which cells of one record belong to which columns.
@@ -173,7 +188,9 @@ fn cut(list: &str, starts: &[Start], column: usize, record: Record<'_>, pieces: 
             starts.iter().rfind(|start| start.offset < end).copied().unwrap_or(start)
         };
         let to = Spot { cell: last.spot.cell, byte: last.spot.byte + end - last.offset };
-        pieces.push(Piece { text: text.to_owned(), line, column, from, to });
+        let joins = starts.iter().filter(|start| (offset + 1..end).contains(&start.offset));
+        let joins = joins.map(|start| (start.offset - offset, start.spot)).collect();
+        pieces.push(Piece { text: text.to_owned(), line, column, from, to, joins });
     });
 }
 fn is_filled(record: Record<'_>, cell: usize) -> bool {

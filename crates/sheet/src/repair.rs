@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::layout::{Piece, Spot};
+use super::layout::Piece;
 use super::spaces::{is_space, trim};
 use super::urls::{self, Checker};
 
@@ -37,31 +37,21 @@ pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, 
     let mut pieces = pieces.into_iter().peekable();
     while let Some(mut piece) = pieces.next() {
         let next = pieces.peek().filter(|next| next.column == piece.column && urls::starts_as_url(&next.text));
-        if next.is_some() && piece.from.cell == piece.to.cell {
+        if next.is_some() {
             notes.extend(cut_label(&mut piece));
         }
-        match mend_soundly(&piece.text, checker) {
-            // A part of a URL that was cut at delimiters cannot be found again in its cells.
-            Some(mend) if piece.from.cell == piece.to.cell || mend.parts.len() == 1 => {
-                for (range, text) in mend.parts {
-                    let (from, to) = if piece.from.cell == piece.to.cell {
-                        (at(piece.from, range.start), at(piece.from, range.end))
-                    } else {
-                        (piece.from, piece.to)
-                    };
-                    mended.push(Piece { text, line: piece.line, column: piece.column, from, to });
-                }
-                notes.push(Note { line: piece.line, column: piece.column, value: piece.text, message: mend.message });
-            }
-            _ => mended.push(piece),
+        let Some(mend) = mend_soundly(&piece.text, checker) else {
+            mended.push(piece);
+            continue;
+        };
+        for (part, text) in mend.parts {
+            let (from, to) = piece.spots(part);
+            mended.push(Piece { text, line: piece.line, column: piece.column, from, to, joins: Vec::new() });
         }
+        notes.push(Note { line: piece.line, column: piece.column, value: piece.text, message: mend.message });
     }
     let kept = drop_labels(mended, &mut notes);
     (kept, notes)
-}
-
-fn at(spot: Spot, bytes: usize) -> Spot {
-    Spot { byte: spot.byte + bytes, ..spot }
 }
 
 /// Drops what labels or numbers a URL that follows, and what a dash ties to a URL before it.
@@ -92,8 +82,8 @@ fn cut_label(piece: &mut Piece) -> Option<Note> {
     let spaces = piece.text.char_indices().filter(|(_, c)| is_space(*c));
     let (url, label) = spaces.map(|(at, _)| piece.text.split_at(at)).find(|(_, label)| is_label(trim(label)))?;
     let (url_bytes, label) = (url.trim_end_matches(urls::is_separator).len(), trim(label).to_owned());
+    (_, piece.to) = piece.spots(0..url_bytes);
     piece.text.truncate(url_bytes);
-    piece.to = at(piece.from, url_bytes);
     Some(Note { line: piece.line, column: piece.column, value: label, message: LABEL })
 }
 

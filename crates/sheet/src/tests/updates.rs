@@ -66,6 +66,11 @@ fn quotes_within_a_url_stay_where_the_cell_needs_them() {
             "a,\"x\"\"https://a.com/1\"b\"\nb,https://b.com/new/2\n",
         ),
         ("a,https://a.com/w_1,\"h_2/x.jpg\"\n", "a,\"https://b.com/new/w_1%2Ch_2/x.jpg\"\n"),
+        (
+            "a,https://a.com/w_1,h_2/x.jpg~https://a.com/3\n",
+            "a,https://b.com/new/w_1%2Ch_2/x.jpg~https://b.com/new/3\n",
+        ),
+        ("a,https://a.com/w_1,h_2/x.jpg;front\n", "a,https://b.com/new/w_1%2Ch_2/x.jpg;front\n"),
     ] {
         let header = "Name,Images\n";
         assert_eq!(text(&update(format!("{header}{source}").as_bytes(), new_url).0), format!("{header}{expected}"));

@@ -28,6 +28,14 @@ pub struct General {
         value_parser = duration("1h", "100y")
     )]
     pub keep_requests: Option<Duration>,
+    /// How long outputs are kept after the end of their request, which stays. Default: as long as the request
+    #[arg(
+        long,
+        env = "HALFTONE_KEEP_OUTPUTS",
+        value_name = "DURATION",
+        value_parser = duration("1h", "100y")
+    )]
+    pub keep_outputs: Option<Duration>,
     /// Database connections for the API; jobs have half as many of their own
     #[arg(
         long,
@@ -64,6 +72,11 @@ impl General {
             .map_err(|takes: String| format!("What is in --database-url-file {file} is not {takes}."))?;
         self.database_url = Some(url);
         Ok(())
+    }
+
+    /// How long outputs are kept after the end of their request; `None`: for ever.
+    pub fn outputs_kept(&self) -> Option<Duration> {
+        self.keep_outputs.into_iter().chain(self.keep_requests).min()
     }
 }
 

@@ -211,6 +211,8 @@ pub struct Assignment {
     pub is_fresh: bool,
     /// The last output it had before its run: an [`Output`](super::ending::Output).
     pub former: Option<serde_json::Value>,
+    /// Its outputs up to this number have expired.
+    pub expired_outputs: i32,
 }
 
 /// Failed images of a request with the same cause and host.
@@ -338,6 +340,7 @@ impl Image {
                 sql::<Nullable<Jsonb>>(
                     "(SELECT output FROM former_outputs WHERE image_id = images.id ORDER BY number DESC LIMIT 1)",
                 ),
+                sql::<Integer>("images.expired_outputs"),
             ))
             .first(conn)
             .await

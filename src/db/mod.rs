@@ -12,6 +12,7 @@ pub mod correction;
 pub mod csv_issue;
 pub mod deletion;
 pub mod ending;
+pub mod expiry;
 pub mod host;
 
 pub mod idempotency;

@@ -1,5 +1,7 @@
 //! Processing requests: one uploaded CSV and the counters of everything that came of it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
@@ -370,6 +372,11 @@ impl ProcessingRequest {
         use processing_requests::id;
         let rows = processing_requests::table.filter(id.eq_any(ids)).filter(is_visible_to!(viewer));
         rows.order(id).select(Self::as_select()).for_no_key_update().load(conn).await
+    }
+
+    /// Until when it is kept, if that is this long after its end; `None` while it runs.
+    pub fn kept_until(&self, kept: Duration) -> Option<DateTime<Utc>> {
+        self.finished_at?.checked_add_signed(chrono::TimeDelta::from_std(kept).ok()?)
     }
 
     /// What its images have saved so far.

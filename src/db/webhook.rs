@@ -141,6 +141,21 @@ impl WebhookAttempt {
             .await
     }
 
+    /// Forgets attempts that were made more than 90 days ago, at most `limit`. Returns how many.
+    pub async fn forget_old(conn: &mut Connection, limit: i64) -> QueryResult<usize> {
+        diesel::sql_query(
+            "WITH old AS MATERIALIZED (
+                SELECT delivery_id, number FROM webhook_attempts WHERE started_at < now() - interval '90 days'
+                 ORDER BY started_at LIMIT $1 FOR UPDATE SKIP LOCKED
+             )
+             DELETE FROM webhook_attempts attempt USING old
+              WHERE attempt.delivery_id = old.delivery_id AND attempt.number = old.number",
+        )
+        .bind::<BigInt, _>(limit)
+        .execute(conn)
+        .await
+    }
+
     /// Logs an attempt; its number is the next of its delivery.
     pub async fn log(
         conn: &mut Connection,

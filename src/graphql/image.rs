@@ -1,6 +1,8 @@
 //! An image as a client sees it: what it was, what it became, or why it did not.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+
+use uuid::Uuid;
 
 use super::error::{bad_input, internal};
 use super::format::ImageFormat;
@@ -157,6 +159,7 @@ pub struct ImageError {
 
 /// Measured properties of one image file.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct ImageFile {
     /// The format of the file.
     format: ImageFormat,
@@ -168,8 +171,23 @@ pub struct ImageFile {
     height: i32,
     /// The SHA-256 of its bytes, in hexadecimal.
     sha256: String,
-    /// The address of the file; outputs only.
+    /// The address of the file; outputs only. Null once it has expired.
     url: Option<Url>,
+    /// The request whose output it is.
+    #[graphql(skip)]
+    output_of: Option<Uuid>,
+}
+
+#[ComplexObject]
+impl ImageFile {
+    /// When the file is removed, unless another run of its request begins; outputs only. Null while the request runs, and when
+    /// outputs are kept for ever.
+    async fn expires_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
+        let kept = ctx.data_unchecked::<App>().config.general.outputs_kept();
+        let (Some(kept), Some(id)) = (kept, self.output_of) else { return Ok(None) };
+        let request = load(ctx, RequestById(id, viewer(ctx))).await?;
+        Ok(request.and_then(|request| request.kept_until(kept)).map(DateTime))
+    }
 }
 
 impl ImageFile {
@@ -182,18 +200,20 @@ impl ImageFile {
             height: row.source_height?,
             sha256: hex::encode(row.source_sha256.as_deref()?),
             url: None,
+            output_of: None,
         })
     }
 
-    /// The file that was stored, when there is one, at this address.
-    fn output(row: &image::Image, url: String) -> Option<Self> {
+    /// The file that was stored, when there was one, at this address.
+    fn output(row: &image::Image, url: Option<String>) -> Option<Self> {
         Some(Self {
             format: ImageFormat::stored(row.output_format.as_deref()?)?,
             byte_size: row.output_bytes?.into(),
             width: row.output_width?,
             height: row.output_height?,
             sha256: hex::encode(row.output_sha256.as_deref()?),
-            url: Some(Url(url)),
+            url: url.map(Url),
+            output_of: Some(row.request_id),
         })
     }
 }
@@ -307,22 +327,20 @@ impl Image {
         ImageFile::source(&self.0.image)
     }
 
-    /// The file that was stored.
+    /// The file that was stored. It stays here without an address once it has expired.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
-        let url = ctx.data_unchecked::<App>().links.image(row.id, row.output_number, row.output_key.as_deref()?);
-        ImageFile::output(row, url)
+        let links = &ctx.data_unchecked::<App>().links;
+        ImageFile::output(row, row.output_key.as_deref().map(|key| links.image(row.id, row.output_number, key)))
     }
 
     /// A small rendition of the output, for lists: WebP, at most 320 pixels wide and high. Null while there is no output,
     /// and for an AVIF or a GIF.
     async fn thumbnail_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let row = &self.0.image;
-        let has_one = row
-            .output_format
-            .as_deref()
-            .and_then(ImageFormat::stored)
-            .is_some_and(|format| !matches!(format, ImageFormat::Avif | ImageFormat::Gif));
+        let format = row.output_format.as_deref().and_then(ImageFormat::stored);
+        let has_one = row.output_key.is_some()
+            && format.is_some_and(|format| !matches!(format, ImageFormat::Avif | ImageFormat::Gif));
         has_one.then(|| Url(ctx.data_unchecked::<App>().links.thumbnail(row.id, row.output_number)))
     }
 

@@ -141,7 +141,14 @@ impl ProcessingRequest {
     /// kept for ever.
     async fn expires_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
         let kept = ctx.data_unchecked::<App>().config.general.keep_requests?;
-        Some(DateTime(self.row.finished_at?.checked_add_signed(chrono::TimeDelta::from_std(kept).ok()?)?))
+        self.row.kept_until(kept).map(DateTime)
+    }
+
+    /// When its outputs are removed, unless another run begins; null while it runs, and when outputs are kept for ever. What
+    /// is known of the images stays until `expiresAt`.
+    async fn outputs_expire_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
+        let kept = ctx.data_unchecked::<App>().config.general.outputs_kept()?;
+        self.row.kept_until(kept).map(DateTime)
     }
 
     /// The settings in force, with the defaults filled in.

@@ -100,7 +100,7 @@ impl WebhookDelivery {
         Ok(load(ctx, NextAttemptAt(self.0.id)).await?.map(DateTime))
     }
 
-    /// The attempts in order.
+    /// The attempts of the last 90 days, in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<WebhookAttempt>> {
         let attempts = load(ctx, AttemptsAt(self.0.id)).await?.unwrap_or_default();
         let attempt = |row: webhook::WebhookAttempt| WebhookAttempt {

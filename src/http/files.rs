@@ -16,10 +16,10 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db;
-use crate::db::image::Image;
+use crate::db::image::{Image, OutputFile};
 use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
+use crate::db::{self, expiry};
 use crate::links::Signature;
 use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
 use halftone_compress::Format;
@@ -53,6 +53,8 @@ enum FormName {
 /// Why there is no file.
 pub enum FileError {
     NotFound,
+    /// It was removed because it had been kept as long as outputs are.
+    Expired,
     /// The file cannot have the form that was asked for.
     Impossible(String),
     Fault(anyhow::Error),
@@ -68,6 +70,10 @@ impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+            Self::Expired => {
+                (StatusCode::GONE, "This image has been kept as long as images are kept here, and was removed.\n")
+                    .into_response()
+            }
             Self::Impossible(message) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{message}\n")).into_response(),
             Self::Fault(error) if db::is_unavailable(&error) => {
                 error!("cannot serve a file: {error:#}");
@@ -114,7 +120,7 @@ pub(super) fn later_number(text: &str) -> Result<i32, FileError> {
 
 async fn output(app: &App, id: &str, number: i32, name: &str, headers: &HeaderMap) -> Result<Response, FileError> {
     let id = Uuid::parse_str(id).map_err(|_| FileError::NotFound)?;
-    let file = Image::output_file(&mut *db::connect(&app.pool).await?, id, number).await?.ok_or(FileError::NotFound)?;
+    let file = output_file(app, id, number).await?;
     if file.key.rsplit('/').next() != Some(name) {
         return Err(FileError::NotFound);
     }
@@ -151,6 +157,16 @@ async fn output(app: &App, id: &str, number: i32, name: &str, headers: &HeaderMa
         response.headers_mut().insert(CONTENT_RANGE, part);
     }
     Ok(response)
+}
+
+/// An output of an image by its number, also one that it had before.
+pub(super) async fn output_file(app: &App, id: Uuid, number: i32) -> Result<OutputFile, FileError> {
+    let mut conn = db::connect(&app.pool).await?;
+    match Image::output_file(&mut conn, id, number).await? {
+        Some(file) => Ok(file),
+        None if expiry::has_expired(&mut conn, id, number).await? => Err(FileError::Expired),
+        None => Err(FileError::NotFound),
+    }
 }
 
 /// Whether a list of entity tags names this one, or any. `W/` makes no difference here (RFC 9110, 13.1.2).

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::files::{FileError, later_number};
+use super::files::{FileError, later_number, output_file};
 use crate::app::App;
 use crate::db;
 use crate::db::image::Image;
@@ -77,8 +77,7 @@ async fn later_thumbnail(
 async fn thumbnail(previews: Previews, id: &str, number: i32) -> Result<Response, FileError> {
     let Previews { app, thumbnails, .. } = previews;
     let id = Uuid::parse_str(id).map_err(|_| FileError::NotFound)?;
-    let file = Image::output_file(&mut *db::connect(&app.pool).await?, id, number).await?.ok_or(FileError::NotFound)?;
-    let output_key = file.key;
+    let output_key = output_file(&app, id, number).await?.key;
     let (folder, _) = output_key.rsplit_once('/').ok_or(FileError::NotFound)?;
     let key = format!("{folder}/thumbnail.webp");
     if let Some(kept) = app.store.get(&key, GetOptions::default()).await? {

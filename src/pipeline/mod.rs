@@ -34,6 +34,8 @@ pub mod rerun;
 
 pub mod delete;
 
+pub mod expire;
+
 pub mod notify;
 
 pub mod export;

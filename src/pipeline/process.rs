@@ -171,8 +171,8 @@ impl ProcessImage {
             Ok(former) => former,
             Err(error) => return Ok(Some(Err(Failure::internal(image_id, &error.into())))),
         };
-        // That of other bytes than it had.
-        let number = former.as_ref().map_or(1, |former| former.output_number + 1);
+        // That of other bytes than it had: an address gives the same bytes or none.
+        let number = former.as_ref().map_or(0, |former| former.output_number).max(assignment.expired_outputs) + 1;
         let recipe = Recipe::new(assignment.tenant_id, &settings)?;
         let url_key = recipe.url_key(&assignment.input_url);
         let reuses = !self.app.config.workers.no_reuse;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::cancel;
 use super::delete;
+use super::expire;
 use super::hosts;
 use super::leftovers;
 use super::notify::{self, DeliverWebhook};
@@ -18,17 +19,18 @@ use super::process::ProcessImage;
 use super::settle::recorder;
 use crate::app::App;
 use crate::db;
+use crate::db::webhook::WebhookAttempt;
 use crate::db::{host, idempotency, listener};
 use crate::queue::JobRunner;
 use crate::queue::heartbeat::Heartbeat;
 use crate::queue::risk::RiskLog;
 use crate::queue::worker::Worker;
 
-/// How often what was left behind is looked for: cancels that were cut off, deleted requests, expired keys, deliveries without a job, objects
-/// without a request, hosts nobody contacts.
+/// How often what was left behind or is over is looked for: cancels that were cut off, deliveries without a job, deleted
+/// requests, expired outputs and keys, objects without a request, old logs, hosts nobody contacts.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
-/// Idempotency keys that are forgotten at once.
-const KEYS_AT_ONCE: i64 = 1_000;
+/// Rows that are forgotten by one statement.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
 
 /// Runs jobs until `stop` is cancelled and everything in hand has ended or been given back.
 pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
@@ -92,6 +94,8 @@ async fn tidy(app: App) {
             ("look for webhooks without a job", notify::sweep(&app).map_ok(drop).boxed()),
             ("delete requests that are kept no longer", delete::delete_outlived(&app).map_ok(drop).boxed()),
             ("remove the rows of deleted requests", delete::sweep(&app).map_ok(drop).boxed()),
+            ("expire outputs that are kept no longer", expire_outputs(&app).boxed()),
+            ("remove outputs that have expired", expire::sweep(&app).map_ok(drop).boxed()),
             ("remove what no request has", leftovers::sweep(&app).map_ok(drop).boxed()),
             ("forget what is over", forget(&app).boxed()),
         ] {
@@ -102,9 +106,19 @@ async fn tidy(app: App) {
     }
 }
 
-async fn forget(app: &App) -> anyhow::Result<()> {
+async fn expire_outputs(app: &App) -> anyhow::Result<()> {
+    if let Some(kept) = app.config.general.keep_outputs {
+        expire::expire_outlived(app, kept).await?;
+    }
+    Ok(())
+}
+
+/// Forgets what is of use to nobody any more.
+pub async fn forget(app: &App) -> anyhow::Result<()> {
+    // A connection for each batch: others get one in between.
+    while idempotency::forget_expired(&mut *db::connect(&app.worker_pool).await?, FORGOTTEN_AT_ONCE).await? > 0 {}
+    while WebhookAttempt::forget_old(&mut *db::connect(&app.worker_pool).await?, FORGOTTEN_AT_ONCE).await? > 0 {}
     let mut conn = db::connect(&app.worker_pool).await?;
-    idempotency::forget_expired(&mut conn, KEYS_AT_ONCE).await?;
     host::forget_unused(&mut conn).await?;
     listener::forget_gone(&mut conn).await?;
     Ok(())

@@ -24,6 +24,8 @@ mod corrections;
 
 mod deletions;
 
+mod expiry;
+
 mod crashes;
 
 mod fairness;

@@ -16,6 +16,8 @@ const REJECTED: &str = "REJECTED";
 const NOT_KEPT: &str = "This was refused when the CSV was read, one of more problems than are kept. Correct the others \
                         and upload it again to see this one.";
 const CANCELED: &str = "The request was canceled before this image was done.";
+const EXPIRED: &str =
+    "The output has been kept as long as outputs are, and was removed. Run the request again to have a new one.";
 /// Most characters of a URL or other text that a row's reason quotes.
 const MAX_QUOTED_CHARS: usize = 200;
 /// A row's reason names further failures until it has this many bytes; the others are counted. Far below what a cell may
@@ -127,7 +129,7 @@ fn write_image(
         status: state.status.as_str(),
         outcome: image.outcome.map_or("", |outcome| outcome.as_str()),
         code: image.error_code.map_or("", |code| code.as_str()),
-        reason: failure(state).unwrap_or_default(),
+        reason: failure(state).or_else(|| expired(state)).unwrap_or_default(),
         http_status: image.http_status.map(i64::from),
         attempts: Some(i64::from(state.failed_attempts.unwrap_or(image.attempt_count))),
         bytes_before: image.source_bytes,
@@ -147,6 +149,11 @@ fn failure(state: &ImageState) -> Option<&str> {
         ImageStatus::Canceled => Some(CANCELED),
         ImageStatus::Pending | ImageStatus::Processing | ImageStatus::Retrying | ImageStatus::Succeeded => None,
     }
+}
+
+/// Why an image that succeeded has no output any more.
+fn expired(state: &ImageState) -> Option<&'static str> {
+    (state.status == ImageStatus::Succeeded && state.image.output_key.is_none()).then_some(EXPIRED)
 }
 
 /// One text of as many reasons as fit.

@@ -406,6 +406,44 @@ test('a wrong address is replaced, one by one or by a file', async () => {
   await page.context().close();
 });
 
+test('a part of many addresses is replaced at once', async () => {
+  const page = await openPage(browser);
+  const missing = (name) => `${origin.url}/missing/${name}.jpg`;
+  const id = await upload(demo.url, csv([missing('a')], [missing('b'), missing('c')]));
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('heading', { name: '3 images failed' }).waitFor();
+  await page.getByRole('button', { name: 'Replace in the addresses' }).click();
+  const part = page.getByLabel('In all addresses that failed, replace');
+  assert.equal(await part.inputValue(), origin.url);
+  await part.fill('/gone/');
+  await page.getByLabel('with', { exact: true }).fill('/found/');
+  await checkAccessibility(page, 'replacing a part of addresses');
+  await page.getByRole('button', { name: 'Replace and try again' }).click();
+  await page.getByText('No address of a failed row has “/gone/” in it.').waitFor();
+  await part.fill('/missing/');
+  await page.getByRole('button', { name: 'Replace and try again' }).click();
+  await page.getByText(/^3 images of .* are done again\.$/).waitFor();
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
+test('it is looked for changed images, and the updated file is there', async () => {
+  const page = await openPage(browser);
+  const id = await upload(demo.url, csv([`${origin.url}/a.jpg`], [`${origin.url}/missing/b.jpg`]));
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.locator('.heading .status').getByText('Completed with errors').waitFor();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Updated file' }).click();
+  const updated = await readFile(await (await download).path(), 'utf8');
+  assert.match(updated, /images\/.*compressed_a\.jpg/);
+  assert.ok(updated.includes(`${origin.url}/missing/b.jpg`));
+  await page.getByRole('button', { name: 'Look for changes' }).click();
+  await page.getByText('Compared with before: 1 as before.').waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
 test('a webhook is sent again', async () => {
   const page = await openPage(browser);
   const id = await upload(demo.url, csv([`${origin.url}/a.jpg`]), { webhookUrl: `${origin.url}/hook` });

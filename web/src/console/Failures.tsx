@@ -13,6 +13,7 @@ import { count } from './format';
 import { type Mended, MendedRows } from './MendedRows';
 import { useParameter } from './router';
 import { RepeatFailed } from './RepeatFailed';
+import { ReplaceInUrls } from './ReplaceInUrls';
 import { ReplaceUrl } from './ReplaceUrl';
 import { Fault, images, isFinal } from './ui';
 
@@ -28,7 +29,7 @@ export function Failures({ current, onRetry, onMended }: Props) {
   const [, setTab] = useParameter('tab');
   const [{ fetching }, mutate] = useMutation(RetryDocument);
   const [refusal, setRefusal] = useState<string>();
-  /** The image whose address is being replaced. */
+  /** The example of the group whose addresses are being replaced. */
   const [replacing, setReplacing] = useState<string>();
   const groups = current.failureGroups;
   const { failed, canceled } = current.progress;
@@ -77,7 +78,17 @@ export function Failures({ current, onRetry, onMended }: Props) {
                 {group.count > 1 && 'For example '}
                 <span className="url">{group.example.inputUrl}</span>
               </small>
-              {ended && replacing === group.example.id && (
+              {ended && replacing === group.example.id && group.count > 1 && (
+                <ReplaceInUrls
+                  requestId={current.id}
+                  example={group.example.inputUrl}
+                  onMended={(mended) => {
+                    setReplacing(undefined);
+                    onMended(mended);
+                  }}
+                />
+              )}
+              {ended && replacing === group.example.id && group.count === 1 && (
                 <ReplaceUrl
                   imageId={group.example.id}
                   inputUrl={group.example.inputUrl}
@@ -100,13 +111,13 @@ export function Failures({ current, onRetry, onMended }: Props) {
                   Try again<span className="hidden"> {group.host}</span>
                 </button>
               )}
-              {ended && group.count === 1 && (
+              {ended && group.host != null && (
                 <button
                   type="button"
                   aria-expanded={replacing === group.example.id}
                   onClick={() => setReplacing(replacing === group.example.id ? undefined : group.example.id)}
                 >
-                  Replace its address
+                  {group.count === 1 ? 'Replace its address' : 'Replace in the addresses'}
                 </button>
               )}
               <button type="button" onClick={() => show(group.code)}>

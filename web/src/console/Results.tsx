@@ -1,15 +1,31 @@
 /** What there is to download, and what each file is for. */
 
 import { useState } from 'react';
-import { useQuery } from 'urql';
-import { type FileFragment, ResultsDocument } from '../gql/graphql';
+import { useMutation, useQuery } from 'urql';
+import { type FileFragment, RerunDocument, ResultsDocument } from '../gql/graphql';
 import { here, sentence } from './api';
 import { chooseResult } from './file';
 import { Fault, Skeleton } from './ui';
 
-export function Results({ requestId, failedRows }: { requestId: string; failedRows: boolean }) {
+interface Props {
+  requestId: string;
+  failedRows: boolean;
+  /** Called when another run has begun. */
+  onRerun: () => void;
+}
+
+export function Results({ requestId, failedRows, onRerun }: Props) {
   const [{ data, error }] = useQuery({ query: ResultsDocument, variables: { id: requestId } });
+  const [{ fetching: isBeginning }, rerun] = useMutation(RerunDocument);
   const [failure, setFailure] = useState<string>();
+
+  async function lookForChanges() {
+    const { data, error } = await rerun({ id: requestId });
+    const refusal = error ? sentence(error) : data?.rerunProcessingRequest.userErrors[0]?.message;
+    setFailure(refusal);
+    if (!refusal) onRerun();
+  }
+
   const files = data?.processingRequest;
   return (
     <section aria-label="Results">
@@ -21,6 +37,10 @@ export function Results({ requestId, failedRows }: { requestId: string; failedRo
         <ul className="results">
           <Result file={files.output} title="Output CSV" primary>
             Every row of the upload, in its order, with the new image URLs.
+          </Result>
+          <Result file={files.updated} title="Updated file">
+            The file as it was uploaded, with the new image URLs in place of the old: import it into your
+            shop.
           </Result>
           {failedRows && (
             <Result file={files.failedRows} title="Rows to mend">
@@ -38,6 +58,15 @@ export function Results({ requestId, failedRows }: { requestId: string; failedRo
               Compress again
             </button>
             <small>The same rows with other settings, as a new request.</small>
+          </li>
+          <li>
+            <button type="button" disabled={isBeginning} onClick={() => void lookForChanges()}>
+              Look for changes
+            </button>
+            <small>
+              Asks every host whether its image has changed, and compresses only what has. The rest keeps its
+              address.
+            </small>
           </li>
         </ul>
       )}

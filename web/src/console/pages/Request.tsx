@@ -4,6 +4,7 @@ import { type ReactNode, useCallback, useEffect, useState } from 'react';
 import { useMutation, useQuery } from 'urql';
 import {
   CancelDocument,
+  type ChangesFragment,
   DeleteDocument,
   ExistsDocument,
   PauseDocument,
@@ -16,7 +17,7 @@ import {
 } from '../../gql/graphql';
 import { sentence } from '../api';
 import { Confirm } from '../Confirm';
-import { bytes, dateTime, duration, many, number, percent } from '../format';
+import { bytes, count, dateTime, duration, many, number, percent } from '../format';
 import { Failures } from '../Failures';
 import { Hosts, WaitingHosts } from '../Hosts';
 import { ImageGrid } from '../ImageGrid';
@@ -30,7 +31,7 @@ import { Bar, Empty, Fault, Figure, Skeleton, Status, isFinal } from '../ui';
 import { Webhook } from '../Webhook';
 
 type Details = NonNullable<RequestQuery['processingRequest']>;
-type Live = SummaryFragment & FailuresFragment;
+type Live = SummaryFragment & FailuresFragment & ChangesFragment;
 
 const LOOK_MS = 5_000;
 
@@ -148,6 +149,7 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
         </div>
       )}
       {!ended && <WaitingHosts requestId={details.id} />}
+      {ended && current.changes && <Changes {...current.changes} />}
       {mended && <MendedOutcome {...mended} />}
       <Failures
         current={current}
@@ -157,7 +159,9 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
           reload();
         }}
       />
-      {ended && <Results requestId={details.id} failedRows={hasFailedRows(details, current)} />}
+      {ended && (
+        <Results requestId={details.id} failedRows={hasFailedRows(details, current)} onRerun={reload} />
+      )}
       <section>
         <nav className="tabs" aria-label="Parts of the request">
           {tabs.map(([key, title]) => (
@@ -174,6 +178,28 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
         {shown[2]()}
       </section>
     </>
+  );
+}
+
+/** What is otherwise than it was when the images were last downloaded. */
+function Changes(changes: NonNullable<Live['changes']>) {
+  const parts = [
+    [changes.changed, 'changed'],
+    [changes.newlyBroken, 'newly broken'],
+    [changes.mended, 'no longer broken'],
+    [changes.added, 'new'],
+    [changes.removed, 'no longer in the file'],
+    [changes.unchanged, 'as before'],
+  ] as const;
+  const shown = parts.filter(([images]) => images > 0);
+  if (shown.length === 0) return null;
+  return (
+    <div className="notice" data-kind={changes.newlyBroken > 0 ? 'failed' : 'done'} role="status">
+      <p>
+        <strong>Compared with before:</strong>{' '}
+        {shown.map(([images, what]) => `${count(images)} ${what}`).join(', ')}.
+      </p>
+    </div>
   );
 }
 

@@ -21,28 +21,32 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const KIND: &str = "benchmark";
-const GROUPS: usize = 20;
-const JOBS_PER_GROUP: usize = 5_000;
 const PICKUPS: usize = 500;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    if let Some(url) = std::env::args().nth(1) {
-        return run(&url).await;
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse().with_context(|| text));
+    let (requests, images) = (number(20)?, number(5_000)?);
+    if let Some(url) = arguments.next() {
+        return run(&url, requests, images).await;
     }
+    let directory = tempfile::tempdir()?;
     let place = directory.path().to_owned();
     let local = tokio::task::spawn_blocking(move || LocalPostgres::start(&place, Options::default())).await??;
-    let done = run(&local.url("postgres")).await;
+    let done = run(&local.url("postgres"), requests, images).await;
     tokio::task::spawn_blocking(|| local.stop()).await??;
     done
 }
 
-async fn run(url: &str) -> anyhow::Result<()> {
+async fn run(url: &str, requests: usize, images: usize) -> anyhow::Result<()> {
     db::migrate(url).await?;
     let pool = db::pool(url, 8)?;
     let conn = &mut *db::connect(&pool).await?;
-    enqueue(conn).await?;
+    enqueue(conn, requests, images).await?;
+    let began = Instant::now();
+    jobs::counts(conn, &[]).await?;
+    println!("all counted: {:.0} ms", began.elapsed().as_secs_f64() * 1_000.0);
     for batch in [1, 16, 64] {
         claim_and_finish(conn, batch).await?;
     }
@@ -56,15 +60,16 @@ fn host(n: usize) -> String {
     format!("https://host-{n}.example")
 }
 
-/// The jobs of a few large requests, each with ten hosts.
-async fn enqueue(conn: &mut Connection) -> anyhow::Result<()> {
+/// The jobs of the requests, each with ten hosts.
+async fn enqueue(conn: &mut Connection, requests: usize, images: usize) -> anyhow::Result<()> {
     let began = Instant::now();
-    for _ in 0..GROUPS {
+    for _ in 0..requests {
         let group = Uuid::now_v7();
         conn.transaction(async |conn| {
-            for first in (0..JOBS_PER_GROUP).step_by(1_000) {
-                let ids: Vec<Uuid> = (0..1_000).map(|_| Uuid::now_v7()).collect();
-                let hosts: Vec<String> = (0..1_000).map(|n| host(n % 10)).collect();
+            for first in (0..images).step_by(1_000) {
+                let rows = (images - first).min(1_000);
+                let ids: Vec<Uuid> = (0..rows).map(|_| Uuid::now_v7()).collect();
+                let hosts: Vec<String> = (0..rows).map(|n| host(n % 10)).collect();
                 let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
                 jobs::enqueue(conn, KIND, group, first as i64, &ids, &hosts, Duration::ZERO).await?;
             }
@@ -72,8 +77,7 @@ async fn enqueue(conn: &mut Connection) -> anyhow::Result<()> {
         })
         .await?;
     }
-    let rows = (GROUPS * JOBS_PER_GROUP) as f64;
-    println!("enqueue: {:.0} rows/s", rows / began.elapsed().as_secs_f64());
+    println!("enqueue: {:.0} rows/s", (requests * images) as f64 / began.elapsed().as_secs_f64());
     Ok(())
 }
 

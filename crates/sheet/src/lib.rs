@@ -18,8 +18,8 @@
 //! ```
 //!
 //! The modules, in the order of the flow: `text` (bytes → UTF-8), `cells` (text → cells, on csv-core), `dialect`
-//! (which delimiter), `header` (which column is what), `row` and `layout` (cells → a product), `urls` (a cell → its
-//! URLs), `reader` (all of it together), `write` (rows → CSV).
+//! (which delimiter), `header` (which column is what), `layout` and `assemble` (cells → a row), `urls` (a cell
+//! → its URLs), `repair` (URLs among other text), `check_url`, `reader` (all of it together), `write` (rows → CSV).
 
 mod text;
 
@@ -49,11 +49,15 @@ mod header;
 
 mod row;
 
+mod assemble;
+
 mod layout;
 
 mod skipped;
 
 mod urls;
+
+mod check_url;
 
 mod repair;
 
@@ -62,6 +66,8 @@ mod serials;
 mod issue;
 
 mod refusal;
+
+mod report;
 
 mod reader;
 
@@ -76,15 +82,17 @@ mod to_workbook;
 #[cfg(test)]
 mod tests;
 
+pub use check_url::check_url;
 pub use header::{ColumnRole, MatchedBy};
 pub use hints::Hints;
 pub use issue::{Issue, IssueCode, Severity};
-pub use reader::{Column, Reader, Report, read, read_file, read_with};
+pub use reader::{Reader, read, read_file, read_with};
+pub use report::{Column, Report};
 pub use row::{InputUrl, Row};
 pub use source::{Container, Source};
 pub use to_workbook::{WorkbookError, result_to_workbook, updated_to_workbook};
 pub use update::Updater;
-pub use urls::check_url;
+
 pub use write::{DETAIL_NUMBERS, Detail, OutputRow, Writer};
 
 /// How much of a CSV is read before it is refused.

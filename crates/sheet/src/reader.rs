@@ -6,63 +6,18 @@
 use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
-
 use super::Limits;
+use super::assemble::Rows;
 use super::cells::Cells;
-use super::header::{self, ColumnRole, Columns, MatchedBy};
+use super::header::{self, Columns};
 use super::hints::Hints;
-use super::issue::{Issue, IssueCode, Issues, Place};
+use super::issue::{IssueCode, Issues, Place};
 use super::record::Record;
 use super::refusal::{Refusal, Stop};
-use super::row::{Row, Rows};
+use super::report::{Column, Report};
+use super::row::Row;
 use super::source::{Container, Source};
 use super::text::{BLOCK_BYTES, Text};
-
-/// How a file was read; every guess is visible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    pub container: Container,
-    /// Bytes read: the whole file, unless reading ended early.
-    pub byte_size: u64,
-    /// `UTF-8`, `UTF-16LE`, `UTF-16BE` or `windows-1252`.
-    pub encoding: String,
-    pub delimiter: char,
-    /// The header's cells, trimmed; unnamed columns at its end are left out.
-    pub header: Vec<String>,
-    /// What each of its columns was taken for.
-    pub columns: Vec<Column>,
-    /// Columns that are carried through to the output, in order.
-    pub extra_columns: Vec<String>,
-    /// Data rows, as far as the file was read; blank lines are none.
-    pub row_count: u64,
-    /// None in a file that was refused, whatever was accepted before that was known.
-    pub accepted_row_count: u64,
-    /// All others: every row of a refused file.
-    pub rejected_row_count: u64,
-    /// Places with an accepted URL, counting repeated ones; none in a refused file.
-    pub image_count: u64,
-    /// All issues, kept or not.
-    pub issue_count: u64,
-    pub error_count: u64,
-    /// At most [`Limits::max_issues`], in the order of the file; errors are kept before warnings.
-    pub issues: Vec<Issue>,
-    /// Whether the whole file was refused. The last error says why.
-    pub rejected: bool,
-}
-
-/// What a column was taken for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Column {
-    /// Its name, as the header writes it.
-    pub header: String,
-    pub role: ColumnRole,
-    /// Why; none for a column that is not used.
-    pub matched_by: Option<MatchedBy>,
-    /// Accepted image URLs in it; none in a refused file.
-    pub image_count: u64,
-}
 
 /// How a file is read beside what is said of it.
 #[derive(Clone, Copy, Default)]

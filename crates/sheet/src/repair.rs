@@ -6,9 +6,10 @@
 
 use std::ops::Range;
 
+use super::check_url::{self, Checker};
 use super::layout::Piece;
 use super::spaces::{is_space, trim};
-use super::urls::{self, Checker};
+use super::urls;
 
 /// What was repaired.
 pub(super) struct Note {
@@ -101,7 +102,8 @@ fn is_simple(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let bytes = rest.as_bytes();
-        urls::kinds(bytes) & urls::SIGN == 0 && !bytes.windows(2).fold(false, |found, pair| found | (pair == b"//"))
+        check_url::kinds(bytes) & check_url::SIGN == 0
+            && !bytes.windows(2).fold(false, |found, pair| found | (pair == b"//"))
     })
 }
 

@@ -9,8 +9,9 @@ use encoding_rs::WINDOWS_1252;
 
 use super::Limits;
 use super::hints::Hints;
-use super::reader::{Mode, Reader, Report, Step};
+use super::reader::{Mode, Reader, Step};
 use super::record::Record;
+use super::report::Report;
 use super::row::{Row, Span};
 use super::source::{Container, Source};
 use super::text::BLOCK_BYTES;

@@ -1,7 +1,7 @@
 //! Which texts are taken for URLs that can be fetched.
 
 use crate::IssueCode::{self, InvalidUrl, UnsupportedScheme};
-use crate::urls::Checker;
+use crate::check_url::Checker;
 
 #[test]
 fn urls_are_judged_by_their_text() {

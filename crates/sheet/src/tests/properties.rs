@@ -8,7 +8,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::defuse::{defuse, undo};
-use crate::{OutputRow, Writer, urls};
+use crate::{OutputRow, Writer, check_url};
 
 /// Gives its bytes in pieces of changing sizes.
 struct Pieces<'a> {
@@ -52,7 +52,7 @@ fn name() -> impl Strategy<Value = String> {
 fn url() -> impl Strategy<Value = String> {
     "https?://[a-z][a-z0-9-]{0,8}[a-z]\\.(com|example)(/[a-zA-Z0-9_.,=&;%-]{0,12}){0,3}(\\?u=https://b\\.com)?"
         .prop_map(|url: String| url.trim_end_matches([',', ';']).to_owned())
-        .prop_filter("accepted", |url| urls::Checker::new(2_048).check(url).is_ok())
+        .prop_filter("accepted", |url| check_url::Checker::new(2_048).check(url).is_ok())
 }
 
 type Product = (String, Vec<String>, String);
@@ -212,10 +212,10 @@ proptest! {
 
     #[test]
     fn a_plain_url_is_one_to_the_parser_too(url in "https?://[a-z0-9.-]{0,12}[/?#:@a-z0-9%\\\\ -]{0,12}") {
-        if urls::plain_origin(&url).is_some() {
+        if check_url::plain_origin(&url).is_some() {
             let parsed = url::Url::parse(&url);
             prop_assert!(parsed.as_ref().is_ok_and(|parsed| parsed.has_host() && parsed.username().is_empty()), "{:?}", parsed);
-            prop_assert!(urls::Checker::new(2_048).check(&url).is_ok());
+            prop_assert!(check_url::Checker::new(2_048).check(&url).is_ok());
         }
     }
 }

@@ -1,0 +1,205 @@
+//! Whether a URL could be fetched, as far as its text tells.
+//!
+//! Most URLs are plain, and of the same host as the one before: these need no parser.
+
+use super::issue::IssueCode;
+use super::urls::is_scheme_byte;
+
+/// What is wrong with a URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub code: IssueCode,
+    pub message: String,
+}
+
+/// Whether a URL of an image is one that a CSV may name, by its text.
+///
+/// # Errors
+/// What is wrong with it and what to do, in sentences.
+pub fn check_url(url: &str, max_bytes: usize) -> Result<(), String> {
+    Checker::new(max_bytes).check(url).map_err(|fault| fault.message)
+}
+
+/// Judges URLs by their text.
+pub(super) struct Checker {
+    max_bytes: usize,
+    /// Scheme and authority of the last URL that was valid; most of a file's URLs share theirs.
+    origin: String,
+}
+
+impl Checker {
+    pub fn new(max_bytes: usize) -> Self {
+        Checker { max_bytes, origin: String::new() }
+    }
+
+    pub fn check(&mut self, url: &str) -> Result<(), Fault> {
+        let max_bytes = self.max_bytes;
+        if url.len() > max_bytes {
+            let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
+            return Err(Fault { code: IssueCode::UrlTooLong, message });
+        }
+        if self.is_of_known_origin(url) {
+            return Ok(());
+        }
+        if let Some(origin) = plain_origin(url) {
+            origin.clone_into(&mut self.origin);
+            return Ok(());
+        }
+        let origin = check_syntax(url)?;
+        if origin == self.origin {
+            return Ok(());
+        }
+        // Only scheme and authority can be invalid to the parser; it takes any path.
+        check_origin(origin)?;
+        origin.clone_into(&mut self.origin);
+        Ok(())
+    }
+
+    /// Whether only the path of a URL is new, and that is plain.
+    fn is_of_known_origin(&self, url: &str) -> bool {
+        let path = if self.origin.is_empty() { None } else { url.strip_prefix(&self.origin) };
+        path.is_some_and(|path| path.starts_with(['/', '?', '#']) && is_plain_path(path.as_bytes()))
+    }
+}
+
+/// Scheme and host of a URL of the usual plain kind, which needs no parser to be told valid: `https://`, a lower-case host of
+/// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII without quotes and brackets that may
+/// stand around a URL.
+pub(super) fn plain_origin(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?.as_bytes();
+    let host = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
+        .count();
+    let (host, path) = rest.split_at(host);
+    let labels_are_plain = host.split(|byte| *byte == b'.').all(|label| {
+        let (Some(first), Some(last)) = (label.first(), label.last()) else {
+            return false;
+        };
+        label.len() <= 63 && *first != b'-' && *last != b'-' && label.get(2..4) != Some(b"--")
+    });
+    let last_label = host.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let is_plain = labels_are_plain
+        && host.len() <= 253
+        && last_label.iter().all(u8::is_ascii_lowercase)
+        && path.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        && is_plain_path(path);
+    is_plain.then(|| &url[..url.len() - path.len()])
+}
+
+fn is_plain_path(path: &[u8]) -> bool {
+    kinds(path) & NOT_PLAIN == 0 && !matches!(path.last(), Some(b')' | b']' | b'}' | b'\''))
+}
+
+/// No printable ASCII, or a quote or bracket that may stand around a URL.
+const NOT_PLAIN: u8 = 1;
+/// What a repair looks for.
+pub(super) const SIGN: u8 = 2;
+
+/// Of which kinds each byte is: a table, because every byte of a file's URLs is looked up.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        let sign = byte as u8;
+        if !sign.is_ascii_graphic() || matches!(sign, b'"' | b'<' | b'>' | b'`') {
+            kinds[byte] |= NOT_PLAIN;
+        }
+        if matches!(sign, b' ' | b':' | b';' | b'|' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'') {
+            kinds[byte] |= SIGN;
+        }
+        byte += 1;
+    }
+    kinds
+};
+
+/// The kinds of all these bytes.
+pub(super) fn kinds(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |kinds, byte| kinds | KINDS[usize::from(*byte)])
+}
+
+/// Checks what needs no parser; returns scheme and authority.
+fn check_syntax(url: &str) -> Result<&str, Fault> {
+    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
+        return Err(invalid("This is not a URL. Write the image's full address, beginning with https://."));
+    };
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(foreign(scheme, rest));
+    }
+    let authority = rest.strip_prefix("//").unwrap_or_default();
+    let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    if authority.eq_ignore_ascii_case("http:") || authority.eq_ignore_ascii_case("https:") {
+        return Err(invalid("There is https:// or http:// twice at the beginning of this URL. Remove one."));
+    }
+    if authority.is_empty() || authority.starts_with(':') {
+        return Err(invalid("This URL has no host. Write it as https://host/path."));
+    }
+    if url.chars().any(char::is_control) {
+        return Err(invalid("There is a line break or another control character in this URL. Remove it."));
+    }
+    if let Some(c) = url.chars().find(|c| matches!(c, '"' | '<' | '>' | '`')) {
+        return Err(invalid(format!(
+            "There is a {c} in this URL. Remove it, or write it as %{:02X} if it belongs to the address.",
+            u32::from(c)
+        )));
+    }
+    if let Some(c) = stray_end(url) {
+        return Err(invalid(format!(
+            "This URL ends with a {c} that nothing in it opens. Remove what stands around it."
+        )));
+    }
+    if authority.contains('@') {
+        return Err(invalid("This URL has a user name or a password in it. Use an address that needs neither."));
+    }
+    Ok(&url[..scheme.len() + "://".len() + authority.len()])
+}
+
+/// A bracket or quote at the end that belongs to something around the URL.
+fn stray_end(url: &str) -> Option<char> {
+    let last = url.chars().next_back()?;
+    let count = |c: char| url.matches(c).count();
+    let is_stray = match last {
+        ')' => count(')') > count('('),
+        ']' => count(']') > count('['),
+        '}' => count('}') > count('{'),
+        '”' => count('”') > count('“'),
+        '’' => count('’') > count('‘'),
+        '»' => count('»') > count('«'),
+        '\'' => count('\'') % 2 == 1,
+        _ => false,
+    };
+    is_stray.then_some(last)
+}
+
+/// Another scheme than http and https, or what looks like one.
+fn foreign(scheme: &str, rest: &str) -> Fault {
+    if scheme.len() == 1 {
+        return invalid("This is a path on one computer. Upload the image and give its https:// address.");
+    }
+    if !rest.starts_with('/') && scheme.contains('.') {
+        return invalid("This URL has no scheme. Write https:// in front of it.");
+    }
+    Fault {
+        code: IssueCode::UnsupportedScheme,
+        message: "Only http:// and https:// addresses can be fetched. Give the image's web address.".to_owned(),
+    }
+}
+
+fn check_origin(origin: &str) -> Result<(), Fault> {
+    let parsed = url::Url::parse(origin).map_err(|error| {
+        invalid(format!("This is not a valid URL ({error}). Copy the image's address from a browser."))
+    })?;
+    let host = parsed.host_str().unwrap_or_default();
+    if host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty) {
+        return Err(invalid("The host of this URL is not a name. Write it as https://host/path."));
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Fault {
+    Fault { code: IssueCode::InvalidUrl, message: message.into() }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.as_bytes().iter().all(is_scheme_byte)
+}

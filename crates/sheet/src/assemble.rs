@@ -230,7 +230,7 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
     if layout.is_shifted {
         let place = report.cell(layout.urls, Some(column));
         report.reject(IssueCode::UnexpectedCell, place, || {
-            "This stands where the image URLs should, and URLs follow it: the cells of this row are \
+            "This is where the image URLs should be, and URLs follow it: the cells of this row are \
              shifted. Put a product name that contains the delimiter in quotes (\")."
                 .to_owned()
         });
@@ -321,7 +321,7 @@ fn check_urls(
             report.issues.error(fault.code, about, || fault.message);
         } else if repeated.contains_key(&index) {
             report.issues.warning(IssueCode::DuplicateUrlInRow, about, || {
-                "This URL stands earlier in the same row. It is fetched once and keeps both \
+                "This URL appears earlier in the same row. It is fetched once and keeps both \
                  places; remove one if that is a mistake."
                     .to_owned()
             });

@@ -145,7 +145,7 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
     }
     if let Some(c) = stray_end(url) {
         return Err(invalid(format!(
-            "This URL ends with a {c} that nothing in it opens. Remove what stands around it."
+            "This URL ends with a {c} that nothing in it opens. Remove the characters around the URL."
         )));
     }
     if authority.contains('@') {
@@ -174,7 +174,9 @@ fn stray_end(url: &str) -> Option<char> {
 /// Another scheme than http and https, or what looks like one.
 fn foreign(scheme: &str, rest: &str) -> Fault {
     if scheme.len() == 1 {
-        return invalid("This is a path on one computer. Upload the image and give its https:// address.");
+        return invalid(
+            "This is a path on a computer, not a web address. Upload the image and give its https:// address.",
+        );
     }
     if !rest.starts_with('/') && scheme.contains('.') {
         return invalid("This URL has no scheme. Write https:// in front of it.");

@@ -259,7 +259,7 @@ impl<R: Read> Reader<R> {
         let line = self.cells.record().line();
         if let Some(first) = first_line.filter(|first| *first < line) {
             issues.warning(IssueCode::SkippedLine, Place { line: first, ..Place::default() }, || {
-                format!("The header was found in line {line}. What stands above it was skipped.")
+                format!("The header was found in line {line}. The lines above it were skipped.")
             });
         }
         let columns = Columns::read(self.cells.record(), hints, &dialect.image_columns, &mut issues);

@@ -21,10 +21,9 @@ pub(super) struct Note {
 }
 
 const UNWRAPPED: &str = "The URL was taken out of the text around it.";
-const SPLIT: &str = "These are several URLs. They were taken apart.";
+const SPLIT: &str = "These are several URLs. They were separated.";
 const NO_SCHEME: &str = "This URL has no scheme. It is read with https:// in front.";
-const ESCAPED: &str =
-    "This URL is written as HTML or a program writes it. It is read as it was meant, with & and / as they are.";
+const ESCAPED: &str = "This URL has escapes of HTML or JSON in it. It is read with plain & and / in their place.";
 const CUT: &str = "The text after the name of the image file was left out.";
 const LABEL: &str = "This is not a URL. It was taken for a label of the URL beside it and left out.";
 

@@ -127,7 +127,7 @@ impl Above {
         if let (Some((line, row)), NameFrom::Column(column)) = (self.continued.first, columns.name) {
             let place = Place { line, row: Some(row), column: Some(columns.name_of(column)), value: None };
             issues.warning(IssueCode::ContinuedRows, place, || match self.continued.count {
-                1 => "This row has no product name of its own. It goes on with the product above and takes its name.".to_owned(),
+                1 => "This row has no product name of its own. It continues the product above and takes its name.".to_owned(),
                 rows => format!(
                     "{rows} rows, of which this is the first, have no product name of their own. They go on with the product \
                      above and take its name."

@@ -27,7 +27,8 @@ pub(super) const DAMAGED: &str =
     "This workbook is damaged or protected. Open it, save it as \"CSV UTF-8\" and upload that.";
 pub(super) const TOO_LARGE: &str =
     "This workbook is too large once it is unpacked. Split it, or save it as \"CSV UTF-8\" and upload that.";
-pub(super) const NO_SUCH_SHEET: &str = "This workbook has no sheet of the given name. Give the name as its tab has it.";
+pub(super) const NO_SUCH_SHEET: &str =
+    "This workbook has no sheet of the given name. Give the name exactly as it is on the tab.";
 pub(super) const NO_TEXT: &str =
     "There is no text in this workbook. Upload one with a header and a row for each product.";
 const NOT_READ: &str = "Workbooks of this kind are not read. Save it as .xlsx or as \"CSV UTF-8\" and upload that.";

@@ -16,7 +16,7 @@ use crate::fetch::Fetcher;
 use crate::guard::{self, Guard};
 use crate::links::Links;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Address, Store};
 use crate::{fetch, webhook};
 
 /// Test events sent at once by one process: a receiver may take 15 s to answer.
@@ -83,6 +83,10 @@ impl App {
         std::fs::create_dir_all(&temporary).with_context(|| format!("create {}", temporary.display()))?;
         // What takes long has at most half of the connections, so that there always are some for queries.
         let long_tasks = (connections / 4).clamp(1, 4);
+        let storage = &config.storage;
+        let address = storage.store.clone();
+        let address = address.unwrap_or_else(|| Address::Directory(config.general.data_dir.join("outputs")));
+        let store = Store::open(&address, storage.store_endpoint.as_deref(), &storage.environment).await?;
         let guard = Guard::new(config.fetching.allow_nets.clone(), config.fetching.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch, config.fetching.user_agent.as_deref())?;
@@ -93,16 +97,31 @@ impl App {
             submissions: Arc::new(Semaphore::new(long_tasks)),
             exports: Arc::new(Semaphore::new(long_tasks)),
             webhook_tests: Semaphore::new(WEBHOOK_TESTS_AT_ONCE),
-            store: Store::local(&config.general.data_dir.join("outputs"))?,
+            store,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),
             client,
             events: Events::default(),
-            links: Links::new(config.public_url.clone(), &link_key, config.server.link_lifetime)?,
+            links: Links::new(
+                config.public_url.clone(),
+                config.storage.images_url.clone(),
+                &link_key,
+                config.server.link_lifetime,
+            )?,
             webhook_secret,
             metrics: Metrics::new()?,
             database_url,
             config,
         })))
+    }
+}
+
+impl Parts {
+    /// Where browsers get outputs from, beside this server.
+    pub fn image_origins(&self) -> Vec<String> {
+        let storage = &self.config.storage;
+        let bucket = self.store.origin().filter(|_| storage.redirects()).map(str::to_owned);
+        let outside = storage.images_url.as_ref().and_then(|url| url::Url::parse(url).ok());
+        bucket.into_iter().chain(outside.map(|url| url.origin().ascii_serialization())).collect()
     }
 }
 

@@ -16,6 +16,8 @@ use uuid::Uuid;
 pub struct Links {
     /// Where clients reach the API of this process.
     public_url: String,
+    /// Where others serve the objects of the store.
+    images_url: Option<String>,
     signer: Signer,
 }
 
@@ -26,17 +28,28 @@ pub struct SignedLink {
 }
 
 impl Links {
-    /// Addresses below `public_url`; signed ones work for `lifetime`.
-    pub fn new(public_url: String, key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
-        Ok(Self { public_url, signer: Signer::new(key, lifetime)? })
+    /// Addresses below `public_url`, those of outputs below `images_url` if the store is served there; signed ones work for
+    /// `lifetime`.
+    pub fn new(public_url: String, images_url: Option<String>, key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
+        Ok(Self { public_url, images_url, signer: Signer::new(key, lifetime)? })
     }
 
     /// The lasting address of an image's output with this number. `key` is where it is stored; its last part is the file's
     /// name.
     pub fn image(&self, image_id: Uuid, number: i32, key: &str) -> String {
+        if let Some(url) = self.outside(key) {
+            return url;
+        }
         let name = key.rsplit('/').next().unwrap_or(key);
         let name = percent_encoding::utf8_percent_encode(name, UNRESERVED);
         format!("{}/images/{image_id}{}/{name}", self.public_url, of_number(number))
+    }
+
+    /// Where others serve the object with this key.
+    pub fn outside(&self, key: &str) -> Option<String> {
+        let images_url = self.images_url.as_ref()?;
+        let parts = key.split('/').map(|part| percent_encoding::utf8_percent_encode(part, UNRESERVED).to_string());
+        Some(format!("{images_url}/{}", parts.collect::<Vec<_>>().join("/")))
     }
 
     /// Where a small rendition of that output is.

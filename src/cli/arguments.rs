@@ -66,7 +66,11 @@ pub enum Command {
 pub fn parse() -> Result<(Command, Config), Vec<String>> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let matches = config::read(command(), &arguments)?;
-    let Arguments { command, options } = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let Arguments { command, mut options } = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let variables = std::env::vars_os();
+    options.set_environment(
+        variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
     Ok((command, options.check()?))
 }
 

@@ -5,6 +5,8 @@ mod general;
 
 mod server;
 
+mod storage;
+
 mod workers;
 
 mod fetching;
@@ -26,9 +28,11 @@ pub use self::fetching::Fetching;
 pub use self::general::{DatabaseUrl, General, LogFormat};
 pub use self::read::read;
 pub use self::server::Server;
+pub use self::storage::Storage;
 pub use self::webhooks::Webhooks;
 pub use self::workers::Workers;
 use crate::fetch;
+use crate::store::Environment;
 
 /// The settings as they were given.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +41,8 @@ pub struct Options {
     general: General,
     #[command(flatten)]
     server: Server,
+    #[command(flatten)]
+    storage: Storage,
     #[command(flatten)]
     workers: Workers,
     #[command(flatten)]
@@ -52,6 +58,7 @@ pub struct Options {
 pub struct Config {
     pub general: General,
     pub server: Server,
+    pub storage: Storage,
     pub workers: Workers,
     pub fetching: Fetching,
     pub webhooks: Webhooks,
@@ -68,6 +75,11 @@ pub struct Config {
 }
 
 impl Options {
+    /// Takes what providers' tools read from these variables of the environment.
+    pub fn set_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.storage.environment = Environment::of(variables);
+    }
+
     /// Checks the settings against each other.
     pub fn check(mut self) -> Result<Config, Vec<String>> {
         self.general.read_database_url().map_err(|problem| vec![problem])?;
@@ -80,6 +92,7 @@ impl Options {
             own_listeners: Vec::new(),
             general: self.general,
             server: self.server,
+            storage: self.storage,
             workers: self.workers,
             fetching: self.fetching,
             webhooks: self.webhooks,

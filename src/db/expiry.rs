@@ -85,6 +85,13 @@ pub async fn finish(conn: &mut Connection, request_id: Uuid) -> QueryResult<()> 
     Ok(())
 }
 
+/// Notes an object for removal, with all that is in its directory.
+pub async fn note_object(conn: &mut Connection, key: &str) -> QueryResult<()> {
+    let note = diesel::sql_query("INSERT INTO expired_objects (key) VALUES ($1) ON CONFLICT DO NOTHING");
+    note.bind::<Text, _>(key).execute(conn).await?;
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct Key {
     #[diesel(sql_type = Text)]

@@ -26,10 +26,15 @@ use super::prefix::Prefix;
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/dist");
 
 /// Scripts and styles only from here, and no `eval`. Editors measure text with `data:` images and set styles of elements.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
+/// `image_origins`: where outputs are, beside here.
+fn policy(image_origins: &[String]) -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:{}; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        image_origins.iter().map(|origin| format!(" {origin}")).collect::<String>(),
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
 
 /// The names of files under `/assets` contain a hash of what is in them.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -37,10 +42,13 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_ANEW: &str = "no-cache";
 
 /// The pages and what they load.
-pub fn routes<S: Clone + Send + Sync + 'static>(prefix: &Prefix) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(prefix: &Prefix, image_origins: &[String]) -> Router<S> {
+    let policy = policy(image_origins);
     let page = |name: &'static str| {
-        let page = page(name, prefix);
-        get(async move |headers: HeaderMap| answer(page, name, ASK_ANEW, &headers))
+        let (page, policy) = (page(name, prefix), policy.clone());
+        get(async move |headers: HeaderMap| {
+            ([(CONTENT_SECURITY_POLICY, policy)], answer(page, name, ASK_ANEW, &headers))
+        })
     };
     let console = page("index.html");
     let mut routes = Router::new();
@@ -94,7 +102,7 @@ fn answer(compressed: Bytes, name: &str, caching: &'static str, headers: &Header
         (CONTENT_TYPE, HeaderValue::from_static(content_type(name))),
         (CACHE_CONTROL, HeaderValue::from_static(caching)),
         (VARY, HeaderValue::from_static("accept-encoding")),
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     if accepts_gzip(headers) {

@@ -4,15 +4,15 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, ObjectMeta};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::io::ReaderStream;
-use tracing::error;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -21,12 +21,18 @@ use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
 use crate::db::{self, expiry};
 use crate::links::Signature;
-use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
+use crate::pipeline::export::{self, FileFormat, ResultFile, ResultKind};
+use crate::store::{self, SIGNED_FOR};
 use halftone_compress::Format;
 use halftone_sheet::WorkbookError;
 
 /// An output never changes: its address names one image of one request.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// What may be kept of a redirect to a CDN, and of one to a signed address, which must outlive it.
+const ELSEWHERE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+const SIGNED: HeaderValue = HeaderValue::from_static("private, max-age=300");
+const _: () = assert!(SIGNED_FOR.as_secs() >= 2 * 300);
 
 /// Read of a result file at once: each read is a turn of the blocking pool.
 const READ_BYTES: usize = 256 * 1024;
@@ -75,15 +81,12 @@ impl IntoResponse for FileError {
                     .into_response()
             }
             Self::Impossible(message) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{message}\n")).into_response(),
-            Self::Fault(error) if db::is_unavailable(&error) => {
+            Self::Fault(error) if db::is_unavailable(&error) || store::is_unavailable(&error) => {
                 error!("cannot serve a file: {error:#}");
                 let headers = [(RETRY_AFTER, super::refusal::RETRY_AFTER)];
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    headers,
-                    "The database does not answer; try again in a few seconds.\n",
-                )
-                    .into_response()
+                let what = if db::is_unavailable(&error) { "database" } else { "store" };
+                let message = format!("The {what} does not answer; try again in a few seconds.\n");
+                (StatusCode::SERVICE_UNAVAILABLE, headers, message).into_response()
             }
             Self::Fault(error) => {
                 error!("cannot serve a file: {error:#}");
@@ -98,18 +101,20 @@ impl IntoResponse for FileError {
 pub async fn first_output(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, FileError> {
-    output(&app, &id, 1, &name, &headers).await
+    output(&app, &id, 1, &name, method, &headers).await
 }
 
 /// One that it has, or had, since its source changed.
 pub async fn later_output(
     State(app): State<App>,
     Path((id, number, name)): Path<(String, String, String)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, FileError> {
-    output(&app, &id, later_number(&number)?, &name, &headers).await
+    output(&app, &id, later_number(&number)?, &name, method, &headers).await
 }
 
 /// The number of an output in an address, where it is not 1. Written in one way only: an output has one address.
@@ -118,44 +123,42 @@ pub(super) fn later_number(text: &str) -> Result<i32, FileError> {
     number.ok_or(FileError::NotFound)
 }
 
-async fn output(app: &App, id: &str, number: i32, name: &str, headers: &HeaderMap) -> Result<Response, FileError> {
+async fn output(
+    app: &App,
+    id: &str,
+    number: i32,
+    name: &str,
+    method: Method,
+    headers: &HeaderMap,
+) -> Result<Response, FileError> {
     let id = Uuid::parse_str(id).map_err(|_| FileError::NotFound)?;
     let file = output_file(app, id, number).await?;
     if file.key.rsplit('/').next() != Some(name) {
         return Err(FileError::NotFound);
     }
-    let etag = HeaderValue::try_from(format!("\"{}\"", hex::encode(&file.sha256)))?;
-    if headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, FOR_EVER)]).into_response());
-    }
-    let size = u64::try_from(file.bytes)?;
-    // A range of another version would be of no use; without `If-Range` the range is of this one.
-    let same = headers.get(IF_RANGE).is_none_or(|version| *version == etag);
-    let range = match headers.get(RANGE).filter(|_| same).map(|range| Range::read(range, size)) {
-        None | Some(Range::Whole) => None,
-        Some(Range::Part(range)) => Some(range),
-        Some(Range::Outside) => {
-            let size = HeaderValue::try_from(format!("bytes */{size}"))?;
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, size)]).into_response());
-        }
+    let content_type = Format::from_name(&file.format).map_or("application/octet-stream", Format::content_type);
+    let stored = Stored {
+        key: file.key,
+        bytes: u64::try_from(file.bytes)?,
+        etag: HeaderValue::try_from(format!("\"{}\"", hex::encode(&file.sha256)))?,
+        caching: FOR_EVER,
+        content_type: HeaderValue::from_static(content_type),
     };
-    let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
-    let object = app.store.get(&file.key, options).await?.ok_or(FileError::NotFound)?;
-    let content_type = Format::from_name(&file.format).map(Format::content_type);
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(content_type.unwrap_or("application/octet-stream"))),
-        (CONTENT_LENGTH, HeaderValue::from(object.range.end - object.range.start)),
-        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (ETAG, etag),
-        (CACHE_CONTROL, FOR_EVER),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
-    ];
-    let part = range.map(|range| HeaderValue::try_from(format!("bytes {}-{}/{size}", range.start, range.end - 1)));
-    let mut response = (headers, Body::from_stream(object.into_stream())).into_response();
-    if let Some(part) = part.transpose()? {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        response.headers_mut().insert(CONTENT_RANGE, part);
+    if stored.is_known(headers) {
+        return Ok(stored.not_modified());
     }
+    if let Some(url) = app.links.outside(&stored.key) {
+        return elsewhere(&url, ELSEWHERE);
+    }
+    if app.config.storage.redirects() {
+        match app.store.signed_url(method, &stored.key).await {
+            Ok(Some(url)) => return elsewhere(url.as_str(), SIGNED),
+            Ok(None) => {}
+            Err(error) => warn!("serving an output through this server: {error:#}"),
+        }
+    }
+    let mut response = stored.serve(app, headers).await?;
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
     Ok(response)
 }
 
@@ -166,6 +169,62 @@ pub(super) async fn output_file(app: &App, id: Uuid, number: i32) -> Result<Outp
         Some(file) => Ok(file),
         None if expiry::has_expired(&mut conn, id, number).await? => Err(FileError::Expired),
         None => Err(FileError::NotFound),
+    }
+}
+
+/// Sends the client to where the file is.
+fn elsewhere(url: &str, caching: HeaderValue) -> Result<Response, FileError> {
+    Ok((StatusCode::FOUND, [(LOCATION, HeaderValue::try_from(url)?), (CACHE_CONTROL, caching)]).into_response())
+}
+
+/// An object, and what a client learns of it.
+struct Stored {
+    key: String,
+    bytes: u64,
+    etag: HeaderValue,
+    caching: HeaderValue,
+    content_type: HeaderValue,
+}
+
+impl Stored {
+    /// Whether the client says that it has this very file.
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &self.etag))
+    }
+
+    fn not_modified(self) -> Response {
+        (StatusCode::NOT_MODIFIED, [(ETAG, self.etag), (CACHE_CONTROL, self.caching)]).into_response()
+    }
+
+    /// The object, or the part of it that is asked for.
+    async fn serve(self, app: &App, headers: &HeaderMap) -> Result<Response, FileError> {
+        // A range of another version would be of no use; without `If-Range` the range is of this one.
+        let same = headers.get(IF_RANGE).is_none_or(|version| *version == self.etag);
+        let size = self.bytes;
+        let range = match headers.get(RANGE).filter(|_| same).map(|range| Range::read(range, size)) {
+            None | Some(Range::Whole) => None,
+            Some(Range::Part(range)) => Some(range),
+            Some(Range::Outside) => {
+                let size = HeaderValue::try_from(format!("bytes */{size}"))?;
+                return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, size)]).into_response());
+            }
+        };
+        let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
+        let object = app.store.get(&self.key, options).await?.ok_or(FileError::NotFound)?;
+        let headers = [
+            (CONTENT_TYPE, self.content_type),
+            (CONTENT_LENGTH, HeaderValue::from(object.range.end - object.range.start)),
+            (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+            (ETAG, self.etag),
+            (CACHE_CONTROL, self.caching),
+        ];
+        let part = range.map(|range| HeaderValue::try_from(format!("bytes {}-{}/{size}", range.start, range.end - 1)));
+        let mut response = (headers, Body::from_stream(object.into_stream())).into_response();
+        if let Some(part) = part.transpose()? {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            response.headers_mut().insert(CONTENT_RANGE, part);
+        }
+        Ok(response)
     }
 }
 
@@ -206,6 +265,7 @@ pub async fn result(
     Path((id, file)): Path<(String, String)>,
     signature: Result<Query<Signature>, QueryRejection>,
     form: Result<Query<Form>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, FileError> {
     let Query(signature) = signature.map_err(|_| FileError::NotFound)?;
     let Query(form) = form.map_err(|_| FileError::NotFound)?;
@@ -231,20 +291,42 @@ pub async fn result(
             format!("text/csv; charset={}", kind.charset(&request)),
         ),
     };
-    let written = export::write(&app, &request, kind, Links::Served, format).await;
-    let content = written.map_err(|error| match error.downcast_ref() {
+    let content_type = HeaderValue::try_from(content_type)?;
+    let disposition = attachment(&kind.filename(&request, format))?;
+    let file = export::result_file(&app, &request, kind, format).await;
+    let file = file.map_err(|error| match error.downcast_ref() {
         Some(WorkbookError::TooLarge(message)) => FileError::Impossible(message.clone()),
         _ => FileError::Fault(error),
     })?;
-    let length = content.metadata()?.len();
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::try_from(content_type)?),
-        (CONTENT_LENGTH, HeaderValue::from(length)),
-        (CONTENT_DISPOSITION, attachment(&kind.filename(&request, format))?),
-        (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-    ];
-    Ok((headers, Body::from_stream(ReaderStream::with_capacity(tokio::fs::File::from_std(content), READ_BYTES)))
-        .into_response())
+    let mut response = match file {
+        ResultFile::Kept { key, object } => {
+            let etag = result_etag(&object, format, &headers)?;
+            let caching = HeaderValue::from_static("private, no-cache");
+            let stored = Stored { key, bytes: object.size, etag, caching, content_type };
+            if stored.is_known(&headers) { stored.not_modified() } else { stored.serve(&app, &headers).await? }
+        }
+        ResultFile::Written(content) => {
+            let length = content.metadata()?.len();
+            let headers = [
+                (CONTENT_TYPE, content_type),
+                (CONTENT_LENGTH, HeaderValue::from(length)),
+                (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+            ];
+            let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(content), READ_BYTES);
+            (headers, Body::from_stream(stream)).into_response()
+        }
+    };
+    response.headers_mut().insert(CONTENT_DISPOSITION, disposition);
+    Ok(response)
+}
+
+/// The store's own tag of a result file. Text is compressed on its way to clients that read gzip, and is then no longer the
+/// same byte for byte: their tag is a weak one.
+fn result_etag(object: &ObjectMeta, format: FileFormat, headers: &HeaderMap) -> anyhow::Result<HeaderValue> {
+    let tag = object.e_tag.as_deref().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+    let is_text = matches!(format, FileFormat::Csv { .. });
+    let weak = if is_text && headers.contains_key(ACCEPT_ENCODING) { "W/" } else { "" };
+    Ok(HeaderValue::try_from(format!("{weak}\"{tag}-{}\"", object.last_modified.timestamp_millis()))?)
 }
 
 /// The header that saves a download under this name: as it is for today's clients, in ASCII for others (RFC 6266).

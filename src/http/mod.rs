@@ -56,7 +56,7 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
     }
     let (front, graphql) = if !app.config.server.no_console {
         let playground = middleware::from_fn_with_state(prefix.clone(), console::show_playground);
-        (console::routes(&prefix), graphql::routes(schema, options).layer(playground))
+        (console::routes(&prefix, &app.image_origins()), graphql::routes(schema, options).layer(playground))
     } else {
         (Router::new().route("/", get(welcome)), graphql::routes(schema, options))
     };

@@ -87,7 +87,7 @@ async fn thumbnail(previews: Previews, id: &str, number: i32) -> Result<Response
     let output = app.store.get(&output_key, GetOptions::default()).await?.ok_or(FileError::NotFound)?.bytes().await?;
     let limits = app.config.compress;
     let made = tokio::task::spawn_blocking(move || shrink(&output, &limits)).await?.ok_or(FileError::NotFound)?;
-    if app.store.put(&key, made.clone()).await.is_err() {
+    if app.store.put(&key, Format::Webp.content_type(), made.clone()).await.is_err() {
         debug!(image.id = %id, "a thumbnail could not be kept; it is made again at the next call");
     }
     Ok(picture(made))

@@ -7,6 +7,7 @@ use diesel_async::AsyncConnection as _;
 use tracing::warn;
 use uuid::Uuid;
 
+use super::export;
 use crate::app::App;
 use crate::db::{self, expiry};
 use crate::events;
@@ -43,6 +44,8 @@ async fn expire(app: &App, id: Uuid, kept: Duration) -> anyhow::Result<bool> {
             let last = expiry::expire(conn, id, position, IMAGES_AT_ONCE).await?;
             if last.is_none() {
                 expiry::finish(conn, id).await?;
+                // Result files name outputs that are gone.
+                expiry::note_object(conn, &format!("{}/files", export::all_kept(id))).await?;
                 events::announce_request(conn, id).await?;
             }
             diesel::QueryResult::Ok(Some(last))
@@ -63,7 +66,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<usize> {
         after.clone_from(last);
         let mut removed = Vec::with_capacity(keys.len());
         for key in keys {
-            // With what was made of the output: it has a directory of its own.
+            // With what was made of the output: it has a directory of its own. So have all result files of a request.
             let directory = key.rsplit_once('/').map_or(key.as_str(), |(directory, _)| directory);
             match app.store.remove_all(directory).await {
                 Ok(()) => removed.push(key),

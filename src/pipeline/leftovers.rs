@@ -26,7 +26,7 @@ const BEGUN_AT_ONCE: i64 = 100;
 pub async fn put_source(app: &App, request_id: Uuid, file: File) -> anyhow::Result<()> {
     note(app, request_id).await?;
     let key = source::key(request_id);
-    let storing = app.store.put_file(&key, file);
+    let storing = app.store.put_file(&key, source::CONTENT_TYPE, file);
     let renewing = async {
         loop {
             tokio::time::sleep(RENEW_INTERVAL).await;

@@ -43,6 +43,8 @@ const BACKOFF: u32 = 3;
 const JOBS_PER_DOWNLOAD: usize = 2;
 /// Images held of a host, for each that may be downloading from it.
 const JOBS_PER_HOST_DOWNLOAD: usize = 2;
+/// How long an output that is being stored may still take once the process is to stop.
+const STORE_GRACE: Duration = Duration::from_secs(5);
 
 /// The job that brings one image to its end.
 pub struct ProcessImage {
@@ -305,7 +307,16 @@ impl ProcessImage {
         }
         let output = Output { output_key: key(assignment, claim.lease, &name), output_number: number, ..output };
         let began = Instant::now();
-        let stored = self.app.store.put(&output.output_key, bytes).await;
+        let putting = self.app.store.put(&output.output_key, format.content_type(), bytes);
+        let stopping = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STORE_GRACE).await;
+        };
+        let stored = tokio::select! {
+            stored = putting => stored,
+            // Whoever has it next removes what may have come of it.
+            () = stopping => return Ok(None),
+        };
         self.app.metrics.image_stage(Stage::Store, began.elapsed());
         drop((source, memory));
         match stored {

@@ -35,6 +35,9 @@ impl Source {
     }
 }
 
+/// What a bucket calls it: whatever was uploaded.
+pub const CONTENT_TYPE: &str = "application/octet-stream";
+
 /// Where the file of a request is kept.
 pub fn key(request_id: Uuid) -> String {
     format!("{request_id}/source")

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::source;
+use super::{export, source};
 use crate::app::App;
 use crate::db;
 use crate::db::request::ProcessingRequest;
@@ -67,6 +67,8 @@ async fn is_unchanged(app: &App, request: &ProcessingRequest) -> anyhow::Result<
 }
 
 async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
+    // Also what shows an earlier state: the next download replaces it.
+    let results = format!("{}/", export::all_kept(id));
     let mut findings = Vec::new();
     let directories = app.store.directories(&id.to_string()).await?;
     for names in directories.chunks(LOOKED_UP_AT_ONCE) {
@@ -75,7 +77,8 @@ async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
         let named: HashSet<String> = outputs.into_iter().map(|output| output.key).collect();
         for name in names {
             let objects = app.store.objects(&format!("{id}/{name}")).await?.into_iter();
-            findings.extend(objects.filter(|object| !named.contains(&object.key)).map(Finding::Unnamed));
+            let is_named = |key: &String| named.contains(key) || key.starts_with(&results);
+            findings.extend(objects.filter(|object| !is_named(&object.key)).map(Finding::Unnamed));
         }
     }
     let source = source::key(id);
@@ -92,7 +95,7 @@ async fn of_request(app: &App, id: Uuid) -> anyhow::Result<Vec<Finding>> {
             store_audit::outputs(conn, &images.iter().map(|image| image.id).collect::<Vec<_>>()).await?
         };
         for StoredOutput { image_id, key } in outputs {
-            if !app.store.exists(&key).await? {
+            if app.store.head(&key).await?.is_none() {
                 findings.push(Finding::Missing { image_id, key });
             }
         }

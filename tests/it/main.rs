@@ -20,6 +20,8 @@ mod reruns;
 mod reuse;
 mod runs;
 
+mod stores;
+
 mod corrections;
 
 mod deletions;

@@ -4,6 +4,8 @@
 //! Every row of the input is looked at, the rejected ones too, in the input's order, at any time: what has not ended yet
 //! has no output, and says so in the details.
 
+mod kept;
+
 mod places;
 
 mod updated;
@@ -26,6 +28,7 @@ use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use halftone_sheet as sheet;
+pub use kept::{ResultFile, all as all_kept, result_file};
 use places::Examined;
 use refusals::Refusals;
 
@@ -118,7 +121,7 @@ pub enum FileFormat {
 pub enum Links {
     /// The lasting addresses of the running service.
     Served,
-    /// Files on this machine.
+    /// Where the store has them: files on this machine, objects in a bucket.
     Files,
 }
 
@@ -273,9 +276,7 @@ fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result
         let (Some(image_id), Some(number), Some(key)) = (image_id, number, key) else { return Ok(None) };
         Ok(Some(match links {
             Links::Served => app.links.image(*image_id, *number, key),
-            Links::Files => url::Url::from_file_path(app.store.file(key))
-                .map(String::from)
-                .map_err(|()| anyhow::anyhow!("{key} has no absolute path"))?,
+            Links::Files => app.links.outside(key).map_or_else(|| app.store.url(key).map(String::from), Ok)?,
         }))
     };
     row.image_ids.iter().zip(&row.output_numbers).zip(&row.output_keys).map(output_url).collect()

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::database;
+use super::s3::S3;
 use super::wait::{PATIENCE, in_time};
 
 /// What an upload is answered with.
@@ -40,7 +41,9 @@ pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
     let data_dir = data_dir.to_str().expect("a path in UTF-8");
     let ours = ["halftone", "--data-dir", data_dir, "--allow-net", "127.0.0.0/8", "--retry-delay", "50ms"];
     let all = ours.iter().chain(arguments);
-    Arguments::parse_from(all).options.check().expect("good settings")
+    let mut options = Arguments::parse_from(all).options;
+    options.set_environment(S3::environment());
+    options.check().expect("good settings")
 }
 
 /// A running Halftone in this process. Its outputs are in a temporary directory.

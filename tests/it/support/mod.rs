@@ -14,6 +14,8 @@ pub mod process;
 
 pub mod proxy;
 
+pub mod s3;
+
 pub mod sink;
 
 pub mod tls;

@@ -23,10 +23,13 @@ export const client = createClient({
   fetchOptions: () => ({ headers: { 'graphql-preflight': '1', ...keyHeaders() } }),
 });
 
-/** A file that we serve, at this server, whatever name the API is reached by. */
+/** The paths of the files that we serve. Those in a store that a CDN serves are longer. */
+const OURS = /\/(images|thumbnails|sources|results)\/[0-9a-f-]{36}(\/[^/]+){0,2}$/;
+
+/** A file that we serve, at this server, whatever name the API is reached by; one that is elsewhere, there. */
 export function here(address: string): string {
   const url = new URL(address, location.href);
-  return url.pathname + url.search;
+  return OURS.test(url.pathname) ? url.pathname + url.search : address;
 }
 
 /** What a person reads when a request to the API failed. */

@@ -1,0 +1,424 @@
+//! A bucket of S3 in memory: what Halftone uses of the interface, and nothing without a valid signature.
+//!
+//! Signatures are checked as AWS documents them ("Signature Version 4 for Amazon S3"), in headers and in addresses, with the time
+//! they are valid for and the hash of the body. The server can fail every second answer, take in without an answer, and be away.
+//! Below `/at/` it is what a CDN is: anyone may read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header, request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+const BUCKET: &str = "pictures";
+const PREFIX: &str = "of/halftone";
+const KEY_ID: &str = "AKIDHALFTONETEST";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+const REGION: &str = "eu-test-1";
+/// Objects in an answer to a listing: few, so that there are several answers.
+const LISTED_AT_ONCE: usize = 10;
+const MAX_BODY: usize = 64 << 20;
+
+/// Everything but what AWS leaves unescaped in a query string.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A running server. It ends when it is dropped.
+pub struct S3 {
+    pub url: String,
+    state: Shared,
+    _server: JoinSet<()>,
+}
+
+type Shared = Arc<Mutex<Bucket>>;
+
+#[derive(Default)]
+struct Bucket {
+    objects: BTreeMap<String, Object>,
+    uploads: HashMap<String, BTreeMap<u32, Bytes>>,
+    /// Whose answer failed last time: the same request is answered the next time.
+    failed: BTreeSet<String>,
+    fails_half: bool,
+    is_away: bool,
+    hangs: bool,
+    seen: Vec<String>,
+    /// Why requests were refused that were not signed as they should be.
+    unsigned: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Object {
+    bytes: Bytes,
+    content_type: String,
+    caching: String,
+    etag: String,
+    modified: SystemTime,
+}
+
+impl S3 {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        let state = Shared::default();
+        let router = Router::new().fallback(answer).with_state(state.clone());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.expect("serve") });
+        Self { url, state, _server: server }
+    }
+
+    /// The settings with which Halftone finds it.
+    pub fn arguments(&self) -> [String; 4] {
+        ["--store".to_owned(), format!("s3://{BUCKET}/{PREFIX}"), "--store-endpoint".to_owned(), self.url.clone()]
+    }
+
+    /// The variables with which it is let in.
+    pub fn environment() -> Vec<(String, String)> {
+        let variables = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    /// From now on a request is only answered when it is sent again.
+    pub fn fail_half(&self) {
+        self.lock().fails_half = true;
+    }
+
+    pub fn go_away(&self) {
+        self.lock().is_away = true;
+    }
+
+    pub fn come_back(&self) {
+        self.lock().is_away = false;
+    }
+
+    /// From now on nothing that is put is answered.
+    pub fn hang(&self) {
+        self.lock().hangs = true;
+    }
+
+    pub fn answer_again(&self) {
+        self.lock().hangs = false;
+    }
+
+    /// The keys of all objects.
+    pub fn keys(&self) -> Vec<String> {
+        self.lock().objects.keys().cloned().collect()
+    }
+
+    /// Puts an object there, past every door.
+    pub fn set(&self, key: &str, bytes: &'static [u8]) {
+        let headers = HeaderMap::new();
+        self.lock().objects.insert(key.to_owned(), Object::new(Bytes::from_static(bytes), &headers));
+    }
+
+    pub fn remove(&self, key: &str) {
+        self.lock().objects.remove(key);
+    }
+
+    /// How many requests with this method, or a beginning such as `GET /pictures/a`, there were.
+    pub fn seen(&self, beginning: &str) -> usize {
+        self.lock().seen.iter().filter(|request| request.starts_with(beginning)).count()
+    }
+
+    /// Why requests were refused as not signed.
+    pub fn unsigned(&self) -> Vec<String> {
+        self.lock().unsigned.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bucket> {
+        self.state.lock().expect("no test panics with it")
+    }
+}
+
+impl Object {
+    fn new(bytes: Bytes, headers: &HeaderMap) -> Self {
+        let text = |name: header::HeaderName, otherwise: &str| {
+            headers.get(name).map_or(otherwise, |value| value.to_str().expect("ASCII")).to_owned()
+        };
+        Self {
+            etag: format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16])),
+            content_type: text(header::CONTENT_TYPE, "binary/octet-stream"),
+            caching: text(header::CACHE_CONTROL, ""),
+            modified: SystemTime::now(),
+            bytes,
+        }
+    }
+}
+
+async fn answer(State(state): State<Shared>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY).await.expect("a body");
+    match answer_at_once(&state, &head, body) {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
+}
+
+/// `None`: never.
+fn answer_at_once(state: &Shared, head: &request::Parts, body: Bytes) -> Option<Response> {
+    let mut bucket = state.lock().expect("no test panics with it");
+    let asked = format!("{} {}", head.method, head.uri);
+    bucket.seen.push(asked.clone());
+    let failure = || Some(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"));
+    if bucket.is_away {
+        return failure();
+    }
+    if let Some(key) = head.uri.path().strip_prefix("/at/") {
+        let key = percent_decode_str(key).decode_utf8().expect("UTF-8");
+        return Some(bucket.get(&format!("{PREFIX}/{key}"), head));
+    }
+    if bucket.hangs && head.method == Method::PUT {
+        return None;
+    }
+    if let Err(reason) = check(head, &body) {
+        bucket.unsigned.push(format!("{asked}: {reason}"));
+        return Some(error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
+    }
+    // What is asked without its signature, which has the time in it.
+    let same = format!("{} {} {:?}", head.method, head.uri.path(), query(head).get("continuation-token"));
+    if bucket.fails_half && !bucket.failed.remove(&same) {
+        // Every other failure comes after the work is done: it may not be known to have been in vain.
+        if bucket.failed.len().is_multiple_of(2) {
+            bucket.answer(head, body);
+        }
+        bucket.failed.insert(same);
+        return failure();
+    }
+    Some(bucket.answer(head, body))
+}
+
+impl Bucket {
+    fn answer(&mut self, head: &request::Parts, body: Bytes) -> Response {
+        let query = query(head);
+        let path = percent_decode_str(head.uri.path()).decode_utf8().expect("UTF-8").into_owned();
+        let Some(key) = path.strip_prefix(&format!("/{BUCKET}")) else {
+            return error(StatusCode::NOT_FOUND, "NoSuchBucket");
+        };
+        let key = key.trim_start_matches('/');
+        let upload = query.get("uploadId");
+        match (head.method.as_str(), upload) {
+            ("GET", _) if key.is_empty() => self.list(&query),
+            ("GET" | "HEAD", _) => self.get(key, head),
+            ("PUT", Some(upload)) => {
+                let number = query["partNumber"].parse().expect("a number");
+                self.uploads.get_mut(upload).expect("an upload").insert(number, body);
+                ([(header::ETAG, format!("\"{number}\""))], "").into_response()
+            }
+            ("PUT", None) => self.put(key, head, body),
+            ("DELETE", Some(upload)) => {
+                self.uploads.remove(upload);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            ("DELETE", None) => {
+                self.objects.remove(key);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            ("POST", None) if query.contains_key("delete") => {
+                let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+                let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()).map(unescape);
+                let mut deleted = String::new();
+                for key in keys {
+                    self.objects.remove(&key);
+                    deleted += &format!("<Deleted><Key>{}</Key></Deleted>", escape(&key));
+                }
+                xml(&format!("<DeleteResult>{deleted}</DeleteResult>"))
+            }
+            ("POST", None) if query.contains_key("uploads") => {
+                let id = format!("upload-{}", self.uploads.len());
+                self.uploads.insert(id.clone(), BTreeMap::new());
+                xml(&format!(
+                    "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+                ))
+            }
+            ("POST", Some(upload)) => {
+                let Some(parts) = self.uploads.remove(upload) else {
+                    return error(StatusCode::NOT_FOUND, "NoSuchUpload");
+                };
+                let whole: Vec<u8> = parts.into_values().flatten().collect();
+                let object = Object::new(whole.into(), &head.headers);
+                let etag = escape(&object.etag);
+                self.objects.insert(key.to_owned(), object);
+                xml(&format!("<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"))
+            }
+            _ => error(StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
+        }
+    }
+
+    fn put(&mut self, key: &str, head: &request::Parts, body: Bytes) -> Response {
+        let Some(source) = head.headers.get("x-amz-copy-source") else {
+            let object = Object::new(body, &head.headers);
+            let etag = object.etag.clone();
+            self.objects.insert(key.to_owned(), object);
+            return ([(header::ETAG, etag)], "").into_response();
+        };
+        let source = percent_decode_str(source.to_str().expect("ASCII")).decode_utf8().expect("UTF-8");
+        let source = source.trim_start_matches('/').strip_prefix(&format!("{BUCKET}/")).expect("this bucket");
+        let Some(object) = self.objects.get(source).cloned() else { return error(StatusCode::NOT_FOUND, "NoSuchKey") };
+        let etag = escape(&object.etag);
+        self.objects.insert(key.to_owned(), Object { modified: SystemTime::now(), ..object });
+        xml(&format!("<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>"))
+    }
+
+    fn get(&self, key: &str, head: &request::Parts) -> Response {
+        let Some(object) = self.objects.get(key) else { return error(StatusCode::NOT_FOUND, "NoSuchKey") };
+        let described = [
+            (header::ETAG, object.etag.clone()),
+            (header::CONTENT_TYPE, object.content_type.clone()),
+            (header::CACHE_CONTROL, object.caching.clone()),
+            (header::LAST_MODIFIED, httpdate::fmt_http_date(object.modified)),
+            (header::ACCEPT_RANGES, "bytes".to_owned()),
+        ];
+        let asked = |name| head.headers.get(name).map(|value: &header::HeaderValue| value.to_str().expect("ASCII"));
+        if asked(header::IF_NONE_MATCH) == Some(&object.etag) {
+            return (StatusCode::NOT_MODIFIED, described).into_response();
+        }
+        let size = object.bytes.len();
+        if let Some((first, last)) =
+            asked(header::RANGE).and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+        {
+            let first = first.parse().unwrap_or(0);
+            let end = last.parse::<usize>().map_or(size, |last| (last + 1).min(size));
+            let range = [(header::CONTENT_RANGE, format!("bytes {first}-{}/{size}", end - 1))];
+            return (StatusCode::PARTIAL_CONTENT, described, range, object.bytes.slice(first..end)).into_response();
+        }
+        if head.method == Method::HEAD {
+            return (described, [(header::CONTENT_LENGTH, size.to_string())], Body::empty()).into_response();
+        }
+        (described, object.bytes.clone()).into_response()
+    }
+
+    fn list(&self, query: &BTreeMap<String, String>) -> Response {
+        assert_eq!(query.get("list-type").map(String::as_str), Some("2"));
+        let prefix = query.get("prefix").map_or("", String::as_str);
+        let after = query.get("continuation-token").map_or("", String::as_str);
+        let (mut contents, mut prefixes, mut listed, mut next) = (String::new(), BTreeSet::new(), 0, None);
+        let mut last = after;
+        for (key, object) in self.objects.range(after.to_owned()..) {
+            if key.as_str() <= after || !key.starts_with(prefix) {
+                continue;
+            }
+            if listed == LISTED_AT_ONCE {
+                next = Some(last);
+                break;
+            }
+            last = key;
+            listed += 1;
+            let rest = &key[prefix.len()..];
+            match query.get("delimiter").and_then(|delimiter| rest.split_once(delimiter.as_str())) {
+                Some((directory, _)) => {
+                    prefixes.insert(format!("{prefix}{directory}/"));
+                }
+                None => {
+                    contents += &format!(
+                        "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
+                        escape(key),
+                        DateTime::<Utc>::from(object.modified).to_rfc3339(),
+                        escape(&object.etag),
+                        object.bytes.len(),
+                    );
+                }
+            }
+        }
+        let prefixes: String = prefixes
+            .iter()
+            .map(|prefix| format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(prefix)))
+            .collect();
+        let next = next.map(|next| format!("<NextContinuationToken>{}</NextContinuationToken>", escape(next)));
+        xml(&format!(
+            "<ListBucketResult><IsTruncated>{}</IsTruncated>{}{contents}{prefixes}</ListBucketResult>",
+            next.is_some(),
+            next.unwrap_or_default(),
+        ))
+    }
+}
+
+fn xml(text: &str) -> Response {
+    ([(header::CONTENT_TYPE, "application/xml")], format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{text}"))
+        .into_response()
+}
+
+fn error(status: StatusCode, code: &str) -> Response {
+    (status, xml(&format!("<Error><Code>{code}</Code></Error>"))).into_response()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn unescape(text: &str) -> String {
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+    plain.replace("&amp;", "&")
+}
+
+/// The query string, decoded.
+fn query(head: &request::Parts) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// Whether the request is signed with the secret, now, and its body is the one that was signed.
+fn check(head: &request::Parts, body: &Bytes) -> Result<(), String> {
+    let query = query(head);
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let of_query = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let is_address = query.contains_key("X-Amz-Signature");
+    let (credential, signed_headers, signature, date, valid_for, hash);
+    if is_address {
+        (credential, signed_headers) = (of_query("X-Amz-Credential"), of_query("X-Amz-SignedHeaders"));
+        (signature, date, hash) = (of_query("X-Amz-Signature"), of_query("X-Amz-Date"), "UNSIGNED-PAYLOAD");
+        valid_for = of_query("X-Amz-Expires").parse().map_err(|_| "no X-Amz-Expires")?;
+    } else {
+        let fields = header("authorization").strip_prefix("AWS4-HMAC-SHA256 ").ok_or("no signature")?;
+        let field = |name: &str| {
+            let mut fields = fields.split(',').map(str::trim);
+            fields.find_map(|field| field.strip_prefix(name)).unwrap_or_default().to_owned()
+        };
+        (credential, signed_headers, signature) = (field("Credential="), field("SignedHeaders="), field("Signature="));
+        (date, hash, valid_for) = (header("x-amz-date").to_owned(), header("x-amz-content-sha256"), 900);
+        for needed in ["host", "x-amz-date", "x-amz-content-sha256"] {
+            if !signed_headers.split(';').any(|signed| signed == needed) {
+                return Err(format!("{needed} is not signed"));
+            }
+        }
+        if hash != "UNSIGNED-PAYLOAD" && hash != hex::encode(Sha256::digest(body)) {
+            return Err("another body was signed".to_owned());
+        }
+    }
+    let scope = credential.strip_prefix(&format!("{KEY_ID}/")).ok_or("another key")?;
+    let day = date.get(..8).ok_or("no date")?;
+    if scope != format!("{day}/{REGION}/s3/aws4_request") {
+        return Err(format!("the scope {scope}"));
+    }
+    let time = chrono::NaiveDateTime::parse_from_str(&date, "%Y%m%dT%H%M%SZ").map_err(|_| "no date")?.and_utc();
+    let age = Utc::now() - time;
+    if age > TimeDelta::seconds(valid_for) || age < TimeDelta::seconds(-900) {
+        return Err(format!("signed at {time}"));
+    }
+    let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
+    let mut pairs: Vec<String> = query
+        .iter()
+        .filter(|(name, _)| *name != "X-Amz-Signature")
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    pairs.sort_unstable();
+    let headers: String = signed_headers.split(';').map(|name| format!("{name}:{}\n", header(name).trim())).collect();
+    let canonical =
+        [head.method.as_str(), head.uri.path(), &pairs.join("&"), &headers, &signed_headers, hash].join("\n");
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
+    let sign = |key: &[u8], text: &str| {
+        let mac = Hmac::<Sha256>::new_from_slice(key).expect("any length").chain_update(text);
+        mac.finalize().into_bytes().to_vec()
+    };
+    let key = [day, REGION, "s3", "aws4_request"]
+        .iter()
+        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| sign(&key, part));
+    if hex::encode(sign(&key, &to_sign)) == signature { Ok(()) } else { Err("another signature".to_owned()) }
+}

@@ -5,7 +5,7 @@
 use crate::encode::quantise::{Nearest, Palette};
 
 /// Neighbours that differ by more than this are texture or an edge.
-const SMOOTH: u8 = 10;
+const SMOOTH: u8 = 4;
 /// The share of an error that is passed on, in sixteenths; all of it wanders far.
 const PASSED_ON: i32 = 14;
 /// No sample is moved further than this: where the palette has nothing darker or lighter, errors would add up to a speck.

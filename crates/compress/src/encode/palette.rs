@@ -10,12 +10,11 @@ use fast_ssim2::Ssimulacra2Reference;
 use crate::contract::Error;
 use crate::encode::dither::Dither;
 use crate::encode::exact_palette::{Colours, Lookup};
-use crate::encode::png_guess::Mosaic;
-use crate::encode::quantise::{Histogram, MAX_COLOURS, Mapper, Palette, Splits};
+use crate::encode::png_guess::{Mosaic, Tiles};
+use crate::encode::quantise::{Histogram, Mapper, Palette, Splits};
 
-/// Qualities and the guesses aimed at, straight lines between. They are above the scores that the qualities stand for, since a
-/// guess may be too high.
-const AIMS: [(u8, f64); 7] = [(1, 30.0), (10, 48.0), (25, 64.0), (50, 77.0), (80, 87.5), (90, 91.0), (99, 96.0)];
+/// Qualities and the guesses aimed at, straight lines between.
+const AIMS: [(u8, f64); 7] = [(1, 30.0), (10, 46.0), (25, 61.0), (50, 73.0), (80, 86.0), (90, 90.5), (99, 96.0)];
 /// A palette of all the colours that it can hold is used if it is as good as this share of the quality asked for.
 const MISSED: f64 = 0.7;
 /// Where a search for the number of colours begins, and how many points twice as many of them are worth.
@@ -23,6 +22,14 @@ const FIRST: f64 = 48.0;
 const POINTS_A_DOUBLING: f64 = 9.0;
 /// Guesses for a quality.
 const GUESSES: usize = 4;
+/// Twice as many colours are worth less the more there are: a straight line between two guesses would stay below the aim.
+const SAG: f64 = 0.7;
+/// A picture with more slopes than this may be dithered, if that is worth some points. Of pictures that are hardly smooth, dithering
+/// would only make the files larger.
+const SMOOTH_SHARE: f64 = 0.2;
+const WORTHWHILE: f64 = 1.5;
+/// Guesses for how few colours suffice then.
+const FEWER_GUESSES: usize = 2;
 /// Numbers of colours closer than this are not told apart.
 const CLOSE: f64 = 1.12;
 /// A picture with no more colours than this keeps them all.
@@ -50,7 +57,7 @@ pub(crate) struct Chooser {
     reference: Ssimulacra2Reference,
     /// Guesses by number of colours, without and with dithering.
     plain: BTreeMap<usize, f64>,
-    dithered: Option<f64>,
+    dithered: BTreeMap<usize, f64>,
 }
 
 /// What a picture is written with.
@@ -69,27 +76,28 @@ pub(crate) enum Choice {
 pub(crate) struct Survey {
     histogram: Histogram,
     colours: Colours,
-    mosaic: Mosaic,
+    tiles: Tiles,
 }
 
 impl Survey {
     pub fn of(width: u32, height: u32) -> Survey {
-        let mosaic = Mosaic::of((width as usize, height as usize));
-        Survey { histogram: Histogram::new(), colours: Colours::default(), mosaic }
+        let tiles = Tiles::of((width as usize, height as usize));
+        Survey { histogram: Histogram::new(), colours: Colours::default(), tiles }
     }
 
     /// Adds whole rows.
     pub fn add(&mut self, pixels: &[[u8; 4]]) {
         self.histogram.add(pixels);
         self.colours.add(pixels);
-        self.mosaic.add(pixels);
+        self.tiles.add(pixels);
     }
 
     pub fn chooser(self) -> Result<Chooser, Error> {
-        let Survey { histogram, colours, mosaic } = self;
+        let Survey { histogram, colours, tiles } = self;
+        let mosaic = tiles.mosaic();
         let (splits, reference) = (Splits::of(&histogram), mosaic.reference()?);
-        let plain = BTreeMap::new();
-        Ok(Chooser { exact: colours.all(), histogram, splits, mosaic, reference, plain, dithered: None })
+        let (plain, dithered) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Chooser { exact: colours.all(), histogram, splits, mosaic, reference, plain, dithered })
     }
 }
 
@@ -119,15 +127,36 @@ impl Chooser {
         {
             return Ok(Choice::Exact(exact.clone()));
         }
+        if let Some(fewer) = self.dithered_instead(count, guess, aim)? {
+            return Ok(Choice::Dithered(self.splits.palette(fewer)));
+        }
         if guess >= aim || count < most {
             return Ok(Choice::Plain(self.splits.palette(count)));
         }
-        let dithered = self.dithered()?;
+        let dithered = self.dithered(most)?;
         Ok(match guess.max(dithered) {
             best if best < self::aim((f64::from(quality) * MISSED) as u8) => Choice::None,
             _ if dithered > guess => Choice::Dithered(self.splits.palette(most)),
             _ => Choice::Plain(self.splits.palette(most)),
         })
+    }
+
+    /// With how many colours a photograph is dithered: where slopes take up much of it, `count` colours would leave bands.
+    fn dithered_instead(&mut self, count: usize, guess: f64, aim: f64) -> Result<Option<usize>, Error> {
+        let is_smooth = !self.is_flat() && self.exact.is_none() && self.mosaic.smooth_share() > SMOOTH_SHARE;
+        if !is_smooth || self.dithered(count)? < guess + WORTHWHILE {
+            return Ok(None);
+        }
+        let mut fewer = count;
+        for _ in 0..FEWER_GUESSES {
+            let surplus = self.dithered(fewer)? - aim;
+            let next = ((fewer as f64 * (-surplus / POINTS_A_DOUBLING).exp2()) as usize).max(FEW);
+            if surplus < 1.0 || next >= fewer || self.dithered(next)? < aim {
+                break;
+            }
+            fewer = next;
+        }
+        Ok(Some(fewer))
     }
 
     /// The least number of colours that is guessed to reach the aim; the most there are if none does.
@@ -145,7 +174,7 @@ impl Chooser {
                     if high <= low + 1 || high as f64 <= low as f64 * CLOSE {
                         return Ok(high);
                     }
-                    let share = ((aim - under) / (over - under)).clamp(0.1, 0.9);
+                    let share = ((aim - under) / (over - under)).clamp(0.1, 0.9).powf(SAG);
                     low as f64 * (high as f64 / low as f64).powf(share)
                 }
             };
@@ -171,15 +200,15 @@ impl Chooser {
         Ok(guess)
     }
 
-    fn dithered(&mut self) -> Result<f64, Error> {
-        if let Some(guess) = self.dithered {
-            return Ok(guess);
+    fn dithered(&mut self, count: usize) -> Result<f64, Error> {
+        if let Some(guess) = self.dithered.get(&count) {
+            return Ok(*guess);
         }
-        let palette = self.splits.palette(MAX_COLOURS);
+        let palette = self.splits.palette(count);
         let mut indices = Vec::new();
         Dither::new(&palette, self.mosaic.width()).map(self.mosaic.pixels(), &mut indices);
         let guess = self.guess(&palette.colours, &indices)?;
-        self.dithered = Some(guess);
+        self.dithered.insert(count, guess);
         Ok(guess)
     }
 
@@ -252,7 +281,7 @@ mod tests {
     #[test]
     fn a_higher_quality_aims_higher() {
         assert!((1..=99).all(|quality| aim(quality) < aim(quality + 1) || quality == 99));
-        assert_eq!((aim(1), aim(50), aim(99)), (30.0, 77.0, 96.0));
+        assert_eq!((aim(1), aim(50), aim(99)), (30.0, 73.0, 96.0));
     }
 
     #[test]
@@ -261,7 +290,7 @@ mod tests {
         let mut before = 0;
         for quality in [5, 15, 25, 35] {
             let choice = chooser.choose(quality).unwrap();
-            assert!(matches!(choice, Choice::Plain(_)), "{quality}: {choice:?}");
+            assert!(matches!(choice, Choice::Plain(_) | Choice::Dithered(_)), "{quality}: {choice:?}");
             let count = choice.colours().len();
             assert!(count > before, "{quality}: {count} after {before}");
             before = count;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::db::{self, Pool, secret};
 use crate::descriptors;
@@ -42,6 +43,9 @@ pub struct Parts {
     pub submissions: Arc<Semaphore>,
     /// Result files written at once, each with a connection too.
     pub exports: Arc<Semaphore>,
+    /// Images compressed at once, and the memory they are decoded in, by jobs and estimates together.
+    pub cores: Arc<Semaphore>,
+    pub decode_memory: Budget,
     /// Test events sent at once.
     pub webhook_tests: Semaphore,
     /// The client for webhooks: it only connects to addresses its guard lets through.
@@ -96,6 +100,8 @@ impl App {
             temporary,
             submissions: Arc::new(Semaphore::new(long_tasks)),
             exports: Arc::new(Semaphore::new(long_tasks)),
+            cores: Arc::new(Semaphore::new(config.workers.compressions.max(1))),
+            decode_memory: Budget::new(config.workers.decode_memory),
             webhook_tests: Semaphore::new(WEBHOOK_TESTS_AT_ONCE),
             store,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),

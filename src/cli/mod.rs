@@ -12,6 +12,8 @@ mod serve;
 
 mod run;
 
+mod estimate;
+
 mod check;
 
 mod compress;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::columns::Columns;
 use super::database::with_database;
+use super::estimate::estimate;
 use super::print::{counted, unreadable};
 use super::progress::watch;
 use super::signals::stop_signal;
@@ -48,6 +49,16 @@ pub struct Arguments {
     /// Encoder quality, 1 to 100
     #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: u8,
+    /// Only say what the file would come to: a sample of 50 images is downloaded and compressed, and nothing is stored or
+    /// written
+    #[arg(long, conflicts_with_all = ["output", "updated_csv"])]
+    estimate: bool,
+}
+
+impl Arguments {
+    fn settings(&self) -> Settings {
+        Settings { goal: Goal::Quality(self.quality), ..Settings::default() }
+    }
 }
 
 /// Exit code 0 when every image has an output, 1 when any has none or the CSV was rejected, 2 when the CSV cannot be read or
@@ -57,6 +68,16 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
         Ok(opened) => opened,
         Err(error) => return Ok(unreadable(&arguments.file, &error)),
     };
+    if arguments.estimate {
+        let stop = stop_signal()?;
+        return with_database(quiet(config), async |config, database| {
+            let service = Service::open(config, database.url()).await?;
+            let done = estimate(&service.app, file, arguments.columns.hints(), arguments.settings(), &stop).await;
+            service.stop().await?;
+            done
+        })
+        .await;
+    }
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file));
     let mut whole = Vec::new();
     for output in [Some(&output), arguments.updated_csv.as_ref()].into_iter().flatten() {
@@ -130,7 +151,7 @@ async fn process(
         filename: arguments.file.file_name().map(|name| name.to_string_lossy().into_owned()),
         hints: arguments.columns.hints(),
         label: None,
-        settings: Settings { goal: Goal::Quality(arguments.quality), ..Settings::default() },
+        settings: arguments.settings(),
         webhook_url: None,
         reject_invalid_rows: false,
         idempotency_key: None,

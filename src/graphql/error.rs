@@ -76,6 +76,11 @@ pub fn forbidden(message: impl Into<String>) -> async_graphql::Error {
     async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", FORBIDDEN))
 }
 
+/// The caller has as much under way as they may.
+pub fn busy(message: impl Into<String>) -> async_graphql::Error {
+    async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", "TOO_MANY_OPERATIONS"))
+}
+
 /// There is nothing with this id.
 pub fn not_found(message: impl Into<String>) -> async_graphql::Error {
     async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", "NOT_FOUND"))

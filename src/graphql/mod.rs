@@ -18,6 +18,8 @@ mod correcting;
 
 mod rerunning;
 
+mod estimate;
+
 mod progress;
 
 mod result_file;
@@ -71,6 +73,7 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
         .data(loaders::Loaders::new(app.pool.clone()))
         .data(snapshots::Snapshots::default())
         .data(Readings::default())
+        .data(estimate::Estimates::default())
         .data(app)
         .data(limits)
         .limit_depth(limits.depth)

@@ -290,7 +290,7 @@ pub(super) fn uploaded(ctx: &Context<'_>, upload: Upload) -> Result<UploadValue>
 }
 
 /// A bad setting, with its path in the input.
-fn settings_error(InvalidSetting { name, message }: InvalidSetting) -> UserError {
+pub(super) fn settings_error(InvalidSetting { name, message }: InvalidSetting) -> UserError {
     let group = match name {
         "quality" | "relativeQuality" | "targetRatio" | "maxBytes" | "minScore" | "lossless" => "compression",
         _ => "output",

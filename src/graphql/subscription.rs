@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::{bad_input, internal, internal_ref, not_found};
+use super::estimate::{self, Estimate, EstimateInput};
 use super::image::Image;
 use super::progress::Progress;
 use super::request::ProcessingRequest;
@@ -122,6 +123,17 @@ impl Subscription {
                 }
             }
         })
+    }
+
+    /// What a CSV would come to: a sample of its images is downloaded and compressed, and nothing is stored. Sends what is
+    /// known at once, then after each image of the sample, and ends with it. The file goes as multipart/form-data, so
+    /// subscribe by POST with `Accept: text/event-stream` or `multipart/mixed`. One at a time for each caller.
+    async fn estimate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The file, and what would be done with it.")] input: EstimateInput,
+    ) -> Result<impl Stream<Item = Result<Estimate>> + use<>> {
+        estimate::run(ctx, input).await
     }
 
     /// Requests as they are created or change: at first the 50 newest and all that run, the oldest first; for consoles.

@@ -6,6 +6,8 @@ pub mod submit;
 
 pub mod source;
 
+pub mod estimate;
+
 pub mod leftovers;
 
 pub mod store_audit;

@@ -1,12 +1,11 @@
 //! One image: fetch, compress, store, record. Safe to run twice.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -17,7 +16,6 @@ use super::pace::{Pace, Step};
 use super::reuse::{InTurn, Known, Recipe};
 use super::settle::{AttemptResult, EndingRecorder};
 use crate::app::App;
-use crate::budget::Budget;
 use crate::db;
 use crate::db::ending::Output;
 use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
@@ -50,9 +48,6 @@ const STORE_GRACE: Duration = Duration::from_secs(5);
 pub struct ProcessImage {
     app: App,
     recorder: EndingRecorder,
-    /// Images that may be compressed at once.
-    cores: Arc<Semaphore>,
-    memory: Budget,
     pace: Pace,
     risk: RiskLog,
     in_turn: InTurn,
@@ -67,8 +62,6 @@ impl ProcessImage {
     /// The job with its share of the machine: as many cores and as much memory as the configuration gives.
     pub fn new(app: App, recorder: EndingRecorder, risk: RiskLog) -> Self {
         Self {
-            cores: Arc::new(Semaphore::new(app.config.workers.compressions)),
-            memory: Budget::new(app.config.workers.decode_memory),
             pace: Pace::new(app.config.workers.compressions, Self::most_held(&app)),
             risk,
             in_turn: InTurn::default(),
@@ -263,8 +256,8 @@ impl ProcessImage {
         // Memory before a core: an image that waits for memory must not keep one from working.
         let admitted = async {
             let _at = self.pace.enter(Step::WaitingForCore);
-            let memory = self.memory.reserve(needed).await;
-            (memory, self.cores.clone().acquire_owned().await)
+            let memory = self.app.decode_memory.reserve(needed).await;
+            (memory, self.app.cores.clone().acquire_owned().await)
         };
         let Some((mut memory, core)) = stop.run_until_cancelled(admitted).await else { return Ok(None) };
 

@@ -386,7 +386,7 @@ where
 }
 
 /// 128 bits of a URL's SHA-256: enough to tell a million URLs apart, in 16 bytes each.
-fn fingerprint(url: &str) -> u128 {
+pub(super) fn fingerprint(url: &str) -> u128 {
     let hash: [u8; 32] = Sha256::digest(url).into();
     hash[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }

@@ -102,6 +102,31 @@ async fn run_does_the_whole_job_for_one_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_says_what_a_file_would_come_to() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let urls: Vec<String> =
+        (0..60).map(|n| origin.set(&format!("{n}.jpg"), Answer::Image(images::jpeg(80, 60, n)))).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let missing = origin.url("missing.png");
+    std::fs::write(path("shop.csv"), csv(&[&urls, &[&missing]])).unwrap();
+    let (shop, data_dir) = (path("shop.csv"), path("data"));
+    let ours = ["--estimate", "--database-url", &database_url, "--data-dir", &data_dir, "--allow-net", "127.0.0.0/8"];
+    let output = halftone(&[&["run", &shop][..], &ours].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in ["61 images of about", "would be saved", "It would take about", "49 JPEG", "HTTP_NOT_FOUND", &missing] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    assert!(!Path::new(&path("shop_output.csv")).exists());
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM processing_requests").await, 0);
+    let output = halftone(&["run", &shop, "--estimate", "-o", "out.csv"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn run_touches_nothing_where_a_file_cannot_be_read_or_written() {
     let directory = tempfile::Builder::new().prefix("shop").tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

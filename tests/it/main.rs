@@ -28,6 +28,8 @@ mod deletions;
 
 mod expiry;
 
+mod estimates;
+
 mod crashes;
 
 mod fairness;

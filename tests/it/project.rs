@@ -117,7 +117,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("graphql", &["pipeline", "access", "app", "db"]),
     ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
     ("access", &["app", "events", "db"]),
-    ("app", &["config", "metrics", "fetch", "guard", "webhook", "store", "links", "descriptors", "events", "db"]),
+    (
+        "app",
+        &["config", "metrics", "fetch", "guard", "webhook", "store", "links", "descriptors", "budget", "events", "db"],
+    ),
     ("config", &["fetch", "store", "webhook", "web_origin", "db"]),
     ("fetch", &["guard", "budget"]),
     ("store", &[]),

@@ -89,14 +89,15 @@ impl Rows {
             let place = report.place(note.line, Some(columns.name_of(note.column)), &note.value);
             report.issues.warning(IssueCode::RepairedUrl, place, || note.message.to_owned());
         }
-        let (mut urls, spans, counts) =
-            check_urls(list, &layout, columns, &self.limits, &mut self.checker, &mut report);
+        let (mut urls, spans) = check_urls(list, &layout, columns, &self.limits, &mut self.checker, &mut report);
 
         let accepted = !report.rejected && urls.iter().any(|url| url.accepted);
         if !accepted {
             urls.iter_mut().for_each(|url| url.accepted = false);
         } else {
-            counts.into_iter().for_each(|column| self.image_counts[column] += 1);
+            for span in spans.iter().filter(|span| urls[span.place].accepted) {
+                self.image_counts[span.column] += 1;
+            }
             if !is_continued
                 && let Some(serial_number) = &serial_number
                 && !self.serials.insert(serial_number)
@@ -267,8 +268,7 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
     }
 }
 
-/// Judges every URL; none is accepted where the row as a whole cannot be. Returns the places, where each URL stands, and the
-/// column of each that is accepted.
+/// Judges every URL; none is accepted where the row as a whole cannot be. Returns the places, and where each URL stands.
 fn check_urls(
     list: Vec<Piece>,
     layout: &Layout,
@@ -276,7 +276,7 @@ fn check_urls(
     limits: &Limits,
     checker: &mut Checker,
     report: &mut RowReport<'_>,
-) -> (Vec<InputUrl>, Vec<Span>, Vec<usize>) {
+) -> (Vec<InputUrl>, Vec<Span>) {
     let empty = Place { value: None, ..report.cell(columns.urls, Some(columns.name_of(columns.urls))) };
     if list.is_empty() {
         report.reject(IssueCode::NoImageUrls, empty, || "This row has no image URL. Write at least one.".to_owned());
@@ -302,12 +302,10 @@ fn check_urls(
     }
     let mut urls: Vec<InputUrl> = Vec::with_capacity(count);
     let mut spans = Vec::with_capacity(list.len());
-    let mut counts = Vec::with_capacity(list.len());
     for (index, piece) in list.into_iter().enumerate() {
         let place = places.get(index).copied().unwrap_or(index);
-        spans.push(Span { place, from: piece.from, to: piece.to });
+        spans.push(Span { place, column: piece.column, from: piece.from, to: piece.to });
         if place < urls.len() {
-            counts.extend(urls[place].accepted.then_some(piece.column));
             continue;
         }
         if too_many || layout.is_shifted {
@@ -326,10 +324,9 @@ fn check_urls(
                     .to_owned()
             });
         }
-        counts.extend(accepted.then_some(piece.column));
         urls.push(InputUrl { text: piece.text, accepted });
     }
-    (urls, spans, counts)
+    (urls, spans)
 }
 
 /// Most rows have no more, and are done without sorting them.

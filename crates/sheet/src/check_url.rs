@@ -2,6 +2,7 @@
 //!
 //! Most URLs are plain, and of the same host as the one before: these need no parser.
 
+use super::bytes::any_byte;
 use super::issue::IssueCode;
 use super::urls::is_scheme_byte;
 
@@ -88,34 +89,10 @@ pub(super) fn plain_origin(url: &str) -> Option<&str> {
 }
 
 fn is_plain_path(path: &[u8]) -> bool {
-    kinds(path) & NOT_PLAIN == 0 && !matches!(path.last(), Some(b')' | b']' | b'}' | b'\''))
-}
-
-/// No printable ASCII, or a quote or bracket that may stand around a URL.
-const NOT_PLAIN: u8 = 1;
-/// What a repair looks for.
-pub(super) const SIGN: u8 = 2;
-
-/// Of which kinds each byte is: a table, because every byte of a file's URLs is looked up.
-static KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
-    let mut byte = 0;
-    while byte < kinds.len() {
-        let sign = byte as u8;
-        if !sign.is_ascii_graphic() || matches!(sign, b'"' | b'<' | b'>' | b'`') {
-            kinds[byte] |= NOT_PLAIN;
-        }
-        if matches!(sign, b' ' | b':' | b';' | b'|' | b'#' | b'&' | b'\\' | b'"' | b'<' | b'>' | b'~' | b'^' | b'\'') {
-            kinds[byte] |= SIGN;
-        }
-        byte += 1;
-    }
-    kinds
-};
-
-/// The kinds of all these bytes.
-pub(super) fn kinds(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |kinds, byte| kinds | KINDS[usize::from(*byte)])
+    // Quotes and brackets may stand around a URL.
+    let is_odd =
+        |byte: u8| !byte.is_ascii_graphic() | (byte == b'"') | (byte == b'<') | (byte == b'>') | (byte == b'`');
+    !any_byte(path, is_odd) && !matches!(path.last(), Some(b')' | b']' | b'}' | b'\''))
 }
 
 /// Checks what needs no parser; returns scheme and authority.

@@ -27,6 +27,8 @@ mod cells;
 
 mod spaces;
 
+mod bytes;
+
 mod quoting;
 
 mod record;

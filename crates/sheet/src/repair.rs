@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::check_url::{self, Checker};
+use super::bytes::{any_byte, any_two};
+use super::check_url::Checker;
 use super::layout::Piece;
 use super::spaces::{is_space, trim};
 use super::urls;
@@ -96,14 +97,18 @@ fn is_label(text: &str) -> bool {
         || matches!(text, "•" | "·" | "‣" | "▪" | "*" | "-" | "–" | "—" | "&" | "+" | "/")
 }
 
+/// What a repair looks for.
+fn is_sign(byte: u8) -> bool {
+    let is_separator =
+        (byte == b' ') | (byte == b';') | (byte == b'|') | (byte == b'~') | (byte == b'^') | (byte == b'#');
+    let is_quote = (byte == b'"') | (byte == b'\'') | (byte == b'<') | (byte == b'>');
+    is_separator | is_quote | (byte == b':') | (byte == b'&') | (byte == b'\\')
+}
+
 /// Whether a text is a URL with nothing in it that could need a repair; most are.
 fn is_simple(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        let bytes = rest.as_bytes();
-        check_url::kinds(bytes) & check_url::SIGN == 0
-            && !bytes.windows(2).fold(false, |found, pair| found | (pair == b"//"))
-    })
+    rest.is_some_and(|rest| !any_byte(rest.as_bytes(), is_sign) && !any_two(rest.as_bytes(), |byte| byte == b'/'))
 }
 
 /// The URLs of a text, each with the part of the text that it was made of.

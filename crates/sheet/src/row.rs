@@ -28,6 +28,7 @@ pub struct Row {
 pub(super) struct Span {
     /// Its place among the row's URLs. Columns may share one.
     pub place: usize,
+    pub column: usize,
     pub from: Spot,
     pub to: Spot,
 }

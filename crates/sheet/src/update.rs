@@ -78,7 +78,7 @@ impl<R: Read, W: Write> Updater<R, W> {
         let mut finder = Finder { raw: &self.raw, record, text_at: 0, raw_at: 0, found: 0 };
         let mut replaced = Vec::with_capacity(self.raw.len());
         let mut from = 0;
-        for &Span { place, from: first, to: end } in &row.spans {
+        for &Span { place, from: first, to: end, .. } in &row.spans {
             let Some(url) = urls.get(place).copied().flatten() else { continue };
             let start = finder.find(record.offset(first.cell, first.byte));
             let last = finder.find(record.offset(end.cell, end.byte).saturating_sub(1));

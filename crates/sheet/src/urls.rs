@@ -4,6 +4,9 @@
 //! goes for spaces, semicolons and bars, which people put between URLs too. A line break always separates, and so does a
 //! space or a bar behind the name of an image file.
 
+use std::ops::Range;
+
+use super::bytes::any_two;
 use super::spaces::is_space;
 
 /// Most characters of a scheme we recognise; the longest in use are far shorter.
@@ -24,20 +27,34 @@ pub(super) fn split<'a>(cell: &'a str, mut each: impl FnMut(usize, &'a str)) {
     split_line(cell, start, cell.len(), &mut each);
 }
 
-fn split_line<'a>(cell: &'a str, mut start: usize, end: usize, each: &mut impl FnMut(usize, &'a str)) {
+fn split_line<'a>(cell: &'a str, start: usize, end: usize, each: &mut impl FnMut(usize, &'a str)) {
     let bytes = &cell.as_bytes()[..end];
-    let from = start;
     // Every beginning has one of these characters in it, and little else has: fewer to look at than separators.
-    for at in memchr::memchr3_iter(b':', b'w', b'W', &bytes[from..]) {
-        let at = from + at;
+    if any_two(&bytes[start..], |byte| byte | 0x20 == b'w') {
+        split_at(cell, start..end, memchr::memchr3_iter(b':', b'w', b'W', &bytes[start..]), each);
+    } else {
+        split_at(cell, start..end, memchr::memchr_iter(b':', &bytes[start..]), each);
+    }
+}
+
+/// `places`, from the start of the line, are those where a URL may begin.
+fn split_at<'a>(
+    cell: &'a str,
+    line: Range<usize>,
+    places: impl Iterator<Item = usize>,
+    each: &mut impl FnMut(usize, &'a str),
+) {
+    let bytes = &cell.as_bytes()[..line.end];
+    let mut start = line.start;
+    for at in places.map(|at| line.start + at) {
         let separated = beginning(bytes, at).filter(|next| cell[..*next].ends_with(is_separator));
-        let next = separated.or_else(|| glued(&cell[start..end], at.checked_sub(start)?).map(|at| start + at));
+        let next = separated.or_else(|| glued(&cell[start..line.end], at.checked_sub(start)?).map(|at| start + at));
         if let Some(next) = next.filter(|next| *next > start) {
             give(cell, start, next, each);
             start = next;
         }
     }
-    give(cell, start, end, each);
+    give(cell, start, line.end, each);
 }
 
 /// Where the URL begins that has its `://` at `at` and directly follows the name of an image file: nobody means that.

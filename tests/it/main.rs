@@ -25,6 +25,7 @@ mod stores;
 mod corrections;
 
 mod deletions;
+mod deploy;
 
 mod expiry;
 

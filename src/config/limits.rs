@@ -48,7 +48,7 @@ pub struct Limits {
         value_parser = number::<usize>(1, 100_000)
     )]
     max_csv_issues: usize,
-    /// Largest image, in pixels, summed over its frames
+    /// Largest image, in pixels; all frames of an animation together may have twenty times as many
     #[arg(
         long,
         env = "HALFTONE_MAX_PIXELS",

@@ -15,7 +15,7 @@ pub enum ImageFormat {
     Webp,
     /// AVIF; written, not read.
     Avif,
-    /// GIF; read, not written.
+    /// GIF, also animated; written only of a GIF.
     Gif,
     /// TIFF; recognised, not read.
     Tiff,

@@ -65,7 +65,7 @@ struct DownloadLimits {
 /// Limits on an image.
 #[derive(SimpleObject)]
 struct ImageLimits {
-    /// Pixels, summed over all frames.
+    /// Pixels. All frames of an animation together may have twenty times as many.
     max_pixels: UnsignedInt53,
     /// Length of the longest side, in pixels.
     max_side: i32,

@@ -125,6 +125,7 @@ pub fn read(
         background,
         keep_copyright: output.keep_copyright,
         progressive: output.progressive,
+        still: false,
     };
     problems.extend(settings.check().err().unwrap_or_default());
     if problems.is_empty() { Ok(settings) } else { Err(problems) }

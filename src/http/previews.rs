@@ -108,6 +108,7 @@ fn shrink(output: &[u8], limits: &compress::Limits) -> Option<Bytes> {
         format: Some(Format::Webp),
         max_width: Some(THUMBNAIL_SIDE),
         max_height: Some(THUMBNAIL_SIDE),
+        still: true,
         ..Settings::default()
     };
     if !compress::memory_needed(output, &settings, limits).is_ok_and(|needed| needed <= THUMBNAIL_MEMORY) {

@@ -1,5 +1,10 @@
 //! Thumbnails of outputs, and sources fetched anew to stand beside them.
 
+use std::io::Cursor;
+use std::time::Duration;
+
+use image::AnimationDecoder as _;
+use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -43,6 +48,39 @@ async fn a_thumbnail_is_a_small_webp_that_is_made_once() {
     let unknown = address.replace(image["id"].as_str().unwrap(), "01a209b3-bc2e-71b0-baf0-b18030c0664d");
     let answer = halftone.client.http.get(unknown).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_animation_comes_out_with_all_its_frames_and_a_still_thumbnail() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let source = images::animation(96, 64, 5);
+    let url = origin.set("turning.gif", Answer::Image(source.clone()));
+    for (format, content_type, max_width) in [(None, "image/gif", None), (Some("WEBP"), "image/webp", Some(48))] {
+        let output = json!({ "format": format, "maxWidth": max_width });
+        let image = compressed(&halftone, &url, json!({ "output": output })).await;
+        let answer =
+            halftone.client.http.get(image["output"]["url"].as_str().unwrap()).send().await.expect("an answer");
+        assert_eq!(answer.headers()[CONTENT_TYPE], content_type);
+        let bytes = answer.bytes().await.expect("a file");
+        assert!(bytes.len() < source.len(), "{} of {}", bytes.len(), source.len());
+        let file = Cursor::new(&bytes[..]);
+        let frames = match format {
+            None => GifDecoder::new(file).expect("a GIF").into_frames(),
+            Some(_) => WebPDecoder::new(file).expect("a WebP").into_frames(),
+        };
+        let frames = frames.collect_frames().expect("whole frames");
+        assert_eq!(frames.len(), 5);
+        for frame in frames {
+            assert_eq!(frame.buffer().width(), max_width.unwrap_or(96));
+            assert_eq!(Duration::from(frame.delay()), Duration::from_millis(100));
+        }
+        if format.is_some() {
+            let thumbnail = halftone.client.download(image["thumbnailUrl"].as_str().expect("an address")).await;
+            let decoder = WebPDecoder::new(Cursor::new(&thumbnail[..])).expect("a WebP");
+            assert!(!decoder.has_animation());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::{Compressed, Deadline, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
+use crate::decide::animate;
 use crate::decide::job::Job;
 use crate::decide::memory_estimate::memory_needed;
 use crate::decide::plan::{EncodedImage, Plan};
@@ -16,7 +17,6 @@ use crate::header::probe::{Probe, check_limits, probe};
 use crate::header::sniff::sniff;
 use crate::jpeg;
 use crate::metadata::location;
-use crate::picture::decode;
 
 /// An output must be at least this much smaller than the source to replace it, as a share of the source.
 const MIN_SAVING: f64 = 0.01;
@@ -47,28 +47,10 @@ pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Re
 fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     let Job { bytes, ref probe, settings, .. } = *job;
     let plan = Plan::new(probe, settings);
-    if probe.is_animated {
-        decode::prove_animation(bytes, probe)?;
-        let warning = "The animation was kept unchanged, with all its frames.".to_owned();
-        return Ok(keep(bytes, probe, settings, 0, "Kept: animations are not re-encoded.", vec![warning]));
+    if animate::is_animated(probe, &plan, settings) {
+        return animated(job, &plan);
     }
-    if plan.format == Format::Gif {
-        decode::prove_animation(bytes, probe)?;
-        let warnings = if plan.is_same {
-            vec![]
-        } else {
-            vec!["GIFs are not resized. Ask for PNG or WEBP output to get a smaller image.".to_owned()]
-        };
-        return Ok(keep(
-            bytes,
-            probe,
-            settings,
-            0,
-            "Kept: GIFs cannot be made smaller without visible loss.",
-            warnings,
-        ));
-    }
-    if !plan.is_same {
+    if !plan.is_same || probe.is_animated {
         let mut made = transform::transform(job, &plan)?;
         if probe.format == Format::Jpeg {
             made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
@@ -100,12 +82,43 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
             return Ok(keep(bytes, probe, settings, 0, decision, vec![warning]));
         }
     };
+    Ok(smaller(job, plan.format, made))
+}
+
+/// The new file where it is notably smaller than its source, else the source.
+fn smaller<'a>(job: &Job<'a, '_>, format: Format, made: EncodedImage) -> Compressed<'a> {
+    let Job { bytes, ref probe, settings, .. } = *job;
     let most = bytes.len() as f64 * (1.0 - MIN_SAVING);
     if made.choice.encoded.bytes.len() as f64 > most {
         let tried = made.choice.receipt.encodes_tried;
-        return Ok(keep(bytes, probe, settings, tried, "Kept: the result would be less than 1 % smaller.", vec![]));
+        return keep(
+            bytes,
+            probe,
+            settings,
+            tried,
+            "Kept: the result would be less than 1 % smaller.",
+            made.choice.encoded.warnings,
+        );
     }
-    Ok(replace(probe, plan.format, made))
+    replace(probe, format, made)
+}
+
+fn animated<'a>(job: &Job<'a, '_>, plan: &Plan) -> Result<Compressed<'a>, Error> {
+    let Job { bytes, ref probe, settings, .. } = *job;
+    let Some(made) = animate::animate(job, plan)? else {
+        let warning = format!(
+            "{} cannot be animated. The animation was kept unchanged, with all its frames. Ask for WEBP to get a smaller one.",
+            plan.format
+        );
+        return Ok(keep(bytes, probe, settings, 0, "Kept: an animation is not made a still image.", vec![warning]));
+    };
+    if plan.is_same
+        && let Goal::MaxBytes(limit) = settings.goal
+        && bytes.len() as u64 <= limit
+    {
+        return Ok(keep(bytes, probe, settings, 0, "Kept: the source already fits.", made.choice.encoded.warnings));
+    }
+    if plan.is_same { Ok(smaller(job, plan.format, made)) } else { Ok(replace(probe, plan.format, made)) }
 }
 
 fn replace(probe: &Probe, format: Format, made: EncodedImage) -> Compressed<'static> {

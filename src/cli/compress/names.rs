@@ -38,7 +38,7 @@ pub fn jobs(sources: Vec<PathBuf>, folder: Option<&Path>, format: Option<Format>
     let job = |source: PathBuf| {
         let folder = folder.unwrap_or_else(|| source.parent().unwrap_or(Path::new(""))).to_owned();
         let given = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // An animation keeps its format whatever was asked for, so its name must be free in both.
+        // An animation keeps its format where the one asked for has no frames, so its name must be free in both.
         let formats: Vec<Format> = format.into_iter().chain(head_format(&source)).collect();
         let mut name = given.clone();
         let mut number = 1;

@@ -98,6 +98,7 @@ impl Arguments {
             background: self.background,
             keep_copyright: self.keep_copyright,
             progressive: self.progressive,
+            still: false,
         };
         settings.check().map(|()| settings)
     }

@@ -1,8 +1,11 @@
 //! Small images that look enough like photographs for compression to have something to do.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::jpeg::JpegEncoder;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{Delay, DynamicImage, Frame, ImageFormat, Rgb, RgbImage};
 
 /// A textured picture; the seed makes it different from others.
 fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
@@ -26,6 +29,20 @@ pub fn png(width: u32, height: u32, seed: u32) -> Bytes {
 
 pub fn webp(width: u32, height: u32, seed: u32) -> Bytes {
     encode(width, height, seed, ImageFormat::WebP)
+}
+
+/// A GIF that shows so many pictures, a tenth of a second each, for ever.
+pub fn animation(width: u32, height: u32, frames: u32) -> Bytes {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    encoder.set_repeat(Repeat::Infinite).expect("encode");
+    for seed in 0..frames {
+        let picture = DynamicImage::from(picture(width, height, seed)).into_rgba8();
+        let delay = Delay::from_saturating_duration(Duration::from_millis(100));
+        encoder.encode_frame(Frame::from_parts(picture, 0, 0, delay)).expect("encode");
+    }
+    drop(encoder);
+    bytes.into()
 }
 
 fn encode(width: u32, height: u32, seed: u32, format: ImageFormat) -> Bytes {

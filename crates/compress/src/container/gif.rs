@@ -1,8 +1,7 @@
 //! The blocks of a GIF: size and number of frames, without decoding.
 //!
 //! Takes what browsers take: a screen too small for the first frame, zeros between blocks, extensions of unknown kinds, no colour
-//! table, no trailer. A file that ends inside a block is an error. GIFs are not re-encoded: no encoder that was tried makes them
-//! notably smaller without removing colours or frames.
+//! table, no trailer. A file that ends inside a block is an error. Also writes the blocks of new files.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,6 +13,8 @@ const EXTENSION: u8 = 0x21;
 const TRAILER: u8 = 0x3b;
 /// The extension that says how long a frame is shown and which colour is transparent.
 const CONTROL: u8 = 0xf9;
+/// How an application extension begins that says how often the frames are shown.
+const LOOPS: [&[u8]; 2] = [b"\x21\xff\x0bNETSCAPE2.0\x03\x01", b"\x21\xff\x0bANIMEXTS1.0\x03\x01"];
 /// How an application extension with XMP begins (XMP specification part 3, 1.1.2).
 const XMP: &[u8] = b"\x21\xff\x0bXMP DataXMP";
 /// Plain text, control, comment, application.
@@ -25,6 +26,8 @@ pub(crate) struct Header {
     pub width: u32,
     pub height: u32,
     pub frames: u32,
+    /// How often the frames are shown; 0 for ever.
+    pub plays: u32,
 }
 
 /// Walks the blocks (GIF89a specification, appendix A) up to the trailer or the end.
@@ -84,7 +87,7 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
     let flags = *bytes.get(10)?;
     let mut is_plain = palette(flags) > 0;
     let (mut pictures, mut xmp) = (Vec::new(), Vec::new());
-    let mut frames = 0;
+    let (mut frames, mut plays) = (0, 1);
     // A control extension has come, and the frame it is for has not.
     let mut awaits_frame = false;
     let mut at = 13 + palette(flags);
@@ -113,6 +116,13 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
                     awaits_frame = true;
                     pictures.push(start..at);
                 }
+                if let Some(after) =
+                    LOOPS.iter().find_map(|start_of_loops| bytes[start..].strip_prefix(*start_of_loops))
+                    && let Some(repeats) = after.first_chunk().map(|repeats| u16::from_le_bytes(*repeats))
+                {
+                    // The number says how often they are shown again.
+                    plays = if repeats == 0 { 0 } else { u32::from(repeats) + 1 };
+                }
                 if bytes[start..].starts_with(XMP) {
                     xmp.push(start..at);
                 }
@@ -133,7 +143,7 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
     if width == 0 || height == 0 || frames == 0 {
         return Some(Err(Error::corrupt("the GIF holds no picture")));
     }
-    Some(Ok(Blocks { header: Header { width, height, frames }, pictures, xmp, is_plain }))
+    Some(Ok(Blocks { header: Header { width, height, frames, plays }, pictures, xmp, is_plain }))
 }
 
 /// Bytes of the colour table these flags announce.
@@ -148,6 +158,74 @@ fn after_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
         if length == 0 {
             return Some(at);
         }
+    }
+}
+
+/// A frame of a new file.
+pub(crate) struct Frame<'a> {
+    pub left: u16,
+    pub top: u16,
+    pub width: u16,
+    pub height: u16,
+    /// In hundredths of a second.
+    pub delay: u16,
+    /// Whether its place becomes transparent before the next frame.
+    pub is_cleared: bool,
+    pub transparent: Option<u8>,
+    /// A table of its own; at most 256 colours.
+    pub colours: Option<&'a [[u8; 3]]>,
+    /// The code size and the blocks of data.
+    pub data: &'a [u8],
+}
+
+/// The start of a new file: `colours` are at most 256, and `plays` is as in [`Header`].
+pub(crate) fn start(width: u16, height: u16, colours: &[[u8; 3]], plays: u32) -> Vec<u8> {
+    let mut out = b"GIF89a".to_vec();
+    out.extend(width.to_le_bytes());
+    out.extend(height.to_le_bytes());
+    let flags = if colours.is_empty() { 0 } else { 0x80 | table_bits(colours.len()) };
+    out.extend([flags, 0, 0]);
+    table(&mut out, colours);
+    if plays != 1 {
+        out.extend(LOOPS[0]);
+        // Too many to be counted is as good as for ever.
+        let repeats = u16::try_from(plays.saturating_sub(1)).unwrap_or(0);
+        out.extend(repeats.to_le_bytes());
+        out.push(0);
+    }
+    out
+}
+
+pub(crate) fn write(out: &mut Vec<u8>, frame: &Frame<'_>) {
+    if frame.delay > 0 || frame.is_cleared || frame.transparent.is_some() {
+        let flags = if frame.is_cleared { 2 << 2 } else { 1 << 2 } | u8::from(frame.transparent.is_some());
+        out.extend([EXTENSION, CONTROL, 4, flags]);
+        out.extend(frame.delay.to_le_bytes());
+        out.extend([frame.transparent.unwrap_or(0), 0]);
+    }
+    out.push(IMAGE);
+    for side in [frame.left, frame.top, frame.width, frame.height] {
+        out.extend(side.to_le_bytes());
+    }
+    out.push(frame.colours.map_or(0, |colours| 0x80 | table_bits(colours.len())));
+    table(out, frame.colours.unwrap_or_default());
+    out.extend(frame.data);
+}
+
+pub(crate) fn end(out: &mut Vec<u8>) {
+    out.push(TRAILER);
+}
+
+/// What stands in the flags: a table has two to the power of one more than this.
+fn table_bits(colours: usize) -> u8 {
+    (colours.clamp(2, 256).next_power_of_two().trailing_zeros() - 1) as u8
+}
+
+fn table(out: &mut Vec<u8>, colours: &[[u8; 3]]) {
+    if !colours.is_empty() {
+        out.extend(colours.as_flattened());
+        let length = 2 << table_bits(colours.len());
+        out.extend(std::iter::repeat_n([0; 3], length - colours.len()).flatten());
     }
 }
 

@@ -3,6 +3,7 @@
 //! Reads lengths and names only; contents are checked when the image is decoded. A file that ends before its IEND is an error.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::ops::Range;
 
 use crate::container::inflate::inflate;
@@ -89,6 +90,14 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     Ok(Header { width, height, depth, colour, is_interlaced, frames, is_animated })
 }
 
+/// How often an animation is shown; 0 for ever.
+pub(crate) fn plays(bytes: &[u8]) -> Result<u32, Error> {
+    let list = chunks(bytes)?;
+    Ok(data(bytes, &list, b"acTL")
+        .and_then(|data| data.get(4..)?.first_chunk())
+        .map_or(1, |plays| u32::from_be_bytes(*plays)))
+}
+
 /// The chunk of this name that decoders read: the first with the right checksum; a colour profile in it must also unpack to a sensible
 /// size. Further profiles are not looked at: a file could hold thousands, each of which takes megabytes to unpack.
 pub(crate) fn usable<'a>(bytes: &[u8], chunks: &'a [Chunk], name: &[u8; 4]) -> Option<&'a Chunk> {
@@ -107,6 +116,13 @@ fn unpacked_profile(data: &[u8]) -> Option<Vec<u8>> {
 /// The embedded colour profile.
 pub(crate) fn profile(bytes: &[u8], chunks: &[Chunk]) -> Option<Vec<u8>> {
     unpacked_profile(data(bytes, chunks, b"iCCP")?)
+}
+
+/// A chunk with a colour profile.
+pub(crate) fn icc_chunk(icc: &[u8]) -> Option<([u8; 4], Vec<u8>)> {
+    let mut packer = flate2::write::ZlibEncoder::new(b"icc\0\0".to_vec(), flate2::Compression::best());
+    packer.write_all(icc).ok()?;
+    Some((*b"iCCP", packer.finish().ok()?))
 }
 
 /// The TIFF part of the EXIF; some writers put JPEG's prefix before it.

@@ -102,6 +102,13 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {
         let parts = inside(bytes, (frame.data.start + 16).min(frame.data.end)..frame.data.end)?;
         let image = still(bytes, &parts)?.ok_or_else(damaged)?;
+        let place = bytes[frame.data.clone()].first_chunk::<16>().ok_or_else(damaged)?;
+        let [left, top, right, bottom] =
+            [2 * u24(place), 2 * u24(&place[3..]), u24(&place[6..]) + 1, u24(&place[9..]) + 1];
+        let fits = left + right <= width && top + bottom <= height;
+        if !fits || (image.width, image.height) != (right, bottom) {
+            return Err(Error::corrupt("a frame lies outside the canvas"));
+        }
         header.is_lossless &= image.is_lossless;
         header.frames += 1;
     }
@@ -111,25 +118,91 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     Ok(header)
 }
 
-/// The frames of an animation, each as a still WebP of its own.
-pub(crate) fn frames(bytes: &[u8], chunks: &[Chunk]) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>>, Error> {
-    let canvas = header(bytes, chunks)?;
-    data(bytes, chunks, b"ANIM").ok_or_else(|| Error::corrupt("the animation has no ANIM chunk"))?;
-    let frames = chunks.iter().filter(|chunk| &chunk.name == b"ANMF");
-    Ok(frames.map(move |frame| {
-        let place =
-            bytes[frame.data.clone()].first_chunk::<16>().ok_or_else(|| Error::corrupt("a frame is cut short"))?;
-        let [left, top, width, height] =
-            [2 * u24(place), 2 * u24(&place[3..]), u24(&place[6..]) + 1, u24(&place[9..]) + 1];
-        let parts = inside(bytes, frame.data.start + 16..frame.data.end)?;
-        let file = wrap_all(bytes, &parts, &Around::default())?;
-        let image = header(bytes, &parts)?;
-        let fits = left + width <= canvas.width && top + height <= canvas.height;
-        if !fits || (image.width, image.height) != (width, height) {
-            return Err(Error::corrupt("a frame lies outside the canvas"));
+/// How often an animation is shown; 0 for ever.
+pub(crate) fn plays(bytes: &[u8]) -> Result<u32, Error> {
+    let list = chunks(bytes)?;
+    let plays = data(bytes, &list, b"ANIM").and_then(|data| data.get(4..)?.first_chunk());
+    let plays = plays.ok_or_else(|| Error::corrupt("the animation has no ANIM chunk"))?;
+    Ok(u16::from_le_bytes(*plays).into())
+}
+
+/// A frame of a new animation: `image` is a still WebP of its own, and `left` and `top` are even.
+pub(crate) struct Frame<'a> {
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
+    /// In milliseconds.
+    pub delay: u32,
+    /// Whether it replaces what is under it, transparency and all.
+    pub replaces: bool,
+    /// Whether its place becomes transparent before the next frame.
+    pub is_cleared: bool,
+    pub image: &'a [u8],
+}
+
+/// Appends a frame to those of an animation.
+pub(crate) fn write_frame(frames: &mut Vec<u8>, frame: &Frame<'_>) -> Result<(), Error> {
+    let mut data = Vec::with_capacity(frame.image.len() + 16);
+    for number in [frame.left / 2, frame.top / 2, frame.width - 1, frame.height - 1, frame.delay.min(0xff_ffff)] {
+        data.extend(&number.to_le_bytes()[..3]);
+    }
+    data.push(u8::from(frame.replaces) << 1 | u8::from(frame.is_cleared));
+    for chunk in chunks(frame.image)?.iter().filter(|chunk| matches!(&chunk.name, b"ALPH" | b"VP8 " | b"VP8L")) {
+        write(&mut data, &chunk.name, &frame.image[chunk.data.clone()]);
+    }
+    write(frames, b"ANMF", &data);
+    Ok(())
+}
+
+/// An animation with these frames. Its canvas is transparent at first.
+pub(crate) fn animation(
+    (width, height): (u32, u32),
+    plays: u32,
+    has_alpha: bool,
+    frames: &[u8],
+    metadata: &Metadata<'_>,
+) -> Vec<u8> {
+    let Metadata { icc, exif } = *metadata;
+    let mut flags = ANIMATION;
+    for (is_set, flag) in [(icc.is_some(), ICC), (exif.is_some(), EXIF), (has_alpha, ALPHA)] {
+        if is_set {
+            flags |= flag;
         }
-        Ok(file)
-    }))
+    }
+    let mut extended = vec![flags, 0, 0, 0];
+    extended.extend(&(width - 1).to_le_bytes()[..3]);
+    extended.extend(&(height - 1).to_le_bytes()[..3]);
+    let mut body = b"WEBP".to_vec();
+    write(&mut body, b"VP8X", &extended);
+    if let Some(icc) = icc {
+        write(&mut body, b"ICCP", icc);
+    }
+    // Too many plays to be counted are as good as for ever.
+    let plays = u16::try_from(plays).unwrap_or(0).to_le_bytes();
+    write(&mut body, b"ANIM", &[0, 0, 0, 0, plays[0], plays[1]]);
+    body.extend(frames);
+    if let Some(exif) = exif {
+        write(&mut body, b"EXIF", exif);
+    }
+    let mut out = Vec::with_capacity(body.len() + 8);
+    write(&mut out, b"RIFF", &body);
+    out
+}
+
+/// What may stand beside the pictures of an animation.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Metadata<'a> {
+    pub icc: Option<&'a [u8]>,
+    pub exif: Option<&'a [u8]>,
+}
+
+/// The first frame of an animation that is lossy.
+pub(crate) fn first_lossy<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<&'a [u8]> {
+    chunks.iter().filter(|chunk| &chunk.name == b"ANMF").find_map(|frame| {
+        let parts = inside(bytes, (frame.data.start + 16).min(frame.data.end)..frame.data.end).ok()?;
+        data(bytes, &parts, b"VP8 ")
+    })
 }
 
 /// The still image among `chunks`, if any.
@@ -211,9 +284,17 @@ pub(crate) fn wrap(
     wrap_all(&webp, &chunks(&webp)?, &Around { alpha, icc, exif, xmp: None })
 }
 
-/// A copy of `webp`, a still image, with this XMP beside the colour profile and EXIF it may have.
+/// A copy of `webp`, with this XMP beside the colour profile and EXIF it may have.
 pub(crate) fn with_xmp(webp: &[u8], xmp: &[u8]) -> Result<Vec<u8>, Error> {
     let list = chunks(webp)?;
+    if let Some(extended) = list.first().filter(|_| header(webp, &list).is_ok_and(|header| header.is_animated)) {
+        let mut body = webp[8..].to_vec();
+        body[extended.data.start - 8] |= XMP;
+        write(&mut body, b"XMP ", xmp);
+        let mut out = Vec::with_capacity(body.len() + 8);
+        write(&mut out, b"RIFF", &body);
+        return Ok(out);
+    }
     let around =
         Around { alpha: None, icc: data(webp, &list, b"ICCP"), exif: data(webp, &list, b"EXIF"), xmp: Some(xmp) };
     wrap_all(webp, &list, &around)

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What one image may cost. Pixels, sides and memory are checked on its headers, before anything is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Pixels, summed over all frames.
+    /// Pixels of a picture, or of a frame. All frames of an animation may have twenty times as many.
     pub max_pixels: u64,
     /// Width or height, in pixels.
     pub max_side: u32,
@@ -13,6 +13,11 @@ pub struct Limits {
     pub max_memory: u64,
     /// Time for one image. A single encode is not interrupted in every format, so this can be exceeded by a few seconds.
     pub max_time: Duration,
+}
+
+impl Limits {
+    /// How many times as many pixels all frames of an animation may have as one picture.
+    pub(crate) const FRAMES: u64 = 20;
 }
 
 impl Default for Limits {

@@ -41,6 +41,9 @@ pub struct Settings {
     pub keep_copyright: bool,
     /// Write a progressive JPEG where that is smaller (usually by a few percent). Encoding is slower.
     pub progressive: bool,
+    /// Only the first picture of an animation, for previews; never part of a stored `Settings`.
+    #[serde(skip)]
+    pub still: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             background: [255, 255, 255],
             keep_copyright: false,
             progressive: false,
+            still: false,
         }
     }
 }

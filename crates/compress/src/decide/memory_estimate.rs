@@ -4,9 +4,10 @@
 
 use crate::container::png;
 use crate::contract::{Error, Format, Goal, Limits, Settings};
+use crate::decide::animate;
 use crate::decide::plan::Plan;
 use crate::decide::score;
-use crate::encode::{png_bands, quantise, webp_out};
+use crate::encode::{png_bands, quantise, sheet, webp_out};
 use crate::header::guarded::guarded;
 use crate::header::probe::{Probe, probe};
 use crate::header::sniff::sniff;
@@ -38,18 +39,19 @@ pub fn memory_needed(bytes: &[u8], settings: &Settings, limits: &Limits) -> Resu
 fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {
     let size = bytes.len() as u64;
     let plan = Plan::new(probe, settings);
-    let working = if probe.is_animated {
-        // One canvas, one frame, and the frame as RGBA; of a GIF its indices.
-        probe.pixels() / u64::from(probe.frames) * if probe.format == Format::Gif { 2 } else { 12 }
-    } else if !plan.is_same {
-        transform(probe, &plan)
+    let working = if animate::is_animated(probe, &plan, settings) {
+        animated(probe, &plan)
+    } else if !plan.is_same || probe.is_animated {
+        transform(&Probe { frames: 1, ..*probe }, &plan)
     } else {
         recompress(probe, settings, size, is_interlaced(bytes))
     };
     let scoring = match settings.goal {
         // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
         Goal::MinScore(_) => {
-            probe.pixels() * 6 + probe.pixels().min(score::SCORE_WHOLE_UP_TO_PIXELS) * 40 + (120 << 20)
+            let frame = probe.pixels() / u64::from(probe.frames.max(1));
+            let judged = if probe.is_animated { frame.max(sheet::MAX_PIXELS) } else { frame };
+            judged * 6 + judged.min(score::SCORE_WHOLE_UP_TO_PIXELS) * 40 + (120 << 20)
         }
         _ => 0,
     };
@@ -114,6 +116,18 @@ fn transform(probe: &Probe, plan: &Plan) -> u64 {
     };
     // The source's pixels are gone when the encoder starts, unless nothing was resized.
     (decoding + halfway).max(encoding + to * 4)
+}
+
+/// A canvas and what was under a frame, two pictures of it, one of them upright or resized, and what is written of one.
+fn animated(probe: &Probe, plan: &Plan) -> u64 {
+    let from = u64::from(probe.width) * u64::from(probe.height);
+    let to = u64::from(plan.size.0) * u64::from(plan.size.1);
+    let writing = match plan.format {
+        Format::Webp => webp(to, 4) + to * 16,
+        Format::Png => to * 24 + colours(probe.pixels(), 4) + BANDS_BYTES,
+        _ => to * 32 + BANDS_BYTES / 4,
+    };
+    from * 20 + writing
 }
 
 /// Decoded, as RGBA, indices, colours; then oxipng's source, filtered and compressed copies.

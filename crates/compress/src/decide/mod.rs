@@ -1,5 +1,6 @@
 //! Which way an image takes, and at which quality.
 
+pub(crate) mod animate;
 pub(crate) mod job;
 pub(crate) mod jpeg_planes;
 pub(crate) mod memory_estimate;

@@ -24,6 +24,8 @@ use crate::header::probe::{Probe, for_jpeg, from_jpeg};
 use crate::jpeg;
 use crate::metadata::credits::Credits;
 use crate::metadata::exif;
+use crate::picture::animation::Animation;
+use crate::picture::pixels::Decoded;
 use crate::picture::{colour, decode, resize};
 
 /// Decodes, prepares and encodes.
@@ -38,7 +40,7 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
         return Ok(made);
     }
     let own_quality = guarded(|| own_quality(job))?;
-    let decoded = decode::decode_for(bytes, probe, plan.size)?;
+    let decoded = if probe.is_animated { first_picture(job)? } else { decode::decode_for(bytes, probe, plan.size)? };
     let mut warnings = Vec::new();
     let mut pixels = decoded.pixels;
     if let Some(icc) = &decoded.icc
@@ -106,6 +108,13 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
         choice.receipt.decision = "Encoded without further loss, except that 16 bits per sample became 8.".to_owned();
     }
     Ok(EncodedImage { choice, size })
+}
+
+/// Of an animation, as if it were all there is.
+fn first_picture(job: &Job) -> Result<Decoded, Error> {
+    let animation = Animation::new(job.bytes, &job.probe, job.probe.displayed(), job.deadline);
+    let shown = animation.reel()?.next()?.ok_or_else(|| Error::corrupt("the animation has no frames"))?;
+    Ok(Decoded { pixels: shown.pixels.into_opaque(), icc: None, exif: None })
 }
 
 /// Whether the source's samples have more bits than those that are worked on.

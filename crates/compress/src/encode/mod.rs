@@ -9,12 +9,15 @@ use crate::picture::pixels::Pixels;
 
 #[cfg(feature = "avif")]
 pub(crate) mod avif_out;
+mod changes;
 pub(crate) mod credited;
 mod dither;
 mod exact_palette;
+pub(crate) mod gif_out;
 pub(crate) mod jpeg_out;
 mod palette;
 pub(crate) mod png_bands;
+pub(crate) mod png_frames;
 mod png_guess;
 mod png_indexed;
 pub(crate) mod png_out;
@@ -22,6 +25,8 @@ pub(crate) mod png_rows;
 pub(crate) mod png_steps;
 mod png_survey;
 pub(crate) mod quantise;
+pub(crate) mod sheet;
+pub(crate) mod webp_frames;
 pub(crate) mod webp_out;
 
 /// A finished file.

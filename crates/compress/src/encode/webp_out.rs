@@ -110,30 +110,42 @@ impl WebpEncoder {
     }
 
     fn write(&self, config: EncoderConfig) -> Result<Vec<u8>, Error> {
-        let encoder = match &self.picture {
-            Picture::Pixels(pixels) if pixels.layout == Layout::Rgba => {
-                webpx::Encoder::new_rgba(&pixels.data, pixels.width, pixels.height)
+        let webp = match &self.picture {
+            Picture::Pixels(pixels) => coded(pixels, config, self.deadline)?,
+            Picture::Planes([luma, blue, red]) => {
+                let planes = webpx::Encoder::new_yuv(YuvPlanesRef {
+                    y: &luma.data,
+                    y_stride: luma.width as usize,
+                    u: &blue.data,
+                    u_stride: blue.width as usize,
+                    v: &red.data,
+                    v_stride: red.width as usize,
+                    a: None,
+                    a_stride: 0,
+                    width: luma.width,
+                    height: luma.height,
+                });
+                run(planes, config, self.deadline)?
             }
-            Picture::Pixels(pixels) => webpx::Encoder::new_rgb(&pixels.data, pixels.width, pixels.height),
-            Picture::Planes([luma, blue, red]) => webpx::Encoder::new_yuv(YuvPlanesRef {
-                y: &luma.data,
-                y_stride: luma.width as usize,
-                u: &blue.data,
-                u_stride: blue.width as usize,
-                v: &red.data,
-                v_stride: red.width as usize,
-                a: None,
-                a_stride: 0,
-                width: luma.width,
-                height: luma.height,
-            }),
         };
-        let webp = encoder.config(config).encode(self.deadline).map_err(|error| match self.deadline.check() {
-            Err(too_slow) => too_slow,
-            Ok(()) => Error::failed(format!("libwebp: {error}")),
-        })?;
         webp::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
     }
+}
+
+/// A bare file of RGB or RGBA pixels.
+pub(super) fn coded(pixels: &Pixels, config: EncoderConfig, deadline: Deadline) -> Result<Vec<u8>, Error> {
+    let encoder = match pixels.layout {
+        Layout::Rgba => webpx::Encoder::new_rgba(&pixels.data, pixels.width, pixels.height),
+        _ => webpx::Encoder::new_rgb(&pixels.data, pixels.width, pixels.height),
+    };
+    run(encoder, config, deadline)
+}
+
+fn run(encoder: webpx::Encoder<'_>, config: EncoderConfig, deadline: Deadline) -> Result<Vec<u8>, Error> {
+    encoder.config(config).encode(deadline).map_err(|error| match deadline.check() {
+        Err(too_slow) => too_slow,
+        Ok(()) => Error::failed(format!("libwebp: {error}")),
+    })
 }
 
 impl Stop for Deadline {
@@ -170,7 +182,7 @@ pub(crate) fn too_large(what: &str) -> Error {
     Error::failed(format!("{what} is limited to {most} megapixels; set maxWidth or maxHeight"))
 }
 
-fn check_side(side: u32) -> Result<(), Error> {
+pub(super) fn check_side(side: u32) -> Result<(), Error> {
     if side > MAX_SIDE {
         return Err(Error::failed(format!(
             "WebP output is limited to {MAX_SIDE} pixels per side; set maxWidth or maxHeight"
@@ -185,7 +197,7 @@ fn narrowed(sample: u8, levels: u32) -> u8 {
     (16 + (u32::from(sample) * levels + 127) / 255) as u8
 }
 
-fn config() -> EncoderConfig {
+pub(super) fn config() -> EncoderConfig {
     EncoderConfig::new().method(METHOD)
 }
 

@@ -51,10 +51,13 @@ pub(crate) fn probe(bytes: &[u8], format: Format) -> Result<Probe, Error> {
     Ok(probe)
 }
 
-/// Refuses what exceeds the limits; frames count in full.
+/// Refuses what exceeds the limits. Frames of an animation are read one after the other: they take time, not memory.
 pub(crate) fn check_limits(probe: &Probe, limits: &Limits) -> Result<(), Error> {
-    let is_within =
-        probe.pixels() <= limits.max_pixels && probe.width <= limits.max_side && probe.height <= limits.max_side;
+    let frame = u64::from(probe.width) * u64::from(probe.height);
+    let is_within = frame <= limits.max_pixels
+        && probe.pixels() <= limits.max_pixels.saturating_mul(Limits::FRAMES)
+        && probe.width <= limits.max_side
+        && probe.height <= limits.max_side;
     if is_within {
         return Ok(());
     }

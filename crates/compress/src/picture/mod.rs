@@ -1,5 +1,6 @@
 //! Pixels in memory, and what is done to them before they are encoded.
 
+pub(crate) mod animation;
 pub(crate) mod colour;
 pub(crate) mod decode;
 pub(crate) mod orient;

@@ -4,6 +4,7 @@
 
 use super::*;
 
+mod animations;
 #[cfg(feature = "avif")]
 mod avif;
 mod bounded;

@@ -66,8 +66,8 @@ fn limits_hold_before_anything_is_decoded() {
         pictures::png(&photo),
         pictures::webp(&photo, 90.0),
         pictures::jpeg(104, 8),
-        // 24 × 16 × 20 frames.
-        pictures::gif(20),
+        // 24 × 16 × 300 frames: more than twenty times as many pixels.
+        pictures::gif(300),
     ] {
         let result = compress(&file, &Settings::default(), &limits);
         assert!(matches!(result, Err(Error::TooManyPixels { .. })), "{result:?}");

@@ -84,6 +84,11 @@ impl Nearest {
         Nearest { columns: Columns::of_colours(&palette.colours), known: vec![None; CELLS] }
     }
 
+    /// Among these.
+    pub fn of_colours(colours: &[[u8; 4]]) -> Nearest {
+        Nearest { columns: Columns::of_colours(colours), known: vec![None; CELLS] }
+    }
+
     /// The nearest colour to a pixel, or to another one of its cell.
     pub fn index(&mut self, pixel: [u8; 4]) -> u8 {
         *self.known[cell(pixel)].get_or_insert_with(|| self.columns.nearest(&seen(pixel)).0 as u8)

@@ -9,13 +9,11 @@ use crate::header::probe::Probe;
 use crate::picture::orient;
 use crate::picture::pixels::Decoded;
 
-mod animation;
 mod gif;
 mod jpeg;
 mod png;
 mod webp;
 
-pub(crate) use animation::prove_animation;
 pub(crate) use png::{png_error, png_layout, png_reader};
 pub(crate) use webp::webp_planes;
 

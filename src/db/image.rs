@@ -195,7 +195,7 @@ pub struct ImageFilter {
     pub target_met: Option<bool>,
 }
 
-/// What [`Image::assignment`] tells a worker.
+/// What [`Image::assignments`] tells a worker.
 #[derive(Debug, Clone, Queryable)]
 pub struct Assignment {
     pub image_id: Uuid,
@@ -319,11 +319,11 @@ impl Image {
             .await
     }
 
-    /// What a worker needs to know to process an image; `None` when the image is gone or has ended.
-    pub async fn assignment(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Assignment>> {
+    /// What a worker needs to know to process these images, without those that are gone or have ended.
+    pub async fn assignments(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<Vec<Assignment>> {
         images::table
             .inner_join(processing_requests::table)
-            .filter(images::id.eq(id).and(images::finished_at.is_null()))
+            .filter(images::id.eq_any(ids).and(images::finished_at.is_null()))
             .select((
                 images::id,
                 images::request_id,
@@ -342,9 +342,8 @@ impl Image {
                 ),
                 sql::<Integer>("images.expired_outputs"),
             ))
-            .first(conn)
+            .load(conn)
             .await
-            .optional()
     }
 
     /// An output of an image by its number, also one that it had before.

@@ -12,6 +12,8 @@ pub mod leftovers;
 
 pub mod store_audit;
 
+mod assign;
+
 pub mod process;
 
 mod failure;

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::assign::{Assigned, Assigner};
 use super::failure::{Failure, Next, internal_error};
 use super::output::{describe, directory, key, name};
 use super::pace::{Pace, Step};
@@ -18,7 +19,7 @@ use super::settle::{AttemptResult, EndingRecorder};
 use crate::app::App;
 use crate::db;
 use crate::db::ending::Output;
-use crate::db::image::{Assignment, Image, ImageErrorCode, ImageOutcome};
+use crate::db::image::{Assignment, ImageErrorCode, ImageOutcome};
 use crate::db::request::ProcessingRequest;
 use crate::db::reuse;
 use crate::events;
@@ -47,6 +48,7 @@ const STORE_GRACE: Duration = Duration::from_secs(5);
 /// The job that brings one image to its end.
 pub struct ProcessImage {
     app: App,
+    assigner: Assigner,
     recorder: EndingRecorder,
     pace: Pace,
     risk: RiskLog,
@@ -60,12 +62,13 @@ impl ProcessImage {
     }
 
     /// The job with its share of the machine: as many cores and as much memory as the configuration gives.
-    pub fn new(app: App, recorder: EndingRecorder, risk: RiskLog) -> Self {
+    pub fn new(app: App, assigner: Assigner, recorder: EndingRecorder, risk: RiskLog) -> Self {
         Self {
             pace: Pace::new(app.config.workers.compressions, Self::most_held(&app)),
             risk,
             in_turn: InTurn::default(),
             app,
+            assigner,
             recorder,
         }
     }
@@ -86,17 +89,18 @@ impl Job for ProcessImage {
 
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
         let _held = self.pace.enter(Step::Held);
-        let mut conn = db::connect(&self.app.worker_pool).await?;
-        let Some(assignment) = Image::assignment(&mut conn, claim.id).await? else {
+        let Some(Assigned { assignment, of_url }) = self.assigner.ask(claim.id).await? else {
             return Ok(Outcome::Gone);
         };
         if assignment.paused && !assignment.cancel_requested {
             return Ok(Outcome::GivenBack);
         }
-        if !assignment.started && ProcessingRequest::mark_processing(&mut conn, assignment.request_id).await? {
-            events::announce_request(&mut conn, assignment.request_id).await?;
+        if !assignment.started {
+            let mut conn = db::connect(&self.app.worker_pool).await?;
+            if ProcessingRequest::mark_processing(&mut conn, assignment.request_id).await? {
+                events::announce_request(&mut conn, assignment.request_id).await?;
+            }
         }
-        drop(conn);
 
         // Given up once the output is recorded, so that the next one finds it.
         let mut turn = None;
@@ -109,7 +113,7 @@ impl Job for ProcessImage {
             let message = "Processing crashed several times on this image, so it will not be tried again.";
             AttemptResult::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
         } else {
-            match self.process(&assignment, &claim, &stop, &mut turn).await? {
+            match self.process(&assignment, of_url, &claim, &stop, &mut turn).await? {
                 Some(Ok(output)) => AttemptResult::Succeeded(Box::new(output)),
                 Some(Err(failure)) => self.after(&claim, failure),
                 None => return Ok(Outcome::GivenBack),
@@ -153,6 +157,7 @@ impl ProcessImage {
     async fn process(
         &self,
         assignment: &Assignment,
+        of_url: Option<serde_json::Value>,
         claim: &Claim,
         stop: &CancellationToken,
         turn: &mut Option<OwnedMutexGuard<()>>,
@@ -175,11 +180,7 @@ impl ProcessImage {
         let mut known = match former.clone() {
             _ if assignment.is_fresh => None,
             Some(output) => Some(Known { output, is_own: true }),
-            None if reuses => {
-                let mut conn = db::connect(&self.app.worker_pool).await?;
-                Known::of_other(reuse::by_url(&mut conn, url_key).await?)?
-            }
-            None => None,
+            None => Known::of_other(of_url)?,
         };
         let fetched = loop {
             let validators = known.as_ref().and_then(Known::validators);

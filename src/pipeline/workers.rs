@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::assign::assigner;
 use super::cancel;
 use super::delete;
 use super::expire;
@@ -53,12 +54,14 @@ pub async fn run(app: App, stop: CancellationToken) -> anyhow::Result<()> {
 
     hosts::learn(&app, id).await;
     let (recorder, recording) = recorder(app.clone());
-    let images = JobRunner::new(worker.clone(), ProcessImage::new(app.clone(), recorder, risk));
+    let (assigner, assigning) = assigner(app.clone());
+    let images = JobRunner::new(worker.clone(), ProcessImage::new(app.clone(), assigner, recorder, risk));
     let webhooks = JobRunner::new(worker.clone(), DeliverWebhook::new(app.clone()));
     let mut parts = JoinSet::new();
     let maintained = worker.clone();
     parts.spawn(async move { maintained.maintain().await });
     parts.spawn(recording);
+    parts.spawn(assigning);
     for side_task in
         [tidy(app.clone()).boxed(), hosts::share(app.clone(), id).boxed(), hosts::avoid_listeners(app.clone()).boxed()]
     {

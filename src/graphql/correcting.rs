@@ -15,7 +15,7 @@ use crate::pipeline::correct::{self, Applied, Corrected};
 /// An image and its new URL.
 #[derive(InputObject)]
 pub struct ReplaceImageUrlInput {
-    /// The image. It must have failed or been canceled, and its request must have ended.
+    /// The image; its request must have ended.
     id: ID,
     /// Where it is downloaded from, from now on: wherever the request names this image.
     url: String,
@@ -73,8 +73,8 @@ pub struct Correcting;
 
 #[Object]
 impl Correcting {
-    /// Have a failed or canceled image downloaded from another URL, wherever its request names it. Only this image is done
-    /// again, in the next run of the request.
+    /// Have an image downloaded from another URL, wherever its request names it. Only this image is done again, in the next run
+    /// of the request. If it had an output, the new one has another address.
     async fn replace_image_url(
         &self,
         ctx: &Context<'_>,
@@ -165,14 +165,8 @@ fn outcome(corrected: Corrected, field: &str) -> Option<(ProcessingRequest, i32,
             );
             (request.into(), 0, error(UserErrorCode::WrongStatus, field, message))
         }
-        Corrected::HasOutput(request) => {
-            let message =
-                "The image has an output; only images that failed or were canceled can be corrected.".to_owned();
-            (request.into(), 0, error(UserErrorCode::WrongStatus, field, message))
-        }
         Corrected::NothingChanges(request) => {
-            let message =
-                "The file changes the URL of no image that failed or was canceled; `skipped` says why.".to_owned();
+            let message = "The file changes the URL of no image; `skipped` says why.".to_owned();
             (request.into(), 0, error(UserErrorCode::CsvRejected, "file", message))
         }
         Corrected::NotFound => return None,

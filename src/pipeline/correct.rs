@@ -1,5 +1,5 @@
-//! Correcting URLs of images that have no output: one by one, or all those of a corrected file. This begins the next run of
-//! a request that has ended, with these images.
+//! Correcting URLs of images: one by one, or all those of a corrected file. This begins the next run of a request that has
+//! ended, with these images.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -34,8 +34,6 @@ pub enum Corrected {
     Begun(ProcessingRequest, i32),
     /// The request has not ended.
     WrongStatus(ProcessingRequest),
-    /// The image has an output: only those that failed or were canceled are corrected.
-    HasOutput(ProcessingRequest),
     /// Nothing in the file corrects a URL.
     NothingChanges(ProcessingRequest),
     NotFound,
@@ -72,22 +70,18 @@ pub enum Applied {
     Read(Box<Corrected>, Skips),
 }
 
-/// Has a failed or canceled image downloaded from another URL, wherever the request names it.
+/// Has an image downloaded from another URL, wherever the request names it.
 pub async fn replace_url(app: &App, viewer: Viewer, image_id: Uuid, url: &str) -> anyhow::Result<Corrected> {
     let mut conn = db::connect(&app.pool).await?;
     let Some(request_id) = image(&mut conn, viewer, image_id).await?.map(|image| image.request_id) else {
         return Ok(Corrected::NotFound);
     };
     conn.transaction(async |conn| {
-        let request = match lock(conn, viewer, request_id).await? {
-            Ok(request) => request,
-            Err(refused) => return Ok(refused),
-        };
+        if let Err(refused) = lock(conn, viewer, request_id).await? {
+            return Ok(refused);
+        }
         // As it is now that nobody else changes it.
         let Some(image) = image(conn, viewer, image_id).await? else { return Ok(Corrected::NotFound) };
-        if image.output_key.is_some() {
-            return Ok(Corrected::HasOutput(request));
-        }
         let image = RunImage { id: image.id, position: image.position, input_url: url.to_owned() };
         begin(conn, request_id, vec![image]).await
     })
@@ -270,20 +264,15 @@ impl CorrectedRow {
             ));
             return;
         }
-        let places = self.urls.iter().zip(&product.input_urls).zip(product.image_ids.iter().zip(&product.output_keys));
-        for (place, ((new, old), (image_id, output_key))) in
-            places.enumerate().filter(|(_, ((new, old), _))| new.text != **old)
-        {
+        let places = self.urls.iter().zip(&product.input_urls).zip(&product.image_ids);
+        for (place, ((new, _), image_id)) in places.enumerate().filter(|(_, ((new, old), _))| new.text != **old) {
             let place = place + 1;
-            match (image_id, output_key) {
+            match image_id {
                 _ if !new.accepted => self.skipped.push(format!("Image URL {place} is not one that can be fetched.")),
-                (None, _) => self.skipped.push(format!(
+                None => self.skipped.push(format!(
                     "Image URL {place} was refused when the CSV was read, so it belongs to no image. Upload the row as a new CSV."
                 )),
-                (Some(_), Some(_)) => self.skipped.push(format!(
-                    "Image URL {place} has an output, so it was left as it is: {old}"
-                )),
-                (Some(image_id), None) => self.changes.push((*image_id, new.text.clone())),
+                Some(image_id) => self.changes.push((*image_id, new.text.clone())),
             }
         }
     }

@@ -113,7 +113,7 @@ async fn what_a_corrected_file_cannot_correct_is_said_and_the_rest_is_applied() 
          6,None,{mended}\n2,Two,{mended}\n"
     );
     let applied = replace(client, &id, corrections).await;
-    assert_eq!(applied["imageCount"], 2, "{applied}");
+    assert_eq!(applied["imageCount"], 3, "{applied}");
     let skipped: Vec<String> = applied["skipped"]
         .as_array()
         .unwrap()
@@ -122,7 +122,6 @@ async fn what_a_corrected_file_cannot_correct_is_said_and_the_rest_is_applied() 
         .collect();
     let expected = [
         "8 The row in line 3 has the same serial number and name.",
-        "2 Image URL 2 has an output, so it was left as it is:",
         "4 Another row corrects the same image to",
         "5 The request has 2 rows with this serial number and name.",
         "6 Image URL 1 was refused when the CSV was read",
@@ -156,7 +155,6 @@ async fn one_image_is_corrected_by_its_id() {
         data["replaceImageUrl"].take()
     };
     for (image, url, code, field) in [
-        (&images[0]["id"], mended.as_str(), "WRONG_STATUS", "id"),
         (&json!("no id"), mended.as_str(), "NOT_FOUND", "id"),
         (&images[1]["id"], "ftp://example.com/1.jpg", "INVALID_URL", "url"),
         (&images[1]["id"], "http://example.com/\u{0}.jpg", "INVALID_URL", "url"),
@@ -171,4 +169,68 @@ async fn one_image_is_corrected_by_its_id() {
     assert_eq!((&after[0], &after[1]["inputUrl"]), (&images[0], &json!(mended)));
     let output = result(client, &id, "OUTPUT_CSV").await;
     assert!(output.contains(&mended) && !output.contains("broken"), "{output}");
+
+    // One that has an output, but of the wrong picture, too: it gets another address, and the old one stays.
+    let better = origin.set("better.jpg", Answer::Image(images::jpeg(64, 48, 3)));
+    let begun = replace(&images[0]["id"], &better).await;
+    assert_eq!(begun["userErrors"], json!([]), "{begun}");
+    assert_eq!(client.finished(&id).await["status"], "COMPLETED");
+    let corrected = client.images(&id).await;
+    assert_eq!((&corrected[0]["change"], &corrected[1]), (&json!("CHANGED"), &after[1]));
+    let url = |image: &Value| image["output"]["url"].as_str().unwrap().to_owned();
+    let [former, new] = [client.download(&url(&after[0])).await, client.download(&url(&corrected[0])).await];
+    assert!(url(&after[0]) != url(&corrected[0]) && former != new);
+}
+
+/// A catalogue of which 15 % is broken, mended by its file of failed rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn mending_every_broken_link_touches_nothing_else() {
+    const ROWS: u32 = 400;
+    let is_broken = |n: u32| n % 20 < 3;
+    let origin = Origin::start().await;
+    let sink = Sink::start(&[]).await;
+    let halftone = Halftone::start(&[]).await;
+    let client = &halftone.client;
+    let pictures: Vec<_> = (0..8).map(|n| images::jpeg(48, 32, n)).collect();
+    let answer = |n: u32| Answer::Image(pictures[n as usize % 8].clone());
+    let urls: Vec<String> = (0..ROWS)
+        .map(|n| match is_broken(n) {
+            true => origin.url(&format!("old/{n}.jpg")),
+            false => origin.set(&format!("old/{n}.jpg"), answer(n)),
+        })
+        .collect();
+    let rows: Vec<[&str; 1]> = urls.iter().map(|url| [url.as_str()]).collect();
+    let rows: Vec<&[&str]> = rows.iter().map(|row| &row[..]).collect();
+    let id = client.accepted(&csv(&rows), json!({ "webhookUrl": sink.url })).await;
+    let ended = client.finished(&id).await;
+    assert_eq!((&ended["progress"]["failed"], &ended["progress"]["succeeded"]), (&json!(60), &json!(340)), "{ended}");
+    let before = result(client, &id, "OUTPUT_CSV").await;
+    for n in (0..ROWS).filter(|n| is_broken(*n)) {
+        origin.set(&format!("new/{n}.jpg"), answer(n));
+    }
+    let mended = result(client, &id, "FAILED_ROWS_CSV").await.replace("/old/", "/new/");
+    let applied = replace(client, &id, mended).await;
+    assert_eq!((&applied["imageCount"], &applied["skippedCount"]), (&json!(60), &json!(0)), "{applied}");
+    assert_eq!(client.finished(&id).await["status"], "COMPLETED");
+
+    let after = result(client, &id, "OUTPUT_CSV").await;
+    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    assert_eq!((before.len(), after.len(), before[0]), (401, 401, after[0]));
+    for n in 0..ROWS {
+        let (old, new) = (before[n as usize + 1], after[n as usize + 1]);
+        match is_broken(n) {
+            true => assert!(
+                old.contains("/old/") && new.contains(&format!("/new/{n}.jpg")) && new.len() > old.len(),
+                "{new}"
+            ),
+            false => assert_eq!(old, new),
+        }
+        let asked = [origin.hits(&format!("old/{n}.jpg")), origin.hits(&format!("new/{n}.jpg"))];
+        assert_eq!(asked, [1, usize::from(is_broken(n))], "{n}");
+    }
+    let mut sent = sink.received(2).await;
+    sent.sort_by_key(|webhook| webhook.body["data"]["run"].as_i64());
+    let told: Vec<Value> =
+        sent.iter().map(|webhook| json!([webhook.body["data"]["run"], webhook.body["data"]["status"]])).collect();
+    assert_eq!(told, [json!([1, "COMPLETED_WITH_ERRORS"]), json!([2, "COMPLETED"])]);
 }

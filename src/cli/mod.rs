@@ -12,6 +12,8 @@ mod serve;
 
 mod run;
 
+mod resume;
+
 mod estimate;
 
 mod check;

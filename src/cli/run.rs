@@ -16,6 +16,7 @@ use super::database::with_database;
 use super::estimate::estimate;
 use super::print::{counted, unreadable};
 use super::progress::watch;
+use super::resume::resume;
 use super::signals::stop_signal;
 use super::{NO_FILE, USAGE, atomic_file};
 use crate::app::App;
@@ -23,10 +24,11 @@ use crate::config::Config;
 use crate::db;
 use crate::db::image::Image;
 use crate::db::request::ProcessingRequest;
+use crate::db::run::{self, Run};
 use crate::db::tenant;
 use crate::db::viewer::Viewer;
 use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
-use crate::pipeline::submit::{Submission, Submitted, submit};
+use crate::pipeline::submit::{Submission, Submitted};
 use crate::service::Service;
 use halftone_compress::{Goal, Settings};
 use halftone_sheet::{Issue, Report, Severity};
@@ -51,8 +53,11 @@ pub struct Arguments {
     quality: u8,
     /// Only say what the file would come to: a sample of 50 images is downloaded and compressed, and nothing is stored or
     /// written
-    #[arg(long, conflicts_with_all = ["output", "updated_csv"])]
+    #[arg(long, conflicts_with_all = ["output", "updated_csv", "fresh"])]
     estimate: bool,
+    /// Download and compress every image, whatever an earlier run of the file has done. Otherwise only what is missing is done
+    #[arg(long)]
+    fresh: bool,
 }
 
 impl Arguments {
@@ -156,15 +161,20 @@ async fn process(
         reject_invalid_rows: false,
         idempotency_key: None,
         based_on: None,
+        is_fresh: arguments.fresh,
+        remembered_as: None,
     };
-    let request = match submit(app, submission).await? {
+    let path = std::fs::canonicalize(&arguments.file)?.to_string_lossy().into_owned();
+    let request = match resume(app, path, submission).await? {
         Submitted::Accepted(request) | Submitted::Replayed(request) => request,
         Submitted::Rejected(report) | Submitted::RefusedInvalidRows(report) => {
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::IdempotencyConflict | Submitted::BaseNotFound | Submitted::BaseNotEnded(_) => {
-            anyhow::bail!("neither an idempotency key nor an earlier request was given, yet one is refused")
+        Submitted::IdempotencyConflict => anyhow::bail!("no idempotency key was given, yet one is in use"),
+        Submitted::BaseNotFound | Submitted::BaseNotEnded(_) => {
+            eprintln!("error: another process began or deleted the earlier run of this file meanwhile. Run it again.");
+            return Ok(ExitCode::FAILURE);
         }
     };
     if request.csv_issue_count > 0 {
@@ -178,7 +188,7 @@ async fn process(
     }
     let Some(request) = watch(app, request.id, stop).await? else {
         eprintln!(
-            "Stopped. Finished images are kept; the next Halftone that uses the same data directory or database continues."
+            "Stopped. Finished images are kept; run the file again with the same data directory or database to go on."
         );
         return Ok(ExitCode::FAILURE);
     };
@@ -233,6 +243,15 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
             let (url, reason) = example.unwrap_or_default();
             say!("{} × {} ({}): {reason} For example {url}", group.count, group.code, group.host.unwrap_or_default());
         }
+    }
+    if let Some(changes) = Run::find(&mut *db::connect(&app.pool).await?, request.id, request.run).await?.changes()
+        && request.run == 1
+    {
+        let run::Changes { added, removed, changed, unchanged, newly_broken, mended } = changes;
+        say!(
+            "Compared with the last time: {added} added, {removed} removed, {changed} changed, {unchanged} unchanged, \
+             {newly_broken} newly broken, {mended} mended"
+        );
     }
     say!("Output CSV: {}", output.display());
     Ok(())

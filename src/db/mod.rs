@@ -21,6 +21,7 @@ pub mod listener;
 
 pub mod page;
 pub mod product;
+pub mod remembered_file;
 pub mod request;
 pub mod request_totals;
 pub mod reuse;

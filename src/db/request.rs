@@ -308,9 +308,9 @@ impl ProcessingRequest {
     }
 
     /// Stores a new request, and its first run.
-    pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest) -> QueryResult<()> {
+    pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest, is_fresh: bool) -> QueryResult<()> {
         diesel::insert_into(new_requests::table).values(new).execute(conn).await?;
-        Run::insert(conn, new.id, 1, NewRun { reason: RunReason::Upload, total: new.total, is_fresh: false }).await
+        Run::insert(conn, new.id, 1, NewRun { reason: RunReason::Upload, total: new.total, is_fresh }).await
     }
 
     /// The first of a request's images is being worked on. Returns whether this call was the one that moved it to

@@ -160,6 +160,8 @@ impl Submitting {
             reject_invalid_rows: input.on_invalid_row == OnInvalidRow::RejectFile,
             idempotency_key: input.idempotency_key,
             based_on,
+            is_fresh: false,
+            remembered_as: None,
         };
         let accepted = |request, replayed| UploadCsvPayload {
             csv: Some(CsvReport::of_request(&request)),

@@ -26,7 +26,7 @@ use crate::db::product::{NewProduct, Product};
 use crate::db::request::{NewProcessingRequest, ProcessingRequest};
 use crate::db::run::Run;
 use crate::db::viewer::Viewer;
-use crate::db::{self, Connection, store_removal};
+use crate::db::{self, Connection, remembered_file, store_removal};
 use crate::queue::{Job as _, jobs};
 use crate::{events, fetch};
 use halftone_compress::Settings;
@@ -56,6 +56,15 @@ pub struct Submission {
     pub idempotency_key: Option<String>,
     /// An earlier request of the tenant to compare with.
     pub based_on: Option<Uuid>,
+    /// Download and compress everything, whatever was done before.
+    pub is_fresh: bool,
+    pub remembered_as: Option<RememberedAs>,
+}
+
+/// By what the request is found again when the same file is run; see [`remembered_file`].
+pub struct RememberedAs {
+    pub path: String,
+    pub hash: Vec<u8>,
 }
 
 /// What became of a submission.
@@ -183,7 +192,10 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let key = submission.idempotency_key.as_deref();
     let key = key.map(|key| (key, &input_hash[..]));
     let stored = conn.transaction(async |conn| {
-        store(conn, &new, &issues, key, submission.based_on, incoming).await?;
+        store(conn, &new, &issues, key, submission.based_on, submission.is_fresh, incoming).await?;
+        if let Some(RememberedAs { path, hash }) = &submission.remembered_as {
+            remembered_file::remember(conn, path, hash, id).await?;
+        }
         // Before the commit: a file that cannot be read to its end again must not become a request without its last rows.
         let again = reading.await.context("read the CSV again").flatten();
         again.and_then(|again| check_unchanged(report, &again)).map_err(StoreError::Changed)
@@ -310,12 +322,13 @@ async fn store(
     issues: &[CsvIssue],
     key: Option<(&str, &[u8])>,
     based_on: Option<Uuid>,
+    is_fresh: bool,
     mut incoming: mpsc::Receiver<Batch>,
 ) -> Result<(), StoreError> {
     if !store_removal::cancel(conn, new.id).await? {
         return Err(StoreError::Removed);
     }
-    ProcessingRequest::insert(conn, new).await?;
+    ProcessingRequest::insert(conn, new, is_fresh).await?;
     if let Some((key, input_hash)) = key {
         match idempotency::claim(conn, (new.tenant_id, key), new.id, input_hash).await? {
             Claimed::New => {}

@@ -127,6 +127,85 @@ async fn run_says_what_a_file_would_come_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_goes_on_with_what_it_did_for_the_same_file() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let urls: Vec<String> =
+        (0..4).map(|n| origin.set(&format!("{n}.jpg"), Answer::Tagged("\"1\"", images::jpeg(80, 60, n)))).collect();
+    let broken = origin.url("broken.jpg");
+    let sheet = |more: &[&str]| csv(&[&[&urls[0], &urls[1], &urls[2]], more]);
+    let (shop, data_dir) = (path("shop.csv"), path("data"));
+    let run = async |more: &[&str]| {
+        let ours =
+            ["run", &shop, "--database-url", &database_url, "--data-dir", &data_dir, "--allow-net", "127.0.0.0/8"];
+        let output = halftone(&[&ours[..], more].concat()).await;
+        (output.status.code(), text(&output.stdout).to_owned())
+    };
+    let hits = || [0, 1, 2, 3].map(|n| origin.hits(&format!("{n}.jpg")));
+    let requests = async || database::number(&database_url, "SELECT count(*) FROM processing_requests").await;
+
+    std::fs::write(&shop, sheet(&[&broken])).unwrap();
+    let (code, said) = run(&[]).await;
+    assert_eq!((code, hits()), (Some(1), [1, 1, 1, 0]), "{said}");
+    // Only what failed is tried again.
+    origin.set("broken.jpg", Answer::Image(images::jpeg(80, 60, 9)));
+    let (code, said) = run(&[]).await;
+    assert_eq!((code, hits(), requests().await), (Some(0), [1, 1, 1, 0], 1), "{said}");
+    assert!(said.contains("Trying 1 image again"), "{said}");
+    // Nothing is missing, and the file is written.
+    std::fs::remove_file(path("shop_output.csv")).unwrap();
+    let (code, said) = run(&[]).await;
+    assert_eq!((code, hits(), requests().await), (Some(0), [1, 1, 1, 0], 1), "{said}");
+    assert!(said.contains("Every image has its output"), "{said}");
+    assert_eq!(csv::Reader::from_path(path("shop_output.csv")).unwrap().records().count(), 2);
+
+    // A corrected file is compared with the last one, and costs a question for each image that is known.
+    std::fs::write(&shop, sheet(&[&urls[3]])).unwrap();
+    let (code, said) = run(&[]).await;
+    assert_eq!((code, hits(), origin.not_modified(), requests().await), (Some(0), [2, 2, 2, 1], 3, 2), "{said}");
+    assert!(said.contains("Compared with the last time: 1 added, 1 removed, 0 changed, 3 unchanged"), "{said}");
+    // With another quality it is another matter.
+    let (code, said) = run(&["--quality", "30"]).await;
+    assert_eq!((code, requests().await), (Some(0), 3), "{said}");
+    assert!(said.contains("4 of 4 images compressed") && !said.contains("of them before"), "{said}");
+    let (code, said) = run(&["--quality", "30", "--fresh"]).await;
+    assert_eq!((code, requests().await, origin.not_modified()), (Some(0), 4, 3), "{said}");
+    assert!(said.contains("4 of 4 images compressed") && !said.contains("Compared"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_goes_on_after_it_was_killed() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let urls: Vec<String> = (0..12)
+        .map(|n| {
+            let picture = images::jpeg(80, 60, n);
+            origin.set(&format!("{n}.jpg"), if n < 6 { Answer::Image(picture) } else { Answer::Held(picture) })
+        })
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    std::fs::write(path("shop.csv"), csv(&[&urls])).unwrap();
+    let (shop, data_dir) = (path("shop.csv"), path("data"));
+    let ours = ["run", &shop, "--database-url", &database_url, "--data-dir", &data_dir, "--worker-timeout", "2s"];
+    let killed = process::Process::start(&ours);
+    database::number_is(&database_url, "SELECT count(*) FROM images WHERE finished_at IS NOT NULL", |ended| ended == 6)
+        .await;
+    origin.held(6).await;
+    killed.kill().await;
+    origin.open();
+    let output = halftone(&[&ours[..], &["--allow-net", "127.0.0.0/8"]].concat()).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said} {}", text(&output.stderr));
+    assert!(said.contains("Going on with") && said.contains("12 of 12 images compressed"), "{said}");
+    assert!((0..6).all(|n| origin.hits(&format!("{n}.jpg")) == 1));
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM processing_requests").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn run_touches_nothing_where_a_file_cannot_be_read_or_written() {
     let directory = tempfile::Builder::new().prefix("shop").tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

@@ -110,6 +110,8 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
         reject_invalid_rows: false,
         idempotency_key: None,
         based_on: None,
+        is_fresh: false,
+        remembered_as: None,
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::database;
 use crate::support::halftone::Client;
+use crate::support::s3;
 use crate::world::World;
 
 /// Notes every change that must never be made, in a table beside the others.
@@ -110,12 +111,21 @@ pub async fn check(world: &mut World) {
         objects(&client, id).await;
     }
     world.until(&format!("WITH due AS ({DUE}) SELECT (NOT EXISTS (SELECT FROM store_removals))::int::bigint")).await;
-    for entry in std::fs::read_dir(world.data_dir.path().join("outputs")).expect("the store") {
-        let name = entry.expect("an entry").file_name();
-        assert!(ids.iter().any(|id| name == id.as_str()), "{} is of no request", name.display());
+    for name in stored(world) {
+        assert!(ids.contains(&name), "{name} is of no request");
     }
     let left = unfinished_files(world.data_dir.path());
     assert!(left.is_empty(), "temporary files are left: {left:?}");
+}
+
+/// The first parts of all keys in the store.
+fn stored(world: &World) -> Vec<String> {
+    if let Some(bucket) = &world.bucket {
+        let below = |key: &String| key.strip_prefix(s3::PREFIX)?.split('/').nth(1).map(str::to_owned);
+        return bucket.keys().iter().map(|key| below(key).expect("the prefix")).collect();
+    }
+    let entries = std::fs::read_dir(world.data_dir.path().join("outputs")).expect("the store");
+    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
 }
 
 /// Each run of a request that wanted one was announced by one webhook: perhaps more than once, always the same.

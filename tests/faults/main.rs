@@ -1,8 +1,8 @@
 //! Faults on purpose: real processes, a real Postgres, a real image host, a real webhook receiver; one checker at the
 //! end of every run.
 //!
-//! `cargo test --test faults` runs each quick scenario once. `./dev faults` runs all of them; `FAULT_RUNS=20` repeats
-//! each. A table at the end says how often each one ran, how long it took and what it measured.
+//! `cargo test --test faults` runs each quick scenario once. `./dev faults` runs all of them, of which `machines::` needs root;
+//! `FAULT_RUNS=20` repeats each. A table at the end says how often each one ran, how long it took and what it measured.
 
 #![expect(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
@@ -12,6 +12,7 @@
 mod support;
 
 mod checker;
+mod network;
 mod scenarios;
 mod world;
 

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::network::Network;
 use crate::support::halftone::{Client, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
+use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::support::wait::PATIENCE;
 use crate::{checker, support};
@@ -27,6 +29,12 @@ pub struct World {
     pub client: Option<Client>,
     /// Figures for the table.
     pub notes: Vec<String>,
+    /// Of every process, also of the checker's.
+    pub arguments: Vec<String>,
+    /// Where the outputs are, if not in the data directory.
+    pub bucket: Option<S3>,
+    /// The machines, if there are several.
+    pub network: Option<Network>,
     /// Requests whose webhook the checker need not wait for.
     pub without_webhook: Vec<String>,
 }
@@ -37,7 +45,18 @@ impl World {
         checker::audit(&database_url).await;
         let data_dir = tempfile::tempdir().expect("a temporary directory");
         let (origin, sink) = (Origin::start().await, Sink::start(&[]).await);
-        Self { database_url, data_dir, origin, sink, client: None, notes: Vec::new(), without_webhook: Vec::new() }
+        Self {
+            database_url,
+            data_dir,
+            origin,
+            sink,
+            client: None,
+            notes: Vec::new(),
+            arguments: Vec::new(),
+            bucket: None,
+            network: None,
+            without_webhook: Vec::new(),
+        }
     }
 
     /// Leaves everything this world had to itself: the checker has been called already, and is called once more.
@@ -59,7 +78,8 @@ impl World {
     /// `halftone serve` that reaches its database by another address.
     pub async fn serve_on(&mut self, database_url: &str, arguments: &[&str]) -> Program {
         let ours = ["serve", "--listen", "127.0.0.1:0", "--database-url", database_url];
-        let program = Program::start(self.data_dir.path(), &[&ours, arguments].concat());
+        let common: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let program = Program::start(self.data_dir.path(), &[&ours, &common[..], arguments].concat());
         self.ready(program).await
     }
 
@@ -70,7 +90,8 @@ impl World {
         self.ready(program).await
     }
 
-    async fn ready(&mut self, program: Program) -> Program {
+    /// Makes a `serve` the API of this world once it is ready.
+    pub async fn ready(&mut self, program: Program) -> Program {
         let line = program.logged("ready at http").await;
         let line: Value = serde_json::from_str(&line).expect("a JSON log line");
         let message = line["fields"]["message"].as_str().expect("a message");
@@ -161,12 +182,20 @@ impl Program {
         Self::spawn(command, data_dir)
     }
 
+    /// As [`Self::start`], on a machine of a [`crate::network::Network`].
+    pub fn start_on(machine: &str, data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", machine, env!("CARGO_BIN_EXE_halftone")]).args(arguments);
+        Self::spawn(command, data_dir)
+    }
+
     fn spawn(mut command: Command, data_dir: &Path) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("HALFTONE_") || name == "DATABASE_URL") {
                 command.env_remove(name);
             }
         }
+        command.envs(S3::environment());
         let (file, log) =
             tempfile::Builder::new().prefix("log-").tempfile().expect("a log").keep().expect("keep the log");
         command.arg("--data-dir").arg(data_dir);

@@ -3,6 +3,7 @@
 mod api;
 mod hosts;
 mod kills;
+mod machines;
 mod postgres;
 mod stores;
 mod webhooks;
@@ -42,6 +43,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow kills::image_that_kills_its_worker,
     slow kills::killed_api_in_a_cancel,
     slow kills::chaos,
+    slow machines::links_are_cut,
     slow postgres::connections_cut_and_refused,
     quick postgres::server_killed,
     slow postgres::connections_fall_silent,

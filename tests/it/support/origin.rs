@@ -1,7 +1,7 @@
 //! A real image host on loopback whose every answer is scripted: `http://…/<anything>?…` by path.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,7 +64,11 @@ struct Shared {
 
 impl Origin {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        Self::start_at(Ipv4Addr::LOCALHOST).await
+    }
+
+    pub async fn start_at(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("listen");
         let address = listener.local_addr().expect("address");
         let state = Arc::new(Shared {
             answers: Mutex::default(),

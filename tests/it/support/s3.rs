@@ -5,6 +5,7 @@
 //! Below `/at/` it is what a CDN is: anyone may read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
@@ -22,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "pictures";
-const PREFIX: &str = "of/halftone";
+pub const PREFIX: &str = "of/halftone";
 const KEY_ID: &str = "AKIDHALFTONETEST";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const REGION: &str = "eu-test-1";
@@ -67,7 +68,11 @@ struct Object {
 
 impl S3 {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        Self::start_at(Ipv4Addr::LOCALHOST).await
+    }
+
+    pub async fn start_at(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("listen");
         let url = format!("http://{}", listener.local_addr().expect("address"));
         let state = Shared::default();
         let router = Router::new().fallback(answer).with_state(state.clone());
@@ -114,7 +119,7 @@ impl S3 {
         self.lock().objects.keys().cloned().collect()
     }
 
-    /// Puts an object there, past every door.
+    /// Puts an object there, past Halftone.
     pub fn set(&self, key: &str, bytes: &'static [u8]) {
         let headers = HeaderMap::new();
         self.lock().objects.insert(key.to_owned(), Object::new(Bytes::from_static(bytes), &headers));

@@ -1,5 +1,6 @@
 //! A real webhook receiver on loopback: answers what it was told to, keeps what it was sent.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -41,7 +42,11 @@ struct Shared {
 impl Sink {
     /// A receiver that answers with these statuses one after the other, then with 200.
     pub async fn start(statuses: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        Self::start_at(Ipv4Addr::LOCALHOST, statuses).await
+    }
+
+    pub async fn start_at(address: Ipv4Addr, statuses: &[u16]) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("listen");
         let url = format!("http://{}/hook", listener.local_addr().expect("address"));
         let received = watch::Sender::new(Vec::new());
         let mut statuses = statuses.to_vec();

@@ -2,7 +2,7 @@
 //!
 //! An upper estimate: the caller admits images while the sum of these fits its budget.
 
-use crate::container::png;
+use crate::container::{png, webp};
 use crate::contract::{Error, Format, Goal, Limits, Settings};
 use crate::decide::animate;
 use crate::decide::plan::Plan;
@@ -44,7 +44,7 @@ fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {
     } else if !plan.is_same || probe.is_animated {
         transform(&Probe { frames: 1, ..*probe }, &plan)
     } else {
-        recompress(probe, settings, size, is_interlaced(bytes))
+        recompress(probe, settings, bytes)
     };
     let scoring = match settings.goal {
         // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.
@@ -58,7 +58,8 @@ fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {
     BASE_BYTES + size * 2 + working + scoring
 }
 
-fn recompress(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool) -> u64 {
+fn recompress(probe: &Probe, settings: &Settings, bytes: &[u8]) -> u64 {
+    let size = bytes.len() as u64;
     let pixels = probe.pixels();
     let samples = pixels * u64::from(probe.pixel_bytes);
     // Tokens of two bytes, in buffers that double; a token takes at least two bits of the source.
@@ -74,12 +75,13 @@ fn recompress(probe: &Probe, settings: &Settings, size: u64, is_interlaced: bool
             BANDS_BYTES
                 + colours(pixels, probe.pixel_bytes)
                 + size
-                + if is_interlaced { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
+                + if is_interlaced(bytes) { pixels * u64::from(probe.pixel_bytes.min(4)) * 2 } else { 0 }
         }
         Format::Png => png(pixels, probe.pixel_bytes),
         // A lossless file's pixels and the planes made of them, or two sets of planes and decoded transparency.
         Format::Webp if pixels > webp_out::KEEP_ABOVE_PIXELS => pixels * 7,
-        Format::Webp => webp(pixels, probe.pixel_bytes),
+        Format::Webp if is_lossless_webp(bytes) => flat_webp(pixels, probe.pixel_bytes),
+        Format::Webp => lossy_webp(pixels, probe.pixel_bytes),
         // Indices, to see that the file is whole.
         _ => pixels * 2,
     }
@@ -106,7 +108,8 @@ fn transform(probe: &Probe, plan: &Plan) -> u64 {
         Format::Png => png(to, channels),
         Format::Webp if to > webp_out::PLANES_ABOVE_PIXELS => to * 4,
         Format::Avif => avif(to, channels),
-        _ => webp(to, channels),
+        Format::Webp if probe.format != Format::Jpeg && to <= webp_out::KEEP_ABOVE_PIXELS => flat_webp(to, channels),
+        _ => lossy_webp(to, channels),
     };
     // Rows that are resized in one direction already.
     let halfway = if plan.size == probe.displayed() {
@@ -123,7 +126,7 @@ fn animated(probe: &Probe, plan: &Plan) -> u64 {
     let from = u64::from(probe.width) * u64::from(probe.height);
     let to = u64::from(plan.size.0) * u64::from(plan.size.1);
     let writing = match plan.format {
-        Format::Webp => webp(to, 4) + to * 16,
+        Format::Webp => lossy_webp(to, 4) + to * 16,
         Format::Png => to * 24 + colours(probe.pixels(), 4) + BANDS_BYTES,
         _ => to * 32 + BANDS_BYTES / 4,
     };
@@ -146,8 +149,13 @@ fn colours(pixels: u64, pixel_bytes: u8) -> u64 {
 }
 
 /// Decoded and as the encoder wants it, libwebp's ARGB and YUV copies, its modes and tokens; with alpha a second plane of each.
-fn webp(pixels: u64, pixel_bytes: u8) -> u64 {
+fn lossy_webp(pixels: u64, pixel_bytes: u8) -> u64 {
     pixels * if pixel_bytes == 4 { 32 } else { 16 }
+}
+
+/// The same where it may be coded without loss: the pixels and those of fewer colours, and what libwebp takes for them.
+fn flat_webp(pixels: u64, pixel_bytes: u8) -> u64 {
+    pixels * 36 + colours(pixels, pixel_bytes) + (8 << 20)
 }
 
 /// Prepared pixels, planes, rav1e's input, reconstruction and block states, and what the file shows; with alpha one picture after the other.
@@ -157,6 +165,10 @@ fn avif(pixels: u64, pixel_bytes: u8) -> u64 {
 
 fn is_interlaced(bytes: &[u8]) -> bool {
     png::chunks(bytes).and_then(|list| png::header(bytes, &list)).is_ok_and(|header| header.is_interlaced)
+}
+
+fn is_lossless_webp(bytes: &[u8]) -> bool {
+    webp::chunks(bytes).and_then(|list| webp::header(bytes, &list)).is_ok_and(|header| header.is_lossless)
 }
 
 #[cfg(test)]

@@ -97,7 +97,11 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
                 finish(&mut PngEncoder::over(PackedPng::new(pixels, extra, None)))?
             }
         }
-        Format::Webp => finish(&mut WebpEncoder::new(pixels, None, credit, 100, job.deadline)?)?,
+        Format::Webp => {
+            // A JPEG's noise is not worth coding without loss, and the memory for that was not reserved.
+            let own_quality = if probe.format == Format::Jpeg { own_quality.min(99) } else { own_quality };
+            finish(&mut WebpEncoder::new(pixels, None, credit, own_quality, job.deadline)?)?
+        }
         #[cfg(feature = "avif")]
         Format::Avif => finish(&mut AvifEncoder::new(pixels, credit)?)?,
         other => return Err(Error::unsupported(other)),

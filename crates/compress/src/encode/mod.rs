@@ -26,6 +26,7 @@ pub(crate) mod png_steps;
 mod png_survey;
 pub(crate) mod quantise;
 pub(crate) mod sheet;
+mod webp_flat;
 pub(crate) mod webp_frames;
 pub(crate) mod webp_out;
 

@@ -12,6 +12,7 @@ use crate::encode::dither::Dither;
 use crate::encode::exact_palette::{Colours, Lookup};
 use crate::encode::png_guess::{Mosaic, Tiles};
 use crate::encode::quantise::{Histogram, Mapper, Palette, Splits};
+use crate::picture::pixels::{Layout, Pixels};
 
 /// Qualities and the guesses aimed at, straight lines between.
 const AIMS: [(u8, f64); 7] = [(1, 30.0), (10, 46.0), (25, 61.0), (50, 73.0), (80, 86.0), (90, 90.5), (99, 96.0)];
@@ -101,7 +102,32 @@ impl Survey {
     }
 }
 
+/// Hands out a picture in bands of whole rows.
+pub(crate) fn each_band(pixels: &Pixels, take: &mut TakeRows) -> Result<(), Error> {
+    /// Rows that become RGBA together.
+    const BAND_ROWS: usize = 64;
+    let row = pixels.width as usize * pixels.layout.channels();
+    for rows in pixels.data.chunks(row * BAND_ROWS) {
+        if pixels.layout == Layout::Rgba {
+            take(rows.as_chunks().0)?;
+            continue;
+        }
+        let band = Pixels::new(pixels.width, (rows.len() / row) as u32, pixels.layout, rows.to_vec())?;
+        take(band.to_layout(Layout::Rgba).data.as_chunks().0)?;
+    }
+    Ok(())
+}
+
 impl Chooser {
+    pub fn of(pixels: &Pixels) -> Result<Chooser, Error> {
+        let mut survey = Survey::of(pixels.width, pixels.height);
+        each_band(pixels, &mut |rows| {
+            survey.add(rows);
+            Ok(())
+        })?;
+        survey.chooser()
+    }
+
     /// Whether the picture is a drawing or a screenshot rather than a photograph.
     pub fn is_flat(&self) -> bool {
         self.histogram.is_flat()
@@ -268,15 +294,7 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::pixels::{Layout, Pixels};
     use crate::tests::pictures::{Random, photo};
-
-    fn chooser(pixels: &Pixels) -> Chooser {
-        let rgba = pixels.to_layout(Layout::Rgba);
-        let mut survey = Survey::of(rgba.width, rgba.height);
-        survey.add(rgba.data.as_chunks().0);
-        survey.chooser().unwrap()
-    }
 
     #[test]
     fn a_higher_quality_aims_higher() {
@@ -286,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_higher_quality_has_more_colours() {
-        let mut chooser = chooser(&photo(300, 200, Layout::Rgb));
+        let mut chooser = Chooser::of(&photo(300, 200, Layout::Rgb)).unwrap();
         let mut before = 0;
         for quality in [5, 15, 25, 35] {
             let choice = chooser.choose(quality).unwrap();
@@ -301,12 +319,12 @@ mod tests {
     fn few_colours_are_all_kept_and_too_many_are_not_reduced() {
         let stripes: Vec<u8> = (0..64 * 64 * 3).map(|at| (at / 3 % 16 * 15) as u8).collect();
         let stripes = Pixels::new(64, 64, Layout::Rgb, stripes).unwrap();
-        let choice = chooser(&stripes).choose(1).unwrap();
+        let choice = Chooser::of(&stripes).unwrap().choose(1).unwrap();
         assert!(matches!(&choice, Choice::Exact(colours) if colours.len() == 16), "{choice:?}");
 
         let mut random = Random(7);
         let noise = (0..200 * 200 * 3).map(|_| random.next() as u8).collect();
         let noise = Pixels::new(200, 200, Layout::Rgb, noise).unwrap();
-        assert_eq!(chooser(&noise).choose(95).unwrap(), Choice::None);
+        assert_eq!(Chooser::of(&noise).unwrap().choose(95).unwrap(), Choice::None);
     }
 }

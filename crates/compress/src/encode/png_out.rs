@@ -8,7 +8,7 @@ use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, IndexSet, Options, R
 
 use crate::container::png;
 use crate::contract::Error;
-use crate::encode::palette::{Choice, Chooser, Survey, TakeRows};
+use crate::encode::palette::{Choice, Chooser, each_band};
 use crate::encode::png_steps::Reducible;
 use crate::encode::{Encoded, png_indexed};
 use crate::picture::pixels::{Layout, Pixels};
@@ -73,39 +73,16 @@ impl<'a> PackedPng<'a> {
     fn chooser(&mut self) -> Result<&mut Chooser, Error> {
         let chooser = match self.chooser.take() {
             Some(chooser) => chooser,
-            None => {
-                let mut survey = Survey::of(self.pixels.width, self.pixels.height);
-                self.bands(&mut |pixels| {
-                    survey.add(pixels);
-                    Ok(())
-                })?;
-                survey.chooser()?
-            }
+            None => Chooser::of(&self.pixels)?,
         };
         Ok(self.chooser.insert(chooser))
-    }
-
-    /// Hands out the picture in bands of whole rows.
-    fn bands(&self, take: &mut TakeRows) -> Result<(), Error> {
-        /// Rows that become RGBA together.
-        const BAND_ROWS: usize = 64;
-        let row = self.pixels.width as usize * self.pixels.layout.channels();
-        for rows in self.pixels.data.chunks(row * BAND_ROWS) {
-            if self.pixels.layout == Layout::Rgba {
-                take(rows.as_chunks().0)?;
-                continue;
-            }
-            let band = Pixels::new(self.pixels.width, (rows.len() / row) as u32, self.pixels.layout, rows.to_vec())?;
-            take(band.to_layout(Layout::Rgba).data.as_chunks().0)?;
-        }
-        Ok(())
     }
 
     fn indexed(&self, chooser: &Chooser, choice: &Choice) -> Result<Vec<u8>, Error> {
         let (width, height) = (self.pixels.width, self.pixels.height);
         let (colours, mut rows) = (choice.colours(), Vec::with_capacity((width as usize + 1) * height as usize));
         let bits = png_indexed::bits(colours.len());
-        chooser.map(choice, width, |take| self.bands(take), &mut |indices| {
+        chooser.map(choice, width, |take| each_band(&self.pixels, take), &mut |indices| {
             for row in indices.chunks_exact(width as usize) {
                 // No filter.
                 rows.push(0);

@@ -1,6 +1,7 @@
 //! Writes WebP with libwebp.
 //!
-//! Transparency is lossless; from WebP to WebP it is copied as it was coded. A colour profile and EXIF are added when given.
+//! Drawings and screenshots are coded without loss where that is smaller. Transparency is nearly lossless; from WebP to WebP it is
+//! copied as it was coded. A colour profile and EXIF are added when given.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use webpx::{EncoderConfig, Stop, StopReason, YuvPlanesRef};
 
 use crate::container::webp;
 use crate::contract::{Deadline, Error};
+use crate::encode::webp_flat::{FlatPicture, is_flat};
 use crate::encode::{self, Encoded, Encoder};
 use crate::jpeg::SamplePlane;
 use crate::picture::pixels::{Layout, Pixels};
@@ -15,6 +17,12 @@ use crate::picture::yuv::{self, Colour};
 
 /// libwebp's effort, 0–6. 2 is 1.9 times as fast as the default 4 for 3 % more bytes at the same score.
 const METHOD: u8 = 2;
+/// How many times as long as the smallest file so far a hurried lossless one may be, that one with fewer colours, or a thorough one
+/// with all of them, is worth a try.
+const REDUCED_UP_TO: f64 = 8.0;
+const EXACT_UP_TO: f64 = 1.5;
+/// libwebp's effort for the former.
+const REDUCED_EFFORT: f32 = 30.0;
 /// More pixels than this are not coded without loss, nor is their transparency, where the source can be kept: libwebp takes up to 28
 /// bytes for each.
 pub(crate) const KEEP_ABOVE_PIXELS: u64 = 8_000_000;
@@ -36,7 +44,9 @@ pub(crate) struct WebpEncoder {
     own_quality: u8,
     deadline: Deadline,
     /// Files made so far, by quality: a search comes back to its best one.
-    made: BTreeMap<u8, Vec<u8>>,
+    made: BTreeMap<u8, Encoded>,
+    /// Of a picture that may be smaller when it is coded without loss.
+    flat: Option<FlatPicture>,
 }
 
 enum Picture {
@@ -65,8 +75,15 @@ impl WebpEncoder {
         }
         let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
         let pixels = if pixels.layout == layout { pixels } else { pixels.to_layout(layout) };
+        let is_flat = area <= KEEP_ABOVE_PIXELS && own_quality == 100 && is_flat(&pixels);
         let picture = Picture::Pixels(pixels);
-        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, deadline, made: BTreeMap::new() })
+        let mut encoder =
+            WebpEncoder { picture, alpha: None, icc, exif, own_quality, deadline, made: BTreeMap::new(), flat: None };
+        if is_flat {
+            let quick = encoder.write(EncoderConfig::new().lossless(true).method(0).quality(0.0))?;
+            encoder.flat = Some(FlatPicture::new(quick));
+        }
+        Ok(encoder)
     }
 
     /// Over the planes of a lossy WebP, with its transparency as it is coded there. This loses nothing to colour conversion; a
@@ -80,7 +97,16 @@ impl WebpEncoder {
         deadline: Deadline,
     ) -> WebpEncoder {
         let alpha = alpha.map(<[u8]>::to_vec);
-        WebpEncoder { picture: Picture::Planes(planes), alpha, icc, exif, own_quality, deadline, made: BTreeMap::new() }
+        WebpEncoder {
+            picture: Picture::Planes(planes),
+            alpha,
+            icc,
+            exif,
+            own_quality,
+            deadline,
+            made: BTreeMap::new(),
+            flat: None,
+        }
     }
 
     /// Over the components of a JPEG: brightness alone, or with two colour differences of half its size, rounded up. There is no
@@ -106,7 +132,16 @@ impl WebpEncoder {
         };
         let (blue, red) = (chroma(), chroma());
         let picture = Picture::Planes([luma, blue, red]);
-        Ok(WebpEncoder { picture, alpha: None, icc: None, exif, own_quality: 100, deadline, made: BTreeMap::new() })
+        Ok(WebpEncoder {
+            picture,
+            alpha: None,
+            icc: None,
+            exif,
+            own_quality: 100,
+            deadline,
+            made: BTreeMap::new(),
+            flat: None,
+        })
     }
 
     fn write(&self, config: EncoderConfig) -> Result<Vec<u8>, Error> {
@@ -129,6 +164,44 @@ impl WebpEncoder {
             }
         };
         webp::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
+    }
+
+    fn write_pixels(&self, pixels: &Pixels, config: EncoderConfig) -> Result<Vec<u8>, Error> {
+        let webp = coded(pixels, config, self.deadline)?;
+        webp::wrap(webp, self.alpha.as_deref(), self.icc.as_deref(), self.exif.as_deref())
+    }
+
+    /// The smallest file of a quality: lossy, or lossless with as few colours as it needs, or with all of them.
+    fn smallest(&mut self, quality: u8) -> Result<Encoded, Error> {
+        // Edges of a cut-out show sooner than its texture: half the way to the best.
+        let lossy = self.write(config().quality(quality.into()).alpha_quality(50 + quality / 2))?;
+        let mut smallest = Encoded { bytes: lossy, quality: Some(quality), warnings: Vec::new() };
+        let (Some(mut flat), Picture::Pixels(pixels)) = (self.flat.take(), &self.picture) else {
+            return Ok(smallest);
+        };
+        if flat.quick.len() as f64 > REDUCED_UP_TO * smallest.bytes.len() as f64 {
+            self.flat = Some(flat);
+            return Ok(smallest);
+        }
+        let reduced = if quality < 100 { flat.reduced(pixels, quality)? } else { None };
+        if let Some(reduced) = reduced {
+            let bytes = self.write_pixels(&reduced, config().lossless(true).quality(REDUCED_EFFORT))?;
+            if bytes.len() < smallest.bytes.len() {
+                smallest.bytes = bytes;
+            }
+        }
+        if flat.quick.len() as f64 <= EXACT_UP_TO * smallest.bytes.len() as f64 {
+            let exact = match flat.exact.take() {
+                Some(exact) => exact,
+                None => self.write_pixels(pixels, config().lossless(true))?,
+            };
+            if exact.len() <= smallest.bytes.len() {
+                smallest = Encoded { bytes: exact.clone(), quality: None, warnings: Vec::new() };
+            }
+            flat.exact = Some(exact);
+        }
+        self.flat = Some(flat);
+        Ok(smallest)
     }
 }
 
@@ -214,15 +287,12 @@ impl Encoder for WebpEncoder {
     }
 
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let bytes = match self.made.get(&quality) {
-            Some(bytes) => bytes.clone(),
-            None => {
-                let bytes = self.write(config().quality(quality.into()))?;
-                self.made.insert(quality, bytes.clone());
-                bytes
-            }
-        };
-        Ok(Encoded { bytes, quality: Some(quality), warnings: Vec::new() })
+        if let Some(encoded) = self.made.get(&quality) {
+            return Ok(encoded.clone());
+        }
+        let encoded = self.smallest(quality)?;
+        self.made.insert(quality, encoded.clone());
+        Ok(encoded)
     }
 
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
@@ -257,5 +327,41 @@ mod tests {
                 assert_eq!(banded.data, whole.samples);
             }
         }
+    }
+    fn encoder(pixels: Pixels) -> WebpEncoder {
+        WebpEncoder::new(pixels, None, None, 100, Deadline::after(std::time::Duration::MAX)).unwrap()
+    }
+
+    fn is_lossless(bytes: &[u8]) -> bool {
+        webp::header(bytes, &webp::chunks(bytes).unwrap()).unwrap().is_lossless
+    }
+
+    #[test]
+    fn a_drawing_is_coded_without_loss_where_that_is_smaller() {
+        let lines = |at: u32| [[250, 250, 250], [20, 30, 90], [200, 0, 0]][(at / 40 + at / 7_000) as usize % 3];
+        let drawing = Pixels::new(200, 150, Layout::Rgb, (0..200 * 150).flat_map(lines).collect()).unwrap();
+        let mut encoder = encoder(drawing.clone());
+        for quality in [1, 50, 100] {
+            let encoded = encoder.encode(quality).unwrap();
+            assert_eq!(encoded.quality, None, "{quality}");
+            assert_eq!(encoder.shown(&encoded).unwrap(), drawing, "{quality}");
+            assert_eq!(encoder.size_at(quality).unwrap(), encoded.bytes.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_screenshot_with_a_photograph_in_it_has_fewer_colours() {
+        let (mut page, photo) = (photo(400, 300, Layout::Rgb), photo(400, 300, Layout::Rgb));
+        for (at, pixel) in page.data.chunks_exact_mut(3).enumerate() {
+            if at / 400 > 60 {
+                pixel.fill(if at % 400 % 9 == 0 && at / 400 % 20 > 9 { 0 } else { 255 });
+            }
+        }
+        let mut encoder = encoder(page);
+        let (low, high) = (encoder.encode(30).unwrap(), encoder.encode(95).unwrap());
+        assert!(is_lossless(&low.bytes) && low.quality == Some(30));
+        assert!(low.bytes.len() < high.bytes.len());
+        let encoded = self::encoder(photo).encode(50).unwrap();
+        assert!(!is_lossless(&encoded.bytes) && encoded.quality == Some(50));
     }
 }

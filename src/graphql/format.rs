@@ -17,10 +17,12 @@ pub enum ImageFormat {
     Avif,
     /// GIF, also animated; written only of a GIF.
     Gif,
-    /// TIFF; recognised, not read.
+    /// TIFF; read, not written.
     Tiff,
-    /// BMP; recognised, not read.
+    /// BMP; read, not written.
     Bmp,
+    /// ICO; read, not written.
+    Ico,
 }
 
 impl ImageFormat {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::container::png;
 use crate::contract::{Compressed, Deadline, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
 use crate::decide::animate;
 use crate::decide::job::Job;
@@ -36,17 +37,55 @@ pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Re
     // Decoder panics are already caught by `guarded`; a panic caught here is a bug in our own code.
     catch_unwind(AssertUnwindSafe(|| {
         let deadline = Deadline::after(limits.max_time);
-        let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
-        check_limits(&probe, limits)?;
-        memory_needed(bytes, settings, limits)?;
-        run(&Job { bytes, probe, settings, limits, deadline })
+        match checked(bytes, settings, limits, deadline) {
+            Err(Error::Corrupt(reason)) => {
+                still(bytes, settings, limits, deadline).unwrap_or(Err(Error::Corrupt(reason)))
+            }
+            other => other,
+        }
     }))
     .unwrap_or_else(|_| Err(Error::failed("an encoder failed unexpectedly")))
+}
+
+fn checked<'a>(
+    bytes: &'a [u8],
+    settings: &Settings,
+    limits: &Limits,
+    deadline: Deadline,
+) -> Result<Compressed<'a>, Error> {
+    let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
+    check_limits(&probe, limits)?;
+    memory_needed(bytes, settings, limits)?;
+    run(&Job { bytes, probe, settings, limits, deadline })
+}
+
+/// The still image of a PNG whose animation is damaged, which is what browsers show; `None` for another file, or where that is
+/// damaged too.
+fn still(
+    bytes: &[u8],
+    settings: &Settings,
+    limits: &Limits,
+    deadline: Deadline,
+) -> Option<Result<Compressed<'static>, Error>> {
+    let still = png::still(bytes)?;
+    match checked(&still, settings, limits, deadline) {
+        Err(Error::Corrupt(_)) => None,
+        Err(error) => Some(Err(error)),
+        Ok(made) => {
+            let mut warnings = made.warnings;
+            warnings.push("The animation is damaged. Only its still image was kept, as browsers show it.".to_owned());
+            Some(Ok(Compressed { bytes: Cow::Owned(made.bytes.into_owned()), warnings, ..made }))
+        }
+    }
 }
 
 fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     let Job { bytes, ref probe, settings, .. } = *job;
     let plan = Plan::new(probe, settings);
+    // An animation that is out of order: without it the file is a still image.
+    if probe.format == Format::Png && !probe.is_animated && png::still(bytes).is_some() {
+        return Err(Error::corrupt("the frames of the PNG are out of order"));
+    }
     if animate::is_animated(probe, &plan, settings) {
         return animated(job, &plan);
     }
@@ -55,7 +94,7 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
         if probe.format == Format::Jpeg {
             made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
         }
-        return Ok(replace(probe, plan.format, made));
+        return Ok(replace(probe, made));
     }
     let answer = recompress::recompress(job)?;
     if let Goal::MaxBytes(limit) = settings.goal
@@ -82,11 +121,11 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
             return Ok(keep(bytes, probe, settings, 0, decision, vec![warning]));
         }
     };
-    Ok(smaller(job, plan.format, made))
+    Ok(smaller(job, made))
 }
 
 /// The new file where it is notably smaller than its source, else the source.
-fn smaller<'a>(job: &Job<'a, '_>, format: Format, made: EncodedImage) -> Compressed<'a> {
+fn smaller<'a>(job: &Job<'a, '_>, made: EncodedImage) -> Compressed<'a> {
     let Job { bytes, ref probe, settings, .. } = *job;
     let most = bytes.len() as f64 * (1.0 - MIN_SAVING);
     if made.choice.encoded.bytes.len() as f64 > most {
@@ -100,7 +139,7 @@ fn smaller<'a>(job: &Job<'a, '_>, format: Format, made: EncodedImage) -> Compres
             made.choice.encoded.warnings,
         );
     }
-    replace(probe, format, made)
+    replace(probe, made)
 }
 
 fn animated<'a>(job: &Job<'a, '_>, plan: &Plan) -> Result<Compressed<'a>, Error> {
@@ -118,14 +157,14 @@ fn animated<'a>(job: &Job<'a, '_>, plan: &Plan) -> Result<Compressed<'a>, Error>
     {
         return Ok(keep(bytes, probe, settings, 0, "Kept: the source already fits.", made.choice.encoded.warnings));
     }
-    if plan.is_same { Ok(smaller(job, plan.format, made)) } else { Ok(replace(probe, plan.format, made)) }
+    if plan.is_same { Ok(smaller(job, made)) } else { Ok(replace(probe, made)) }
 }
 
-fn replace(probe: &Probe, format: Format, made: EncodedImage) -> Compressed<'static> {
+fn replace(probe: &Probe, made: EncodedImage) -> Compressed<'static> {
     Compressed {
         bytes: Cow::Owned(made.choice.encoded.bytes),
         source: facts(probe),
-        output: Facts { format, width: made.size.0, height: made.size.1 },
+        output: Facts { format: made.format, width: made.size.0, height: made.size.1 },
         outcome: Outcome::Compressed,
         receipt: made.choice.receipt,
         warnings: made.choice.encoded.warnings,

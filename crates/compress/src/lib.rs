@@ -1,6 +1,7 @@
 //! Makes images smaller, within a goal of quality or size.
 //!
-//! JPEG, PNG, WebP and GIF are read; JPEG, PNG, WebP and, with the feature `avif` (on by default), AVIF are written. Pure and
+//! JPEG, PNG, WebP, GIF, TIFF, BMP and ICO are read; JPEG, PNG, WebP, GIF (of a GIF) and, with the feature `avif` (on by default), AVIF
+//! are written. Animations stay animations. Pure and
 //! CPU-bound: no network, no files, no threads. The same bytes and settings always give the same output.
 //!
 //! ```

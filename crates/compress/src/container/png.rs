@@ -85,9 +85,28 @@ pub(crate) fn header(bytes: &[u8], chunks: &[Chunk]) -> Result<Header, Error> {
     // An acTL after IDAT is ignored; the file is then a still image.
     let before_image = chunks.iter().position(|chunk| &chunk.name == b"IDAT").unwrap_or(chunks.len());
     let animation = data(bytes, &chunks[..before_image], b"acTL");
-    let frames = animation.and_then(<[u8]>::first_chunk).map_or(1, |count| u32::from_be_bytes(*count).max(1));
-    let (is_interlaced, is_animated) = (*interlacing != 0, animation.is_some());
+    let frames = animation.and_then(<[u8]>::first_chunk).map_or(1, |count| u32::from_be_bytes(*count));
+    let is_animated = animation.is_some() && are_in_order(bytes, chunks, frames);
+    let (is_interlaced, frames) = (*interlacing != 0, if is_animated { frames } else { 1 });
     Ok(Header { width, height, depth, colour, is_interlaced, frames, is_animated })
+}
+
+/// Whether there are as many frames as are announced, and their parts are numbered without a gap. Browsers show the still image of a
+/// file whose are not.
+fn are_in_order(bytes: &[u8], chunks: &[Chunk], frames: u32) -> bool {
+    let parts = || chunks.iter().filter(|chunk| matches!(&chunk.name, b"fcTL" | b"fdAT"));
+    let number = |chunk: &Chunk| bytes[chunk.data.clone()].first_chunk().map(|number| u32::from_be_bytes(*number));
+    let headers = parts().filter(|chunk| &chunk.name == b"fcTL").count();
+    frames > 0 && headers as u64 == u64::from(frames) && parts().zip(0..).all(|(part, at)| number(part) == Some(at))
+}
+
+/// The still image of a file with an animation, without that; `None` for other files.
+pub(crate) fn still(bytes: &[u8]) -> Option<Vec<u8>> {
+    const ANIMATION: [&[u8; 4]; 3] = [b"acTL", b"fcTL", b"fdAT"];
+    let list = chunks(bytes).ok().filter(|_| bytes.starts_with(SIGNATURE))?;
+    let is_of_animation = |name: &[u8; 4]| ANIMATION.contains(&name);
+    let has_one = list.iter().any(|chunk| &chunk.name == b"acTL");
+    has_one.then(|| rewrite(bytes, &list, |chunk| is_of_animation(&chunk.name), &[]))
 }
 
 /// How often an animation is shown; 0 for ever.
@@ -212,10 +231,12 @@ mod tests {
     fn an_animation_announced_after_the_image_is_none() {
         let png = tiny();
         let list = chunks(&png).unwrap();
-        let control = [(*b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0])];
+        let control = [(*b"acTL", vec![0, 0, 0, 1, 0, 0, 0, 0]), (*b"fcTL", vec![0; 26])];
         let animated = rewrite(&png, &list, |_| false, &control);
-        let animated_list = chunks(&animated).unwrap();
-        assert_eq!(header(&animated, &animated_list).unwrap().frames, 2);
+        assert!(header(&animated, &chunks(&animated).unwrap()).unwrap().is_animated);
+        // More frames are announced than there are.
+        let cut = rewrite(&png, &list, |_| false, &control[..1]);
+        assert!(!header(&cut, &chunks(&cut).unwrap()).unwrap().is_animated);
         let mut late = png[..list[2].whole.end].to_vec();
         write(&mut late, &control[0].0, &control[0].1);
         late.extend(&png[list[2].whole.end..]);

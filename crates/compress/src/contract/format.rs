@@ -15,6 +15,7 @@ pub enum Format {
     Gif,
     Tiff,
     Bmp,
+    Ico,
 }
 
 impl Format {
@@ -28,13 +29,14 @@ impl Format {
             Format::Gif => "GIF",
             Format::Tiff => "TIFF",
             Format::Bmp => "BMP",
+            Format::Ico => "ICO",
         }
     }
 
     /// The format with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Format> {
-        use Format::{Avif, Bmp, Gif, Jpeg, Png, Tiff, Webp};
-        [Jpeg, Png, Webp, Avif, Gif, Tiff, Bmp].into_iter().find(|format| format.name() == name)
+        use Format::{Avif, Bmp, Gif, Ico, Jpeg, Png, Tiff, Webp};
+        [Jpeg, Png, Webp, Avif, Gif, Tiff, Bmp, Ico].into_iter().find(|format| format.name() == name)
     }
 
     /// The value of the HTTP `Content-Type` header.
@@ -47,6 +49,7 @@ impl Format {
             Format::Gif => "image/gif",
             Format::Tiff => "image/tiff",
             Format::Bmp => "image/bmp",
+            Format::Ico => "image/x-icon",
         }
     }
 
@@ -60,12 +63,13 @@ impl Format {
             Format::Gif => "gif",
             Format::Tiff => "tiff",
             Format::Bmp => "bmp",
+            Format::Ico => "ico",
         }
     }
 
     /// Whether a source of this format is accepted.
     pub fn is_readable(self) -> bool {
-        matches!(self, Format::Jpeg | Format::Png | Format::Webp | Format::Gif)
+        self != Format::Avif
     }
 
     /// Whether a caller may ask for output in this format. AVIF is written where the feature `avif` is on.
@@ -73,7 +77,7 @@ impl Format {
         match self {
             Format::Jpeg | Format::Png | Format::Webp => true,
             Format::Avif => cfg!(feature = "avif"),
-            Format::Gif | Format::Tiff | Format::Bmp => false,
+            Format::Gif | Format::Tiff | Format::Bmp | Format::Ico => false,
         }
     }
 }
@@ -90,7 +94,9 @@ mod tests {
 
     #[test]
     fn a_format_is_stored_under_its_api_name() {
-        for format in [Format::Jpeg, Format::Png, Format::Webp, Format::Avif, Format::Gif, Format::Tiff, Format::Bmp] {
+        for format in
+            [Format::Jpeg, Format::Png, Format::Webp, Format::Avif, Format::Gif, Format::Tiff, Format::Bmp, Format::Ico]
+        {
             let json = serde_json::to_string(&format).unwrap();
             assert_eq!(json, format!("\"{format}\""));
             assert_eq!(serde_json::from_str::<Format>(&json).unwrap(), format);

@@ -12,7 +12,7 @@ use crate::encode::png_frames::AnimatedPngEncoder;
 use crate::encode::png_out::COLOUR_CHUNKS;
 use crate::encode::webp_frames::AnimatedWebpEncoder;
 use crate::encode::{Encoder, sheet};
-use crate::header::probe::Probe;
+use crate::header::probe::{self, Probe};
 use crate::metadata::credits::Credits;
 use crate::metadata::exif;
 use crate::picture::animation::Animation;
@@ -26,7 +26,6 @@ pub(crate) fn is_animated(probe: &Probe, plan: &Plan, settings: &Settings) -> bo
 pub(crate) fn animate(job: &Job, plan: &Plan) -> Result<Option<EncodedImage>, Error> {
     let Job { bytes, ref probe, settings, deadline, .. } = *job;
     let animation = Animation::new(bytes, probe, plan.size, deadline);
-    let frames = animation.whole_frames()?;
     let keeps = settings.keep_copyright;
     let credits = if keeps { Credits::read(bytes, probe.format) } else { Credits::default() };
     // Pictures come upright.
@@ -40,18 +39,22 @@ pub(crate) fn animate(job: &Job, plan: &Plan) -> Result<Option<EncodedImage>, Er
         }
         Format::Png => {
             let extra = exif.into_iter().map(|exif| (*b"eXIf", exif)).chain(extra).collect();
-            Box::new(AnimatedPngEncoder::new(animation, frames, extra, is_deep)?)
+            Box::new(AnimatedPngEncoder::new(animation, extra, is_deep)?)
         }
-        _ => return Ok(None),
+        _ => {
+            animation.prove()?;
+            return Ok(None);
+        }
     };
     let mut encoder = Credited { encoder: &mut *encoder, credits: &credits, format: plan.format };
-    let mut judge = || Judge::new(&sheet::of(&animation, frames)?);
+    let mut judge = || Judge::new(&sheet::of(&animation, probe.frames)?);
     let mut choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
-    if frames < probe.frames {
-        let (first, all) = (frames + 1, probe.frames);
+    let written = probe::probe(&choice.encoded.bytes, plan.format)?;
+    if written.frames < probe.frames {
+        let (first, all) = (written.frames + 1, probe.frames);
         choice.encoded.warnings.push(format!("Frame {first} of {all} is damaged. The animation ends before it."));
     }
-    Ok(Some(EncodedImage { choice, size: plan.size }))
+    Ok(Some(EncodedImage { choice, size: plan.size, format: plan.format }))
 }
 
 /// What a source has around its pictures.

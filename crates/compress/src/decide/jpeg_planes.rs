@@ -74,7 +74,7 @@ pub(crate) fn transform(job: &Job, plan: &Plan, credits: &Credits) -> Result<Opt
     let mut encoder = Credited { encoder: &mut *encoder, credits, format: plan.format };
     let no_pixels = &mut || Err(Error::failed("a score needs pixels"));
     let choice = search_quality(&mut encoder, goal, job, no_pixels)?;
-    Ok(Some(EncodedImage { choice, size: plan.size }))
+    Ok(Some(EncodedImage { choice, size: plan.size, format: plan.format }))
 }
 
 /// The sizes of a component.

@@ -1,14 +1,15 @@
 //! What is asked of an image, and the file made of it.
 
-use crate::contract::{Format, Settings};
+use crate::contract::{Format, Goal, Settings};
 use crate::decide::search::SearchResult;
+use crate::header::foreign::is_foreign;
 use crate::header::probe::Probe;
 use crate::picture::resize;
 
 /// What is to change besides the size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
-    /// The output's format.
+    /// The output's format; of a source that is only read, and has no transparency, see [`Plan::without_transparency`].
     pub format: Format,
     /// The output's displayed size.
     pub size: (u32, u32),
@@ -18,9 +19,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub fn new(probe: &Probe, settings: &Settings) -> Plan {
-        let format = settings.format.unwrap_or(probe.format);
+        let format = settings.format.unwrap_or(match probe.format {
+            foreign if is_foreign(foreign) => Format::Png,
+            own => own,
+        });
         let size = resize::fit(probe.displayed(), settings.max_width, settings.max_height);
         Plan { format, size, is_same: format == probe.format && size == probe.displayed() }
+    }
+
+    /// The format once it is known that no pixel is transparent: a source that is only read becomes a JPEG then, unless another
+    /// format or no loss was asked for.
+    pub fn without_transparency(&self, probe: &Probe, settings: &Settings) -> Format {
+        let is_free = settings.format.is_none() && settings.goal != Goal::Lossless && is_foreign(probe.format);
+        if is_free { Format::Jpeg } else { self.format }
     }
 }
 
@@ -29,4 +40,5 @@ pub(crate) struct EncodedImage {
     pub choice: SearchResult,
     /// Pixels of the new file, as stored.
     pub size: (u32, u32),
+    pub format: Format,
 }

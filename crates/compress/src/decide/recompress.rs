@@ -66,7 +66,7 @@ fn jpeg(job: &Job, credits: &Credits) -> Result<EncodedImage, Error> {
         }
         Err(error) => return Err(from_jpeg(error)),
     };
-    Ok(EncodedImage { choice, size: (probe.width, probe.height) })
+    Ok(EncodedImage { choice, size: (probe.width, probe.height), format: probe.format })
 }
 
 /// The outer error is the requantiser's refusal of the source.
@@ -108,7 +108,7 @@ fn through_pixels(job: &Job, credits: &Credits) -> Result<EncodedImage, Error> {
     let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
     let choice = search_quality(&mut encoder, settings.goal, job, &mut || Judge::new(&pixels))?;
-    Ok(EncodedImage { choice, size: probe.displayed() })
+    Ok(EncodedImage { choice, size: probe.displayed(), format: probe.format })
 }
 
 fn png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
@@ -142,7 +142,7 @@ fn png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
     // The source's own samples keep their rows and the orientation tag; a palette is written upright.
     let written = png::header(&choice.encoded.bytes, &png::chunks(&choice.encoded.bytes)?)?;
     let size = (written.width, written.height);
-    Ok(Recompressed::Encoded(EncodedImage { choice, size }))
+    Ok(Recompressed::Encoded(EncodedImage { choice, size, format: Format::Png }))
 }
 
 /// A large PNG is written from its rows, as they are stored and with the orientation tag, unless the file is interlaced and had to be
@@ -167,7 +167,7 @@ fn large_png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
     let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
-    Ok(Recompressed::Encoded(EncodedImage { choice, size }))
+    Ok(Recompressed::Encoded(EncodedImage { choice, size, format: Format::Png }))
 }
 
 fn webp(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
@@ -211,7 +211,7 @@ fn webp(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
     };
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Webp };
     let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
-    Ok(Recompressed::Encoded(EncodedImage { choice, size: probe.displayed() }))
+    Ok(Recompressed::Encoded(EncodedImage { choice, size: probe.displayed(), format: probe.format }))
 }
 
 /// Whether coded transparency is packed (WebP container specification, "Alpha": the two lowest bits of its header).

@@ -48,10 +48,12 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
     {
         warnings.push("The colour profile could not be read and was ignored.".to_owned());
     }
+    let is_opaque = !pixels.is_translucent();
+    let format = if is_opaque { plan.without_transparency(probe, settings) } else { plan.format };
     if plan.size != (pixels.width, pixels.height) {
         pixels = resize::resize(pixels.into_opaque(), plan.size)?;
     }
-    if plan.format == Format::Jpeg && pixels.layout.has_alpha() {
+    if format == Format::Jpeg && pixels.layout.has_alpha() {
         pixels = pixels.flatten(settings.background);
     }
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
@@ -64,15 +66,15 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
         other => other,
     };
     let size = (pixels.width, pixels.height);
-    if plan.format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MAX_PIXELS {
+    if format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MAX_PIXELS {
         return Err(webp_out::too_large("lossless WebP output"));
     }
     let mut judge = Judge::before(goal, &pixels)?;
     let mut finish = |encoder: &mut dyn Encoder| {
-        let mut encoder = Credited { encoder, credits: &credits, format: plan.format };
+        let mut encoder = Credited { encoder, credits: &credits, format };
         search_quality(&mut encoder, goal, job, &mut judge)
     };
-    let mut choice = match plan.format {
+    let mut choice = match format {
         Format::Jpeg => {
             let quality = match goal {
                 Goal::Quality(quality) => quality,
@@ -111,7 +113,7 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
         choice.receipt.target_met = false;
         choice.receipt.decision = "Encoded without further loss, except that 16 bits per sample became 8.".to_owned();
     }
-    Ok(EncodedImage { choice, size })
+    Ok(EncodedImage { choice, size, format })
 }
 
 /// Of an animation, as if it were all there is.

@@ -30,15 +30,12 @@ pub(crate) struct AnimatedPngEncoder<'a> {
 
 impl<'a> AnimatedPngEncoder<'a> {
     /// Reads the animation once.
-    pub fn new(
-        animation: Animation<'a>,
-        frames: u32,
-        extra: Vec<([u8; 4], Vec<u8>)>,
-        is_deep: bool,
-    ) -> Result<Self, Error> {
+    pub fn new(animation: Animation<'a>, extra: Vec<([u8; 4], Vec<u8>)>, is_deep: bool) -> Result<Self, Error> {
         let (mut histogram, mut colours, mut is_opaque) = (Histogram::new(), Colours::default(), true);
+        let mut frames = 0;
         let mut reel = animation.reel()?;
         while let Some(shown) = reel.next()? {
+            frames += 1;
             let pixels = shown.pixels.data.as_chunks().0;
             histogram.add(pixels);
             colours.add(pixels);

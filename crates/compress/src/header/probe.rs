@@ -2,8 +2,11 @@
 //!
 //! Decodes nothing and allocates no pixels, so limits and memory can be checked beforehand.
 
+use image::ImageDecoder as _;
+
 use crate::container::{gif, png, webp};
 use crate::contract::{Error, Format, Limits};
+use crate::header::foreign;
 use crate::jpeg;
 use crate::metadata::exif;
 
@@ -46,7 +49,8 @@ pub(crate) fn probe(bytes: &[u8], format: Format) -> Result<Probe, Error> {
         Format::Png => png(bytes)?,
         Format::Webp => webp(bytes)?,
         Format::Gif => gif(bytes)?,
-        Format::Avif | Format::Tiff | Format::Bmp => return Err(Error::unsupported(format)),
+        Format::Tiff | Format::Bmp | Format::Ico => foreign(bytes, format)?,
+        Format::Avif => return Err(Error::unsupported(format)),
     };
     Ok(probe)
 }
@@ -135,6 +139,25 @@ fn webp(bytes: &[u8]) -> Result<Probe, Error> {
         is_animated: header.is_animated,
         orientation: webp::exif(bytes, &list).map_or(1, exif::orientation),
         pixel_bytes: if header.has_alpha { 4 } else { 3 },
+        is_progressive: false,
+    })
+}
+
+fn foreign(bytes: &[u8], format: Format) -> Result<Probe, Error> {
+    let mut decoder = foreign::decoder(bytes, format)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Error::corrupt("it has no pixels"));
+    }
+    let orientation = decoder.orientation().map_or(1, |orientation| orientation.to_exif());
+    Ok(Probe {
+        format,
+        width,
+        height,
+        frames: 1,
+        is_animated: false,
+        orientation,
+        pixel_bytes: decoder.color_type().bytes_per_pixel(),
         is_progressive: false,
     })
 }

@@ -50,6 +50,10 @@ fn signature(bytes: &[u8]) -> Option<Format> {
     {
         return Some(Format::Bmp);
     }
+    // No file has a thousand icons, and text has no such NULs.
+    if let [0, 0, 1, 0, 1..=255, 0..=3, ..] = bytes {
+        return Some(Format::Ico);
+    }
     brands(bytes).any(|brand| matches!(brand, b"avif" | b"avis")).then_some(Format::Avif)
 }
 
@@ -66,10 +70,9 @@ fn brands(bytes: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
 
 /// Images and documents found in catalogues that are not accepted, by name.
 fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
-    const SIGNATURES: [(&[u8], &str); 16] = [
+    const SIGNATURES: [(&[u8], &str); 18] = [
         (b"%PDF-", "PDF"),
         (b"8BPS", "Photoshop (PSD)"),
-        (b"\0\0\x01\0", "ICO"),
         (b"\xff\x0a", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
@@ -83,6 +86,9 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
         (b"qoif", "QOI"),
         (b"FLIF", "FLIF"),
         (b"\xd7\xcd\xc6\x9a", "WMF"),
+        (b"FUJIFILMCCD-RAW", "Camera raw"),
+        (b"IIRO", "Camera raw"),
+        (b"IIU\0", "Camera raw"),
     ];
     if let Some((_, name)) = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(name);
@@ -90,6 +96,9 @@ fn unsupported_signature(bytes: &[u8]) -> Option<&'static str> {
     // A plain text may begin like this too, but not go on with a number or a comment.
     if let [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', b'0'..=b'9' | b'#', ..] = bytes {
         return Some("PNM");
+    }
+    if brands(bytes).any(|brand| brand == b"crx ") {
+        return Some("Camera raw");
     }
     brands(bytes)
         .any(|brand| matches!(brand, b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1"))

@@ -200,6 +200,35 @@ fn a_gif_ends_before_its_first_damaged_frame() {
 }
 
 #[test]
+fn a_png_with_a_damaged_animation_is_a_still_png() {
+    let whole = pictures::apng();
+    let list = png::chunks(&whole).unwrap();
+    let first = open(&png::still(&whole).unwrap()).to_rgb8();
+    let of = |name: &[u8; 4]| {
+        list.iter().filter(|chunk| &chunk.name == name).map(|chunk| chunk.data.start).collect::<Vec<_>>()
+    };
+    // An impossible number of frames, none, a number that comes twice, one that is missing, and data that is none.
+    let (count, headers, data) = (of(b"acTL")[0] + 3, of(b"fcTL"), of(b"fdAT")[0]);
+    for (at, value) in [(count, 200), (count, 0), (headers[1] + 3, 0), (data + 3, 9), (data + 10, 0x55)] {
+        let mut damaged = whole.clone();
+        damaged[at] = value;
+        // With a checksum that is right again.
+        for chunk in &list {
+            let crc = crc32fast::hash(&damaged[chunk.whole.start + 4..chunk.data.end]);
+            damaged[chunk.data.end..chunk.whole.end].copy_from_slice(&crc.to_be_bytes());
+        }
+        for settings in
+            [with_goal(Goal::Lossless), Settings { format: Some(Format::Webp), ..with_goal(Goal::Lossless) }]
+        {
+            let out = run(&damaged, &settings);
+            assert_eq!(out.warnings.len(), 1, "{at}: {out:?}");
+            assert!(out.warnings[0].starts_with("The animation is damaged."));
+            assert!(open(&out.bytes).to_rgb8() == first, "{at}");
+        }
+    }
+}
+
+#[test]
 fn frames_are_bounded_by_time_rather_than_memory() {
     let file = pictures::gif(30);
     let frame = 24 * 16;

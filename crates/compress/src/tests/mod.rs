@@ -9,6 +9,7 @@ mod animations;
 mod avif;
 mod bounded;
 mod credits;
+mod foreign;
 mod goals;
 mod kept;
 mod mutation;

@@ -29,6 +29,9 @@ fn damaged_files_are_answered_or_refused() {
         pictures::webp_animation(),
         pictures::apng(),
         pictures::gif(3),
+        pictures::written(&rgb, image::ImageFormat::Tiff),
+        pictures::written(&photo(56, 40, Layout::Rgba), image::ImageFormat::Bmp),
+        pictures::written(&photo(56, 40, Layout::Rgba), image::ImageFormat::Ico),
     ];
     let settings = [
         Settings::default(),
@@ -55,7 +58,7 @@ fn damaged_files_are_answered_or_refused() {
             memory_needed(&bytes, settings, &limits).unwrap();
             if let Ok(output) = compress(&bytes, settings, &limits) {
                 accepted += 1;
-                if settings.format.is_none() {
+                if settings.format.is_none() && output.output.format == output.source.format {
                     assert!(output.bytes.len() <= bytes.len());
                 }
             }

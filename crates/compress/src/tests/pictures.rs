@@ -95,6 +95,15 @@ pub fn webp_lossless(pixels: &Pixels) -> Vec<u8> {
     encoder.lossless(true).encode(webpx::Unstoppable).unwrap()
 }
 
+/// RGB or RGBA pixels as one of the formats that are only read.
+pub fn written(pixels: &Pixels, format: image::ImageFormat) -> Vec<u8> {
+    let (width, height) = (pixels.width, pixels.height);
+    let colour = if pixels.layout == Layout::Rgba { image::ColorType::Rgba8 } else { image::ColorType::Rgb8 };
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut file, &pixels.data, width, height, colour, format).unwrap();
+    file.into_inner()
+}
+
 pub fn gif(frames: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);

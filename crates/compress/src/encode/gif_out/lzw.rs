@@ -64,14 +64,20 @@ impl Picture<'_> {
     /// made good for.
     fn try_symbol(&self, at: usize, symbol: u8, carried: Off) -> Option<(u32, Off)> {
         let is_transparent = Some(symbol) == self.transparent;
-        let wanted = self.wanted[at];
-        if is_transparent && !self.may_stay[at] && symbol != self.own[at] {
-            return None;
+        let fits = symbol == self.own[at] || (is_transparent && self.may_stay[at]);
+        if self.limit == 0 {
+            return fits.then_some((0, [0; 3]));
         }
+        let wanted = self.wanted[at];
         let colour = if is_transparent { self.before[at] } else { self.colours[usize::from(symbol)] };
-        let fits = symbol == self.own[at] || is_transparent;
-        if self.limit == 0 || wanted[3] == 0 || colour[3] == 0 {
-            return (fits && (is_transparent || wanted[3] > 0)).then_some((0, [0; 3]));
+        // No colour may become transparent, or the other way round.
+        if is_transparent || wanted[3] == 0 || colour[3] == 0 {
+            if !fits {
+                return None;
+            }
+            if wanted[3] == 0 || colour[3] == 0 {
+                return Some((0, [0; 3]));
+            }
         }
         let away: [i32; 3] =
             std::array::from_fn(|n| i32::from(wanted[n]) + i32::from(carried[n]) - i32::from(colour[n]));

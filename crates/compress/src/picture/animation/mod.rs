@@ -84,11 +84,11 @@ impl<'a> Animation<'a> {
         })
     }
 
-    /// Reads every frame and keeps none: proof that the file is whole, or how many of its frames are.
-    pub fn whole_frames(&self) -> Result<u32, Error> {
+    /// Reads every frame and keeps none: proof that the file is whole.
+    pub fn prove(&self) -> Result<(), Error> {
         let mut reel = Animation { size: self.probe.displayed(), ..*self }.reel()?;
         while reel.next()?.is_some() {}
-        Ok(reel.count)
+        Ok(())
     }
 }
 

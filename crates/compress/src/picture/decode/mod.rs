@@ -9,6 +9,7 @@ use crate::header::probe::Probe;
 use crate::picture::orient;
 use crate::picture::pixels::Decoded;
 
+mod foreign;
 mod gif;
 mod jpeg;
 mod png;
@@ -40,7 +41,8 @@ pub(crate) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Resul
             Format::Png => png::decode(bytes),
             Format::Webp => webp::decode(bytes, is_shrunk.then_some((width, height))),
             Format::Gif => gif::decode(bytes),
-            Format::Avif | Format::Tiff | Format::Bmp => Err(Error::unsupported(probe.format)),
+            Format::Tiff | Format::Bmp | Format::Ico => foreign::decode(bytes, probe.format),
+            Format::Avif => Err(Error::unsupported(probe.format)),
         }?;
         let pixels = decoded.pixels;
         if (pixels.width, pixels.height) != (width, height) {

@@ -5,6 +5,8 @@
 
 pub mod key;
 
+pub mod quota;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::key::Key;
+use self::quota::{Allowance, Quota};
 use crate::app::App;
 use crate::db::api_key::{ApiKey, NewApiKey, Scope};
 use crate::db::tenant::Tenant;
@@ -34,6 +37,8 @@ pub struct Caller {
     pub scope: Scope,
     /// What they showed; `None` where no key is needed.
     pub key: Option<Arc<ApiKey>>,
+    /// What is left of what they may do in a minute, and at once.
+    pub quota: Arc<Quota>,
     /// Cancelled when they may no longer call.
     ended: Arc<CancellationToken>,
 }
@@ -41,12 +46,18 @@ pub struct Caller {
 impl Caller {
     /// Someone of whom no key is asked.
     pub fn anonymous() -> Self {
-        Self { tenant: Tenant::default(), scope: Scope::Admin, key: None, ended: Arc::default() }
+        Self { tenant: Tenant::default(), scope: Scope::Admin, key: None, quota: Arc::default(), ended: Arc::default() }
     }
 
     /// Someone who has shown this key.
     pub fn with_key(key: ApiKey) -> Self {
-        Self { tenant: key.tenant(), scope: key.scope, key: Some(Arc::new(key)), ended: Arc::default() }
+        Self {
+            tenant: key.tenant(),
+            scope: key.scope,
+            key: Some(Arc::new(key)),
+            quota: Arc::default(),
+            ended: Arc::default(),
+        }
     }
 
     /// Whose rows they see.
@@ -94,6 +105,7 @@ pub struct Gate {
     app: App,
     need: Arc<Mutex<Need>>,
     open: Arc<Mutex<Open>>,
+    quotas: Arc<Mutex<HashMap<Option<String>, Arc<Quota>>>>,
 }
 
 /// Whether a key is needed, as far as this process knows.
@@ -109,7 +121,7 @@ type Open = HashMap<Option<String>, Weak<CancellationToken>>;
 impl Gate {
     pub fn new(app: App) -> Self {
         let need = Need { is_needed: false, asked_at: None, changed: app.events.keys() };
-        Self { app, need: Arc::new(Mutex::new(need)), open: Arc::default() }
+        Self { app, need: Arc::new(Mutex::new(need)), open: Arc::default(), quotas: Arc::default() }
     }
 
     /// Who is calling, by the bearer token they show.
@@ -122,13 +134,25 @@ impl Gate {
             (None, None) if self.is_key_needed().await.map_err(Denied::Fault)? => return Err(Denied::NoKey),
             (None, None) => Caller::anonymous(),
         };
+        let id = caller.key.as_ref().map(|key| key.id.clone());
+        // As many as there are keys: what is not one came no further.
+        caller.quota = lock(&self.quotas).entry(id.clone()).or_insert_with(|| Arc::new(self.quota())).clone();
         let mut open = self.open();
-        let known = open.entry(caller.key.as_ref().map(|key| key.id.clone())).or_default();
+        let known = open.entry(id).or_default();
         match known.upgrade() {
             Some(ended) => caller.ended = ended,
             None => *known = Arc::downgrade(&caller.ended),
         }
         Ok(caller)
+    }
+
+    fn quota(&self) -> Quota {
+        let quotas = &self.app.config.quotas;
+        Quota::new(Allowance {
+            uploads_per_minute: quotas.uploads_per_minute(),
+            complexity_per_minute: quotas.complexity_per_minute(),
+            subscriptions: quotas.subscriptions_per_key,
+        })
     }
 
     async fn holder(&self, key: &Key) -> Result<Caller, Denied> {

@@ -163,6 +163,7 @@ async fn process(
         based_on: None,
         is_fresh: arguments.fresh,
         remembered_as: None,
+        max_queued: None,
     };
     let path = std::fs::canonicalize(&arguments.file)?.to_string_lossy().into_owned();
     let request = match resume(app, path, submission).await? {
@@ -171,7 +172,9 @@ async fn process(
             print_report(&report);
             return Ok(ExitCode::FAILURE);
         }
-        Submitted::IdempotencyConflict => anyhow::bail!("no idempotency key was given, yet one is in use"),
+        Submitted::IdempotencyConflict | Submitted::QueueFull { .. } => {
+            anyhow::bail!("neither an idempotency key nor a limit was given, yet one is in force")
+        }
         Submitted::BaseNotFound | Submitted::BaseNotEnded(_) => {
             eprintln!("error: another process began or deleted the earlier run of this file meanwhile. Run it again.");
             return Ok(ExitCode::FAILURE);

@@ -13,6 +13,8 @@ mod fetching;
 
 mod limits;
 
+mod quotas;
+
 mod webhooks;
 
 mod value;
@@ -26,6 +28,7 @@ use halftone_sheet as sheet;
 
 pub use self::fetching::Fetching;
 pub use self::general::{DatabaseUrl, General, LogFormat};
+pub use self::quotas::Quotas;
 pub use self::read::read;
 pub use self::server::Server;
 pub use self::storage::Storage;
@@ -50,6 +53,8 @@ pub struct Options {
     #[command(flatten)]
     limits: limits::Limits,
     #[command(flatten)]
+    quotas: Quotas,
+    #[command(flatten)]
     webhooks: Webhooks,
 }
 
@@ -62,6 +67,7 @@ pub struct Config {
     pub workers: Workers,
     pub fetching: Fetching,
     pub webhooks: Webhooks,
+    pub quotas: Quotas,
     /// Limits of a download.
     pub fetch: fetch::Limits,
     /// Limits of a CSV.
@@ -96,6 +102,7 @@ impl Options {
             workers: self.workers,
             fetching: self.fetching,
             webhooks: self.webhooks,
+            quotas: self.quotas,
         })
     }
 }

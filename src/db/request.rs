@@ -307,6 +307,21 @@ impl ProcessingRequest {
         filter.rows(viewer).count().get_result(conn).await
     }
 
+    /// How many images of a tenant are waiting or in progress.
+    pub async fn queued_images(conn: &mut Connection, tenant_id: Uuid) -> QueryResult<i64> {
+        #[derive(QueryableByName)]
+        struct Queued {
+            #[diesel(sql_type = BigInt)]
+            images: i64,
+        }
+        let queued = diesel::sql_query(
+            "SELECT coalesce(sum(total - succeeded - failed - canceled), 0)::bigint AS images
+               FROM processing_requests WHERE tenant_id = $1 AND finished_at IS NULL AND deleted_at IS NULL",
+        );
+        let queued: Queued = queued.bind::<SqlUuid, _>(tenant_id).get_result(conn).await?;
+        Ok(queued.images)
+    }
+
     /// Stores a new request, and its first run.
     pub async fn insert(conn: &mut Connection, new: &NewProcessingRequest, is_fresh: bool) -> QueryResult<()> {
         diesel::insert_into(new_requests::table).values(new).execute(conn).await?;

@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, ErrorExtensions as _, SimpleObject};
 
+use crate::access::quota::Exceeded;
 use crate::db;
 
 /// Something the caller can fix.
@@ -49,6 +50,17 @@ pub const UNAVAILABLE: &str = "UNAVAILABLE";
 
 /// The code of what the caller's key is not good for.
 pub const FORBIDDEN: &str = "FORBIDDEN";
+
+/// The code of what the caller's key may do again in `retryAfter` seconds.
+pub const RATE_LIMITED: &str = "RATE_LIMITED";
+
+/// The caller's key may not do more of this now.
+pub fn rate_limited(exceeded: &Exceeded) -> async_graphql::Error {
+    async_graphql::Error::new(&exceeded.message).extend_with(|_, extensions| {
+        extensions.set("code", RATE_LIMITED);
+        extensions.set("retryAfter", exceeded.retry_after_seconds());
+    })
+}
 
 /// A fault of ours: the client gets the code INTERNAL, or UNAVAILABLE where trying again helps; the log gets the cause.
 pub fn internal(error: impl Into<anyhow::Error>) -> async_graphql::Error {

@@ -18,6 +18,8 @@ pub struct Limits {
     image: ImageLimits,
     /// Limits on a GraphQL request.
     graphql: GraphqlLimits,
+    /// Limits on what the caller's API key may do.
+    key: KeyLimits,
 }
 
 /// Limits on an uploaded CSV.
@@ -88,6 +90,20 @@ struct GraphqlLimits {
     max_page: i32,
 }
 
+/// Limits on what an API key may do; null: no limit. What exceeds them is refused with the code `RATE_LIMITED` and
+/// `extensions.retryAfter`, in seconds; over HTTP with 429 and `Retry-After`.
+#[derive(SimpleObject)]
+struct KeyLimits {
+    /// Uploads in a minute, checks of files included.
+    uploads_per_minute: Option<UnsignedInt53>,
+    /// Complexity of queries and mutations in a minute. Starting a subscription counts 100.
+    complexity_per_minute: Option<UnsignedInt53>,
+    /// Subscriptions open at once.
+    subscriptions: Option<UnsignedInt53>,
+    /// Images of the tenant waiting or in progress, with those of an upload.
+    queued_images: Option<UnsignedInt53>,
+}
+
 impl Limits {
     pub fn of(ctx: &Context<'_>) -> Self {
         let config = &ctx.data_unchecked::<App>().config;
@@ -126,6 +142,15 @@ impl Limits {
                 max_aliases: int(query.aliases),
                 max_selections: int(query.selections),
                 max_page: MAX_PAGE,
+            },
+            key: KeyLimits {
+                uploads_per_minute: config.quotas.uploads_per_minute().map(|most| UnsignedInt53(most.get().into())),
+                complexity_per_minute: config
+                    .quotas
+                    .complexity_per_minute()
+                    .map(|most| UnsignedInt53(most.get().into())),
+                subscriptions: config.quotas.subscriptions_per_key.map(size),
+                queued_images: config.quotas.max_queued_images.map(UnsignedInt53),
             },
         }
     }

@@ -56,6 +56,8 @@ mod scalars;
 
 pub mod admission;
 
+pub mod charging;
+
 pub mod error;
 
 use async_graphql::Schema as GraphqlSchema;
@@ -78,6 +80,7 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
         .data(limits)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
+        .extension(charging::Charging)
         .finish()
 }
 

@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, MergedObject, Object, Result
 
 use super::correcting::Correcting;
 use super::csv::{CsvColumnsInput, CsvReport};
-use super::error::{UserError, UserErrorCode, bad_input, internal};
+use super::error::{UserError, UserErrorCode, bad_input, internal, rate_limited};
 use super::request::ProcessingRequest;
 use super::rerunning::Rerunning;
 use super::scalars::uuid;
@@ -12,6 +12,7 @@ use super::settings::{self, CompressionInput, OutputInput};
 use super::steering::{Steering, no_request};
 use super::viewer::{caller, viewer};
 use super::webhook::check_url;
+use crate::access::quota::Exceeded;
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
 use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
@@ -162,6 +163,7 @@ impl Submitting {
             based_on,
             is_fresh: false,
             remembered_as: None,
+            max_queued: app.config.quotas.max_queued_images,
         };
         let accepted = |request, replayed| UploadCsvPayload {
             csv: Some(CsvReport::of_request(&request)),
@@ -183,6 +185,13 @@ impl Submitting {
                     "This idempotency key was used for another upload; choose a new one.",
                 ),
             ),
+            Submitted::QueueFull { queued } => {
+                let most = app.config.quotas.max_queued_images.unwrap_or_default();
+                return Err(rate_limited(&Exceeded::until_something_ends(format!(
+                    "{queued} images are still to be done, and with this upload there would be more than the {most} that may \
+                     be; upload it again when some have ended."
+                ))));
+            }
             Submitted::BaseNotFound => refused(None, no_request("basedOn", &input.based_on.unwrap_or_default())),
             Submitted::BaseNotEnded(request) => {
                 let message = format!("The request is {}; it can be compared with when it has ended.", request.status);

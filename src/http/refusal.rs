@@ -10,6 +10,8 @@ use axum::{
 };
 
 use super::media::Media;
+use crate::access::quota::Exceeded;
+use crate::graphql::error::RATE_LIMITED;
 
 /// A request that is refused before its operation runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,8 @@ pub struct Refusal {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: Cow<'static, str>,
+    /// How soon to come back, in seconds, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 /// The code of a fault of ours; the sentence that goes with it says nothing about the cause.
@@ -28,7 +32,7 @@ pub const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), retry_after: None }
     }
 
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -47,6 +51,12 @@ impl Refusal {
     /// Something the server needs is away for now: the database, room on the disk, a free place. Sent with `Retry-After`.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, crate::graphql::error::UNAVAILABLE, message)
+    }
+
+    /// The caller's key may not do more of this now.
+    pub fn rate_limited(exceeded: Exceeded) -> Self {
+        let retry_after = Some(exceeded.retry_after_seconds());
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, exceeded.message) }
     }
 
     pub fn too_large(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -69,16 +79,23 @@ impl Refusal {
 
     pub fn into_server_error(self) -> ServerError {
         let mut error = ServerError::new(self.message, None);
-        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", self.code);
+        let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+        extensions.set("code", self.code);
+        if let Some(seconds) = self.retry_after {
+            extensions.set("retryAfter", seconds);
+        }
         error
     }
 
     /// The refusal in the media type the client asked for.
     pub(super) fn respond(self, media: Media) -> Response {
         let status = self.status;
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "errors": [{ "message": self.message, "extensions": { "code": self.code } }],
         });
+        if let Some(seconds) = self.retry_after {
+            body["errors"][0]["extensions"]["retryAfter"] = seconds.into();
+        }
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, media.content_type());
@@ -89,6 +106,9 @@ impl Refusal {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
             }
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -59,6 +59,8 @@ pub struct Submission {
     /// Download and compress everything, whatever was done before.
     pub is_fresh: bool,
     pub remembered_as: Option<RememberedAs>,
+    /// How many images of the tenant may be waiting or in progress with those of this upload.
+    pub max_queued: Option<u64>,
 }
 
 /// By what the request is found again when the same file is run; see [`remembered_file`].
@@ -83,6 +85,8 @@ pub enum Submitted {
     BaseNotFound,
     /// The request to compare with has not ended.
     BaseNotEnded(ProcessingRequest),
+    /// So many images of the tenant are waiting or in progress that it may add no more.
+    QueueFull { queued: u64 },
 }
 
 /// A CSV that was read through once.
@@ -192,7 +196,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let key = submission.idempotency_key.as_deref();
     let key = key.map(|key| (key, &input_hash[..]));
     let stored = conn.transaction(async |conn| {
-        store(conn, &new, &issues, key, submission.based_on, submission.is_fresh, incoming).await?;
+        store(conn, &new, &issues, key, submission.based_on, submission.is_fresh, submission.max_queued, incoming).await?;
         if let Some(RememberedAs { path, hash }) = &submission.remembered_as {
             remembered_file::remember(conn, path, hash, id).await?;
         }
@@ -211,6 +215,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         Err(StoreError::Changed(error)) => return Err(error),
         Err(StoreError::BaseNotFound) => return Ok(Submitted::BaseNotFound),
         Err(StoreError::BaseNotEnded(request)) => return Ok(Submitted::BaseNotEnded(*request)),
+        Err(StoreError::QueueFull { queued }) => return Ok(Submitted::QueueFull { queued }),
         Err(StoreError::Removed) => anyhow::bail!("the file of an upload was removed before its request was stored"),
     };
     let find = async |conn: &mut Connection, id| {
@@ -306,6 +311,9 @@ enum StoreError {
     /// There is no request to compare with, or it was deleted meanwhile.
     BaseNotFound,
     BaseNotEnded(Box<ProcessingRequest>),
+    QueueFull {
+        queued: u64,
+    },
     /// The upload took so long that it was given up.
     Removed,
 }
@@ -323,6 +331,7 @@ async fn store(
     key: Option<(&str, &[u8])>,
     based_on: Option<Uuid>,
     is_fresh: bool,
+    max_queued: Option<u64>,
     mut incoming: mpsc::Receiver<Batch>,
 ) -> Result<(), StoreError> {
     if !store_removal::cancel(conn, new.id).await? {
@@ -333,6 +342,12 @@ async fn store(
         match idempotency::claim(conn, (new.tenant_id, key), new.id, input_hash).await? {
             Claimed::New => {}
             claimed => return Err(StoreError::Claimed(claimed)),
+        }
+    }
+    if let Some(most) = max_queued {
+        let queued = ProcessingRequest::queued_images(conn, new.tenant_id).await?.unsigned_abs();
+        if queued > most {
+            return Err(StoreError::QueueFull { queued: queued.saturating_sub(u64::from(new.total.unsigned_abs())) });
         }
     }
     let mut base = match based_on {

@@ -44,6 +44,8 @@ mod overview;
 
 mod queue;
 
+mod quotas;
+
 mod statements;
 
 mod api;

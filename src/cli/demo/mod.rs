@@ -112,6 +112,7 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
         based_on: None,
         is_fresh: false,
         remembered_as: None,
+        max_queued: None,
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,
@@ -122,7 +123,8 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
         Submitted::Replayed(_)
         | Submitted::IdempotencyConflict
         | Submitted::BaseNotFound
-        | Submitted::BaseNotEnded(_) => {
+        | Submitted::BaseNotEnded(_)
+        | Submitted::QueueFull { .. } => {
             anyhow::bail!("neither an idempotency key nor an earlier request was given, yet one is refused")
         }
     };

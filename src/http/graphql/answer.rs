@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::{
     graphql::admission::{TOO_COMPLEX, VALIDATION_FAILED},
-    graphql::error::{FORBIDDEN, UNAVAILABLE},
+    graphql::error::{FORBIDDEN, RATE_LIMITED, UNAVAILABLE},
     graphql::watching::Rendered,
     http::{
         media::Media,
@@ -91,6 +91,15 @@ pub(super) fn all<E: Executor>(executor: &E, request: Request, kind: OperationTy
     stream::once(async move { rendered(once(&executor, request, kind).await) }).boxed()
 }
 
+/// The same answers, which hold something until they have ended.
+pub(super) fn holding(answers: Answers, held: impl Send + 'static) -> Answers {
+    answers
+        .inspect(move |_| {
+            let _held = &held;
+        })
+        .boxed()
+}
+
 /// Made once, also if many are sent it.
 pub(super) fn rendered(answer: Answer) -> Arc<Rendered> {
     if is_request_error(&answer) {
@@ -114,6 +123,7 @@ pub(super) fn json(answer: &Rendered) -> Cow<'_, str> {
 pub(super) fn respond(answer: &Answer, media: Media) -> Response {
     let status = match (is_request_error(answer), media) {
         _ if has_code(answer, UNAVAILABLE) || has_code(answer, "QUERY_TIMEOUT") => StatusCode::SERVICE_UNAVAILABLE,
+        _ if retry_after(answer).is_some() => StatusCode::TOO_MANY_REQUESTS,
         (true, _) if has_code(answer, INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
         (true, _) if has_code(answer, FORBIDDEN) => StatusCode::FORBIDDEN,
         (true, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
@@ -129,8 +139,21 @@ pub(super) fn respond(answer: &Answer, media: Media) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    } else if let Some(seconds) = retry_after(answer) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// How soon the caller's key may do again what it may not now, in seconds.
+fn retry_after(answer: &Answer) -> Option<u64> {
+    let limited = Value::from(RATE_LIMITED);
+    let extensions = answer.errors.iter().filter_map(|error| error.extensions.as_ref());
+    let mut limited = extensions.filter(|extensions| extensions.get("code") == Some(&limited));
+    match limited.next()?.get("retryAfter")? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    }
 }
 
 pub(super) fn panicked() -> Answer {

@@ -58,6 +58,11 @@ async fn answer<E: Executor>(
             return Err(error);
         }
     };
+    let taken = if matches!(content, Content::Multipart { .. }) { caller.quota.upload() } else { Ok(()) };
+    if let Err(exceeded) = taken {
+        body::drain_and_refuse(body, &parts.headers).await;
+        return Err(Refusal::rate_limited(exceeded));
+    }
     let prepare = |request: Request| request::prepare(request, &caller, options);
     let prepared = match content {
         Content::Query => prepare(request::from_query(parts.uri.query().unwrap_or_default())?),
@@ -123,11 +128,16 @@ async fn run<E: Executor>(
             "Subscribe with `Accept: text/event-stream` or `multipart/mixed;subscriptionSpec=1.0`, or over a WebSocket.",
         ));
     }
+    let place = match subscription {
+        true => caller.quota.subscribe().map_err(Refusal::rate_limited)?,
+        false => None,
+    };
     match accept.single().filter(|_| !subscription) {
         Some(media) => Ok(answer::respond(&answer::once(executor, request, kind).await, media)),
         None => {
             let answers = shared::answers(executor, &mut request, caller, options)
                 .unwrap_or_else(|| answer::all(executor, request, kind));
+            let answers = answer::holding(answers, place);
             Ok(stream::respond(answers, accept.form(), caller, options))
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::options::EndpointOptions;
 use crate::access::Caller;
 use crate::graphql::admission::{self, Rejection};
+use crate::graphql::charging::Charged;
 use crate::graphql::error::FORBIDDEN;
 use crate::http::refusal::Refusal;
 
@@ -98,6 +99,9 @@ pub(super) fn prepare(
         return Err(Rejection { code: FORBIDDEN, message: message.to_owned(), location: None });
     }
     request.data.insert(caller.clone());
+    if kind != OperationType::Subscription {
+        request.data.insert(Charged);
+    }
     Ok((request, kind))
 }
 

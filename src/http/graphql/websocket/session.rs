@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use async_graphql::{Executor, ServerError};
+use async_graphql::{Executor, ServerError, parser::types::OperationType};
 use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
     http::StatusCode,
@@ -188,10 +188,19 @@ impl<E: Executor> Session<E> {
             Ok(prepared) => prepared,
             Err(refusal) => return self.refuse(&id, refusal.into()).await,
         };
+        let place = match kind {
+            OperationType::Subscription => caller.quota.subscribe(),
+            _ => Ok(None),
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(exceeded) => return self.refuse(&id, Refusal::rate_limited(exceeded).into_server_error()).await,
+        };
         self.started += 1;
         let (id, number) = (Arc::<str>::from(id), self.started);
         let answers = shared::answers(&self.executor, &mut request, caller, &self.options)
             .unwrap_or_else(|| self.in_a_task(answer::all(&self.executor, request, kind)));
+        let answers = answer::holding(answers, place);
         let (answers, stop) = stream::abortable(answers.map(Some).chain(stream::iter([None])));
         let of = id.clone();
         self.operations.push(answers.map(move |answer| Event { id: of.clone(), number, answer }).boxed());

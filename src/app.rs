@@ -88,9 +88,8 @@ impl App {
         // What takes long has at most half of the connections, so that there always are some for queries.
         let long_tasks = (connections / 4).clamp(1, 4);
         let storage = &config.storage;
-        let address = storage.store.clone();
-        let address = address.unwrap_or_else(|| Address::Directory(config.general.data_dir.join("outputs")));
-        let store = Store::open(&address, storage.store_endpoint.as_deref(), &storage.environment).await?;
+        let store =
+            Store::open(&store_address(&config), storage.store_endpoint.as_deref(), &storage.environment).await?;
         let guard = Guard::new(config.fetching.allow_nets.clone(), config.fetching.fetch_ports.clone());
         let guard = guard.refusing(config.own_listeners.clone());
         let client = fetch::client(&guard, &config.fetch, config.fetching.user_agent.as_deref())?;
@@ -129,6 +128,12 @@ impl Parts {
         let outside = storage.images_url.as_ref().and_then(|url| url::Url::parse(url).ok());
         bucket.into_iter().chain(outside.map(|url| url.origin().ascii_serialization())).collect()
     }
+}
+
+/// Where the store is: in the data directory, unless the configuration says otherwise.
+pub fn store_address(config: &Config) -> Address {
+    let address = config.storage.store.clone();
+    address.unwrap_or_else(|| Address::Directory(config.general.data_dir.join("outputs")))
 }
 
 /// The secret that signs webhooks: the configured one, else the one that is kept in the database.

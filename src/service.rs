@@ -18,6 +18,7 @@ use crate::graphql::watching::Watching;
 use crate::http::graphql::{Authenticate, EndpointOptions, UploadLimits};
 use crate::http::origins::{AllowedHosts, OriginPolicy};
 use crate::http::server::ConnectionLimits;
+use crate::http::tls::Identity;
 use crate::pipeline::{hosts, workers};
 use crate::{db, descriptors, graphql, http};
 
@@ -70,10 +71,16 @@ impl Service {
             shutdown: self.stop.clone(),
             ..EndpointOptions::default()
         };
+        let identity = match (&config.server.tls_cert, &config.server.tls_key) {
+            (Some(certificate), Some(key)) => Some(Identity::read(certificate, key)?),
+            _ => None,
+        };
+        let tls = identity.as_ref().map(Identity::acceptor).transpose()?;
         let streams = options.tasks.clone();
         let router = http::router(self.app.clone(), schema, options);
         let announcing = hosts::announce_listener(self.app.clone(), address);
-        for forever in [announcing.boxed(), gate.watch().boxed()] {
+        let renewing = identity.map(|identity| identity.watch().boxed());
+        for forever in [announcing.boxed(), gate.watch().boxed()].into_iter().chain(renewing) {
             let stop = self.stop.clone();
             self.tasks.spawn(async move {
                 stop.run_until_cancelled(forever).await;
@@ -84,7 +91,7 @@ impl Service {
         self.tasks.spawn(async move {
             let default = ConnectionLimits::default();
             let limits = ConnectionLimits { connections: default.connections.min(descriptors::clients()), ..default };
-            http::server::serve(listener, router, limits, stop).await;
+            http::server::serve(listener, router, limits, tls, stop).await;
             // Upgraded connections are no longer the listener's: each sends its close frame first.
             streams.close();
             streams.wait().await;
@@ -99,7 +106,7 @@ impl Service {
         let limits = ConnectionLimits { connections: ADMIN_CONNECTIONS, ..ConnectionLimits::default() };
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            http::server::serve(listener, router, limits, stop).await;
+            http::server::serve(listener, router, limits, None, stop).await;
             Ok(())
         });
     }

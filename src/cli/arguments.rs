@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{check, compress, demo, healthcheck, keys, run, store};
+use super::{check, compress, demo, doctor, healthcheck, keys, run, store};
 use crate::config::{self, Config, Options};
 
 /// The variable of `--compressions` as it was called before.
@@ -58,6 +58,8 @@ pub enum Command {
     WebhookSecret,
     /// Update the database to this version's schema
     Migrate,
+    /// Look at the database, the store, the clock, the disk and the addresses, and say what is wrong
+    Doctor(doctor::Arguments),
     /// Ask the process on this machine whether it lives, as a container's health check does
     Healthcheck(healthcheck::Arguments),
 }

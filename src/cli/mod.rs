@@ -21,6 +21,7 @@ mod check;
 mod compress;
 
 mod demo;
+mod doctor;
 
 mod database;
 
@@ -95,6 +96,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Keys(command) => return keys::keys(config, command).await,
         Command::WebhookSecret => database::webhook_secret(config).await?,
         Command::Migrate => database::migrate(config).await?,
+        Command::Doctor(arguments) => return doctor::doctor(config, &arguments).await,
         Command::Healthcheck(arguments) => return healthcheck::healthcheck(&config, &arguments).await,
     }
     Ok(ExitCode::SUCCESS)

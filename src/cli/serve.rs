@@ -47,7 +47,7 @@ pub async fn listen(config: &mut Config) -> anyhow::Result<TcpListener> {
     config.server.listen = listener.local_addr()?;
     config.own_listeners.push(config.server.listen);
     if config.server.public_url.is_none() {
-        config.public_url = format!("http://{}", config.server.listen);
+        config.public_url = config.server.listen_url();
     }
     Ok(listener)
 }

@@ -89,12 +89,11 @@ impl Options {
     /// Checks the settings against each other.
     pub fn check(mut self) -> Result<Config, Vec<String>> {
         self.general.read_database_url().map_err(|problem| vec![problem])?;
-        let listen = self.server.listen;
         Ok(Config {
             fetch: self.fetching.limits(self.workers.downloads),
             sheet: self.limits.sheet(),
             compress: self.limits.compress(self.workers.decode_memory),
-            public_url: self.server.public_url.clone().unwrap_or_else(|| format!("http://{listen}")),
+            public_url: self.server.public_url.clone().unwrap_or_else(|| self.server.listen_url()),
             own_listeners: Vec::new(),
             general: self.general,
             server: self.server,

@@ -1,6 +1,7 @@
 //! Settings of the API's server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::{self, duration};
@@ -23,7 +24,13 @@ pub struct Server {
     /// no key. Default: none
     #[arg(long, env = "HALFTONE_ADMIN_LISTEN", value_name = "ADDRESS", value_parser = value::address)]
     pub admin_listen: Option<SocketAddr>,
-    /// How clients reach the API, for the links in results. Default: http:// and the listener's address
+    /// The API's certificate, with those that lead to its authority, in PEM: it is served over https. Read again when it changes
+    #[arg(long, env = "HALFTONE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, env = "HALFTONE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// How clients reach the API, for the links in results. Default: http:// (or https://) and the listener's address
     #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
     pub public_url: Option<String>,
     /// Ask nobody for an API key, not even other machines: a proxy in front of Halftone authenticates callers
@@ -50,4 +57,12 @@ pub struct Server {
         value_parser = duration("1s", "3650d")
     )]
     pub link_lifetime: Duration,
+}
+
+impl Server {
+    /// The listener's address as a URL.
+    pub fn listen_url(&self) -> String {
+        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.listen)
+    }
 }

@@ -11,6 +11,7 @@ pub mod connect;
 pub mod correction;
 pub mod csv_issue;
 pub mod deletion;
+pub mod doctor;
 pub mod ending;
 pub mod expiry;
 pub mod host;
@@ -204,17 +205,22 @@ async fn for_migrations(url: &str) -> anyhow::Result<AsyncPgConnection> {
 
 /// Refuses a database that a newer program has migrated: statements would fail on what they do not know.
 fn refuse_newer_schema(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()> {
-    let applied =
-        harness.applied_migrations().map_err(|error| anyhow::anyhow!(error)).context("read the migrations")?;
-    let known = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
-    let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
-    if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
+    if let Some(unknown) = unknown_migration(harness)? {
         anyhow::bail!(
             "A newer Halftone has migrated this database (this version does not know the migration {unknown}). \
              Start that version or a later one."
         );
     }
     Ok(())
+}
+
+/// A migration that was applied and that this program does not have.
+fn unknown_migration(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<Option<String>> {
+    let applied =
+        harness.applied_migrations().map_err(|error| anyhow::anyhow!(error)).context("read the migrations")?;
+    let known = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
+    let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
+    Ok(applied.iter().find(|version| !known.contains(version)).map(ToString::to_string))
 }
 
 /// Undoes every migration: all tables go, with all they hold.

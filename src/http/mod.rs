@@ -2,6 +2,8 @@
 
 pub mod server;
 
+pub mod tls;
+
 mod media;
 
 mod prefix;

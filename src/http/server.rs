@@ -10,10 +10,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -39,8 +42,14 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Between two looks at a beginning that is not whole yet.
 const PEEK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`, then lets the requests in hand end.
-pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+/// Serves until `stop`, then lets the requests in hand end. With `tls` nothing is served unencrypted.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
     builder
@@ -78,22 +87,53 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
             debug!("cannot set TCP_NODELAY: {error}");
         }
         let (builder, service, watcher) = (builder.clone(), service.clone(), shutdown.watcher());
-        let stop = stop.clone();
+        let (stop, tls) = (stop.clone(), tls.clone());
         connections.spawn(async move {
+            let beginning = timeout(limits.head, async {
+                Ok::<_, io::Error>(match tls {
+                    None => begins(&stream).await?.then_some(Begun::Plain(stream)),
+                    Some(tls) => encrypted(tls.accept(stream).await?).await?,
+                })
+            });
             let begun = tokio::select! {
-                () = stop.cancelled() => false,
-                begun = timeout(limits.head, begins(&stream)) => matches!(begun, Ok(Ok(true))),
+                () = stop.cancelled() => None,
+                begun = beginning => begun.ok().and_then(Result::ok).flatten(),
             };
-            if begun {
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                // How a connection ends is the client's affair.
-                let _ = watcher.watch(connection.into_owned()).await;
-            }
+            // How a connection ends is the client's affair.
+            let _ = match begun {
+                None => Ok(()),
+                Some(Begun::Plain(stream)) => {
+                    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                    watcher.watch(connection.into_owned()).await
+                }
+                Some(Begun::Encrypted(stream, is_http2)) => {
+                    let builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+                    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                    watcher.watch(connection.into_owned()).await
+                }
+            };
             drop(place);
         });
     }
     drop(listener);
     shutdown.shutdown().await;
+}
+
+/// A connection on which the client has begun to speak.
+enum Begun {
+    Plain(TcpStream),
+    /// And whether it speaks HTTP/2.
+    Encrypted(BufReader<TlsStream<TcpStream>>, bool),
+}
+
+/// Waits for the beginning inside TLS. Both sides have agreed there on what they speak.
+async fn encrypted(stream: TlsStream<TcpStream>) -> io::Result<Option<Begun>> {
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let mut stream = BufReader::new(stream);
+    let beginning = stream.fill_buf().await?;
+    // Every client sends its preface in one piece. Hyper itself would wait for the rest of one without end.
+    let has_begun = !beginning.is_empty() && (!is_http2 || beginning.starts_with(PREFACE));
+    Ok(has_begun.then_some(Begun::Encrypted(stream, is_http2)))
 }
 
 /// Waits until the client has said enough to tell HTTP/1 from HTTP/2; `false` when it leaves first. Hyper itself would wait
@@ -131,7 +171,7 @@ mod tests {
         let stop = CancellationToken::new();
         let router = Router::new().route("/", get(async || "hello"));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, router, limits, stop.clone()));
+        tasks.spawn(serve(listener, router, limits, None, stop.clone()));
         (address, stop.drop_guard(), tasks)
     }
 

@@ -113,6 +113,17 @@ impl Store {
         Ok(Self { objects: Arc::new(objects), place: Place::Directory(directory) })
     }
 
+    /// Stores an object, reads it and removes it.
+    pub async fn try_out(&self) -> anyhow::Result<()> {
+        let (key, bytes) =
+            (format!("check-{:016x}", rand::random::<u64>()), Bytes::from_static(b"Halftone can write here."));
+        let put = self.put(&key, "text/plain", bytes.clone()).await;
+        put.map_err(|(PutError::Name(error) | PutError::Store(error))| error)?;
+        let object = self.get(&key, GetOptions::default()).await?.context("what was stored cannot be found")?;
+        anyhow::ensure!(object.bytes().await? == bytes, "what was read is not what was stored");
+        self.objects.delete(&path(&key)?).await.context("remove what was stored")
+    }
+
     /// Stores an object; replaces one with the same key.
     pub async fn put(&self, key: &str, content_type: &'static str, bytes: Bytes) -> Result<(), PutError> {
         let path = path(key).map_err(PutError::Name)?;

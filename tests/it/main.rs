@@ -27,6 +27,8 @@ mod corrections;
 mod deletions;
 mod deploy;
 
+mod doctor;
+
 mod expiry;
 
 mod estimates;
@@ -51,6 +53,8 @@ mod statements;
 mod api;
 
 mod encryption;
+
+mod https;
 
 mod keys;
 

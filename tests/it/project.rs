@@ -111,7 +111,22 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
 const ARROWS: [(&str, &[&str]); 21] = [
-    ("cli", &["service", "graphql", "pipeline", "access", "app", "budget", "descriptors", "db", "config", "telemetry"]),
+    (
+        "cli",
+        &[
+            "service",
+            "graphql",
+            "pipeline",
+            "access",
+            "app",
+            "store",
+            "budget",
+            "descriptors",
+            "db",
+            "config",
+            "telemetry",
+        ],
+    ),
     ("service", &["http", "graphql", "pipeline", "access", "app", "descriptors", "db", "config"]),
     ("http", &["graphql", "pipeline", "access", "app", "metrics", "store", "links", "web_origin", "db"]),
     ("graphql", &["pipeline", "access", "app", "db"]),

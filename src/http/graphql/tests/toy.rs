@@ -218,7 +218,7 @@ pub async fn serve(options: EndpointOptions) -> Toy {
     let app = routes(schema, options.clone());
     let shutdown = options.shutdown.clone();
     options.tasks.spawn(async move {
-        serve_connections(listener, app, ConnectionLimits::default(), shutdown).await;
+        serve_connections(listener, app, ConnectionLimits::default(), None, shutdown).await;
     });
     Toy {
         address,

@@ -53,7 +53,6 @@ pub struct Parts {
     pub fetcher: Fetcher,
     pub events: Events,
     pub links: Links,
-    pub webhook_secret: webhook::Secret,
     pub metrics: Metrics,
 }
 
@@ -81,7 +80,6 @@ impl App {
         let pool = db::pool(&database_url, connections)?;
         let mut conn = db::connect(&pool).await?;
         let link_key = secret::get_or_create(&mut conn, secret::DOWNLOAD_LINKS, &rand::random::<[u8; 32]>()).await?;
-        let webhook_secret = webhook_secret(&config, &mut conn).await?;
         drop(conn);
         let temporary = config.general.data_dir.join("tmp");
         std::fs::create_dir_all(&temporary).with_context(|| format!("create {}", temporary.display()))?;
@@ -112,7 +110,6 @@ impl App {
                 &link_key,
                 config.server.link_lifetime,
             )?,
-            webhook_secret,
             metrics: Metrics::new()?,
             database_url,
             config,
@@ -136,12 +133,16 @@ pub fn store_address(config: &Config) -> Address {
     address.unwrap_or_else(|| Address::Directory(config.general.data_dir.join("outputs")))
 }
 
-/// The secret that signs webhooks: the configured one, else the one that is kept in the database.
-pub async fn webhook_secret(config: &Config, conn: &mut db::Connection) -> anyhow::Result<webhook::Secret> {
-    if let Some(given) = &config.webhooks.secret {
-        return Ok(given.clone());
+/// The secrets that sign webhooks, the present one first: those that are configured, else what is kept in the database. They
+/// are asked for anew each time, so that a rotation reaches every process at once.
+pub async fn webhook_secrets(config: &Config, conn: &mut db::Connection) -> anyhow::Result<Vec<webhook::Secret>> {
+    if !config.webhooks.secrets.is_empty() {
+        return Ok(config.webhooks.secrets.clone());
     }
     let fresh = webhook::Secret::generate();
-    let kept = secret::get_or_create(conn, secret::WEBHOOKS, fresh.reveal().as_bytes()).await?;
-    webhook::Secret::parse(std::str::from_utf8(&kept)?).context("read the stored webhook secret")
+    let present = secret::get_or_create(conn, secret::WEBHOOKS, fresh.reveal().as_bytes()).await?;
+    let former = secret::get(conn, secret::FORMER_WEBHOOKS).await?;
+    let parse = |kept: Vec<u8>| anyhow::Ok(webhook::Secret::parse(std::str::from_utf8(&kept)?)?);
+    let secrets: anyhow::Result<_> = std::iter::once(present).chain(former).map(parse).collect();
+    secrets.context("read the stored webhook secrets")
 }

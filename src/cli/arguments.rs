@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{check, compress, demo, doctor, healthcheck, keys, run, store};
+use super::{check, compress, database, demo, doctor, healthcheck, keys, run, store};
 use crate::config::{self, Config, Options};
 
 /// The variable of `--compressions` as it was called before.
@@ -54,8 +54,8 @@ pub enum Command {
     Keys(keys::Command),
     /// Print the GraphQL schema
     Schema,
-    /// Print the secret that signs webhooks
-    WebhookSecret,
+    /// Print the secret that signs webhooks, or rotate it
+    WebhookSecret(database::WebhookSecretArguments),
     /// Update the database to this version's schema
     Migrate,
     /// Look at the database, the store, the clock, the disk and the addresses, and say what is wrong

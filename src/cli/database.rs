@@ -4,20 +4,51 @@ use anyhow::Context as _;
 
 use crate::config::{Config, DatabaseUrl, LogFormat};
 use crate::db::server::Database;
-use crate::{app, db, telemetry};
+use crate::db::secret;
+use crate::{app, db, telemetry, webhook};
+
+/// What to do with the secret that is kept in the database.
+#[derive(clap::Args)]
+pub struct WebhookSecretArguments {
+    /// Make a new one. Webhooks are signed with both until the former one is forgotten
+    #[arg(long, conflicts_with = "forget_former")]
+    rotate: bool,
+    /// Sign with the present one alone: every receiver has it
+    #[arg(long)]
+    forget_former: bool,
+}
 
 /// `halftone webhook-secret`.
-pub async fn webhook_secret(config: Config) -> anyhow::Result<()> {
+pub async fn webhook_secret(config: Config, arguments: &WebhookSecretArguments) -> anyhow::Result<()> {
+    let WebhookSecretArguments { rotate, forget_former } = *arguments;
     // A secret that is configured needs no database.
-    if let Some(secret) = &config.webhooks.secret {
+    if let Some(secret) = config.webhooks.secrets.first() {
+        anyhow::ensure!(
+            !rotate && !forget_former,
+            "the secret is configured; rotate it there: HALFTONE_WEBHOOK_SECRET=new,former signs with both"
+        );
         say!("HALFTONE_WEBHOOK_SECRET={}", secret.reveal());
         return Ok(());
     }
     with_database(config, async |config, database| {
         db::migrate(database.url()).await?;
         let pool = db::pool(database.url(), 1)?;
-        let secret = app::webhook_secret(&config, &mut *db::connect(&pool).await?).await?;
-        say!("HALFTONE_WEBHOOK_SECRET={}", secret.reveal());
+        let conn = &mut *db::connect(&pool).await?;
+        if rotate {
+            let fresh = webhook::Secret::generate();
+            secret::replace(conn, secret::WEBHOOKS, secret::FORMER_WEBHOOKS, fresh.reveal().as_bytes()).await?;
+        }
+        if forget_former && !secret::forget(conn, secret::FORMER_WEBHOOKS).await? {
+            eprintln!("There is no former secret.");
+        }
+        let secrets = app::webhook_secrets(&config, conn).await?;
+        say!("HALFTONE_WEBHOOK_SECRET={}", secrets.first().context("there is a secret")?.reveal());
+        if secrets.len() > 1 {
+            eprintln!(
+                "Webhooks are signed with the former secret too. When every receiver has this one: halftone webhook-secret \
+                 --forget-former"
+            );
+        }
         Ok(())
     })
     .await

@@ -94,7 +94,7 @@ async fn run_command(command: Command, config: Config) -> anyhow::Result<ExitCod
         Command::Demo(arguments) => return demo::demo(config, arguments).await,
         Command::Store(command) => return store::store(config, command).await,
         Command::Keys(command) => return keys::keys(config, command).await,
-        Command::WebhookSecret => database::webhook_secret(config).await?,
+        Command::WebhookSecret(arguments) => database::webhook_secret(config, &arguments).await?,
         Command::Migrate => database::migrate(config).await?,
         Command::Doctor(arguments) => return doctor::doctor(config, &arguments).await,
         Command::Healthcheck(arguments) => return healthcheck::healthcheck(&config, &arguments).await,

@@ -9,16 +9,17 @@ use crate::webhook::Secret;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct Webhooks {
-    /// The key that signs webhooks, `whsec_` and base64. Default: one is made and kept in the database; see
-    /// `halftone webhook-secret`
+    /// The key that signs webhooks, `whsec_` and base64. With a second one after a comma each is signed with both. Default: one is
+    /// made and kept in the database; see `halftone webhook-secret`
     #[arg(
         long = "webhook-secret",
         env = "HALFTONE_WEBHOOK_SECRET",
         value_name = "SECRET",
         hide_env_values = true,
+        value_delimiter = ',',
         value_parser = value::webhook_secret
     )]
-    pub secret: Option<Secret>,
+    pub secrets: Vec<Secret>,
     /// Waits before each attempt at a webhook
     #[arg(
         long = "webhook-schedule",

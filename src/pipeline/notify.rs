@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::export::ResultKind;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::db::request::ProcessingRequest;
 use crate::db::run::Run;
 use crate::db::viewer::Viewer;
@@ -99,7 +99,8 @@ pub async fn send_test(app: &App, url: String) -> anyhow::Result<Attempt> {
         "data": { "message": "This is a test of the webhook." },
     });
     let delivery = webhook::Delivery { id: Uuid::now_v7(), url, body: body.to_string().into() };
-    Ok(webhook::send(&app.client, &delivery, &app.webhook_secret, now, webhook::TIMEOUT).await)
+    let secrets = app::webhook_secrets(&app.config, &mut *db::connect(&app.pool).await?).await?;
+    Ok(webhook::send(&app.client, &delivery, &secrets, now, webhook::TIMEOUT).await)
 }
 
 /// Gives deliveries that are to be sent and have lost their job a new one. Returns how many.
@@ -188,11 +189,12 @@ impl Job for DeliverWebhook {
         let Some(delivery) = WebhookDelivery::find(&mut conn, Viewer::Operator, claim.id).await? else {
             return Ok(Outcome::Gone);
         };
+        let secrets = app::webhook_secrets(&app.config, &mut conn).await?;
         drop(conn);
 
         let message =
             webhook::Delivery { id: delivery.id, url: delivery.url.clone(), body: delivery.body.clone().into() };
-        let sending = webhook::send(&app.client, &message, &app.webhook_secret, SystemTime::now(), webhook::TIMEOUT);
+        let sending = webhook::send(&app.client, &message, &secrets, SystemTime::now(), webhook::TIMEOUT);
         let Some(attempt) = stop.run_until_cancelled(sending).await else {
             return Ok(Outcome::GivenBack);
         };

@@ -74,10 +74,16 @@ impl Attempt {
     }
 }
 
-/// Sends `delivery` once, signed for the moment `now`, within `limit` (see [`TIMEOUT`]).
-pub async fn send(client: &Client, delivery: &Delivery, secret: &Secret, now: SystemTime, limit: Duration) -> Attempt {
+/// Sends `delivery` once, signed with each of the secrets for the moment `now`, within `limit` (see [`TIMEOUT`]).
+pub async fn send(
+    client: &Client,
+    delivery: &Delivery,
+    secrets: &[Secret],
+    now: SystemTime,
+    limit: Duration,
+) -> Attempt {
     let started = Instant::now();
-    let answered = match request(delivery, secret, now) {
+    let answered = match request(delivery, secrets, now) {
         Ok(request) => timeout(limit, client.execute(request)).await,
         Err(error) => return failed(started, error),
     };
@@ -100,11 +106,12 @@ pub async fn send(client: &Client, delivery: &Delivery, secret: &Secret, now: Sy
     }
 }
 
-fn request(delivery: &Delivery, secret: &Secret, now: SystemTime) -> Result<Request, String> {
+fn request(delivery: &Delivery, secrets: &[Secret], now: SystemTime) -> Result<Request, String> {
     let url = Url::parse(&delivery.url).map_err(|error| format!("The webhook URL is not valid: {error}."))?;
     let id = delivery.id.to_string();
     let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let signature = sign(secret, &id, timestamp, &delivery.body);
+    // One by each secret: a receiver that knows one of them is content.
+    let signatures: Vec<_> = secrets.iter().map(|secret| sign(secret, &id, timestamp, &delivery.body)).collect();
     let mut request = Request::new(Method::POST, url);
     let header = |value: &str| {
         HeaderValue::from_str(value).map_err(|error: InvalidHeaderValue| format!("A header cannot be sent: {error}."))
@@ -113,7 +120,7 @@ fn request(delivery: &Delivery, secret: &Secret, now: SystemTime) -> Result<Requ
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("webhook-id", header(&id)?);
     headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
-    headers.insert("webhook-signature", header(&signature)?);
+    headers.insert("webhook-signature", header(&signatures.join(" "))?);
     *request.body_mut() = Some(delivery.body.clone().into());
     Ok(request)
 }

@@ -29,7 +29,7 @@ async fn attempt(url: String) -> Attempt {
 async fn attempt_within(limit: Duration, url: String) -> Attempt {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let secret = Secret::parse(EXAMPLE).expect("a secret");
-    send(&client(), &delivery(url), &secret, now, limit).await
+    send(&client(), &delivery(url), &[secret], now, limit).await
 }
 
 async fn answering(status: &'static str, headers: &'static str) -> Server {

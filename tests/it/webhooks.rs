@@ -219,3 +219,34 @@ async fn a_receiver_can_be_tested_before_it_is_needed() {
         assert_eq!(refused["attempt"], json!(null));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_rotated_while_webhooks_go_on() {
+    let halftone = Halftone::start(&["--compressions", "0"]).await;
+    let sink = Sink::start(&[]).await;
+    let test = "mutation ($url: String!) { testWebhook(input: { url: $url }) { attempt { httpStatus } } }";
+    let command = async |arguments: &[&str]| {
+        let data_dir = halftone.data_dir().to_str().unwrap();
+        let ours = ["webhook-secret", "--database-url", &halftone.database_url, "--data-dir", data_dir];
+        let output = crate::support::process::halftone().args(ours).args(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim().strip_prefix("HALFTONE_WEBHOOK_SECRET=").expect("a secret").to_owned()
+    };
+    let first = command(&[]).await;
+    let second = command(&["--rotate"]).await;
+    assert_ne!(first, second);
+    halftone.client.query(test, json!({ "url": sink.url })).await;
+    assert_eq!(command(&["--forget-former"]).await, second);
+    halftone.client.query(test, json!({ "url": sink.url })).await;
+    let received = sink.received(2).await;
+    for (attempt, by_first) in received.iter().zip([true, false]) {
+        assert_eq!((attempt.is_signed_with(&first), attempt.is_signed_with(&second)), (by_first, true));
+    }
+    // The same with secrets that are configured.
+    let both = format!("{second},{first}");
+    let configured = Halftone::start(&["--compressions", "0", "--webhook-secret", &both]).await;
+    configured.client.query(test, json!({ "url": sink.url })).await;
+    let attempt = sink.received(3).await.remove(2);
+    assert!(attempt.is_signed_with(&first) && attempt.is_signed_with(&second));
+}

@@ -40,6 +40,7 @@ pub struct Metrics {
     output_bytes: IntCounter,
     webhook_attempts: IntCounterVec,
     http_requests: HistogramVec,
+    graphql_operations: HistogramVec,
 }
 
 impl Metrics {
@@ -78,15 +79,21 @@ impl Metrics {
                 "How long HTTP requests took to be answered, up to the first byte of the body.",
                 &["route", "method", "status"],
             )?,
+            graphql_operations: seconds(
+                "halftone_graphql_operation_duration_seconds",
+                "How long queries and mutations ran, by the first field they asked for.",
+                &["kind", "field", "outcome"],
+            )?,
             registry,
         };
-        let parts: [Box<dyn Collector>; 6] = [
+        let parts: [Box<dyn Collector>; 7] = [
             Box::new(metrics.image_attempts.clone()),
             Box::new(metrics.image_stages.clone()),
             Box::new(metrics.source_bytes.clone()),
             Box::new(metrics.output_bytes.clone()),
             Box::new(metrics.webhook_attempts.clone()),
             Box::new(metrics.http_requests.clone()),
+            Box::new(metrics.graphql_operations.clone()),
         ];
         for part in parts {
             metrics.registry.register(part)?;
@@ -119,6 +126,12 @@ impl Metrics {
     pub fn http_request(&self, route: &str, method: &str, status: u16, took: Duration) {
         let status = status.to_string();
         self.http_requests.with_label_values(&[route, method, &status]).observe(took.as_secs_f64());
+    }
+
+    /// A GraphQL operation was executed. `field` is one of the schema's, so that there are few.
+    pub fn graphql_operation(&self, kind: &str, field: &str, is_good: bool, took: Duration) {
+        let outcome = if is_good { "success" } else { "error" };
+        self.graphql_operations.with_label_values(&[kind, field, outcome]).observe(took.as_secs_f64());
     }
 
     /// Everything as text, with the values of `now`.

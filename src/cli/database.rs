@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 
 use crate::config::{Config, DatabaseUrl, LogFormat};
-use crate::db::server::Database;
 use crate::db::secret;
+use crate::db::server::Database;
 use crate::{app, db, telemetry, webhook};
 
 /// What to do with the secret that is kept in the database.

@@ -50,7 +50,7 @@ async fn the_doctor_finds_nothing_wrong_where_nothing_is_and_names_what_is() {
     let elsewhere = ["--listen", "203.0.113.7:8080", "--admin-listen", "0.0.0.0:0"];
     let secret = "wrong/secret+of40characters0000000000000";
     let (code, report, text) =
-        doctor(&[&data_dir, &database, &elsewhere, &store[..]].concat(), &[("AWS_SECRET_ACCESS_KEY", secret)]).await;
+        doctor(&[&data_dir[..], &database, &elsewhere, &store].concat(), &[("AWS_SECRET_ACCESS_KEY", secret)]).await;
     assert_eq!(code, Some(1));
     for subject in ["schema", "store", "listen", "public-url"] {
         assert_eq!(verdict(&report, subject), "bad", "{text}");

@@ -7,8 +7,10 @@ use serde_json::json;
 use crate::support::database;
 use crate::support::halftone::{Client, csv};
 use crate::support::images;
+use crate::support::keys;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::{self, Process};
+use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::support::wait::until;
 
@@ -153,4 +155,77 @@ async fn a_request_has_an_id_in_its_answer_and_in_the_log() {
     assert_eq!(refused, "from-a-page");
     let line = process.log_line("refused a call from a web page").await;
     assert!(line.contains("from-a-page"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn graphql_operations_are_counted_by_the_schemas_own_names_and_a_trace_is_in_the_log() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let arguments = ["--compressions", "0", "--admin-listen", "127.0.0.1:0"];
+    let (mut process, client) = Process::serve(&database::fresh().await, data_dir.path(), &arguments).await;
+    let admin = address(&mut process, "metrics at ").await;
+    for name in ["First", "Second"] {
+        client.query(&format!("query {name} {{ limits {{ graphql {{ maxDepth }} }} }}"), json!({})).await;
+    }
+    client.post("query Third { nothing }", json!({})).await;
+    client.post("mutation { cancelProcessingRequest(id: \"none\") { userErrors { code } } }", json!({})).await;
+    let text = client.http.get(&admin).send().await.unwrap().text().await.unwrap();
+    let samples = samples(&text);
+    let count = |kind: &str, field: &str, outcome: &str| {
+        let labels = format!("field=\"{field}\",kind=\"{kind}\",outcome=\"{outcome}\"");
+        samples.get(&format!("halftone_graphql_operation_duration_seconds_count{{{labels}}}")).copied()
+    };
+    assert_eq!(count("query", "limits", "success"), Some(2.0), "{text}");
+    assert_eq!(count("mutation", "cancelProcessingRequest", "success"), Some(1.0), "{text}");
+    assert!(!text.contains("nothing") && !text.contains("First"), "{text}");
+
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let refused = client.http.post(format!("{}/graphql", client.url)).header("origin", "https://elsewhere.example");
+    refused.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
+    process.log_line(&format!("\"trace_id\":\"{trace}\"")).await;
+}
+
+/// Every secret that went through it, and no line of the log has one, whatever is logged.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_the_log_has_a_secret_or_the_query_of_an_address() {
+    let origin = Origin::start().await;
+    let sink = Sink::start(&[500]).await;
+    let s3 = S3::start().await;
+    let database_url = database::fresh().await;
+    let key = keys::create(&database_url, &[]).await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let store = s3.arguments();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let arguments = ["--webhook-secret", secret, "--webhook-schedule", "0s,50ms", "--retry-delay", "50ms"];
+    let arguments = [&arguments[..], &["--max-attempts", "2", "--log", "debug,hyper_util=trace"]].concat();
+    let arguments: Vec<&str> = arguments.into_iter().chain(store.iter().map(String::as_str)).collect();
+    let (process, client) = Process::serve(&database_url, data_dir.path(), &arguments).await;
+    let client = client.with_key(&key);
+    let token = |url: String| format!("{url}?token=swordfish");
+    let good = token(origin.set("1.jpg", Answer::Image(images::jpeg(160, 120, 1))));
+    let urls = [good, token(origin.url("missing.jpg")), "http://127.0.0.1:1/2.jpg?token=swordfish".to_owned()];
+    let sheet = csv(&[&urls.each_ref().map(String::as_str)]);
+    let hook = token(sink.url.clone());
+    let id = client.accepted(&sheet, json!({ "webhookUrl": hook })).await;
+    client.finished(&id).await;
+    sink.received(2).await;
+    let query = "query ($id: ID!) { processingRequest(id: $id) { outputCsvUrl } }";
+    let data = client.query(query, json!({ "id": id })).await;
+    let link = data["processingRequest"]["outputCsvUrl"].as_str().unwrap().to_owned();
+    client.download(&link).await;
+    client.download(client.images(&id).await[0]["output"]["url"].as_str().unwrap()).await;
+    s3.go_away();
+    assert_eq!(client.http.get(format!("{link}x")).send().await.unwrap().status(), 404);
+    client.http.get(&link).send().await.unwrap();
+
+    let (code, log) = process.stopped().await;
+    assert_eq!(code, Some(0));
+    assert!(log.lines().count() > 10, "{log}");
+    let signature = link.split("signature=").nth(1).unwrap();
+    let mut secrets = vec!["swordfish", &secret[6..], &key, signature, "X-Amz-Signature="];
+    let environment = S3::environment();
+    secrets.extend(environment.iter().filter(|(name, _)| name.contains("SECRET")).map(|(_, value)| value.as_str()));
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::options::EndpointOptions;
 use crate::access::Caller;
 use crate::graphql::admission::{self, Rejection};
-use crate::graphql::charging::Charged;
+use crate::graphql::charging::Counted;
 use crate::graphql::error::FORBIDDEN;
 use crate::http::refusal::Refusal;
 
@@ -99,8 +99,10 @@ pub(super) fn prepare(
         return Err(Rejection { code: FORBIDDEN, message: message.to_owned(), location: None });
     }
     request.data.insert(caller.clone());
-    if kind != OperationType::Subscription {
-        request.data.insert(Charged);
+    let name = request.operation_name.clone();
+    let document = request.parsed_query().ok();
+    if let Some(counted) = document.and_then(|document| Counted::of(document, name.as_deref())) {
+        request.data.insert(counted);
     }
     Ok((request, kind))
 }

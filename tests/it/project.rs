@@ -120,6 +120,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "access",
             "app",
             "store",
+            "webhook",
             "budget",
             "descriptors",
             "db",

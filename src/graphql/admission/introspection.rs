@@ -28,7 +28,7 @@ impl Place {
         match (self, field) {
             (Place::Outside, "__schema" | "__type") => (inside, 1),
             (Place::Outside, _) => (Place::Outside, 1),
-            (_, "types") => (Place::AllTypes, 120),
+            (_, "types") => (Place::AllTypes, 130),
             (Place::AllTypes, "fields") => (inside, 6),
             (Place::AllTypes, "enumValues" | "inputFields") => (inside, 2),
             (Place::AllTypes, "possibleTypes") => (inside, 1),

@@ -125,12 +125,6 @@ impl Process {
         self.child.kill().await.expect("kill");
     }
 
-    /// SIGTERM; returns the exit code, and what was logged that nobody has read.
-    pub async fn stopped(self) -> (Option<i32>, String) {
-        self.signal(Signal::TERM);
-        self.ended().await
-    }
-
     /// SIGTERM; returns the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
         self.signal(Signal::TERM);

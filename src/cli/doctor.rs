@@ -77,7 +77,7 @@ pub async fn doctor(config: Config, arguments: &Arguments) -> anyhow::Result<Exi
     let limit = descriptors::limit();
     match limit {
         limit if limit >= OPEN_FILES => {
-            report.note("descriptors", Verdict::Good, format!("{limit} files may be open."))
+            report.note("descriptors", Verdict::Good, format!("{limit} files may be open."));
         }
         limit => report.note(
             "descriptors",
@@ -212,7 +212,7 @@ async fn examine_store(report: &mut Report, config: &Config) {
     };
     match timeout(PATIENCE, examined).await {
         Ok(Ok(())) => {
-            report.note("store", Verdict::Good, format!("An object was stored in {address}, read and removed."))
+            report.note("store", Verdict::Good, format!("An object was stored in {address}, read and removed."));
         }
         Ok(Err(error)) => report.note(
             "store",

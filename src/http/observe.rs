@@ -62,14 +62,14 @@ mod tests {
     fn a_trace_is_taken_over_and_nothing_else() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         for (parent, known) in [
-            (format!("00-{trace}-00f067aa0ba902b7-01"), true),
-            (format!("cc-{trace}-00f067aa0ba902b7-01-more"), true),
-            (format!("00-{trace}-00f067aa0ba902b7-01-more"), false),
-            (format!("ff-{trace}-00f067aa0ba902b7-01"), false),
-            (format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()), false),
+            (format!("00-{trace}-1112131415161718-01"), true),
+            (format!("cc-{trace}-1112131415161718-01-more"), true),
+            (format!("00-{trace}-1112131415161718-01-more"), false),
+            (format!("ff-{trace}-1112131415161718-01"), false),
+            (format!("00-{}-1112131415161718-01", trace.to_uppercase()), false),
             (format!("00-{trace}-0000000000000000-01"), false),
-            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), false),
-            (format!("00-{trace}-00f067aa0ba902b7"), false),
+            (format!("00-{}-1112131415161718-01", "0".repeat(32)), false),
+            (format!("00-{trace}-1112131415161718"), false),
             ("nonsense".to_owned(), false),
         ] {
             assert_eq!(trace_id(&parent), known.then_some(trace), "{parent}");

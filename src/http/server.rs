@@ -123,7 +123,7 @@ pub async fn serve(
 enum Begun {
     Plain(TcpStream),
     /// And whether it speaks HTTP/2.
-    Encrypted(BufReader<TlsStream<TcpStream>>, bool),
+    Encrypted(Box<BufReader<TlsStream<TcpStream>>>, bool),
 }
 
 /// Waits for the beginning inside TLS. Both sides have agreed there on what they speak.
@@ -133,7 +133,7 @@ async fn encrypted(stream: TlsStream<TcpStream>) -> io::Result<Option<Begun>> {
     let beginning = stream.fill_buf().await?;
     // Every client sends its preface in one piece. Hyper itself would wait for the rest of one without end.
     let has_begun = !beginning.is_empty() && (!is_http2 || beginning.starts_with(PREFACE));
-    Ok(has_begun.then_some(Begun::Encrypted(stream, is_http2)))
+    Ok(has_begun.then(|| Begun::Encrypted(Box::new(stream), is_http2)))
 }
 
 /// Waits until the client has said enough to tell HTTP/1 from HTTP/2; `false` when it leaves first. Hyper itself would wait

@@ -196,7 +196,8 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
     let key = submission.idempotency_key.as_deref();
     let key = key.map(|key| (key, &input_hash[..]));
     let stored = conn.transaction(async |conn| {
-        store(conn, &new, &issues, key, submission.based_on, submission.is_fresh, submission.max_queued, incoming).await?;
+        store(conn, &new, &issues, key, submission.based_on, submission.is_fresh, submission.max_queued, incoming)
+            .await?;
         if let Some(RememberedAs { path, hash }) = &submission.remembered_as {
             remembered_file::remember(conn, path, hash, id).await?;
         }

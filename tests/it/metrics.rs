@@ -180,7 +180,7 @@ async fn graphql_operations_are_counted_by_the_schemas_own_names_and_a_trace_is_
 
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let refused = client.http.post(format!("{}/graphql", client.url)).header("origin", "https://elsewhere.example");
-    refused.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
+    refused.header("traceparent", format!("00-{trace}-1112131415161718-01")).send().await.unwrap();
     process.log_line(&format!("\"trace_id\":\"{trace}\"")).await;
 }
 

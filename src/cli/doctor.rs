@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLOCKS_APART: Duration = Duration::from_secs(5);
 /// Room on the disk that uploads and result files need while they are made, and the oldest supported version of Postgres.
 const FREE_BYTES: u64 = 1 << 30;
-const OLDEST_POSTGRES: i32 = 140_000;
+const OLDEST_POSTGRES: i32 = 130_000;
 /// Files and connections that a busy process has open.
 const OPEN_FILES: usize = 1_024;
 
@@ -157,7 +157,7 @@ async fn examine_database(report: &mut Report, config: &Config) {
     };
     match &examined.version {
         (number, name) if *number < OLDEST_POSTGRES => {
-            report.note("database", Verdict::Bad, format!("It is PostgreSQL {name}; Halftone needs 14 or newer."));
+            report.note("database", Verdict::Bad, format!("It is PostgreSQL {name}; Halftone needs 13 or newer."));
         }
         (_, name) => report.note("database", Verdict::Good, format!("PostgreSQL {name} answers.")),
     }

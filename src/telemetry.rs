@@ -25,9 +25,10 @@ pub fn init(filter: &str, json: bool) {
     };
 }
 
-/// The filter; oxipng, which has a line for every PNG, is silent unless it names it.
+/// The filter. Unless it names them, oxipng, which has a line for every PNG, is silent, and tokio-postgres, whose debugging shows
+/// the parameters of statements and so secrets, says only what matters.
 fn filtered(filter: &str) -> EnvFilter {
-    EnvFilter::try_new(format!("oxipng=off,{filter}")).unwrap_or_default()
+    EnvFilter::try_new(format!("oxipng=off,tokio_postgres=info,{filter}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ mod tests {
             tracing::subscriber::with_default(subscriber, || {
                 assert_eq!(tracing::enabled!(target: "halftone::compress", tracing::Level::INFO), ours, "{filter}");
                 assert_eq!(tracing::enabled!(target: "oxipng", tracing::Level::INFO), theirs, "{filter}");
+                assert!(!tracing::enabled!(target: "tokio_postgres::query", tracing::Level::DEBUG), "{filter}");
             });
         }
     }

@@ -85,7 +85,7 @@ fn around(job: &Job) -> Result<Around, Error> {
             let list = png::chunks(bytes)?;
             let header = png::header(bytes, &list)?;
             around.icc = png::profile(bytes, &list);
-            around.exif = png::exif(bytes, &list).map(|exif| exif.into_owned());
+            around.exif = png::exif(bytes, &list).map(std::borrow::Cow::into_owned);
             around.is_deep = header.depth == 16;
             // Grey samples become RGB, which a grey profile cannot describe.
             let chunks = COLOUR_CHUNKS.iter().filter(|name| **name != *b"iCCP" || !matches!(header.colour, 0 | 4));

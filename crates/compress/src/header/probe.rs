@@ -149,7 +149,7 @@ fn foreign(bytes: &[u8], format: Format) -> Result<Probe, Error> {
     if width == 0 || height == 0 {
         return Err(Error::corrupt("it has no pixels"));
     }
-    let orientation = decoder.orientation().map_or(1, |orientation| orientation.to_exif());
+    let orientation = decoder.orientation().map_or(1, image::metadata::Orientation::to_exif);
     Ok(Probe {
         format,
         width,

@@ -40,5 +40,5 @@ pub(super) fn square([r, g, b]: [i32; 3]) -> u32 {
     let y = (77 * r + 150 * g + 29 * b) >> 8;
     let (red, blue) = (r - y, b - y);
     // Whatever differs is not equal.
-    1.max((y * y + (red * red >> 2) + (blue * blue * 10 >> 6)) as u32)
+    1.max((y * y + ((red * red) >> 2) + ((blue * blue * 10) >> 6)) as u32)
 }

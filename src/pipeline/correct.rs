@@ -160,8 +160,9 @@ async fn begin(conn: &mut Connection, request_id: Uuid, images: Vec<RunImage>) -
     for images in images.chunks(IMAGES_PER_BATCH) {
         let (ids, urls): (Vec<Uuid>, Vec<&str>) =
             images.iter().map(|image| (image.id, image.input_url.as_str())).unzip();
-        correction::replace_urls(conn, request_id, &ids, &urls).await?;
+        // First they are pending again: an image that has ended does not change.
         take_back(conn, request_id, run, images).await?;
+        correction::replace_urls(conn, request_id, &ids, &urls).await?;
     }
     Ok(Corrected::Begun(announce(conn, request_id).await?, count))
 }

@@ -32,7 +32,7 @@ pub struct Report {
     /// All issues, kept or not.
     pub issue_count: u64,
     pub error_count: u64,
-    /// At most [`Limits::max_issues`], in the order of the file; errors are kept before warnings.
+    /// At most [`Limits::max_issues`](crate::Limits::max_issues), in the order of the file; errors are kept before warnings.
     pub issues: Vec<Issue>,
     /// Whether the whole file was refused. The last error says why.
     pub rejected: bool,

@@ -163,6 +163,46 @@ pub async fn killed_api_in_a_cancel(world: &mut World) {
     world.finished(&id).await;
 }
 
+/// A request is tried again, corrected, run again and canceled, and each time the worker is killed: every run ends once and is
+/// announced once.
+pub async fn steered_between_kills(world: &mut World) {
+    let _api = world.serve(&API_ONLY).await;
+    let mut worker = world.work(&[]).await;
+    let found = |n: u32| world.origin.set(&format!("{n}.jpg"), slow(50)(images::jpeg(96, 64, n)));
+    let mut urls: Vec<String> = (0..120).map(found).collect();
+    urls.extend((0..30).map(|n| world.origin.url(&format!("missing/{n}.jpg"))));
+    let id = world.upload_urls(&urls, json!({ "webhookUrl": world.sink.url })).await;
+    let corrected = world.origin.set("corrected.jpg", slow(50)(images::jpeg(96, 64, 1_000)));
+    let failed = "query ($id: ID!) { processingRequest(id: $id) { images(first: 1, filter: { status: [FAILED] }) { nodes { id } } } }";
+    for step in ["retry", "correct", "rerun", "rerun all", "cancel", "retry"] {
+        sleep(Duration::from_millis(random(0..1_500))).await;
+        worker.kill().await;
+        worker = world.work(&[]).await;
+        world.finished(&id).await;
+        let data = world.client().query(failed, json!({ "id": id })).await;
+        let image = &data["processingRequest"]["images"]["nodes"][0]["id"];
+        let mutation = match step {
+            "retry" => format!("retryFailedImages(input: {{ requestId: \"{id}\" }})"),
+            "correct" => format!("replaceImageUrl(input: {{ id: {image}, url: \"{corrected}\" }})"),
+            "rerun all" => format!("rerunProcessingRequest(input: {{ id: \"{id}\", onlyChanged: false }})"),
+            _ => format!("rerunProcessingRequest(input: {{ id: \"{id}\" }})"),
+        };
+        let mutation = format!("mutation {{ begun: {mutation} {{ userErrors {{ message }} }} }}");
+        let data = world.client().query(&mutation, json!({})).await;
+        assert_eq!(data["begun"]["userErrors"], json!([]), "{step}");
+        if step == "cancel" {
+            let cancel =
+                "mutation ($id: ID!) { cancelProcessingRequest(input: { id: $id }) { userErrors { message } } }";
+            world.client().query(cancel, json!({ "id": id })).await;
+        }
+    }
+    sleep(Duration::from_millis(random(0..1_500))).await;
+    worker.kill().await;
+    let _last = world.work(&[]).await;
+    world.finished(&id).await;
+    assert_eq!(database::number(&world.database_url, "SELECT count(*) FROM runs").await, 7);
+}
+
 /// A minute of kills, naps, cut and silent connections, at random, with three requests under way.
 pub async fn chaos(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;

@@ -42,6 +42,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow kills::workers_killed_in_a_row,
     slow kills::image_that_kills_its_worker,
     slow kills::killed_api_in_a_cancel,
+    slow kills::steered_between_kills,
     slow kills::chaos,
     slow machines::links_are_cut,
     slow postgres::connections_cut_and_refused,

@@ -1,5 +1,7 @@
 //! How many statements answers cost.
 
+use std::time::Instant;
+
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Barrier, oneshot};
@@ -70,7 +72,7 @@ async fn many_who_watch_with_the_same_operation_cost_as_many_statements_as_one()
         let url = origin.set("1.jpg", Answer::Held(images::jpeg(64, 48, 1)));
         let id = halftone.client.accepted(&csv(&[&[&url]]), json!({})).await;
         origin.held(1).await;
-        let before = proxy.statements();
+        let (before, began) = (proxy.statements(), Instant::now());
         let all_watch = Barrier::new(watchers);
         let watching = (0..watchers).map(|_| {
             let (begun, waiting) = oneshot::channel();
@@ -88,9 +90,9 @@ async fn many_who_watch_with_the_same_operation_cost_as_many_statements_as_one()
             assert_eq!((&last["status"], &last["progress"]["succeeded"]), (&json!("COMPLETED"), &json!(1)));
             assert!(snapshots.iter().all(|snapshot| snapshot["requestUpdated"]["progress"]["succeeded"] == 0));
         }
-        proxy.statements() - before
+        (proxy.statements() - before, began.elapsed().as_secs())
     };
-    // Beside what is watched, the process's own statements are counted, a few in each second.
-    let (one, many) = (costs(1).await, costs(100).await);
-    assert!(many < one + 100, "{one} statements for one, {many} for a hundred");
+    // Beside what is watched, the process's own statements are counted, a few in each second: a busy machine takes many.
+    let ((one, _), (many, seconds)) = (costs(1).await, costs(100).await);
+    assert!(many < one + 100 + 20 * seconds, "{one} statements for one, {many} for a hundred in {seconds} s");
 }

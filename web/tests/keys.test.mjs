@@ -49,8 +49,11 @@ test('the playground sends the key it is given', async () => {
   await page.goto(`${demo.url}/playground`);
   const field = page.getByLabel('API key');
   await field.fill(key);
+  // The page begins anew; its operation is there once the editor is.
+  const answered = page.waitForResponse((response) => response.url().endsWith('/graphql') && response.ok());
   await field.press('Enter');
-  await page.waitForResponse((response) => response.url().endsWith('/graphql') && response.ok());
+  await answered;
+  await page.locator('.graphiql-query-editor .CodeMirror', { hasText: 'processingRequests' }).waitFor();
   await page.getByRole('button', { name: /Execute query/ }).click();
   await page.locator('.result-window', { hasText: 'processingRequests' }).waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem('halftone:key')), null);

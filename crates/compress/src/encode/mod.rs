@@ -52,7 +52,9 @@ pub(crate) trait Encoder {
     fn encode(&mut self, quality: u8) -> Result<Encoded, Error>;
 
     /// The length of what [`Encoder::encode`] would return, but for a little metadata.
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error>;
+    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
+        Ok(self.encode(quality)?.bytes.len() as u64)
+    }
 
     /// The smallest file with identical pixels; `None` when this picture has none in this format.
     fn lossless(&mut self) -> Result<Option<Encoded>, Error>;

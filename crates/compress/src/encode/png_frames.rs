@@ -181,10 +181,6 @@ impl Encoder for AnimatedPngEncoder<'_> {
         Ok(Encoded { bytes, quality: Some(quality), warnings: Vec::new() })
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
-    }
-
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         if self.is_deep {
             return Ok(None);

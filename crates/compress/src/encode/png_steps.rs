@@ -44,10 +44,6 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
         Ok(encoded)
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
-    }
-
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         self.picture.lossless().map(Some)
     }

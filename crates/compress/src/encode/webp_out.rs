@@ -295,10 +295,6 @@ impl Encoder for WebpEncoder {
         Ok(encoded)
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
-    }
-
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         if matches!(self.picture, Picture::Planes(_)) {
             return Ok(None);

@@ -108,10 +108,6 @@ impl Encoder for GifEncoder<'_> {
         Ok(Encoded { bytes, quality: Some(quality), warnings: Vec::new() })
     }
 
-    fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
-        Ok(self.encode(quality)?.bytes.len() as u64)
-    }
-
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         let bytes = if self.animation.is_resized() { None } else { self.write(&Loss::NONE)? };
         Ok(bytes.map(|bytes| Encoded { bytes, quality: None, warnings: Vec::new() }))

@@ -313,7 +313,7 @@ fn check_urls(
             continue;
         }
         let about = report.place(piece.line, Some(columns.name_of(piece.column)), &piece.text);
-        let checked = checker.check(&piece.text);
+        let checked = if piece.is_plain { checker.check_length(&piece.text) } else { checker.check(&piece.text) };
         let accepted = checked.is_ok();
         if let Err(fault) = checked {
             report.issues.error(fault.code, about, || fault.message);

@@ -286,7 +286,7 @@ impl<R: Read> Cells<R> {
                 quoting.follow(&self.buf[from..self.at], self.delimiter);
                 self.count_quoted_lines(from, ended == Some(true));
             } else if ended == Some(true) {
-                self.count_buffered_lines(self.at - 1);
+                self.count_last_byte();
             }
             if self.used - start > self.max_bytes(start) {
                 return Err(self.cell_too_long(start, line, quoted).into());
@@ -330,7 +330,7 @@ impl<R: Read> Cells<R> {
         if quoted {
             self.count_quoted_lines(from, ended);
         } else if ended {
-            self.count_buffered_lines(self.at - 1);
+            self.count_last_byte();
         }
         self.ended_by_line = ended;
         Some(ended)
@@ -368,7 +368,7 @@ impl<R: Read> Cells<R> {
                 return Ok(true);
             }
             self.at += 1;
-            self.count_buffered_lines(self.at - 1);
+            self.count_last_byte();
         }
         Ok(false)
     }
@@ -398,7 +398,7 @@ impl<R: Read> Cells<R> {
         if !self.lines_are_records {
             self.count_buffered_lines(from);
         } else if ended {
-            self.count_buffered_lines(self.at - 1);
+            self.count_last_byte();
         }
     }
 
@@ -406,6 +406,13 @@ impl<R: Read> Cells<R> {
         let buf = std::mem::take(&mut self.buf);
         self.count_lines(&buf[from..self.at]);
         self.buf = buf;
+    }
+
+    /// The byte before `buf[at]` follows what was counted before.
+    fn count_last_byte(&mut self) {
+        let byte = self.buf[self.at - 1];
+        self.line += u64::from(byte == b'\r' || (byte == b'\n' && !self.after_cr));
+        self.after_cr = byte == b'\r';
     }
 
     /// Counts the line ends of consecutive pieces of text: CRLF, LF and CR each end one line.

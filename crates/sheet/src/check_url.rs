@@ -34,11 +34,7 @@ impl Checker {
     }
 
     pub fn check(&mut self, url: &str) -> Result<(), Fault> {
-        let max_bytes = self.max_bytes;
-        if url.len() > max_bytes {
-            let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
-            return Err(Fault { code: IssueCode::UrlTooLong, message });
-        }
+        self.check_length(url)?;
         if self.is_of_known_origin(url) {
             return Ok(());
         }
@@ -56,6 +52,15 @@ impl Checker {
         Ok(())
     }
 
+    pub fn check_length(&self, url: &str) -> Result<(), Fault> {
+        let max_bytes = self.max_bytes;
+        if url.len() <= max_bytes {
+            return Ok(());
+        }
+        let message = format!("This URL is longer than {max_bytes} bytes. Use a shorter one.");
+        Err(Fault { code: IssueCode::UrlTooLong, message })
+    }
+
     /// Whether only the path of a URL is new, and that is plain.
     fn is_of_known_origin(&self, url: &str) -> bool {
         let path = if self.origin.is_empty() { None } else { url.strip_prefix(&self.origin) };
@@ -67,25 +72,34 @@ impl Checker {
 /// letters, digits, dots and hyphens that ends in a letter label, then printable ASCII without quotes and brackets that may
 /// stand around a URL.
 pub(super) fn plain_origin(url: &str) -> Option<&str> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?.as_bytes();
-    let host = rest
-        .iter()
-        .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
-        .count();
-    let (host, path) = rest.split_at(host);
-    let labels_are_plain = host.split(|byte| *byte == b'.').all(|label| {
-        let (Some(first), Some(last)) = (label.first(), label.last()) else {
-            return false;
-        };
-        label.len() <= 63 && *first != b'-' && *last != b'-' && label.get(2..4) != Some(b"--")
-    });
-    let last_label = host.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let is_plain = labels_are_plain
-        && host.len() <= 253
-        && last_label.iter().all(u8::is_ascii_lowercase)
-        && path.first().is_none_or(|byte| matches!(byte, b'/' | b'?' | b'#'))
-        && is_plain_path(path);
-    is_plain.then(|| &url[..url.len() - path.len()])
+    let (origin, path) = split_plain_host(url)?;
+    is_plain_path(path.as_bytes()).then_some(origin)
+}
+
+/// Cuts a URL behind its host, if that is of the usual plain kind and a path, a query or nothing follows.
+pub(super) fn split_plain_host(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let host = rest.as_bytes().iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    is_plain_host(&rest.as_bytes()[..host]).then(|| url.split_at(url.len() - rest.len() + host))
+}
+
+fn is_plain_host(host: &[u8]) -> bool {
+    let (mut label, mut is_letters) = (0, true);
+    for (at, byte) in host.iter().enumerate() {
+        match byte {
+            b'a'..=b'z' => {}
+            b'0'..=b'9' => is_letters = false,
+            // A label neither begins with a hyphen nor has two of them where those of encoded names are.
+            b'-' if at > label && !(at == label + 3 && host[at - 1] == b'-') => is_letters = false,
+            b'.' if is_plain_label(&host[label..at]) => (label, is_letters) = (at + 1, true),
+            _ => return false,
+        }
+    }
+    is_letters && is_plain_label(&host[label..]) && host.len() <= 253
+}
+
+fn is_plain_label(label: &[u8]) -> bool {
+    label.last().is_some_and(|last| *last != b'-') && label.len() <= 63
 }
 
 fn is_plain_path(path: &[u8]) -> bool {

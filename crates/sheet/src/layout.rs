@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::defuse::undo;
 use super::header::Columns;
+use super::plain;
 use super::record::Record;
 use super::spaces::{is_space, trim};
 use super::urls;
@@ -29,6 +30,8 @@ pub(super) struct Piece {
     pub to: Spot,
     /// Where the text of each further cell begins, if it was cut at delimiters: in `text` and in the record.
     pub joins: Vec<(usize, Spot)>,
+    /// Known to be a URL with nothing in it to repair.
+    pub is_plain: bool,
 }
 
 impl Piece {
@@ -90,6 +93,9 @@ impl Layout {
     /// or, in a row that is too long, surely ends a URL with commas in it.
     fn take_between(&mut self, columns: &Columns, record: Record<'_>, delimiter: char) {
         let (width, unnamed) = (columns.names.len(), columns.unnamed_after_urls());
+        if unnamed == 0 && record.len() <= width {
+            return; // No room.
+        }
         let filled = (0..record.len()).rev().find(|&cell| is_filled(record, cell)).map_or(0, |last| last + 1);
         let too_many = filled.saturating_sub(width);
         let surplus = if delimiter == ',' { too_many } else { 0 };
@@ -173,7 +179,16 @@ fn cut(list: &str, starts: &[Start], column: usize, record: Record<'_>, pieces: 
     let mut next = starts.iter().copied().peekable();
     let mut start = starts[0];
     let (mut at, mut line) = (0, start.line);
-    urls::split(list, |offset, text| {
+    if let [start] = starts {
+        at = plain::split(list, |offset, text| {
+            let spot = |byte| Spot { cell: start.spot.cell, byte: start.spot.byte + byte };
+            let (from, to) = (spot(offset), spot(offset + text.len()));
+            pieces.push(Piece { text: text.to_owned(), line, column, from, to, joins: Vec::new(), is_plain: true });
+        });
+    }
+    let skipped = at;
+    urls::split(&list[skipped..], |offset, text| {
+        let offset = skipped + offset;
         while let Some(cell) = next.next_if(|start| start.offset <= offset) {
             start = cell;
             (at, line) = (cell.offset, cell.line);
@@ -190,7 +205,7 @@ fn cut(list: &str, starts: &[Start], column: usize, record: Record<'_>, pieces: 
         let to = Spot { cell: last.spot.cell, byte: last.spot.byte + end - last.offset };
         let joins = starts.iter().filter(|start| (offset + 1..end).contains(&start.offset));
         let joins = joins.map(|start| (start.offset - offset, start.spot)).collect();
-        pieces.push(Piece { text: text.to_owned(), line, column, from, to, joins });
+        pieces.push(Piece { text: text.to_owned(), line, column, from, to, joins, is_plain: false });
     });
 }
 fn is_filled(record: Record<'_>, cell: usize) -> bool {

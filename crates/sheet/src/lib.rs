@@ -29,6 +29,7 @@ mod spaces;
 
 mod bytes;
 
+mod plain;
 mod quoting;
 
 mod record;

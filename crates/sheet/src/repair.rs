@@ -30,7 +30,7 @@ const LABEL: &str = "This is not a URL. It was taken for a label of the URL besi
 
 /// Repairs a row's URLs where they need it.
 pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, Vec<Note>) {
-    if pieces.iter().all(|piece| is_simple(&piece.text)) {
+    if pieces.iter().all(|piece| piece.is_plain || is_simple(&piece.text)) {
         return (pieces, Vec::new());
     }
     let mut notes = Vec::new();
@@ -47,7 +47,15 @@ pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, 
         };
         for (part, text) in mend.parts {
             let (from, to) = piece.spots(part);
-            mended.push(Piece { text, line: piece.line, column: piece.column, from, to, joins: Vec::new() });
+            mended.push(Piece {
+                text,
+                line: piece.line,
+                column: piece.column,
+                from,
+                to,
+                joins: Vec::new(),
+                is_plain: false,
+            });
         }
         notes.push(Note { line: piece.line, column: piece.column, value: piece.text, message: mend.message });
     }
@@ -106,7 +114,7 @@ fn is_sign(byte: u8) -> bool {
 }
 
 /// Whether a text is a URL with nothing in it that could need a repair; most are.
-fn is_simple(text: &str) -> bool {
+pub(super) fn is_simple(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| !any_byte(rest.as_bytes(), is_sign) && !any_two(rest.as_bytes(), |byte| byte == b'/'))
 }

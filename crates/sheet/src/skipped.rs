@@ -119,7 +119,10 @@ impl Above {
         }
         name.clone_into(&mut self.name);
         group.clone_into(&mut self.group);
-        self.serial_number = serial_number.map(str::to_owned);
+        match (serial_number, &mut self.serial_number) {
+            (Some(new), Some(old)) => new.clone_into(old),
+            (new, old) => *old = new.map(str::to_owned),
+        }
     }
 
     /// One warning for all rows that went on, and one for those that were skipped.

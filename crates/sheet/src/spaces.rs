@@ -9,8 +9,8 @@ pub(super) fn is_space(c: char) -> bool {
 /// A text without the spaces around it.
 pub(super) fn trim(text: &str) -> &str {
     // Most texts have none, which two bytes tell.
-    match text.as_bytes() {
-        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+    match (text.as_bytes().first(), text.as_bytes().last()) {
+        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
         _ => text.trim_matches(is_space),
     }
 }

@@ -515,6 +515,72 @@ test('columns that were taken for the wrong thing are chosen anew', async () => 
   await page.context().close();
 });
 
+test('a file is estimated before it is uploaded', async () => {
+  const held = await startOrigin();
+  const page = await openPage(browser);
+  await page.goto(demo.url);
+  const urls = Array.from(
+    { length: 80 },
+    (_, n) => `${held.url}/${n % 8 === 0 ? 'missing' : 'found'}/${n}.jpg`,
+  );
+  await page.locator('.drop-zone input').setInputFiles(csvFile(csv(...urls.map((url) => [url]))));
+  await page.getByRole('button', { name: 'Estimate first' }).click();
+  const estimate = page.getByRole('region', { name: 'Estimate' });
+  await estimate.getByText('By 50 of the 80 images of this file').waitFor();
+  const figure = (label) => estimate.locator('.figure', { hasText: label });
+  await figure('Now')
+    .getByText(/[kM]B to .*[kM]B$/)
+    .waitFor();
+  await figure('Afterwards')
+    .getByText(/[kM]B to .*[kM]B$/)
+    .waitFor();
+  await figure('Saved').getByText(/^\d+%/).waitFor();
+  await figure('Time')
+    .getByText(/^about \d+/)
+    .waitFor();
+  await figure('Would fail')
+    .getByText(/^about \d+/)
+    .waitFor();
+  await estimate.locator('.broken li', { hasText: new URL(held.url).hostname }).waitFor();
+  await checkAccessibility(page, 'an estimate');
+  assert.equal(await page.getByText('have changed since').count(), 0);
+  await page.getByRole('radio', { name: /Looks the same/ }).check();
+  await estimate.getByText('have changed since').waitFor();
+
+  // Stopped, it leaves its place to the next one.
+  const waiting = csv(...urls.map((url) => [url.replace(/found|missing/, 'held')]));
+  await page.locator('body').evaluate((body, text) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([text], 'waiting.csv', { type: 'text/csv' }));
+    body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+  }, waiting);
+  await page.getByRole('heading', { name: 'waiting.csv' }).waitFor();
+  await page.getByRole('button', { name: 'Estimate first' }).click();
+  await estimate.getByText('0 of 50 images tried').waitFor();
+  await checkAccessibility(page, 'an estimate that is running');
+  await estimate.getByRole('button', { name: 'Stop' }).click();
+  held.open();
+  await page.getByRole('button', { name: /^Estimate/ }).click();
+  await estimate
+    .getByText('By 50 of the 80 images of this file')
+    .or(estimate.getByText('is running'))
+    .waitFor();
+  while (await estimate.getByText('is running').isVisible()) {
+    await estimate.getByRole('button', { name: 'Try again' }).click();
+    await estimate
+      .getByText('By 50 of the 80 images of this file')
+      .or(estimate.getByText('is running'))
+      .waitFor();
+  }
+  await figure('Would fail').getByText('none').waitFor();
+  await page.getByRole('button', { name: /^Compress the images of/ }).click();
+  await page.waitForURL(/\/requests\//);
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  held.stop();
+});
+
 test('ten thousand images scroll, and are canceled with one click', async () => {
   const held = await startOrigin();
   const page = await openPage(browser);

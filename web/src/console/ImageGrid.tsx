@@ -235,7 +235,8 @@ function Cell({ cell, index }: { cell: CellFragment; index: number }) {
         <img src={here(picture)} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
       ) : (
         <span className="reason">
-          {cell.error?.code.toLowerCase().replaceAll('_', ' ') ?? state.toLowerCase()}
+          {cell.error?.code.toLowerCase().replaceAll('_', ' ') ??
+            (cell.output && !cell.output.url ? 'removed' : state.toLowerCase())}
         </span>
       )}
       <span className="caption">

@@ -5,16 +5,21 @@ import { useMutation, useQuery } from 'urql';
 import { type FileFragment, RerunDocument, ResultsDocument } from '../gql/graphql';
 import { here, sentence } from './api';
 import { chooseResult } from './file';
+import { dateTime } from './format';
 import { Fault, Skeleton } from './ui';
 
 interface Props {
   requestId: string;
+  /** When the compressed images are removed, or were. */
+  outputsExpireAt?: string | null;
+  /** When the request is deleted. */
+  expiresAt?: string | null;
   failedRows: boolean;
   /** Called when another run has begun. */
   onRerun: () => void;
 }
 
-export function Results({ requestId, failedRows, onRerun }: Props) {
+export function Results({ requestId, outputsExpireAt, expiresAt, failedRows, onRerun }: Props) {
   const [{ data, error }] = useQuery({ query: ResultsDocument, variables: { id: requestId } });
   const [{ fetching: isBeginning }, rerun] = useMutation(RerunDocument);
   const [failure, setFailure] = useState<string>();
@@ -27,21 +32,42 @@ export function Results({ requestId, failedRows, onRerun }: Props) {
   }
 
   const files = data?.processingRequest;
+  const expired = outputsExpireAt != null && hasPassed(outputsExpireAt);
   return (
     <section aria-label="Results">
       <h2>Results</h2>
       {error && <Fault title={sentence(error)} />}
       {failure && <Fault title={failure} />}
       {!files && !error && <Skeleton rows={1} height={72} />}
+      {expired ? (
+        <div className="notice" data-kind="wait" role="status">
+          <p>
+            <strong>The compressed images were removed on {dateTime(outputsExpireAt)}.</strong> Links to them
+            no longer work. What is known of them stays
+            {expiresAt ? ` until ${dateTime(expiresAt)}, when this request is deleted` : ''}.
+          </p>
+          <div className="actions">
+            <button type="button" disabled={isBeginning} onClick={() => void lookForChanges()}>
+              Compress them anew
+            </button>
+          </div>
+        </div>
+      ) : (
+        <Kept outputsExpireAt={outputsExpireAt} expiresAt={expiresAt} />
+      )}
       {files && (
         <ul className="results">
-          <Result file={files.output} title="Output CSV" primary>
-            Every row of the upload, in its order, with the new image URLs.
-          </Result>
-          <Result file={files.updated} title="Updated file">
-            The file as it was uploaded, with the new image URLs in place of the old: import it into your
-            shop.
-          </Result>
+          {!expired && (
+            <>
+              <Result file={files.output} title="Output CSV" primary>
+                Every row of the upload, in its order, with the new image URLs.
+              </Result>
+              <Result file={files.updated} title="Updated file">
+                The file as it was uploaded, with the new image URLs in place of the old: import it into your
+                shop.
+              </Result>
+            </>
+          )}
           {failedRows && (
             <Result file={files.failedRows} title="Rows to mend">
               Only the rows that need attention, each with its reason. Mend them and drop the file here.
@@ -59,18 +85,47 @@ export function Results({ requestId, failedRows, onRerun }: Props) {
             </button>
             <small>The same rows with other settings, as a new request.</small>
           </li>
-          <li>
-            <button type="button" disabled={isBeginning} onClick={() => void lookForChanges()}>
-              Look for changes
-            </button>
-            <small>
-              Asks every host whether its image has changed, and compresses only what has. The rest keeps its
-              address.
-            </small>
-          </li>
+          {!expired && (
+            <li>
+              <button type="button" disabled={isBeginning} onClick={() => void lookForChanges()}>
+                Look for changes
+              </button>
+              <small>
+                Asks every host whether its image has changed, and compresses only what has. The rest keeps
+                its address.
+              </small>
+            </li>
+          )}
         </ul>
       )}
     </section>
+  );
+}
+
+const hasPassed = (moment: string) => new Date(moment).getTime() <= Date.now();
+
+/** Until when the files are there. */
+function Kept({ outputsExpireAt, expiresAt }: Pick<Props, 'outputsExpireAt' | 'expiresAt'>) {
+  if (expiresAt && expiresAt === outputsExpireAt) {
+    return (
+      <p className="quiet">
+        Kept until <time dateTime={expiresAt}>{dateTime(expiresAt)}</time>. Then this request is deleted with
+        its images, and links to them stop working.
+      </p>
+    );
+  }
+  if (!outputsExpireAt) return null;
+  return (
+    <p className="quiet">
+      The compressed images are kept until <time dateTime={outputsExpireAt}>{dateTime(outputsExpireAt)}</time>
+      . Then links to them stop working.
+      {expiresAt && (
+        <>
+          {' '}
+          This request is deleted on <time dateTime={expiresAt}>{dateTime(expiresAt)}</time>.
+        </>
+      )}
+    </p>
   );
 }
 

@@ -1,4 +1,4 @@
-/** The API as the console calls it: queries and mutations over HTTP; `live.ts` has the subscriptions. */
+/** The API as the console calls it over HTTP; `live.ts` has the subscriptions that go over a WebSocket. */
 
 import { at } from '../base';
 import { keyHeaders } from '../key';
@@ -19,6 +19,8 @@ export const client = createClient({
   ],
   requestPolicy: 'cache-and-network',
   preferGetMethod: false,
+  // Of subscriptions only the estimate goes this way: it takes a file, which a WebSocket does not.
+  fetchSubscriptions: true,
   // Uploads are refused without it: no form of another site can send this header.
   fetchOptions: () => ({ headers: { 'graphql-preflight': '1', ...keyHeaders() } }),
 });

@@ -1,6 +1,6 @@
 /** The settings of an upload as a person chooses them. */
 
-import type { CompressionInput, ImageFormat, UploadCsvInput } from '../gql/graphql';
+import type { CompressionInput, ImageFormat, OutputInput, UploadCsvInput } from '../gql/graphql';
 import half from './presets/half.webp';
 import same from './presets/same.webp';
 import smaller from './presets/smaller.webp';
@@ -94,13 +94,12 @@ export const KINDS: Record<
   lossless: { label: 'Lossless: identical pixels', unit: '', min: 1, max: 1, step: 1, initial: 1, scale: 1 },
 };
 
-export function input(file: File, choice: Choice, idempotencyKey: string): UploadCsvInput {
-  const compression = (
-    choice.kind === 'lossless' ? { lossless: true } : { [choice.kind]: choice.value }
-  ) as CompressionInput;
+/** What is made of each image. */
+export function compression(choice: Choice): { compression: CompressionInput; output: OutputInput } {
   return {
-    file,
-    compression,
+    compression: (choice.kind === 'lossless'
+      ? { lossless: true }
+      : { [choice.kind]: choice.value }) as CompressionInput,
     output: {
       format: choice.format || undefined,
       maxWidth: choice.maxWidth ? Number(choice.maxWidth) : undefined,
@@ -108,6 +107,13 @@ export function input(file: File, choice: Choice, idempotencyKey: string): Uploa
       keepCopyright: choice.keepCopyright,
       progressive: choice.progressive,
     },
+  };
+}
+
+export function input(file: File, choice: Choice, idempotencyKey: string): UploadCsvInput {
+  return {
+    file,
+    ...compression(choice),
     onInvalidRow: choice.rejectInvalid ? 'REJECT_FILE' : 'SKIP_ROW',
     label: choice.label || undefined,
     webhookUrl: choice.webhookUrl || undefined,

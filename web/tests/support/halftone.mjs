@@ -60,6 +60,27 @@ export async function startDemo(...more) {
   };
 }
 
+/** A process more on this data directory. */
+export function startWorker(dataDir, ...more) {
+  const child = spawn(program, ['work', '--data-dir', dataDir, '--log', 'warn', ...more], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  return {
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** As if a request had ended so much earlier. */
+export async function age(dataDir, id, time) {
+  const statement = `UPDATE processing_requests SET finished_at = finished_at - interval '${time}' WHERE id = '${id}'`;
+  const database = ['-h', join(dataDir, 'postgres/run'), '-U', 'halftone', '-d', 'halftone'];
+  await promisify(execFile)('psql', [...database, '-v', 'ON_ERROR_STOP=1', '-c', statement]);
+}
+
 /** Makes an API key for a Halftone with this data directory, of the tenant whose requests those without a key made. */
 export async function createKey(dataDir, scope) {
   const { stdout } = await promisify(execFile)(program, [
@@ -114,7 +135,7 @@ export async function startOrigin() {
     if (request.url.startsWith('/held/')) await opened;
     response.writeHead(200, { 'content-type': 'image/jpeg' }).end(photo);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, '127.0.0.1').unref();
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${server.address().port}`,
@@ -152,7 +173,7 @@ export async function startWire(target) {
     }
     socket.pipe(onward).pipe(socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, '127.0.0.1').unref();
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${server.address().port}`,
@@ -220,7 +241,7 @@ export async function startProxy(target, path, keeps) {
     onward.write([`GET ${options.path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
     socket.pipe(onward).pipe(socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, '127.0.0.1').unref();
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${server.address().port}${path}`,

@@ -98,6 +98,18 @@ export function Image({ id }: { id: string }) {
           name={fileName(image.inputUrl)}
         />
       )}
+      {image.output && !image.output.url && (
+        <div className="notice" data-kind="wait" role="status">
+          <p>
+            <strong>
+              The compressed image was removed
+              {image.output.expiresAt && ` on ${dateTime(image.output.expiresAt)}`}.
+            </strong>{' '}
+            Links to it no longer work. <Link href={`/requests/${image.request.id}`}>Its request</Link> can
+            compress it anew.
+          </p>
+        </div>
+      )}
       <Facts image={image} />
     </>
   );
@@ -146,6 +158,7 @@ function Facts({ image }: { image: Image }) {
   rows.push(['Attempts', count(image.attemptCount)]);
   if (image.nextAttemptAt) rows.push(['Next attempt', dateTime(image.nextAttemptAt)]);
   if (image.finishedAt) rows.push(['Ended', dateTime(image.finishedAt)]);
+  if (output?.url && output.expiresAt) rows.push(['Kept until', dateTime(output.expiresAt)]);
   const rowsOfSheet = image.products.edges.map(({ node }) => `${node.name} (row ${count(node.rowNumber)})`);
   rows.push(['In the sheet', rowsOfSheet.join(', ') + (image.products.pageInfo.hasNextPage ? ', …' : '')]);
   return (

@@ -12,6 +12,7 @@ import {
 import { sentence } from '../api';
 import { Columns } from '../Columns';
 import { DropZone } from '../DropZone';
+import { Estimate, useEstimate } from '../Estimate';
 import { useChosenFile } from '../file';
 import { bytes, many } from '../format';
 import { Problems } from '../Problems';
@@ -48,6 +49,7 @@ function Checked({ file }: { file: File }) {
   const [columns, setColumns] = useState<CsvColumnsInput>();
   // The same key for each attempt: pressing the button again after a lost answer cannot start it twice.
   const [attempt, setAttempt] = useState({ choice, columns, key: crypto.randomUUID() });
+  const estimate = useEstimate(file, choice, columns);
   /** The last answer, which stays while other columns are checked. */
   const [known, setKnown] = useState<CheckCsvMutation['checkCsv']>();
 
@@ -104,11 +106,19 @@ function Checked({ file }: { file: File }) {
           }}
         >
           <SettingsForm choice={choice} onChange={setChoice} />
+          {estimate.settings !== undefined && <Estimate {...estimate} />}
           <div className="actions">
             <button type="submit" className="primary" disabled={uploaded.fetching || checked.fetching}>
               {uploaded.fetching
                 ? 'Starting…'
                 : `Compress the images of ${products(report.acceptedRowCount)}`}
+            </button>
+            <button
+              type="button"
+              disabled={estimate.isRunning || uploaded.fetching || checked.fetching}
+              onClick={estimate.begin}
+            >
+              {estimate.isRunning ? 'Estimating…' : estimate.figures ? 'Estimate again' : 'Estimate first'}
             </button>
             <button type="button" onClick={() => navigate('/')}>
               Leave it

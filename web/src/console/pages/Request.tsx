@@ -160,7 +160,13 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
         }}
       />
       {ended && (
-        <Results requestId={details.id} failedRows={hasFailedRows(details, current)} onRerun={reload} />
+        <Results
+          requestId={details.id}
+          outputsExpireAt={details.outputsExpireAt}
+          expiresAt={details.expiresAt}
+          failedRows={hasFailedRows(details, current)}
+          onRerun={reload}
+        />
       )}
       <section>
         <nav className="tabs" aria-label="Parts of the request">

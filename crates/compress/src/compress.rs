@@ -14,7 +14,7 @@ use crate::decide::plan::{EncodedImage, Plan};
 use crate::decide::recompress::{self, KeptBecause, Recompressed};
 use crate::decide::transform;
 use crate::header::guarded::guarded;
-use crate::header::probe::{Probe, check_limits, probe};
+use crate::header::probe::{Probe, check_limits, for_jpeg, from_jpeg, probe};
 use crate::header::sniff::sniff;
 use crate::jpeg;
 use crate::metadata::location;
@@ -39,7 +39,7 @@ pub fn compress<'a>(bytes: &'a [u8], settings: &Settings, limits: &Limits) -> Re
         let deadline = Deadline::after(limits.max_time);
         match checked(bytes, settings, limits, deadline) {
             Err(Error::Corrupt(reason)) => {
-                still(bytes, settings, limits, deadline).unwrap_or(Err(Error::Corrupt(reason)))
+                as_browsers_show(bytes, settings, limits, deadline).unwrap_or(Err(Error::Corrupt(reason)))
             }
             other => other,
         }
@@ -59,24 +59,42 @@ fn checked<'a>(
     run(&Job { bytes, probe, settings, limits, deadline })
 }
 
-/// The still image of a PNG whose animation is damaged, which is what browsers show; `None` for another file, or where that is
-/// damaged too.
-fn still(
+/// What browsers show of a damaged file; `None` where that is nothing or not all of a picture.
+fn as_browsers_show(
     bytes: &[u8],
     settings: &Settings,
     limits: &Limits,
     deadline: Deadline,
 ) -> Option<Result<Compressed<'static>, Error>> {
-    let still = png::still(bytes)?;
-    match checked(&still, settings, limits, deadline) {
+    let (sound, flaws) = sound(bytes, limits)?;
+    match checked(&sound, settings, limits, deadline) {
         Err(Error::Corrupt(_)) => None,
         Err(error) => Some(Err(error)),
-        Ok(made) => {
-            let mut warnings = made.warnings;
-            warnings.push("The animation is damaged. Only its still image was kept, as browsers show it.".to_owned());
-            Some(Ok(Compressed { bytes: Cow::Owned(made.bytes.into_owned()), warnings, ..made }))
+        Ok(mut made) => {
+            made.warnings.extend(flaws);
+            if made.outcome == Outcome::KeptOriginal && sound.len() < bytes.len() {
+                made.outcome = Outcome::Compressed;
+                made.receipt.decision = "The damage was repaired; nothing else made the file smaller.".to_owned();
+            } else if made.output == made.source && made.bytes.len() >= bytes.len() {
+                made.bytes = location::remove(bytes, made.source.format);
+                made.outcome = Outcome::KeptOriginal;
+                made.receipt.decision = "Kept: a repaired file would be larger.".to_owned();
+            }
+            Some(Ok(Compressed { bytes: Cow::Owned(made.bytes.into_owned()), ..made }))
         }
     }
+}
+
+/// A sound file with the same picture, and what was wrong with this one: the still image of a PNG whose animation is damaged, a JPEG
+/// that breaks a rule.
+fn sound(bytes: &[u8], limits: &Limits) -> Option<(Vec<u8>, Vec<String>)> {
+    if let Some(still) = png::still(bytes) {
+        let warning = "The animation is damaged. Only its still image was kept, as browsers show it.";
+        return Some((still, vec![warning.to_owned()]));
+    }
+    let repaired = guarded(|| jpeg::repair(bytes, &for_jpeg(limits)).map_err(from_jpeg)).ok()?;
+    // What had no flaw failed for another reason.
+    (!repaired.warnings.is_empty()).then_some((repaired.bytes, repaired.warnings))
 }
 
 fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {

@@ -1,6 +1,7 @@
 //! JPEG to smaller JPEG in the DCT domain: entropy-decode, requantise, entropy-encode. No pixels are made.
 //!
-//! Pure and deterministic. Any bytes may be given: what is not a complete JPEG of a supported kind is an [`Error`]. At quality
+//! Pure and deterministic. Any bytes may be given: what is not a complete JPEG of a supported kind is an [`Error`]; some damage that
+//! browsers overlook can be mended first with [`repair`]. At quality
 //! 100 the result decodes to the same pixels as a source whose steps are all at least 1; requantising a result at the same
 //! quality changes nothing.
 //!
@@ -39,5 +40,5 @@ pub use samples::pixel_rows::PixelRows;
 pub use samples::pixels::from_pixels;
 pub use samples::sample_planes::{SamplePlane, from_planes};
 pub use samples::sampled::samples;
-pub use source::{Source, decode, estimated_quality, header, requantise, warnings};
+pub use source::{Source, decode, estimated_quality, header, repair, requantise, warnings};
 pub use types::{Colour, Encoded, Header, Limits, Options};

@@ -3,13 +3,14 @@
 use crate::jpeg::error::{Error, corrupt};
 use crate::jpeg::headers::colour_model::classes;
 use crate::jpeg::headers::frame::Frame;
-use crate::jpeg::headers::marker::{DQT, EOI, Reader, SOS};
+use crate::jpeg::headers::marker::{APP0, APP15, DQT, EOI, Reader, SOS, Segment, segment};
 use crate::jpeg::headers::metadata::Metadata;
 use crate::jpeg::headers::tables::{Steps, Tables};
 use crate::jpeg::hold::picture::{Body, Picture, role, target};
 use crate::jpeg::hold::planes::{self, Plane};
 use crate::jpeg::hold::quality;
 use crate::jpeg::hold::tokens::{self, TokenScan};
+use crate::jpeg::read::flaws::Flaws;
 use crate::jpeg::read::rounded::read;
 use crate::jpeg::types::{Encoded, Header, Limits, Options};
 use crate::jpeg::write::{bands, emit};
@@ -101,7 +102,7 @@ impl<'a> From<Picture<'a>> for Source<'a> {
 ///
 /// Any [`Error`]: see there.
 pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, Error> {
-    read(bytes, limits, None).map(Source::from)
+    read(bytes, limits, None, &mut Flaws::Refused).map(Source::from)
 }
 
 /// Decodes and encodes in one go. Sequential files are rounded while they are read, and never held in full.
@@ -110,11 +111,40 @@ pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, Error>
 ///
 /// Those of [`decode`].
 pub fn requantise(bytes: &[u8], quality: u8, options: &Options, limits: &Limits) -> Result<Encoded, Error> {
-    let source = Source::from(read(bytes, limits, Some(quality))?);
+    let source = Source::from(read(bytes, limits, Some(quality), &mut Flaws::Refused)?);
     match source.picture.body {
         Body::Sequential(_) => Ok(source.lossless(options)),
         Body::Progressive(_) => Ok(source.encode(quality, options)),
     }
+}
+
+/// A sound file of one that breaks a rule which browsers overlook: a quantisation step of zero, AC before DC in a progressive file,
+/// restart markers that are lost or misnumbered. It shows what libjpeg shows, but that a restart interval without data is grey from
+/// its first block on. Its warnings say what was wrong; a sound source has none. All application segments are kept.
+///
+/// # Errors
+///
+/// Those of [`decode`] for everything else that is wrong. A picture that was cut short stays so.
+pub fn repair(bytes: &[u8], limits: &Limits) -> Result<Encoded, Error> {
+    let mut flaws = Flaws::Found(Vec::new());
+    let mut source = Source::from(read(bytes, limits, None, &mut flaws)?);
+    source.picture.metadata = Metadata::default();
+    let progressive = source.picture.frame.progressive;
+    let bare = source.lossless(&Options { progressive, keep_copyright: false }).bytes;
+    let (start, rest) = bare.split_at(2);
+    let mut whole = start.to_vec();
+    let mut reader = Reader::new(bytes)?;
+    loop {
+        let Segment { marker, body } = reader.next()?;
+        match marker {
+            SOS | EOI => break,
+            APP0..=APP15 => segment(&mut whole, marker, &[body]),
+            _ => {}
+        }
+    }
+    whole.extend_from_slice(rest);
+    let Flaws::Found(found) = flaws else { return Ok(Encoded { bytes: whole, warnings: Vec::new() }) };
+    Ok(Encoded { bytes: whole, warnings: found.into_iter().map(|flaw| flaw.warning().to_owned()).collect() })
 }
 
 impl Source<'_> {

@@ -8,6 +8,7 @@ mod animations;
 #[cfg(feature = "avif")]
 mod avif;
 mod bounded;
+mod broken_jpegs;
 mod credits;
 mod foreign;
 mod goals;

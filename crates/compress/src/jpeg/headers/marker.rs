@@ -20,6 +20,7 @@ pub(crate) const APP0: u8 = 0xE0;
 pub(crate) const APP1: u8 = 0xE1;
 pub(crate) const APP2: u8 = 0xE2;
 pub(crate) const APP14: u8 = 0xEE;
+pub(crate) const APP15: u8 = 0xEF;
 const TEM: u8 = 0x01;
 
 /// One marker and the bytes that its length field covers (without the length itself).

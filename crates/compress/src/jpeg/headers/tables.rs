@@ -1,10 +1,10 @@
 //! Quantisation and Huffman tables as a file defines them, and the ones it may leave out (T.81, B.2.4, K.3).
 //!
-//! Steps are at least 1 and kept in zigzag order, as everything else in this module.
+//! Steps are kept in zigzag order, as everything else in this module.
 
 use crate::jpeg::error::{Error, corrupt};
 
-/// Steps of a quantisation table, in zigzag order.
+/// Steps of a quantisation table, in zigzag order. A file's own may be zero until its first scan.
 pub(crate) type Steps = [u16; 64];
 
 /// `ZIGZAG[k]` is the row-major index (8 × row + column) of the k-th coefficient (T.81, figure A.6).
@@ -56,9 +56,6 @@ impl Tables {
             let mut steps = [0; 64];
             for (step, value) in steps.iter_mut().zip(values.chunks_exact(1 << wide)) {
                 *step = value.iter().fold(0, |sum, &byte| sum << 8 | u16::from(byte));
-            }
-            if steps.contains(&0) {
-                return Err(corrupt("a quantisation step is zero"));
             }
             self.quantisation[table] = Some(steps);
             body = after;

@@ -27,6 +27,11 @@ pub(crate) enum Body<S = Vec<TokenScan>> {
 /// How to round coefficients with steps `source` at a quality, and their steps afterwards.
 pub(crate) fn target(source: &Steps, quality: Option<u8>, role: Role) -> (Quantiser, Steps) {
     match quality {
+        None if source.contains(&0) => {
+            // Whatever a step of zero is multiplied with is zero.
+            let steps = source.map(|step| step.max(1));
+            (Quantiser::new(source, &steps), steps)
+        }
         None => (Quantiser::identity(), *source),
         Some(quality) => {
             let steps = quality::coarser(source, &quality::steps(quality, role));

@@ -123,7 +123,7 @@ impl Quantiser {
         Self { factor: [1 << 16; 64] }
     }
 
-    /// From `source` to `target`. Both must be at least 1, and each target step at least its source step.
+    /// From `source` to `target`. Each target step must be at least 1, and at least its source step.
     pub(crate) fn new(source: &Steps, target: &Steps) -> Self {
         let mut factor = [0; 64];
         for (factor, (&from, &to)) in factor.iter_mut().zip(source.iter().zip(target)) {

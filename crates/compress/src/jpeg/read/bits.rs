@@ -3,7 +3,7 @@
 //! Never reads outside the input. Past the end of a segment it yields zeros, and [`Feed::check`] reports that as damage.
 
 use crate::jpeg::error::{Error, corrupt};
-use crate::jpeg::headers::marker::{RST0, RST7};
+use crate::jpeg::headers::marker::{RST0, RST7, SOF0};
 
 /// Bytes in the window of unstuffed data. A power of two, so that a mask keeps an index inside it.
 const WINDOW: usize = 32 * 1024;
@@ -69,15 +69,45 @@ pub(crate) struct Feed<'a> {
     /// A marker, or the end of the input, was reached.
     ended: bool,
     pub(crate) bits: Bits,
+    /// Where restart markers need not be what they must be.
+    resync: Option<Resync>,
+}
+
+/// Restart markers that are lost or misnumbered.
+#[derive(Default)]
+struct Resync {
+    /// Some marker was not the expected one.
+    happened: bool,
+    /// The data between the last restart and the next is lost.
+    is_lost: bool,
 }
 
 impl<'a> Feed<'a> {
     /// `input` starts right after the scan header.
     pub(crate) fn new(input: &'a [u8]) -> Self {
-        let mut feed =
-            Self { input, at: 0, window: Box::new([0; WINDOW + 8]), filled: 0, ended: false, bits: Bits::default() };
+        let window = Box::new([0; WINDOW + 8]);
+        let mut feed = Self { input, at: 0, window, filled: 0, ended: false, bits: Bits::default(), resync: None };
         feed.top_up();
         feed
+    }
+
+    /// From now on restart markers may be lost or misnumbered.
+    pub(crate) fn allow_resync(&mut self) {
+        self.resync = Some(Resync::default());
+    }
+
+    pub(crate) fn may_resync(&self) -> bool {
+        self.resync.is_some()
+    }
+
+    /// Some restart marker was lost or misnumbered.
+    pub(crate) fn was_resynced(&self) -> bool {
+        self.resync.as_ref().is_some_and(|resync| resync.happened)
+    }
+
+    /// The data of this restart interval is lost: nothing is to be read before the next restart.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.resync.as_ref().is_some_and(|resync| resync.is_lost)
     }
 
     /// Call before each MCU: afterwards [`MARGIN`] bytes can be read.
@@ -136,6 +166,9 @@ impl<'a> Feed<'a> {
 
     /// Passes the restart marker that must come next, `number` modulo 8 (E.2.4), and starts afresh after it.
     pub(crate) fn restart(&mut self, number: usize) -> Result<(), Error> {
+        if let Some(resync) = self.resync.take() {
+            return self.restart_anyhow(resync, (number % 8) as u8);
+        }
         while !self.ended && self.bits.at <= self.filled && self.filled < self.bits.at + MARGIN {
             self.fill();
         }
@@ -143,12 +176,58 @@ impl<'a> Feed<'a> {
         if !self.ended || self.input.get(self.at + 1) != Some(&expected) {
             return Err(corrupt("a restart marker is missing"));
         }
-        self.at += 2;
+        self.start_afresh(2);
+        Ok(())
+    }
+
+    /// Starts afresh after a marker of so many bytes.
+    fn start_afresh(&mut self, marker: usize) {
+        self.at += marker;
         self.bits = Bits::default();
         self.filled = 0;
         self.ended = false;
         self.top_up();
+    }
+
+    /// Passes the next restart marker where `expected` is lost or has another number. Decides as libjpeg does
+    /// (`jpeg_resync_to_restart`): one of the next two numbers means that the data between is lost; one of the last two is passed
+    /// over with its data; any other is taken for the expected one.
+    fn restart_anyhow(&mut self, resync: Resync, expected: u8) -> Result<(), Error> {
+        let unread = (self.filled + (self.bits.count / 8) as usize).saturating_sub(self.bits.at);
+        let mut is_skipping = unread > 0;
+        let Resync { mut happened, .. } = resync;
+        let is_lost = loop {
+            let marker = self.marker_at(self.at).ok_or_else(|| corrupt("the image data ends too early"))?;
+            is_skipping |= marker > self.at;
+            self.at = marker;
+            match self.input[marker + 1] {
+                code @ RST0..=RST7 => match (code - RST0).wrapping_sub(expected) & 7 {
+                    0 => break false,
+                    1 | 2 => break true,
+                    6 | 7 => {}
+                    _ => {
+                        happened = true;
+                        break false;
+                    }
+                },
+                // The end of the scan. One marker may be lost, and with it what was just passed over; more was cut off.
+                SOF0.. if is_skipping => break true,
+                SOF0.. => return Err(corrupt("the image data ends too early")),
+                _ => {}
+            }
+            happened = true;
+            is_skipping = true;
+            self.at += 2;
+        };
+        self.resync = Some(Resync { happened: happened || is_lost, is_lost });
+        self.start_afresh(if is_lost { 0 } else { 2 });
         Ok(())
+    }
+
+    /// Where the next marker is, from a place on.
+    fn marker_at(&self, from: usize) -> Option<usize> {
+        let starts = memchr::memchr_iter(0xFF, &self.input[from..]).map(|at| from + at);
+        starts.into_iter().find(|at| !matches!(self.input.get(at + 1), None | Some(0x00 | 0xFF)))
     }
 
     /// After the last MCU: how many bytes of the input the scan took, up to the next marker that is no restart.

@@ -10,6 +10,7 @@ use crate::jpeg::headers::tables::{Steps, Tables};
 use crate::jpeg::hold::picture::{Body, Picture};
 use crate::jpeg::hold::planes::{self, Plane};
 use crate::jpeg::read::bits::Feed;
+use crate::jpeg::read::flaws::{Flaw, Flaws};
 use crate::jpeg::read::lookup::{Kind, Lookup};
 use crate::jpeg::read::progressive;
 use crate::jpeg::types::{Colour, Limits};
@@ -39,7 +40,12 @@ pub(crate) struct Coded {
 }
 
 /// Decodes a file: a sequential one into `scans`, a progressive one into planes.
-pub(crate) fn read<'a, S: Scans>(bytes: &'a [u8], limits: &Limits, scans: S) -> Result<Picture<'a, S>, Error> {
+pub(crate) fn read<'a, S: Scans>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    scans: S,
+    flaws: &mut Flaws,
+) -> Result<Picture<'a, S>, Error> {
     let mut reader = Reader::new(bytes)?;
     let mut tables = Tables::new();
     let mut metadata = Metadata::default();
@@ -65,7 +71,7 @@ pub(crate) fn read<'a, S: Scans>(bytes: &'a [u8], limits: &Limits, scans: S) -> 
                     return Err(Error::TooManyScans { limit: limits.max_scans });
                 }
                 let header = ScanHeader::read(segment.body, &image.frame)?;
-                let used = image.scan(&header, reader.rest(), &tables, &metadata)?;
+                let used = image.scan(&header, reader.rest(), &tables, &metadata, flaws)?;
                 reader.skip(used);
             }
             EOI => break,
@@ -122,23 +128,36 @@ impl<S: Scans> Image<S> {
     }
 
     /// Decodes one scan from `data`; returns how many bytes it took.
-    fn scan(&mut self, header: &ScanHeader, data: &[u8], tables: &Tables, metadata: &Metadata) -> Result<usize, Error> {
+    fn scan(
+        &mut self,
+        header: &ScanHeader,
+        data: &[u8],
+        tables: &Tables,
+        metadata: &Metadata,
+        flaws: &mut Flaws,
+    ) -> Result<usize, Error> {
         for c in &header.components {
             let steps = &mut self.steps[c.component];
             if steps.is_none() {
                 let table = self.frame.components[c.component].table;
                 let source = tables.quantisation[table].ok_or_else(|| corrupt("a quantisation table is missing"))?;
+                if source.contains(&0) {
+                    flaws.note(Flaw::ZeroStep)?;
+                }
                 *steps = Some(source);
             } else if !self.frame.progressive {
                 return Err(corrupt("a component comes twice"));
             }
         }
         let mut feed = Feed::new(data);
+        if matches!(flaws, Flaws::Found(_)) {
+            feed.allow_resync();
+        }
         if self.frame.progressive {
             if self.planes.is_empty() {
                 self.planes = planes::empty(&self.frame);
             }
-            progressive::advance(header, &mut self.progress)?;
+            progressive::advance(header, &mut self.progress, flaws)?;
             // A scan of AC coefficients has one component.
             let component = header.components[0].component;
             let steps = self.steps[component].unwrap_or([1; 64]);
@@ -149,6 +168,9 @@ impl<S: Scans> Image<S> {
             let coded = header.components.iter().map(|c| self.coded(c, tables)).collect::<Result<_, _>>()?;
             let colour = metadata.colour(&self.frame);
             self.scans.scan(&mut feed, &self.frame, colour, coded, tables.restart_interval)?;
+        }
+        if feed.was_resynced() {
+            flaws.note(Flaw::Restarts)?;
         }
         Ok(feed.finish())
     }

@@ -1,6 +1,7 @@
 //! Entropy-coded scans to coefficients.
 
 pub(crate) mod bits;
+pub(crate) mod flaws;
 pub(crate) mod image;
 pub(crate) mod lookup;
 pub(crate) mod progressive;

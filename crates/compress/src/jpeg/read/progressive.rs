@@ -7,6 +7,7 @@ use crate::jpeg::headers::frame::{Frame, ScanHeader};
 use crate::jpeg::headers::tables::Tables;
 use crate::jpeg::hold::planes::Plane;
 use crate::jpeg::read::bits::{Bits, Feed, Window};
+use crate::jpeg::read::flaws::{Flaw, Flaws};
 use crate::jpeg::read::lookup::{Kind, Lookup, no_code};
 use crate::jpeg::read::progressive_ac::{Walk, first_bits, next_bit, signed};
 
@@ -19,8 +20,9 @@ pub(crate) const NO_PROGRESS: Progress = [[-1; 64]; 4];
 /// The largest bit position (G.1.1.1.2).
 const MAX_LOW: u8 = 13;
 
-/// Checks that a scan is one that may come now (G.1.1.1), and notes what it brings.
-pub(crate) fn advance(header: &ScanHeader, progress: &mut Progress) -> Result<(), Error> {
+/// Checks that a scan is one that may come now (G.1.1.1), and notes what it brings. One that brings AC before DC is passed on to
+/// `flaws`.
+pub(crate) fn advance(header: &ScanHeader, progress: &mut Progress, flaws: &mut Flaws) -> Result<(), Error> {
     let ScanHeader { first, last, high, low, .. } = *header;
     let band_ok = if first == 0 { last == 0 } else { first <= last && last <= 63 && header.components.len() == 1 };
     if !band_ok || low > MAX_LOW || (high != 0 && high != low + 1) {
@@ -29,7 +31,7 @@ pub(crate) fn advance(header: &ScanHeader, progress: &mut Progress) -> Result<()
     for c in &header.components {
         let progress = &mut progress[c.component];
         if first > 0 && progress[0] < 0 {
-            return Err(corrupt("a progressive scan brings AC before DC"));
+            flaws.note(Flaw::Order)?;
         }
         for position in &mut progress[usize::from(first)..=usize::from(last)] {
             let expected = if high == 0 { -1 } else { high as i8 };
@@ -100,6 +102,9 @@ fn dc_blocks(
             feed.top_up();
         }
         index += 1;
+        if feed.is_lost() {
+            return Ok(());
+        }
         visit(&mut feed.bits, &feed.window, component, &mut planes[component].dc[at], fresh)?;
         feed.check()
     })

@@ -32,7 +32,9 @@ impl Walk {
                 feed.restart(start / self.interval - 1)?;
             }
             let end = if self.interval == 0 { self.blocks } else { self.blocks.min(start + self.interval) };
-            segment(feed, start..end)?;
+            if !feed.is_lost() {
+                segment(feed, start..end)?;
+            }
             start = end;
         }
         Ok(())

@@ -7,15 +7,21 @@ use crate::jpeg::headers::tables::Steps;
 use crate::jpeg::hold::picture::{Body, Picture, role, target};
 use crate::jpeg::hold::quality::Quantiser;
 use crate::jpeg::hold::tokens::{BlockWriter, Counts, TokenScan, Tokens};
-use crate::jpeg::read::bits::Feed;
+use crate::jpeg::read::bits::{Bits, Feed, Window};
+use crate::jpeg::read::flaws::Flaws;
 use crate::jpeg::read::image::{self, Coded, Scans};
-use crate::jpeg::read::sequential::{self, Decoder, Sink};
+use crate::jpeg::read::sequential::{self, Code, Decoder, Sink};
 use crate::jpeg::types::{Colour, Limits};
 
 /// Decodes; with a quality, the coefficients of a sequential file are rounded to it on the way.
-pub(crate) fn read<'a>(bytes: &'a [u8], limits: &Limits, quality: Option<u8>) -> Result<Picture<'a>, Error> {
+pub(crate) fn read<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    quality: Option<u8>,
+    flaws: &mut Flaws,
+) -> Result<Picture<'a>, Error> {
     let scans = Rounded { quality, scans: Vec::new(), steps: [None; 4] };
-    let Picture { frame, metadata, steps: mut source, body } = image::read(bytes, limits, scans)?;
+    let Picture { frame, metadata, steps: mut source, body } = image::read(bytes, limits, scans, flaws)?;
     let body = match body {
         Body::Sequential(rounded) => {
             source.iter_mut().zip(rounded.steps).for_each(|(steps, rounded)| *steps = rounded.unwrap_or(*steps));
@@ -57,6 +63,7 @@ impl Scans for Rounded {
             decoders[component] = Some(Decoder::new(dc, ac, &least, rounding));
         }
         let layout = Layout::new(frame, &components);
+        let decode = if feed.may_resync() { decode_with_gaps } else { decode };
         let tokens = decode(feed, &mut decoders, restart_interval, &layout)?;
         let mut counts: [Counts; 2] = Default::default();
         for (decoder, class) in decoders.iter().zip(classes(colour)) {
@@ -78,15 +85,40 @@ fn decode(
 ) -> Result<Tokens, Error> {
     let mut tokens = Tokens::default();
     sequential::decode(feed, decoders, restart_interval, layout, |code, target, bits, window| {
-        tokens.reserve(1);
-        let Rounding { quantiser, counts, before } = target;
-        let mut block = RoundedBlock { quantiser, out: BlockWriter::new(tokens.space(), counts), before };
-        let bits = code.block(bits, window, &mut block)?;
-        let len = block.out.finish();
-        tokens.keep(len);
-        Ok(bits)
+        block(&mut tokens, code, target, bits, window)
     })?;
     Ok(tokens)
+}
+
+#[cold]
+fn decode_with_gaps(
+    feed: &mut Feed,
+    decoders: &mut [Option<Box<Decoder<Rounding>>>; 4],
+    restart_interval: usize,
+    layout: &Layout,
+) -> Result<Tokens, Error> {
+    let mut tokens = Tokens::default();
+    sequential::decode_with_gaps(feed, decoders, restart_interval, layout, &mut |code, target, bits, window| {
+        block(&mut tokens, code, target, bits, window)
+    })?;
+    Ok(tokens)
+}
+
+#[inline(always)]
+fn block(
+    tokens: &mut Tokens,
+    code: &mut Code,
+    target: &mut Rounding,
+    bits: Bits,
+    window: &Window,
+) -> Result<Bits, Error> {
+    tokens.reserve(1);
+    let Rounding { quantiser, counts, before } = target;
+    let mut block = RoundedBlock { quantiser, out: BlockWriter::new(tokens.space(), counts), before };
+    let bits = code.block(bits, window, &mut block)?;
+    let len = block.out.finish();
+    tokens.keep(len);
+    Ok(bits)
 }
 
 /// How the coefficients of a component are rounded, and the result.

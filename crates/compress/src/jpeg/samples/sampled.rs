@@ -7,6 +7,7 @@ use crate::jpeg::headers::tables::{Steps, ZIGZAG};
 use crate::jpeg::hold::picture::Body;
 use crate::jpeg::hold::planes;
 use crate::jpeg::read::bits::Feed;
+use crate::jpeg::read::flaws::Flaws;
 use crate::jpeg::read::image::{Coded, Scans, read};
 use crate::jpeg::read::sequential::{self, Decoder, Sink};
 use crate::jpeg::samples::idct::{self, Inverse};
@@ -19,7 +20,7 @@ use crate::jpeg::types::{Colour, Limits};
 ///
 /// Any [`Error`]: see there.
 pub fn samples(bytes: &[u8], limits: &Limits, eighths: &[usize]) -> Result<Vec<SamplePlane>, Error> {
-    let picture = read(bytes, limits, Sampled { eighths, planes: [const { None }; 4] })?;
+    let picture = read(bytes, limits, Sampled { eighths, planes: [const { None }; 4] }, &mut Flaws::Refused)?;
     Ok(match picture.body {
         Body::Sequential(sampled) => sampled.planes.into_iter().flatten().collect(),
         Body::Progressive(sources) => {

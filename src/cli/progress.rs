@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db;
-use crate::db::request::{ProcessingRequest, Progress};
+use crate::db::progress::Progress;
+use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
 
 /// How often progress is read without a notification that it changed.
@@ -29,7 +30,7 @@ pub async fn watch(app: &App, id: Uuid, stop: &CancellationToken) -> anyhow::Res
         let mut conn = db::connect(&app.pool).await?;
         let request =
             ProcessingRequest::find(&mut conn, Viewer::Operator, id).await?.context("the request was removed")?;
-        let progress = ProcessingRequest::progress(&mut conn, &[id]).await?.pop().context("the request was removed")?;
+        let progress = Progress::of(&mut conn, &[id]).await?.pop().context("the request was removed")?;
         drop(conn);
         bar.set_length(u64::from(progress.total.unsigned_abs()));
         bar.set_position(u64::from(progress.ended().unsigned_abs()));

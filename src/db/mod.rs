@@ -22,6 +22,7 @@ pub mod listener;
 
 pub mod page;
 pub mod product;
+pub mod progress;
 pub mod remembered_file;
 pub mod request;
 pub mod request_totals;

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::ending::OUTPUT_JSON;
 use super::image::ImageErrorCode;
-use super::request::{Outcomes, RequestStatus, Savings};
+use super::progress::Savings;
+use super::request::{Outcomes, RequestStatus};
 use super::schema::runs;
 use super::{Connection, text_enum::text_enum};
 

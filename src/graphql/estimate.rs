@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::csv::CsvColumnsInput;
 use super::error::{bad_input, busy, forbidden, internal};
+use super::failure::ImageErrorCode;
 use super::format::ImageFormat;
-use super::image::ImageErrorCode;
 use super::mutation::{csv_rejected, settings_error, uploaded};
 use super::settings::{self, CompressionInput, OutputInput};
 use super::viewer::caller;

@@ -17,7 +17,8 @@ use crate::db::host::{self, RequestHost};
 use crate::db::image::{FailureGroup, Image, ImageFilter, ImageState};
 use crate::db::page::Page;
 use crate::db::product::Product;
-use crate::db::request::{ProcessingRequest, Progress};
+use crate::db::progress::Progress;
+use crate::db::request::ProcessingRequest;
 use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery};
@@ -178,7 +179,7 @@ fn grouped<T>(rows: Vec<T>, parent: impl Fn(&T) -> Uuid) -> Children<T> {
 }
 
 by_parent!(RequestById => ProcessingRequest, |conn, ids, viewer| Ok(keyed(ProcessingRequest::load(conn, *viewer, ids).await?, |row| row.id)));
-by_id!(ProgressOf => Progress, |conn, ids| Ok(keyed(ProcessingRequest::progress(conn, ids).await?, |row| row.id)));
+by_id!(ProgressOf => Progress, |conn, ids| Ok(keyed(Progress::of(conn, ids).await?, |row| row.id)));
 by_parent!(ImageById => ImageState, |conn, ids, viewer| Ok(keyed(Image::load(conn, *viewer, ids).await?, |row| row.image.id)));
 by_parent!(ProductById => Product, |conn, ids, viewer| Ok(keyed(Product::load(conn, *viewer, ids).await?, |row| row.id)));
 by_parent!(DeliveryById => WebhookDelivery, |conn, ids, viewer| Ok(keyed(WebhookDelivery::load(conn, *viewer, ids).await?, |row| row.id)));

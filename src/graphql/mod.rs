@@ -32,6 +32,8 @@ mod host;
 
 mod image;
 
+mod failure;
+
 mod format;
 
 mod settings;

@@ -15,7 +15,8 @@ use super::webhook::check_url;
 use crate::access::quota::Exceeded;
 use crate::app::App;
 use crate::pipeline::cancel::{Canceled, cancel};
-use crate::pipeline::submit::{Submission, Submitted, check_only, submit};
+use crate::pipeline::read_csv;
+use crate::pipeline::submit::{Submission, Submitted, submit};
 use halftone_compress::InvalidSetting;
 use halftone_sheet::{Report, Severity};
 
@@ -236,7 +237,7 @@ impl Submitting {
         let hints = input.columns.unwrap_or_default().into();
         let file = uploaded(ctx, input.file)?.content;
         let _place = app.submissions.acquire().await?;
-        let report = check_only(app, file, hints).await.map_err(internal)?;
+        let report = read_csv::check_only(app, file, hints).await.map_err(internal)?;
         let refused = if report.rejected {
             Some(csv_rejected("The CSV would be rejected", &report, path))
         } else if input.on_invalid_row == OnInvalidRow::RejectFile && report.error_count > 0 {

@@ -3,9 +3,9 @@
 use async_graphql::Object;
 
 use super::scalars::UnsignedInt53;
-use crate::db::request;
+use crate::db::progress;
 
-pub struct Progress(pub request::Progress);
+pub struct Progress(pub progress::Progress);
 
 /// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled. The progress of a request is that
 /// of all its images: those that a run is to do again are pending from its beginning, the others stay what they are.
@@ -68,7 +68,7 @@ impl Progress {
     }
 }
 
-pub struct Savings(pub request::Savings);
+pub struct Savings(pub progress::Savings);
 
 /// Savings over the images that have an output.
 #[Object]

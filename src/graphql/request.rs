@@ -4,8 +4,9 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 
 use super::csv::CsvReport;
 use super::error::{bad_input, internal};
+use super::failure::FailureGroup;
 use super::host::Host;
-use super::image::{FailureGroup, Image, ImageFilter};
+use super::image::{Image, ImageFilter};
 use super::loaders::{
     DeliveriesOf, FailureGroupsOf, HostsOf, ImageCountOf, ImagesOf, ProductsOf, ProgressOf, RunsOf, load,
 };
@@ -19,9 +20,9 @@ use super::scalars::{DateTime, Url};
 use super::settings::CompressionSettings;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
-use crate::db::request;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
 use crate::db::run;
+use crate::db::{progress, request};
 use crate::pipeline::export;
 
 /// The state of a request. `COMPLETED`, `COMPLETED_WITH_ERRORS`, `FAILED` and `CANCELED` are final until another run
@@ -72,7 +73,7 @@ impl ProcessingRequestFilter {
 /// A request, with its progress where that was read with it.
 pub struct ProcessingRequest {
     pub row: Row,
-    pub progress: Option<request::Progress>,
+    pub progress: Option<progress::Progress>,
 }
 
 impl From<Row> for ProcessingRequest {

@@ -19,7 +19,8 @@ use crate::app::App;
 use crate::db;
 use crate::db::image::{Image, ImageState};
 use crate::db::page::Page;
-use crate::db::request::{ProcessingRequest, Progress, RequestFilter, RequestStatus};
+use crate::db::progress::Progress;
+use crate::db::request::{ProcessingRequest, RequestFilter, RequestStatus};
 use crate::db::viewer::Viewer;
 
 /// Shortest time between two reads of one request.
@@ -211,7 +212,7 @@ async fn read(
 ) -> anyhow::Result<Option<(ProcessingRequest, Progress, Vec<ImageState>)>> {
     let mut conn = db::connect(&app.pool).await?;
     let Some(request) = ProcessingRequest::find(&mut conn, viewer, id).await? else { return Ok(None) };
-    let Some(progress) = ProcessingRequest::progress(&mut conn, &[id]).await?.pop() else { return Ok(None) };
+    let Some(progress) = Progress::of(&mut conn, &[id]).await?.pop() else { return Ok(None) };
     let images = match images_after {
         Some(after) => Image::ended_after(&mut conn, id, after, IMAGES_PER_READ).await?,
         None => Vec::new(),

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
 use super::error::{UserError, UserErrorCode, internal};
-use super::image::ImageErrorCode;
+use super::failure::ImageErrorCode;
 use super::request::ProcessingRequest;
 use super::scalars::uuid;
 use super::viewer::viewer;

@@ -21,7 +21,8 @@ use super::watching::{DEFAULT_INTERVAL_MS, INTERVAL_MS, Pinned, Watch};
 use crate::app::App;
 use crate::db;
 use crate::db::image::{self, ImageState};
-use crate::db::request::{self, ProcessingRequest as Row};
+use crate::db::progress;
+use crate::db::request::ProcessingRequest as Row;
 
 /// Ended images read at once.
 const IMAGES_PER_READ: i64 = 100;
@@ -176,7 +177,7 @@ impl Subscription {
 }
 
 impl ImageUpdate {
-    fn new(state: ImageState, progress: &request::Progress) -> Self {
+    fn new(state: ImageState, progress: &progress::Progress) -> Self {
         Self { cursor: state.image.revision.to_string(), image: Image(state), progress: Progress(progress.clone()) }
     }
 }

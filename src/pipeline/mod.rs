@@ -4,6 +4,8 @@
 
 pub mod submit;
 
+pub mod read_csv;
+
 pub mod source;
 
 pub mod estimate;

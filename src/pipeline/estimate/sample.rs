@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fs::File;
 use std::ops::ControlFlow;
 
-use super::super::submit::fingerprint;
+use super::super::read_csv::fingerprint;
 use crate::fetch;
 use halftone_sheet::{self as sheet, Hints, Report, Row};
 

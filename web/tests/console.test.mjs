@@ -12,6 +12,7 @@ import {
   startOrigin,
   startProxy,
   startWire,
+  untilEnded,
   upload,
 } from './support/halftone.mjs';
 
@@ -107,6 +108,12 @@ test('a file is dropped, checked, compressed, compared and downloaded', async ()
   await view.focus();
   await page.keyboard.press('0');
   await page.waitForFunction(() => document.querySelector('.stage img').getBoundingClientRect().width <= 600);
+  // The source alone, as long as the key is held.
+  const divider = page.locator('.divider');
+  await page.keyboard.down(' ');
+  await divider.waitFor({ state: 'detached' });
+  await page.keyboard.up(' ');
+  await divider.waitFor({ state: 'attached' });
   await page.keyboard.press('Escape');
   await page.waitForURL(/\/requests\//);
 
@@ -273,6 +280,58 @@ test('a lost connection is said, and nothing is missed when it is back', async (
   held.stop();
 });
 
+test('a hidden page rests, and catches up when it is looked at again', async () => {
+  const held = await startOrigin();
+  const id = await upload(demo.url, csv([1, 2, 3].map((n) => `${held.url}/held/${n}.jpg`)));
+  const page = await openPage(browser);
+  const status = page.locator('.heading .status');
+  const resting = page.waitForEvent('websocket').then(
+    (socket) =>
+      new Promise((resolve) => {
+        let ended = 0;
+        socket.on('framesent', ({ payload }) => {
+          // Of the request and of its images.
+          if (JSON.parse(payload).type === 'complete' && (ended += 1) === 2) resolve();
+        });
+      }),
+  );
+  const setHidden = (hidden) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.locator('a.cell').nth(2).waitFor();
+  await setHidden(true);
+  await resting;
+  held.open();
+  await untilEnded(demo.url, id);
+  assert.equal(await status.innerText(), 'In progress');
+  await setHidden(false);
+  await status.getByText('Completed', { exact: true }).waitFor();
+  for (const n of [1, 2, 3])
+    await page.getByRole('link', { name: new RegExp(`^${n}\\.jpg\\s*: Done`) }).waitFor();
+  await page.checkFaults();
+  await page.context().close();
+  held.stop();
+});
+
+test('an image that is not good enough is compressed anew at a higher quality', async () => {
+  const page = await openPage(browser);
+  const id = await upload(demo.url, csv([`${origin.url}/a.jpg`]));
+  await page.goto(`${demo.url}/requests/${id}`);
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).click();
+  await page.getByRole('button', { name: 'Compress this one at quality 70' }).click();
+  await page.getByRole('heading', { name: 'a.jpg.csv' }).waitFor();
+  assert.equal(await page.getByLabel('Encoder quality (1–100)').inputValue(), '70');
+  await page.getByRole('button', { name: /^Compress the images of/ }).click();
+  await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
+  await page.getByRole('link', { name: /^a\.jpg\s*: Done/ }).click();
+  await page.getByText('Encoded at quality 70').waitFor();
+  await page.checkFaults();
+  await page.context().close();
+});
+
 test('requests are found by status, label and name, with their totals', async () => {
   for (const label of ['autumn', 'winter']) {
     await upload(demo.url, csv([`${origin.url}/a.jpg`], [`${origin.url}/missing/b.jpg`]), { label });
@@ -311,6 +370,7 @@ test('the system page shows the queue, the workers and the host that images wait
   await host.getByText(busy.url).waitFor();
   await host.getByText('Asked for a pause').waitFor();
   await page.getByText('1 waiting for their next attempt').waitFor();
+  await page.getByRole('img', { name: /^Jobs over the last/ }).waitFor();
   await checkAccessibility(page, 'system with a paused host');
   await page.goto(`${demo.url}/requests/${id}`);
   await page.locator('.cell').first().click();

@@ -80,6 +80,21 @@ test('what somebody wrote is not overwritten, and headers are sent', async () =>
   await page.context().close();
 });
 
+test('on a phone the answer has the width of the page', async () => {
+  const page = await openPage(browser, { viewport: { width: 390, height: 844 } });
+  await page.goto(`${demo.url}/playground`);
+  await page.locator('.graphiql-query-editor .CodeMirror', { hasText: 'processingRequests' }).waitFor();
+  await page.getByRole('button', { name: /^Execute/ }).click();
+  await page.locator('.result-window', { hasText: '"filename"' }).waitFor();
+  const [operation, answer] = await Promise.all(
+    ['.graphiql-query-editor', '.graphiql-response'].map((part) => page.locator(part).boundingBox()),
+  );
+  assert.ok(answer.width > 250, `${answer.width} pixels wide`);
+  assert.ok(answer.y > operation.y + operation.height, 'below the operation');
+  await page.checkFaults();
+  await page.context().close();
+});
+
 test('the documentation of the schema is there', async () => {
   const page = await openPage(browser);
   await page.goto(`${demo.url}/playground`);

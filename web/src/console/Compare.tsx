@@ -1,6 +1,6 @@
 /** An image, fitted or at any size; with its source, both under one slider. */
 
-import { type CSSProperties, type KeyboardEvent, type PointerEvent, useRef, useState } from 'react';
+import { type CSSProperties, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { percent } from './format';
 import { useZoom } from './zoom';
 
@@ -58,11 +58,26 @@ export function Compare({ before, after, width, height, name }: Props) {
     zoom.onPointerUp(event);
   }
 
-  function onSpace(event: KeyboardEvent, down: boolean) {
-    if (event.key !== ' ' || !compared) return;
-    event.preventDefault();
-    setFlicker(down);
-  }
+  useEffect(() => {
+    if (!compared) return;
+    const onSpace = (event: KeyboardEvent) => {
+      if (event.key !== ' ') return;
+      // What has the focus may need the key itself.
+      if ((event.target as HTMLElement).closest('button, a, select, textarea, input:not([type=range])'))
+        return;
+      event.preventDefault();
+      setFlicker(event.type === 'keydown');
+    };
+    const release = () => setFlicker(false);
+    addEventListener('keydown', onSpace);
+    addEventListener('keyup', onSpace);
+    addEventListener('blur', release);
+    return () => {
+      removeEventListener('keydown', onSpace);
+      removeEventListener('keyup', onSpace);
+      removeEventListener('blur', release);
+    };
+  }, [compared]);
 
   const size: CSSProperties = zoom.scale
     ? { width: width * zoom.scale, height: height * zoom.scale }
@@ -98,13 +113,11 @@ export function Compare({ before, after, width, height, name }: Props) {
               value={position}
               aria-label="How much of the source is shown"
               onChange={(event) => setPosition(Number(event.target.value))}
-              onKeyDown={(event) => onSpace(event, true)}
-              onKeyUp={(event) => onSpace(event, false)}
             />
             <span>After</span>
           </label>
         )}
-        {compared && <span className="quiet">Hold space on the slider to see the source alone.</span>}
+        {compared && <span className="quiet space">Hold space to see the source alone.</span>}
         {missing && <span className="quiet">The source can no longer be shown.</span>}
       </div>
       <div

@@ -17,7 +17,7 @@ import {
 import type { CellFragment, ImageFilter } from '../gql/graphql';
 import { here } from './api';
 import { type Cells as CellsOfList, useCells } from './cells';
-import { count, fileName, percent } from './format';
+import { cause, count, fileName, percent } from './format';
 import { Link, useParameter } from './router';
 import { Empty, Fault, IMAGE_STATUS, Mark, Skeleton } from './ui';
 
@@ -72,7 +72,7 @@ export function ImageGrid({ requestId, revision, isFinal }: Props) {
         </div>
         {code && (
           <button type="button" className="chip" onClick={() => setCode('')}>
-            Only {code.toLowerCase().replaceAll('_', ' ')} <span aria-hidden="true">✕</span>
+            Only {cause(code)} <span aria-hidden="true">✕</span>
             <span className="hidden">Show all causes</span>
           </button>
         )}
@@ -235,8 +235,11 @@ function Cell({ cell, index }: { cell: CellFragment; index: number }) {
         <img src={here(picture)} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
       ) : (
         <span className="reason">
-          {cell.error?.code.toLowerCase().replaceAll('_', ' ') ??
-            (cell.output && !cell.output.url ? 'removed' : state.toLowerCase())}
+          {cell.error
+            ? cause(cell.error.code)
+            : cell.output && !cell.output.url
+              ? 'removed'
+              : state.toLowerCase()}
         </span>
       )}
       <span className="caption">

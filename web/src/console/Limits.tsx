@@ -38,7 +38,7 @@ export function Limits() {
     [
       'An image',
       [
-        ['Pixels, over all frames', count(image.maxPixels)],
+        ['Pixels', count(image.maxPixels)],
         ['Longest side', `${count(image.maxSide)} pixels`],
       ],
     ],

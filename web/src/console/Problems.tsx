@@ -34,6 +34,8 @@ function Group({ issues }: { issues: Issue[] }) {
   const first = issues[0];
   if (!first) return null;
   const isError = first.severity === 'ERROR';
+  /** Whether the lines say more than the summary does. */
+  const differ = issues.some((issue) => issue.message !== first.message);
   return (
     <details open={isError} data-severity={first.severity}>
       <summary>
@@ -49,7 +51,7 @@ function Group({ issues }: { issues: Issue[] }) {
             <th scope="col">Line</th>
             <th scope="col">Column</th>
             <th scope="col">Value</th>
-            <th scope="col">What to do</th>
+            {differ && <th scope="col">What to do</th>}
           </tr>
         </thead>
         <tbody>
@@ -58,7 +60,7 @@ function Group({ issues }: { issues: Issue[] }) {
               <td>{count(issue.line)}</td>
               <td>{issue.column ?? ''}</td>
               <td>{issue.value && <code>{issue.value}</code>}</td>
-              <td>{issue.message}</td>
+              {differ && <td>{issue.message}</td>}
             </tr>
           ))}
         </tbody>

@@ -3,8 +3,10 @@
 import { useSyncExternalStore } from 'react';
 import { here } from './api';
 import { navigate } from './router';
+import type { Choice } from './settings';
 
 let chosen: File | undefined;
+let settings: Partial<Choice> | undefined;
 const listeners = new Set<() => void>();
 
 export function useChosenFile(): File | undefined {
@@ -17,8 +19,12 @@ export function useChosenFile(): File | undefined {
   );
 }
 
-export function choose(file: File) {
+/** The settings that were chosen with the file, if any were. */
+export const chosenSettings = () => settings;
+
+export function choose(file: File, withSettings?: Partial<Choice>) {
   chosen = file;
+  settings = withSettings;
   for (const listener of listeners) listener();
   navigate('/new');
 }

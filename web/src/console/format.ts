@@ -55,6 +55,16 @@ export function since(iso: string, now = Date.now()): string {
   return ago.format(Math.round(seconds / size), unit);
 }
 
+/** A failure's code, for where there is no room for its sentence. */
+export function cause(code: string): string {
+  if (code === 'HTML_PAGE') return 'web page';
+  return code
+    .replace(/^HTTP_/, '')
+    .toLowerCase()
+    .replaceAll('_', ' ')
+    .replace(/^(dns|tls)/, (name) => name.toUpperCase());
+}
+
 /** The last part of a URL's path, as people name a file. */
 export function fileName(url: string): string {
   try {

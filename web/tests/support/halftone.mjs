@@ -60,6 +60,17 @@ export async function startDemo(...more) {
   };
 }
 
+/** Waits for the end of a request. */
+export async function untilEnded(url, id) {
+  const query = 'subscription ($id: ID!) { requestUpdated(id: $id) { status } }';
+  const answer = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    body: JSON.stringify({ query, variables: { id } }),
+  });
+  await answer.text();
+}
+
 /** A process more on this data directory. */
 export function startWorker(dataDir, ...more) {
   const child = spawn(program, ['work', '--data-dir', dataDir, '--log', 'warn', ...more], {

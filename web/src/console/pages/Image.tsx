@@ -4,6 +4,7 @@ import { useEffect } from 'react';
 import { useQuery } from 'urql';
 import { ImageDocument, type ImageQuery } from '../../gql/graphql';
 import { here, sentence } from '../api';
+import { choose } from '../file';
 import { Compare } from '../Compare';
 import { ReplaceUrl } from '../ReplaceUrl';
 import { bytes, count, dateTime, fileName, number, percent, since } from '../format';
@@ -111,6 +112,7 @@ export function Image({ id }: { id: string }) {
         </div>
       )}
       <Facts image={image} />
+      <Higher image={image} />
     </>
   );
 }
@@ -119,6 +121,38 @@ function scoreInWords(score: number): string {
   if (score >= 90) return 'not to be told apart';
   if (score >= 70) return 'high';
   return score >= 50 ? 'medium' : 'low';
+}
+
+/** How much is added to the quality of an image that is not good enough, and up to what. */
+const HIGHER = 20;
+const HIGHEST = 95;
+
+/** For an image that is not good enough: the same one at a higher quality, as a request of its own. */
+function Higher({ image }: { image: Image }) {
+  const quality = image.receipt?.quality;
+  const product = image.products.edges[0]?.node;
+  if (quality == null || quality >= HIGHEST || !product || !image.output) return null;
+  const higher = Math.min(HIGHEST, Math.round(quality) + HIGHER);
+  const format = image.output.format === image.source?.format ? '' : image.output.format;
+  function compressHigher() {
+    const cell = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    const row = [String(product!.rowNumber), product!.name, image.inputUrl].map(cell).join(',');
+    const file = new File(
+      [`S. No,Product Name,Input Image Urls\n${row}\n`],
+      `${fileName(image.inputUrl)}.csv`,
+      { type: 'text/csv' },
+    );
+    choose(file, { kind: 'quality', value: higher, format });
+  }
+  return (
+    <p className="actions">
+      <span>Not good enough?</span>
+      <button type="button" onClick={compressHigher}>
+        Compress this one at quality {count(higher)}
+      </button>
+      <small className="quiet">As a request of its own; this image stays as it is.</small>
+    </p>
+  );
 }
 
 function Facts({ image }: { image: Image }) {

@@ -13,7 +13,7 @@ import { sentence } from '../api';
 import { Columns } from '../Columns';
 import { DropZone } from '../DropZone';
 import { Estimate, useEstimate } from '../Estimate';
-import { useChosenFile } from '../file';
+import { chosenSettings, useChosenFile } from '../file';
 import { bytes, many } from '../format';
 import { Problems } from '../Problems';
 import { navigate } from '../router';
@@ -45,7 +45,7 @@ export function New() {
 function Checked({ file }: { file: File }) {
   const [checked, check] = useMutation(CheckCsvDocument);
   const [uploaded, upload] = useMutation(UploadCsvDocument);
-  const [choice, setChoice] = useState<Choice>(DEFAULTS);
+  const [choice, setChoice] = useState<Choice>({ ...DEFAULTS, ...chosenSettings() });
   const [columns, setColumns] = useState<CsvColumnsInput>();
   // The same key for each attempt: pressing the button again after a lost answer cannot start it twice.
   const [attempt, setAttempt] = useState({ choice, columns, key: crypto.randomUUID() });
@@ -142,6 +142,12 @@ function Understood({ report }: { report: ReportFragment }) {
       <h2>What was understood</h2>
       <dl className="figures">
         <Figure label="Products">{many(report.acceptedRowCount, 'row')}</Figure>
+        <Figure label="Images">
+          {many(
+            report.columns.reduce((sum, column) => sum + column.imageCount, 0),
+            'URL',
+          )}
+        </Figure>
         {report.rejectedRowCount > 0 && (
           <Figure label="Left out" note="each with its reason below">
             {many(report.rejectedRowCount, 'row')}

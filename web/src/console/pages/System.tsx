@@ -6,6 +6,7 @@ import { type JobState, SystemDocument, type SystemQuery } from '../../gql/graph
 import { at } from '../../base';
 import { sentence } from '../api';
 import { count, dateTime, duration, since } from '../format';
+import { type Jobs, JobsChart, useHistory } from '../JobsChart';
 import { Limits } from '../Limits';
 import { Empty, Fault, Figure, Skeleton } from '../ui';
 
@@ -29,6 +30,7 @@ export function System() {
     }, RELOAD_MS);
     return () => clearInterval(timer);
   }, [again]);
+  useHistory(data && jobsOf(data.system.queue), data);
   return (
     <>
       <h1>System</h1>
@@ -63,11 +65,23 @@ export function System() {
   );
 }
 
+/** How many jobs are in a state, of one kind or of all. */
+function countJobs(queue: System['queue'], state: JobState, kind?: string): number {
+  return queue.jobs
+    .filter((jobs) => jobs.state === state && (!kind || jobs.kind === kind))
+    .reduce((sum, jobs) => sum + jobs.count, 0);
+}
+
+function jobsOf(queue: System['queue']): Jobs {
+  return {
+    running: countJobs(queue, 'RUNNING'),
+    ready: countJobs(queue, 'READY'),
+    waiting: countJobs(queue, 'WAITING'),
+  };
+}
+
 function Queue({ queue }: { queue: System['queue'] }) {
-  const inState = (state: JobState, kind?: string) =>
-    queue.jobs
-      .filter((jobs) => jobs.state === state && (!kind || jobs.kind === kind))
-      .reduce((sum, jobs) => sum + jobs.count, 0);
+  const inState = (state: JobState, kind?: string) => countJobs(queue, state, kind);
   const kinds = [...new Set(queue.jobs.map((jobs) => jobs.kind))];
   return (
     <section aria-label="Queue">
@@ -82,6 +96,7 @@ function Queue({ queue }: { queue: System['queue'] }) {
           {queue.oldestReadySeconds == null ? '–' : duration(queue.oldestReadySeconds)}
         </Figure>
       </dl>
+      <JobsChart />
       {kinds.length === 0 ? (
         <p className="quiet">Nothing is to be done.</p>
       ) : (

@@ -53,17 +53,20 @@ class Service:
                 live += cpu(pid)
         return live + cpu(self.postmaster(), reaped=True)
 
-    def post(self, body, content_type="application/json"):
+    def post(self, body, content_type="application/json", key=None):
         connection = http.client.HTTPConnection(self.address)
-        connection.request("POST", "/graphql", body, {"Content-Type": content_type, "GraphQL-Preflight": "1"})
+        headers = {"Content-Type": content_type, "GraphQL-Preflight": "1"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        connection.request("POST", "/graphql", body, headers)
         answer = json.load(connection.getresponse())
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def query(self, query, **variables):
-        return self.post(json.dumps({"query": query, "variables": variables}))
+    def query(self, query, key=None, **variables):
+        return self.post(json.dumps({"query": query, "variables": variables}), key=key)
 
-    def upload(self, csv):
+    def upload(self, csv, key=None):
         """The id of the new request, and how many images it has."""
         operations = json.dumps({"query": UPLOAD, "variables": {"file": None}})
         parts = {"operations": operations, "map": '{"0": ["variables.file"]}'}
@@ -71,22 +74,29 @@ class Service:
             f'--part\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode() for name, text in parts.items()
         )
         body += b'--part\r\nContent-Disposition: form-data; name="0"; filename="catalogue.csv"\r\n\r\n' + csv + b"\r\n--part--\r\n"
-        payload = self.post(body, "multipart/form-data; boundary=part")["uploadCsv"]
+        payload = self.post(body, "multipart/form-data; boundary=part", key)["uploadCsv"]
         assert payload["userErrors"] == [], payload
         return payload["processingRequest"]["id"], payload["processingRequest"]["progress"]["total"]
 
-    def finished(self, request, every=0.1):
-        """Its progress, once it has ended."""
+    def state(self, request, key=None):
         query = "query ($id: ID!) { processingRequest(id: $id) { finishedAt progress { succeeded failed total } } }"
+        return self.query(query, key, id=request)["processingRequest"]
+
+    def progress(self, request, key=None):
+        return self.state(request, key)["progress"]
+
+    def finished(self, request, every=0.1, key=None):
+        """Its progress, once it has ended."""
         while True:
-            state = self.query(query, id=request)["processingRequest"]
+            state = self.state(request, key)
             if state["finishedAt"]:
                 return state["progress"]
             time.sleep(every)
 
     def psql(self, statement):
-        command = ["psql", "-q", "-h", self.data_dir / "postgres/run", "-U", "halftone", "halftone", "-v", "ON_ERROR_STOP=1"]
-        subprocess.run([*command, "-c", statement], check=True)
+        """What the database answers, a row a line."""
+        command = ["psql", "-qAt", "-h", self.data_dir / "postgres/run", "-U", "halftone", "halftone", "-v", "ON_ERROR_STOP=1"]
+        return subprocess.run([*command, "-c", statement], check=True, capture_output=True, text=True).stdout
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ use halftone::db::{self, Connection, Pool};
 use halftone::events::{self, Events};
 use halftone::queue::claim::{Room, Turns};
 use halftone::queue::heartbeat::Heartbeat;
+use halftone::queue::jobs::{self, Group};
 use halftone::queue::worker::Worker;
-use halftone::queue::{Claim, Job, JobRunner, Limits, Outcome, jobs};
+use halftone::queue::{Claim, Job, JobRunner, Limits, Outcome};
 use local_postgres::{LocalPostgres, Options};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +65,7 @@ fn host(n: usize) -> String {
 async fn enqueue(conn: &mut Connection, requests: usize, images: usize) -> anyhow::Result<()> {
     let began = Instant::now();
     for _ in 0..requests {
-        let group = Uuid::now_v7();
+        let group = Group { tenant_id: Uuid::nil(), id: Uuid::now_v7() };
         conn.transaction(async |conn| {
             for first in (0..images).step_by(1_000) {
                 let rows = (images - first).min(1_000);
@@ -162,7 +163,8 @@ async fn pick_up(url: &str, pool: &Pool) -> anyhow::Result<()> {
         let began = Instant::now();
         conn.transaction(async |conn| {
             let host = host(0);
-            jobs::enqueue(conn, KIND, Uuid::now_v7(), 0, &[Uuid::now_v7()], &[&host], Duration::ZERO).await?;
+            let group = Group { tenant_id: Uuid::nil(), id: Uuid::now_v7() };
+            jobs::enqueue(conn, KIND, group, 0, &[Uuid::now_v7()], &[&host], Duration::ZERO).await?;
             events::announce_jobs(conn, KIND).await
         })
         .await?;

@@ -3,9 +3,10 @@
 
 Uploads a catalogue on a host that takes 10 s for each answer, and in a second run one on a fast host; 5, 20 and 60 s
 later three images of another fast host. Prints how long each three took from their upload to the end of their request.
+Then a tenant uploads 50 requests and another tenant one: prints how many images of each have ended when the one has.
 """
 
-import pathlib
+import subprocess
 import sys
 import time
 
@@ -32,12 +33,32 @@ def measure(halftone, files, what, latency, count):
                   f"{state['progress']['succeeded']} of the large request had ended", flush=True)
 
 
+def measure_tenants(halftone, files, requests=50, images=40):
+    """Each tenant has more images than can end before both have uploaded."""
+    with origin(0.5, files) as host, temporary_directory() as directory:
+        with serve(halftone, directory, "--allow-net", "127.0.0.0/8", "--no-reuse", "--downloads", "16") as service:
+            many, one = (new_key(halftone, service, tenant) for tenant in ("many", "one"))
+            uploaded = [service.upload(catalogue(host, images), many)[0] for _ in range(requests)]
+            ended = sum(service.progress(request, many)["succeeded"] for request in uploaded)
+            single = service.upload(catalogue(host, 4 * images), one)[0]
+            assert service.finished(single, every=0.02, key=one)["succeeded"] == 4 * images
+            of_many = sum(service.progress(request, many)["succeeded"] for request in uploaded) - ended
+            assert of_many < requests * images - ended, "all of them have ended: measure with more images"
+            print(f"while {4 * images} images of a tenant with one request ended, so did {of_many} of a tenant with {requests}")
+
+
+def new_key(halftone, service, tenant):
+    command = [halftone, "keys", "create", "--name", tenant, "--tenant", tenant, "--data-dir", service.data_dir]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main():
     files = photographs(sys.argv[1])
     halftone = sys.argv[2] if len(sys.argv) > 2 else ROOT / "target/dist/halftone"
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 100_000
     measure(halftone, files, "a host that takes 10 s for each", 10, count)
     measure(halftone, files, "a fast host", 0, count)
+    measure_tenants(halftone, files)
 
 
 main()

@@ -223,6 +223,12 @@ impl ProcessingRequest {
         filter.rows(viewer).count().get_result(conn).await
     }
 
+    /// The tenant of a request.
+    pub async fn tenant_id(conn: &mut Connection, id: Uuid) -> QueryResult<Uuid> {
+        let tenant_id = sql::<SqlUuid>("tenant_id");
+        processing_requests::table.find(id).select(tenant_id).get_result(conn).await
+    }
+
     /// How many images of a tenant are waiting or in progress.
     pub async fn queued_images(conn: &mut Connection, tenant_id: Uuid) -> QueryResult<i64> {
         #[derive(QueryableByName)]

@@ -133,6 +133,7 @@ diesel::table! {
         host -> Text,
         first_claimed_at -> Nullable<Timestamptz>,
         company -> Nullable<Int4>,
+        tenant_id -> Uuid,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
 use crate::db::{self, Connection};
-use crate::queue::jobs::{self, Requeue};
+use crate::queue::jobs::{self, Group, Requeue};
 use crate::queue::{Claim, Job, Limits, Outcome};
 pub use crate::webhook::Attempt;
 use crate::webhook::{self, Verdict};
@@ -46,22 +46,24 @@ pub async fn enqueue(app: &App, conn: &mut Connection, request: &ProcessingReque
     let run = Run::find(conn, request.id, request.run).await?;
     WebhookDelivery::insert(conn, id, (request.id, request.run), url, &body(app, request, &run)).await?;
     let first = webhook::retry_delay(&app.config.webhooks.schedule, 0, None).unwrap_or_default();
-    enqueue_job(conn, id, url, first).await?;
+    enqueue_job(conn, request.id, id, url, first).await?;
     events::announce_jobs(conn, DeliverWebhook::KIND).await?;
     Ok(())
 }
 
-/// Receivers take turns, not requests: one with many deliveries holds nobody up.
+/// The receivers of a tenant take turns, not its requests: one with many deliveries holds nobody up.
 async fn enqueue_job(
     conn: &mut Connection,
+    request_id: Uuid,
     delivery_id: Uuid,
     url: &str,
     after: Duration,
 ) -> diesel::QueryResult<usize> {
     let receiver = fetch::host_key(url);
-    let hash: [u8; 32] = Sha256::digest(&receiver).into();
-    let group_id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
-    jobs::enqueue(conn, DeliverWebhook::KIND, group_id, 0, &[delivery_id], &[&receiver], after).await
+    let tenant_id = ProcessingRequest::tenant_id(conn, request_id).await?;
+    let hash: [u8; 32] = Sha256::new_with_prefix(tenant_id).chain_update(&receiver).finalize().into();
+    let id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
+    jobs::enqueue(conn, DeliverWebhook::KIND, Group { tenant_id, id }, 0, &[delivery_id], &[&receiver], after).await
 }
 
 /// What became of a wish to send a delivery again.
@@ -78,7 +80,7 @@ pub async fn redeliver(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Re
     conn.transaction(async |conn| {
         let Some(delivery) = WebhookDelivery::find(conn, viewer, id).await? else { return Ok(Redelivered::NotFound) };
         // The job before the row, as whoever records an attempt does.
-        if enqueue_job(conn, id, &delivery.url, Duration::ZERO).await? > 0 {
+        if enqueue_job(conn, delivery.request_id, id, &delivery.url, Duration::ZERO).await? > 0 {
             WebhookDelivery::set_status(conn, id, WebhookDeliveryStatus::Pending).await?;
         } else {
             jobs::hasten(conn, id).await?;
@@ -108,7 +110,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<usize> {
     let mut conn = db::connect(&app.worker_pool).await?;
     let lost = WebhookDelivery::without_job(&mut conn, SWEPT_AT_ONCE).await?;
     for delivery in &lost {
-        enqueue_job(&mut conn, delivery.id, &delivery.url, Duration::ZERO).await?;
+        enqueue_job(&mut conn, delivery.request_id, delivery.id, &delivery.url, Duration::ZERO).await?;
     }
     if !lost.is_empty() {
         warn!(deliveries = lost.len(), "webhook deliveries had lost their jobs; they will be sent");

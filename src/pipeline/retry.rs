@@ -12,7 +12,8 @@ use crate::db::request::ProcessingRequest;
 use crate::db::run::{NewRun, RetryFilter, Run, RunImage, RunReason};
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
-use crate::queue::{Job as _, jobs};
+use crate::queue::Job as _;
+use crate::queue::jobs::{self, Group};
 use crate::{events, fetch};
 
 /// Images taken back by one statement.
@@ -72,7 +73,8 @@ pub(super) async fn take_back(
     let hosts: Vec<String> = images.iter().map(|image| fetch::host_key(&image.input_url)).collect();
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let first = images.first().map_or(0, |image| i64::from(image.position));
-    jobs::enqueue(conn, ProcessImage::KIND, request_id, first, &ids, &hosts, Duration::ZERO).await?;
+    let group = Group { tenant_id: ProcessingRequest::tenant_id(conn, request_id).await?, id: request_id };
+    jobs::enqueue(conn, ProcessImage::KIND, group, first, &ids, &hosts, Duration::ZERO).await?;
     Ok(())
 }
 

@@ -26,7 +26,8 @@ use crate::db::request::{NewProcessingRequest, ProcessingRequest};
 use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, remembered_file, store_removal};
-use crate::queue::{Job as _, jobs};
+use crate::queue::Job as _;
+use crate::queue::jobs::{self, Group};
 use crate::{events, fetch};
 use halftone_compress::Settings;
 use halftone_sheet::{self as sheet, Hints, Report};
@@ -262,6 +263,7 @@ async fn store(
         None => None,
     };
     CsvIssue::insert(conn, issues).await?;
+    let group = Group { tenant_id: new.tenant_id, id: new.id };
     let mut stored = 0;
     let mut added = 0;
     while let Some(batch) = incoming.recv().await {
@@ -274,7 +276,7 @@ async fn store(
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls, earlier.as_deref()).await?;
         let hosts: Vec<String> = urls.iter().map(|url| fetch::host_key(url)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        jobs::enqueue(conn, ProcessImage::KIND, new.id, i64::from(stored), &batch.image_ids, &hosts, Duration::ZERO)
+        jobs::enqueue(conn, ProcessImage::KIND, group, i64::from(stored), &batch.image_ids, &hosts, Duration::ZERO)
             .await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }

@@ -1,7 +1,8 @@
-//! Which jobs are claimed: groups take turns, and within a group the hosts that take something now.
+//! Which jobs are claimed: tenants take turns, within a tenant its groups, and within a group the hosts that take something
+//! now.
 //!
-//! A group is one participant however many jobs it has, so a group of a million jobs holds up a group of three by one
-//! turn. A claim costs one index probe for each group and host that it visits.
+//! A tenant is one participant however many groups it has, and a group however many jobs: a group of a million jobs holds up
+//! a group of three by one turn. A claim costs an index probe or two for each tenant, group and host that it visits.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct Claim {
     pub is_reclaimed: bool,
     #[diesel(sql_type = Double)]
     seconds_since_first_claim: f64,
+    /// Among the jobs of its tenant in this claim.
+    #[diesel(sql_type = BigInt)]
+    place: i64,
 }
 
 impl Claim {
@@ -101,15 +105,29 @@ impl ShutOut {
 /// Whose turn it is, at one runner.
 #[derive(Debug, Default)]
 pub struct Turns {
-    last: Uuid,
+    last_tenant: Uuid,
+    /// By tenant, of those that lately had ready jobs.
+    last_groups: HashMap<Uuid, Uuid>,
 }
 
 #[derive(QueryableByName)]
 struct Group {
     #[diesel(sql_type = SqlUuid)]
+    tenant_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
     group_id: Uuid,
     #[diesel(sql_type = Bool)]
     is_paused: bool,
+}
+
+/// A group that jobs are claimed from.
+struct Visit {
+    tenant_id: Uuid,
+    group_id: Uuid,
+    /// The turn of its tenant.
+    turn: i64,
+    /// Jobs that it may give.
+    quota: usize,
 }
 
 /// What a claim found.
@@ -129,85 +147,156 @@ impl Turns {
         room: &Room,
     ) -> QueryResult<Claimed> {
         let limit = MAX_GROUPS.min(room.jobs);
-        let groups = ready_groups(conn, kind, self.last, limit).await?;
-        let Some(last) = groups.last() else {
-            return Ok(Claimed { claims: Vec::new(), has_more: false });
+        let groups = ready_groups(conn, kind, self, limit).await?;
+        let tenants: Vec<&[Group]> = groups.chunk_by(|a, b| a.tenant_id == b.tenant_id).collect();
+        // One more than its share shows that there are more.
+        let share = limit.div_ceil(tenants.len().max(1));
+        let has_more_groups = tenants.len() == limit || tenants.iter().any(|groups| groups.len() > share);
+        let visits = visits(&tenants, share, room.jobs);
+        let claims = match visits.is_empty() {
+            true => Vec::new(),
+            false => claim(conn, worker_id, kind, &visits, room).await?,
         };
-        // The next claim begins with the group after the last one visited, or with the second when all were.
-        let has_more_groups = groups.len() == limit;
-        self.last = if has_more_groups { last.group_id } else { groups[0].group_id };
-        let open: Vec<Uuid> = groups.iter().filter(|group| !group.is_paused).map(|group| group.group_id).collect();
-        if open.is_empty() {
-            return Ok(Claimed { claims: Vec::new(), has_more: has_more_groups });
-        }
-        // Twice its share, for when others have less than theirs.
-        let quota = (2 * room.jobs.div_ceil(open.len())).min(room.jobs);
-        let claims = claim(conn, worker_id, kind, &open, quota, room).await?;
-        let is_cut = claims.len() >= quota;
+        self.pass(&tenants, share, limit, claims.is_empty());
+        self.serve(&visits, &claims);
+        let is_cut = visits.iter().any(|visit| claims.len() >= visit.quota);
         Ok(Claimed { claims, has_more: has_more_groups || is_cut })
+    }
+
+    /// Goes past groups that may have given nothing, so that those after them are visited too.
+    fn pass(&mut self, tenants: &[&[Group]], share: usize, limit: usize, is_empty: bool) {
+        if tenants.len() < limit {
+            self.last_groups.retain(|id, _| tenants.iter().any(|groups| groups[0].tenant_id == *id));
+        } else if is_empty {
+            self.last_tenant = tenants[limit - 1][0].tenant_id;
+        }
+        for groups in tenants.iter().filter(|groups| groups.len() > share) {
+            // It may only have been the turn of another tenant. Always to go past all of them would pass by the same ones for ever.
+            let passed = if is_empty { share } else { rand::random_range(0..=share) };
+            if passed > 0 {
+                self.last_groups.insert(groups[0].tenant_id, groups[passed - 1].group_id);
+            }
+        }
+    }
+
+    /// Has the next claim begin after the tenant that was given the last of these jobs, and in each tenant after the group that was:
+    /// a host that has room for a single job does not always have it for the same.
+    fn serve(&mut self, visits: &[Visit], claims: &[Claim]) {
+        let visits: HashMap<Uuid, &Visit> = visits.iter().map(|visit| (visit.group_id, visit)).collect();
+        let mut served: Vec<(i64, &Visit)> =
+            claims.iter().filter_map(|claim| Some((claim.place, *visits.get(&claim.group_id)?))).collect();
+        served.sort_unstable_by_key(|(place, visit)| (*place, visit.turn));
+        for (_, visit) in served {
+            self.last_tenant = visit.tenant_id;
+            self.last_groups.insert(visit.tenant_id, visit.group_id);
+        }
     }
 }
 
-/// At most `limit` groups that have ready jobs of a kind, paused ones included, from the one that follows `after` on, and
-/// around.
-async fn ready_groups(conn: &mut Connection, kind: &str, after: Uuid, limit: usize) -> QueryResult<Vec<Group>> {
+/// The first `share` groups of each tenant that are not paused, each with twice its part of so many jobs, for when others have less
+/// than theirs.
+fn visits(tenants: &[&[Group]], share: usize, jobs: usize) -> Vec<Visit> {
+    let open = tenants.iter().map(|groups| groups.iter().take(share).filter(|group| !group.is_paused).collect());
+    let open: Vec<Vec<&Group>> = open.filter(|groups: &Vec<&Group>| !groups.is_empty()).collect();
+    let of_tenant = jobs.div_ceil(open.len().max(1));
+    let visits = (1..).zip(&open).flat_map(|(turn, groups)| {
+        let quota = (2 * of_tenant.div_ceil(groups.len())).min(jobs);
+        let visit = move |group: &&Group| Visit { tenant_id: group.tenant_id, group_id: group.group_id, turn, quota };
+        groups.iter().map(visit)
+    });
+    visits.collect()
+}
+
+/// At most `limit` tenants that have ready jobs of a kind, and of each one group more than its part of as many groups, paused ones
+/// included. Both begin after those where the last claim ended, and go around.
+async fn ready_groups(conn: &mut Connection, kind: &str, turns: &Turns, limit: usize) -> QueryResult<Vec<Group>> {
+    let (tenants, last_groups): (Vec<Uuid>, Vec<Uuid>) = turns.last_groups.iter().unzip();
+    // Groups are compared together with their tenant, so that only the index of both can give the order that is asked for.
     diesel::sql_query(
-        "WITH RECURSIVE behind (group_id, n) AS (
-            (SELECT group_id, 1 FROM jobs WHERE kind = $1 AND state = 'READY' AND group_id > $2
-              ORDER BY group_id LIMIT 1)
+        "WITH RECURSIVE tenants (tenant_id, lap, turn) AS (
+            SELECT $2, 0, 0::bigint
             UNION ALL
-            SELECT next.group_id, n + 1
-              FROM behind, LATERAL (SELECT group_id FROM jobs
-                                     WHERE kind = $1 AND state = 'READY' AND group_id > behind.group_id
-                                     ORDER BY group_id LIMIT 1) next
-             WHERE n < $3
-         ), ahead (group_id, n) AS (
-            (SELECT group_id, 1 FROM jobs WHERE kind = $1 AND state = 'READY' AND group_id <= $2
-              ORDER BY group_id LIMIT 1)
-            UNION ALL
-            SELECT next.group_id, n + 1
-              FROM ahead, LATERAL (SELECT group_id FROM jobs
-                                    WHERE kind = $1 AND state = 'READY' AND group_id > ahead.group_id AND group_id <= $2
-                                    ORDER BY group_id LIMIT 1) next
-             WHERE n < $3 - (SELECT count(*) FROM behind)
+            SELECT next.tenant_id, next.lap, turn + 1
+              FROM tenants, LATERAL (
+                (SELECT tenant_id, tenants.lap FROM jobs
+                  WHERE kind = $1 AND state = 'READY' AND jobs.tenant_id > tenants.tenant_id
+                  ORDER BY tenant_id LIMIT 1)
+                UNION ALL
+                (SELECT tenant_id, 1 FROM jobs
+                  WHERE kind = $1 AND state = 'READY' AND tenants.lap = 0
+                  ORDER BY tenant_id LIMIT 1)
+                ORDER BY lap LIMIT 1
+             ) next
+             WHERE turn < $3 AND (next.lap = 0 OR next.tenant_id <= $2)
          )
-         SELECT group_id, EXISTS (SELECT FROM paused_groups WHERE paused_groups.group_id = turns.group_id) AS is_paused
-           FROM (SELECT group_id, 1 AS lap, n FROM behind UNION ALL SELECT group_id, 2, n FROM ahead) turns
-          ORDER BY lap, n LIMIT $3",
+         SELECT tenant_id, turns.group_id,
+                EXISTS (SELECT FROM paused_groups WHERE paused_groups.group_id = turns.group_id) AS is_paused
+           FROM tenants LEFT JOIN unnest($4, $5) AS ended (tenant_id, at_group) USING (tenant_id)
+          CROSS JOIN LATERAL (
+            WITH RECURSIVE groups (group_id, lap, n) AS (
+                SELECT coalesce(ended.at_group, $6), 0, 0::bigint
+                UNION ALL
+                SELECT next.group_id, next.lap, n + 1
+                  FROM groups, LATERAL (
+                    SELECT group_id, lap
+                      FROM ((SELECT tenant_id, group_id, groups.lap FROM jobs
+                              WHERE kind = $1 AND state = 'READY'
+                                AND (jobs.tenant_id, jobs.group_id) > (tenants.tenant_id, groups.group_id)
+                              ORDER BY tenant_id, group_id LIMIT 1)
+                            UNION ALL
+                            (SELECT tenant_id, group_id, 1 FROM jobs
+                              WHERE kind = $1 AND state = 'READY' AND groups.lap = 0
+                                AND (jobs.tenant_id, jobs.group_id) > (tenants.tenant_id, $6)
+                              ORDER BY tenant_id, group_id LIMIT 1)) found
+                     WHERE found.tenant_id = tenants.tenant_id
+                     ORDER BY lap LIMIT 1
+                 ) next
+                 WHERE n <= ceil($3 / (SELECT count(*) - 1 FROM tenants)::float8)
+                   AND (next.lap = 0 OR next.group_id <= coalesce(ended.at_group, $6))
+            )
+            SELECT group_id, n FROM groups WHERE n > 0
+         ) turns
+          WHERE turn > 0
+          ORDER BY turn, n",
     )
     .bind::<Text, _>(kind)
-    .bind::<SqlUuid, _>(after)
+    .bind::<SqlUuid, _>(turns.last_tenant)
     .bind::<BigInt, _>(limit as i64)
+    .bind::<Array<SqlUuid>, _>(tenants)
+    .bind::<Array<SqlUuid>, _>(last_groups)
+    .bind::<SqlUuid, _>(Uuid::nil())
     .load(conn)
     .await
 }
 
-/// Claims from these groups, at most `quota` of each, one job of each after the other; within a group one of each host after the other.
+/// Claims from these groups, one job of each tenant after the other; within a tenant one of each group, and within a group one of each
+/// host.
 async fn claim(
     conn: &mut Connection,
     worker_id: Uuid,
     kind: &str,
-    groups: &[Uuid],
-    quota: usize,
+    visits: &[Visit],
     room: &Room,
 ) -> QueryResult<Vec<Claim>> {
+    let groups: Vec<Uuid> = visits.iter().map(|visit| visit.group_id).collect();
+    let (turns, quotas): (Vec<i64>, Vec<i64>) = visits.iter().map(|visit| (visit.turn, visit.quota as i64)).unzip();
     let (hosts, rooms): (Vec<&str>, Vec<i64>) =
         room.hosts.iter().map(|(host, room)| (host.as_str(), *room as i64)).unzip();
     diesel::sql_query(
         "WITH limits AS MATERIALIZED (
             SELECT host, room FROM unnest($5, $6) AS limits(host, room)
          ), candidates AS MATERIALIZED (
-            SELECT turns.turn, job.id, job.host, job.room,
-                   row_number() OVER (PARTITION BY turns.turn ORDER BY job.place, job.host) AS place
-              FROM unnest($2) WITH ORDINALITY AS turns(group_id, turn)
+            SELECT visits.turn, visits.n, job.id, job.host, job.room,
+                   row_number() OVER (PARTITION BY visits.n ORDER BY job.place, job.host) AS place
+              FROM unnest($2, $7, $10) WITH ORDINALITY AS visits(group_id, quota, turn, n)
              CROSS JOIN LATERAL (
                 WITH RECURSIVE hosts (host, n) AS (
-                    (SELECT host, 1 FROM jobs WHERE kind = $1 AND state = 'READY' AND group_id = turns.group_id
+                    (SELECT host, 1 FROM jobs WHERE kind = $1 AND state = 'READY' AND group_id = visits.group_id
                       ORDER BY host LIMIT 1)
                     UNION ALL
                     SELECT next.host, n + 1
                       FROM hosts, LATERAL (SELECT host FROM jobs
-                                            WHERE kind = $1 AND state = 'READY' AND group_id = turns.group_id
+                                            WHERE kind = $1 AND state = 'READY' AND group_id = visits.group_id
                                               AND jobs.host > hosts.host
                                             ORDER BY host LIMIT 1) next
                      WHERE n < 1000
@@ -215,29 +304,31 @@ async fn claim(
                     SELECT hosts.host, coalesce(limits.room, $4) AS room
                       FROM hosts LEFT JOIN limits USING (host)
                      WHERE coalesce(limits.room, $4) > 0
-                     ORDER BY n LIMIT $7
+                     ORDER BY n LIMIT visits.quota
                 )
                 SELECT ready.id, open.host, open.room,
                        row_number() OVER (PARTITION BY open.host ORDER BY ready.rank) AS place
                   FROM open, LATERAL (SELECT id, rank FROM jobs
-                                       WHERE kind = $1 AND state = 'READY' AND group_id = turns.group_id
+                                       WHERE kind = $1 AND state = 'READY' AND group_id = visits.group_id
                                          AND jobs.host = open.host AND ($9 OR company IS NULL)
-                                       ORDER BY rank LIMIT least(open.room, $7) FOR UPDATE SKIP LOCKED) ready
-                 ORDER BY place, open.host LIMIT $7
+                                       ORDER BY rank LIMIT least(open.room, visits.quota) FOR UPDATE SKIP LOCKED) ready
+                 ORDER BY place, open.host LIMIT visits.quota
              ) job
+         ), of_tenants AS (
+            SELECT turn, id, host, room, row_number() OVER (PARTITION BY turn ORDER BY place, n) AS place FROM candidates
          ), fitting AS (
             SELECT id, place, turn, room,
                    row_number() OVER (PARTITION BY host ORDER BY place, turn) AS place_at_host
-              FROM candidates
+              FROM of_tenants
          ), next AS (
-            SELECT id FROM fitting WHERE place_at_host <= room ORDER BY place, turn LIMIT $8
+            SELECT id, place FROM fitting WHERE place_at_host <= room ORDER BY place, turn LIMIT $8
          )
          UPDATE jobs SET state = 'RUNNING', worker_id = $3, lease = nextval('job_leases'),
                 first_claimed_at = coalesce(before.first_claimed_at, now())
            FROM next JOIN jobs before USING (id)
           WHERE jobs.id = next.id
          RETURNING jobs.id, jobs.group_id, jobs.host, jobs.lease, jobs.attempts, jobs.crashes,
-                   jobs.company,
+                   jobs.company, next.place,
                    before.first_claimed_at IS NOT NULL AS is_reclaimed,
                    extract(epoch FROM now() - jobs.first_claimed_at)::float8 AS seconds_since_first_claim",
     )
@@ -247,9 +338,10 @@ async fn claim(
     .bind::<BigInt, _>(room.per_host as i64)
     .bind::<Array<Text>, _>(hosts)
     .bind::<Array<BigInt>, _>(rooms)
-    .bind::<BigInt, _>(quota as i64)
+    .bind::<Array<BigInt>, _>(quotas)
     .bind::<BigInt, _>(room.jobs as i64)
     .bind::<Bool, _>(room.suspects)
+    .bind::<Array<BigInt>, _>(turns)
     .load(conn)
     .await
 }

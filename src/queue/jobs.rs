@@ -11,6 +11,14 @@ use uuid::Uuid;
 use super::claim::Claim;
 use crate::db::Connection;
 
+/// Jobs that take turns with those of other groups.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Whose they are: the groups of a tenant share its turns.
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+}
+
 /// A job that is put back, to be claimed again later.
 #[derive(Debug)]
 pub struct Requeue<'a> {
@@ -70,25 +78,26 @@ fn leases(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
 pub async fn enqueue(
     conn: &mut Connection,
     kind: &str,
-    group_id: Uuid,
+    group: Group,
     first: i64,
     ids: &[Uuid],
     hosts: &[&str],
     after: Duration,
 ) -> QueryResult<usize> {
     diesel::sql_query(
-        "INSERT INTO jobs (id, kind, group_id, host, rank, state, run_at)
-         SELECT id, $1, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
+        "INSERT INTO jobs (id, kind, tenant_id, group_id, host, rank, state, run_at)
+         SELECT id, $1, $7, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
                 now() + make_interval(secs => $6)
            FROM unnest($4, $5) WITH ORDINALITY AS new(id, host, place)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind::<Text, _>(kind)
-    .bind::<SqlUuid, _>(group_id)
+    .bind::<SqlUuid, _>(group.id)
     .bind::<BigInt, _>(first)
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Text>, _>(hosts)
     .bind::<Double, _>(after.as_secs_f64())
+    .bind::<SqlUuid, _>(group.tenant_id)
     .execute(conn)
     .await
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::support::database;
 use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
+use crate::support::keys;
 use crate::support::origin::{Answer, Origin};
 use crate::support::wait::until;
 
@@ -79,4 +81,43 @@ async fn a_small_request_takes_turns_with_a_large_one_of_the_same_host() {
     }
     let cancel = "mutation ($id: ID!) { cancelProcessingRequest(id: $id) { userErrors { code } } }";
     client.query(cancel, json!({ "id": large })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_many_requests_has_the_same_share_as_a_tenant_with_one() {
+    const REQUESTS: usize = 20;
+    const IMAGES: usize = 25;
+    const OF_ONE: usize = 100;
+    let origin = Origin::start().await;
+    let held = ["--downloads", "4", "--first-byte-timeout", "10m", "--download-timeout", "10m"];
+    let halftone = Halftone::start(&held).await;
+    let database = &halftone.database_url;
+    let of_tenant = async |name| halftone.client.with_key(&keys::create(database, &["--tenant", name]).await);
+    let (many, one) = (of_tenant("many").await, of_tenant("one").await);
+    let answer = Answer::Held(images::jpeg(16, 12, 1));
+    let mut of_many = Vec::new();
+    for n in 0..REQUESTS {
+        of_many.push(catalogue(&many, &origin, &format!("many{n}"), IMAGES, &answer).await);
+    }
+    // All places are taken before there is a second tenant, and nothing ends before all is uploaded.
+    origin.held(4).await;
+    let of_one = catalogue(&one, &origin, "one", OF_ONE, &answer).await;
+    origin.open();
+    for id in &of_many {
+        many.finished(id).await;
+    }
+    one.finished(&of_one).await;
+
+    let ended_before = format!(
+        "SELECT count(*) FROM images JOIN processing_requests r ON r.id = request_id
+          WHERE r.id <> '{of_one}'
+            AND images.finished_at <= (SELECT finished_at FROM processing_requests WHERE id = '{of_one}')"
+    );
+    let ended_before = database::number(database, &ended_before).await as usize;
+    // As many as those of the other tenant, beside what was held at first, and what one transaction records.
+    assert!(
+        (OF_ONE / 2..OF_ONE * 2).contains(&ended_before),
+        "{ended_before} of {} images ended while the other tenant's {OF_ONE} did",
+        REQUESTS * IMAGES
+    );
 }

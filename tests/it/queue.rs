@@ -6,7 +6,8 @@ use std::time::Duration;
 use halftone::db::{self, Pool};
 use halftone::queue::Claim;
 use halftone::queue::claim::{Room, Turns};
-use halftone::queue::jobs::{self, Requeue};
+use halftone::queue::jobs::{self, Group, Requeue};
+use halftone::queue::pauses;
 use uuid::Uuid;
 
 use crate::support::database;
@@ -26,9 +27,15 @@ fn group(n: u128) -> Uuid {
 
 /// Adds `count` jobs to a group; the k-th is named so that its position can be read from its id.
 async fn enqueue(conn: &mut db::Connection, group_number: u128, host: &str, first: u128, count: u128) {
+    enqueue_of(conn, 0, group_number, host, first, count).await;
+}
+
+/// The same for a group of a tenant.
+async fn enqueue_of(conn: &mut db::Connection, tenant: u128, group_number: u128, host: &str, first: u128, count: u128) {
     let ids: Vec<Uuid> = (first..first + count).map(|k| Uuid::from_u128(group_number << 64 | k)).collect();
     let hosts = vec![host; ids.len()];
-    jobs::enqueue(conn, KIND, group(group_number), first as i64, &ids, &hosts, Duration::ZERO).await.unwrap();
+    let group = Group { tenant_id: Uuid::from_u128(tenant), id: group(group_number) };
+    jobs::enqueue(conn, KIND, group, first as i64, &ids, &hosts, Duration::ZERO).await.unwrap();
 }
 
 fn room(jobs: usize) -> Room {
@@ -71,6 +78,53 @@ async fn groups_take_turns_however_many_jobs_each_has() {
     // What one has left is not wasted on the share of others.
     let rest = claim(conn, &mut turns, &room(100)).await;
     assert_eq!(rest.len(), 100);
+}
+
+#[tokio::test]
+async fn tenants_take_turns_however_many_groups_each_has() {
+    let (_url, pool) = pool().await;
+    let conn = &mut *db::connect(&pool).await.unwrap();
+    for number in 1..=50 {
+        enqueue_of(conn, 1, number, "a", 0, 10).await;
+    }
+    enqueue_of(conn, 2, 100, "a", 0, 40).await;
+    enqueue_of(conn, 3, 101, "a", 0, 2).await;
+    let mut turns = Turns::default();
+    let claimed = by_group(&claim(conn, &mut turns, &room(18)).await);
+    // Six of each, and what the third has not, by the others.
+    let of = |numbers: std::ops::RangeInclusive<u128>| -> usize {
+        numbers.filter_map(|number| claimed.get(&group(number))).map(Vec::len).sum()
+    };
+    assert_eq!((of(1..=50), of(100..=100), of(101..=101)), (8, 8, 2), "{claimed:?}");
+    assert!((1..=6).all(|number| claimed.contains_key(&group(number))), "{claimed:?}");
+    // The next claim goes on with the groups that follow: the first two have had another job.
+    let claimed = by_group(&claim(conn, &mut turns, &room(16)).await);
+    let second = (3..=10).map(|number| (group(number), vec![u64::from(number <= 6)]));
+    assert_eq!(claimed, second.chain([(group(100), (8..16).collect())]).collect());
+    // Groups that are paused are passed by, and take nobody's turn.
+    pauses::pause(conn, group(100)).await.unwrap();
+    let claimed = by_group(&claim(conn, &mut turns, &room(4)).await);
+    assert_eq!(claimed.values().map(Vec::len).sum::<usize>(), 4, "{claimed:?}");
+    assert!(!claimed.contains_key(&group(100)), "{claimed:?}");
+}
+
+#[tokio::test]
+async fn a_host_with_room_for_one_job_has_it_for_each_in_turn() {
+    let (_url, pool) = pool().await;
+    let conn = &mut *db::connect(&pool).await.unwrap();
+    for (tenant, number) in [(1, 1), (1, 2), (2, 3), (2, 4)] {
+        enqueue_of(conn, tenant, number, "a", 0, 120).await;
+    }
+    let mut turns = Turns::default();
+    let mut claimed = [0; 4];
+    // However many groups a claim visits.
+    for jobs in [3, 2, 2, 4, 2, 2, 1, 8].repeat(15) {
+        let claims = claim(conn, &mut turns, &Room { per_host: 1, ..room(jobs) }).await;
+        assert_eq!(claims.len(), 1);
+        claimed[usize::try_from(claims[0].group_id.as_u128() >> 64).unwrap() - 1] += 1;
+    }
+    assert_eq!((claimed[0] + claimed[1], claimed[2] + claimed[3]), (60, 60), "{claimed:?}");
+    assert!(claimed.iter().all(|claimed| *claimed >= 10), "{claimed:?}");
 }
 
 #[tokio::test]
@@ -180,7 +234,8 @@ async fn discarding_a_group_takes_its_idle_jobs_of_one_kind_up_to_the_limit() {
     let conn = &mut *pool.get().await.unwrap();
     enqueue(conn, 1, "a", 0, 10).await;
     enqueue(conn, 2, "a", 0, 1).await;
-    jobs::enqueue(conn, "deliver_webhook", group(1), 0, &[Uuid::from_u128(7)], &["b"], Duration::ZERO).await.unwrap();
+    let other = Group { tenant_id: Uuid::nil(), id: group(1) };
+    jobs::enqueue(conn, "deliver_webhook", other, 0, &[Uuid::from_u128(7)], &["b"], Duration::ZERO).await.unwrap();
     claim(conn, &mut Turns::default(), &Room { hosts: HashMap::from([("a".to_owned(), 2)]), ..room(2) }).await;
     let mut discarded = 0;
     for expected in [4, 4, 0] {

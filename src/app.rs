@@ -22,6 +22,8 @@ use crate::{fetch, webhook};
 
 /// Test events sent at once by one process: a receiver may take 15 s to answer.
 const WEBHOOK_TESTS_AT_ONCE: usize = 8;
+/// Estimates made at once by one process: each has a connection to the database, and up to eight images in hand.
+const ESTIMATES_AT_ONCE: usize = 16;
 
 /// Everything a handler or a job needs; see [`Parts`].
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Parts {
     /// Images compressed at once, and the memory they are decoded in, by jobs and estimates together.
     pub cores: Arc<Semaphore>,
     pub decode_memory: Budget,
+    /// Estimates made at once.
+    pub estimates: Arc<Semaphore>,
     /// Test events sent at once.
     pub webhook_tests: Semaphore,
     /// The client for webhooks: it only connects to addresses its guard lets through.
@@ -99,6 +103,7 @@ impl App {
             exports: Arc::new(Semaphore::new(long_tasks)),
             cores: Arc::new(Semaphore::new(config.workers.compressions.max(1))),
             decode_memory: Budget::new(config.workers.decode_memory),
+            estimates: Arc::new(Semaphore::new(ESTIMATES_AT_ONCE)),
             webhook_tests: Semaphore::new(WEBHOOK_TESTS_AT_ONCE),
             store,
             fetcher: Fetcher::new(client.clone(), config.fetch.clone(), config.workers.download_memory),

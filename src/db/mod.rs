@@ -30,6 +30,7 @@ pub mod reuse;
 pub mod run;
 pub mod secret;
 pub mod server;
+pub mod session_lock;
 pub mod store_audit;
 pub mod store_removal;
 pub mod target;

@@ -1,12 +1,8 @@
 //! What a CSV would come to, before it is uploaded.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject, Upload};
 use async_stream::try_stream;
 use futures_util::Stream;
-use uuid::Uuid;
 
 use super::csv::CsvColumnsInput;
 use super::error::{bad_input, busy, forbidden, internal};
@@ -16,7 +12,7 @@ use super::mutation::{csv_rejected, settings_error, uploaded};
 use super::settings::{self, CompressionInput, OutputInput};
 use super::viewer::caller;
 use crate::app::App;
-use crate::pipeline::estimate::{self, Begun, Figure, Wanted};
+use crate::pipeline::estimate::{self, Begun, Entered, Figure, Wanted};
 
 /// Images of a sample: at least as many as an interval needs, at most what is still quicker than the upload.
 const SAMPLE: std::ops::RangeInclusive<i32> = 10..=500;
@@ -184,32 +180,6 @@ fn high(figure: Option<Figure>) -> Option<f64> {
     Some(figure?.interval?.1)
 }
 
-/// Who has an estimate running in this process.
-#[derive(Clone, Default)]
-pub struct Estimates(Arc<Mutex<HashSet<CallerId>>>);
-
-/// A tenant, and the key it called with.
-type CallerId = (Uuid, Option<String>);
-
-/// The one estimate that a caller may have running; dropped, it has ended.
-struct Place {
-    estimates: Estimates,
-    caller: CallerId,
-}
-
-impl Estimates {
-    fn enter(&self, caller: CallerId) -> Option<Place> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(caller.clone()).then(|| Place { estimates: self.clone(), caller })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.estimates.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.caller);
-    }
-}
-
 /// Begins an estimate, and sends one at once and after each image of the sample.
 pub(super) async fn run(
     ctx: &Context<'_>,
@@ -230,10 +200,14 @@ pub(super) async fn run(
     if !SAMPLE.contains(&input.sample) {
         return Err(bad_input(format!("`sample` is a number from {} to {}.", SAMPLE.start(), SAMPLE.end())));
     }
-    let caller = (caller.tenant.id, caller.key.as_ref().map(|key| key.id.clone()));
-    let place = ctx.data_unchecked::<Estimates>().enter(caller);
-    let place =
-        place.ok_or_else(|| busy("An estimate of yours is running. Wait for its end, or end its subscription."))?;
+    let key = caller.key.as_ref().map(|key| key.id.as_str());
+    let place = match estimate::enter(app, caller.tenant.id, key).await.map_err(internal)? {
+        Entered::Free(place) => place,
+        Entered::HasOne => {
+            return Err(busy("An estimate of yours is running. Wait for its end, or end its subscription."));
+        }
+        Entered::Full => return Err(busy("This server is making as many estimates as it can. Try again in a minute.")),
+    };
     let hints = input.columns.unwrap_or_default().into();
     let wanted = Wanted { file, hints, settings, sample: input.sample.unsigned_abs() as usize };
     let begun = {

@@ -77,7 +77,6 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
         .data(loaders::Loaders::new(app.pool.clone()))
         .data(snapshots::Snapshots::default())
         .data(Readings::default())
-        .data(estimate::Estimates::default())
         .data(app)
         .data(limits)
         .limit_depth(limits.depth)

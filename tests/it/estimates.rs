@@ -7,6 +7,7 @@ use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::keys;
 use crate::support::origin::{Answer, Origin};
+use crate::support::process::Process;
 use crate::support::wait::{in_time, until};
 
 const ESTIMATE: &str = "subscription ($input: EstimateInput!) { estimate(input: $input) {
@@ -185,4 +186,26 @@ async fn a_caller_has_one_estimate_at_a_time_and_other_callers_have_theirs() {
     let socket = socket.json(&json!({ "query": ESTIMATE, "variables": { "input": { "file": null } } }));
     let refused = events(socket).await;
     assert_eq!(refused[0]["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_has_one_estimate_in_all_processes_and_none_once_its_process_is_killed() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (other, client) = Process::serve(&halftone.database_url, data_dir.path(), &[]).await;
+    let key = keys::create(&halftone.database_url, &[]).await;
+    let (here, there) = (halftone.client.with_key(&key), client.with_key(&key));
+    let held = csv(&[&[&origin.set("held.jpg", Answer::Held(images::jpeg(64, 48, 1)))]]);
+    let quick = csv(&[&[&origin.set("quick.jpg", Answer::Image(images::jpeg(64, 48, 2)))]]);
+    let mut running = request(&there, &held, json!({})).send().await.unwrap();
+    running.chunk().await.unwrap().expect("the first estimate");
+    origin.held(1).await;
+    assert_eq!(refusal(&here, &quick, json!({})).await["extensions"]["code"], "TOO_MANY_OPERATIONS");
+    other.kill().await;
+    until("the place is free", async || {
+        let events = events(request(&here, &quick, json!({}))).await;
+        events.iter().all(|event| event.get("errors").is_none())
+    })
+    .await;
 }

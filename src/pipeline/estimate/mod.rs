@@ -4,6 +4,7 @@
 //! are paid for.
 
 mod figures;
+mod place;
 mod sample;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -24,6 +25,7 @@ use halftone_compress::{self as compress, Settings};
 use halftone_sheet::{Hints, Report};
 
 pub use self::figures::{Figure, Figures};
+pub use self::place::{Entered, enter};
 
 /// Images of a sample in hand at once.
 const AT_ONCE: usize = 8;

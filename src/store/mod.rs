@@ -195,20 +195,17 @@ impl Store {
         }
     }
 
-    /// Removes an object, if there is one, and the directory that it was alone in.
+    /// Removes an object, if there is one, and the directories that then are empty.
     pub async fn remove(&self, key: &str) -> anyhow::Result<()> {
-        let Place::Directory(directory) = &self.place else {
+        let Place::Directory(root) = &self.place else {
             return self.remove_each(stream::iter([Ok(path(key)?)])).await;
         };
-        let file = directory.join(key);
+        let file = root.join(key);
         match tokio::fs::remove_file(&file).await {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context("remove an output"),
             _ => {}
         }
-        if let Some(parent) = file.parent() {
-            // Refused while there is anything else in it.
-            let _ = tokio::fs::remove_dir(parent).await;
-        }
+        remove_empty_above(&file, root).await;
         Ok(())
     }
 
@@ -243,15 +240,18 @@ impl Store {
         Ok(())
     }
 
-    /// Removes everything below `directory`, and the directory.
+    /// Removes everything below `directory`, the directory, and those around it that then are empty.
     pub async fn remove_all(&self, directory: &str) -> anyhow::Result<()> {
         let Place::Directory(root) = &self.place else { return self.remove_others(directory, None).await };
-        match tokio::fs::remove_dir_all(root.join(directory)).await {
+        let whole = root.join(directory);
+        match tokio::fs::remove_dir_all(&whole).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("remove {directory}"))
+                return Err(error).with_context(|| format!("remove {directory}"));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        remove_empty_above(&whole, root).await;
+        Ok(())
     }
 
     /// Removes objects of a bucket, as many by a request as it takes.
@@ -335,6 +335,17 @@ impl Store {
             cause = error.source();
         }
         matches!(error, object_store::Error::InvalidPath { .. })
+    }
+}
+
+/// Removes the directories around `path`, from the inmost one on, as long as there is nothing in them.
+async fn remove_empty_above(path: &Path, root: &Path) {
+    for directory in path.ancestors().skip(1).take_while(|directory| *directory != root) {
+        match tokio::fs::remove_dir(directory).await {
+            // Refused while there is anything in it.
+            Err(error) if error.kind() != ErrorKind::NotFound => return,
+            _ => {}
+        }
     }
 }
 

@@ -107,6 +107,9 @@ async fn outputs_expire_and_their_request_stays() {
     assert_eq!(status(client, &nothing).await, 404, "there never was a third output: {nothing}");
     expire::sweep(halftone.app()).await.unwrap();
     assert_store_agrees(&halftone).await;
+    let left = std::fs::read_dir(halftone.data_dir().join("outputs").join(&id)).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap()).filter(|entry| entry.file_type().unwrap().is_dir()).collect();
+    assert_eq!(left.len(), 0, "{left:?}");
 
     // What is known of the images stays; a file has nothing where it had the address.
     let after = client.images(&id).await;

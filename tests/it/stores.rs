@@ -2,6 +2,7 @@
 //! and result files are served in each of the ways there are.
 
 use halftone::pipeline::{delete, leftovers, store_audit};
+use halftone::store::{Address, Environment, Store};
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE};
 use serde_json::json;
 
@@ -324,4 +325,24 @@ async fn a_process_that_waits_for_the_bucket_ends_in_time_and_another_one_goes_o
     let images = halftone.client.images(&id).await;
     assert!(images.iter().all(|image| image["attemptCount"] == 1), "{images:?}");
     assert_store_agrees(&halftone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_stored_while_its_directory_is_removed_is_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let address: Address = directory.path().to_str().unwrap().parse().unwrap();
+    let store = Store::open(&address, None, &Environment::default()).await.unwrap();
+    let content = || bytes::Bytes::from_static(b"content");
+    for round in 0..300 {
+        // What remove_all does to the first makes the directory of both empty again and again.
+        let (old, new) = (format!("request/image/{round}/old"), format!("request/image/{}/new", round + 1_000));
+        store.put(&old, "text/plain", content()).await.unwrap();
+        let old = format!("request/image/{round}");
+        let (removed, put) = tokio::join!(store.remove_all(&old), store.put(&new, "text/plain", content()));
+        removed.unwrap();
+        put.unwrap();
+        assert!(store.head(&new).await.unwrap().is_some(), "round {round}");
+        store.remove(&new).await.unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no empty directory is left");
+    }
 }

@@ -31,10 +31,10 @@ const EVENT: &str = "processing_request.finished";
 /// The type of the event that only tests a receiver.
 const TEST_EVENT: &str = "webhook.test";
 
-/// Webhooks in flight at once, and to one receiver; one that did not answer lately gets a single one at a time.
+/// Webhooks in flight at once, and to one receiver; one that has not answered lately gets a single one at a time.
 const WEBHOOKS_AT_ONCE: usize = 64;
 const WEBHOOKS_PER_RECEIVER: usize = 4;
-/// How long a receiver that did not answer is remembered.
+/// How long a receiver that answered is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// Deliveries that one sweep repairs.
 const SWEPT_AT_ONCE: i64 = 1_000;
@@ -161,17 +161,17 @@ fn body(app: &App, request: &ProcessingRequest, run: &Run) -> String {
 /// The job that makes one attempt at a delivery.
 pub struct DeliverWebhook {
     app: App,
-    /// The receivers that lately did not answer, and when.
-    hanging: Mutex<HashMap<String, Instant>>,
+    /// The receivers that answered lately, and when they did last.
+    answering: Mutex<HashMap<String, Instant>>,
 }
 
 impl DeliverWebhook {
     pub fn new(app: App) -> Self {
-        Self { app, hanging: Mutex::default() }
+        Self { app, answering: Mutex::default() }
     }
 
-    fn hanging(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answering(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.answering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,10 +179,10 @@ impl Job for DeliverWebhook {
     const KIND: &'static str = "deliver_webhook";
 
     fn limits(&self) -> Limits {
-        let mut hanging = self.hanging();
-        hanging.retain(|_, since| since.elapsed() < REMEMBERED);
-        let hosts = hanging.keys().map(|host| (host.clone(), 1)).collect();
-        Limits { jobs: WEBHOOKS_AT_ONCE, per_host: WEBHOOKS_PER_RECEIVER, hosts }
+        let mut answering = self.answering();
+        answering.retain(|_, last| last.elapsed() < REMEMBERED);
+        let hosts = answering.keys().map(|host| (host.clone(), WEBHOOKS_PER_RECEIVER)).collect();
+        Limits { jobs: WEBHOOKS_AT_ONCE, per_host: 1, hosts }
     }
 
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
@@ -201,8 +201,8 @@ impl Job for DeliverWebhook {
             return Ok(Outcome::GivenBack);
         };
         match attempt.http_status {
-            None => self.hanging().insert(claim.host.clone(), Instant::now()),
-            Some(_) => self.hanging().remove(&claim.host),
+            Some(_) => self.answering().insert(claim.host.clone(), Instant::now()),
+            None => self.answering().remove(&claim.host),
         };
         record(app, &claim, &delivery, &attempt).await?;
         Ok(Outcome::Recorded)

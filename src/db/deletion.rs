@@ -15,8 +15,8 @@ struct Id {
     id: Uuid,
 }
 
-/// Hides a request from everyone, with its webhooks and its idempotency key. The caller holds its lock. Returns false when
-/// it has not ended, or is deleted already.
+/// Hides a request from everyone, without its idempotency key. The caller holds its lock. Returns false when it has not ended,
+/// or is deleted already.
 pub async fn hide(conn: &mut Connection, request_id: Uuid) -> QueryResult<bool> {
     let hidden = diesel::sql_query(
         "UPDATE processing_requests SET deleted_at = now(), revision = revision + 1
@@ -25,11 +25,8 @@ pub async fn hide(conn: &mut Connection, request_id: Uuid) -> QueryResult<bool> 
     if hidden.bind::<SqlUuid, _>(request_id).execute(conn).await? == 0 {
         return Ok(false);
     }
-    // Jobs of deliveries that are gone end by themselves.
-    for table in ["webhook_deliveries", "idempotency_keys"] {
-        let delete = diesel::sql_query(format!("DELETE FROM {table} WHERE request_id = $1"));
-        delete.bind::<SqlUuid, _>(request_id).execute(conn).await?;
-    }
+    let delete = diesel::sql_query("DELETE FROM idempotency_keys WHERE request_id = $1");
+    delete.bind::<SqlUuid, _>(request_id).execute(conn).await?;
     Ok(true)
 }
 

@@ -120,6 +120,18 @@ impl WebhookDelivery {
             .await
     }
 
+    /// The ids of a request's deliveries.
+    pub async fn ids_of(conn: &mut Connection, request_id: Uuid) -> QueryResult<Vec<Uuid>> {
+        let deliveries = webhook_deliveries::table.filter(webhook_deliveries::request_id.eq(request_id));
+        deliveries.select(webhook_deliveries::id).load(conn).await
+    }
+
+    /// Removes deliveries with their attempts.
+    pub async fn delete(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<()> {
+        diesel::delete(webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids))).execute(conn).await?;
+        Ok(())
+    }
+
     /// Where the delivery stands now.
     pub async fn set_status(conn: &mut Connection, id: Uuid, status: WebhookDeliveryStatus) -> QueryResult<()> {
         diesel::update(webhook_deliveries::table.find(id))
@@ -156,19 +168,21 @@ impl WebhookAttempt {
         .await
     }
 
-    /// Logs an attempt; its number is the next of its delivery.
+    /// Logs an attempt; its number is the next of its delivery. Returns false when the delivery is gone.
     pub async fn log(
         conn: &mut Connection,
         delivery_id: Uuid,
         duration_ms: i32,
         http_status: Option<i32>,
         error: Option<&str>,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<bool> {
         use diesel::sql_types::{Integer, Nullable, Text, Uuid as SqlUuid};
-        diesel::sql_query(
-            "INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, http_status, error)
-             SELECT $1, coalesce(max(number), 0) + 1, now() - make_interval(secs => $2 / 1000.0), $2, $3, $4
-               FROM webhook_attempts WHERE delivery_id = $1",
+        let logged = diesel::sql_query(
+            "WITH delivery AS MATERIALIZED (SELECT id FROM webhook_deliveries WHERE id = $1 FOR KEY SHARE)
+             INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, http_status, error)
+             SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM webhook_attempts WHERE delivery_id = $1),
+                    now() - make_interval(secs => $2 / 1000.0), $2, $3, $4
+               FROM delivery",
         )
         .bind::<SqlUuid, _>(delivery_id)
         .bind::<Integer, _>(duration_ms)
@@ -176,6 +190,6 @@ impl WebhookAttempt {
         .bind::<Nullable<Text>, _>(error)
         .execute(conn)
         .await?;
-        Ok(())
+        Ok(logged > 0)
     }
 }

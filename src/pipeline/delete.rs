@@ -9,8 +9,10 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::request::{ProcessingRequest, RequestStatus};
 use crate::db::viewer::Viewer;
+use crate::db::webhook::WebhookDelivery;
 use crate::db::{self, deletion, store_removal};
 use crate::events;
+use crate::queue::jobs;
 
 /// Requests that are looked at together, and rows removed by one statement.
 const REQUESTS_AT_ONCE: i64 = 100;
@@ -34,6 +36,11 @@ pub async fn delete(app: &App, viewer: Viewer, id: Uuid) -> anyhow::Result<Delet
         if !deletion::hide(conn, id).await? {
             return Ok(Deleted::WrongStatus(request.status));
         }
+        // None is added to a request that has ended. Whoever is recording an attempt is waited for, and has put its job back then;
+        // a job that is running finds nothing.
+        let deliveries = WebhookDelivery::ids_of(conn, id).await?;
+        WebhookDelivery::delete(conn, &deliveries).await?;
+        jobs::discard(conn, &deliveries).await?;
         events::announce_request(conn, id).await?;
         Ok(Deleted::Done)
     })

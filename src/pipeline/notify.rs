@@ -241,8 +241,10 @@ async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &
         };
         let duration_ms = i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX);
         let http_status = attempt.http_status.map(i32::from);
-        WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, error).await?;
-        if !held.is_empty() {
+        if !WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, error).await? {
+            // Its request was deleted meanwhile.
+            jobs::discard(conn, &held).await?;
+        } else if !held.is_empty() {
             WebhookDelivery::set_status(conn, delivery.id, status).await?;
         }
         diesel::QueryResult::Ok(())

@@ -201,6 +201,15 @@ pub async fn discard_group(conn: &mut Connection, kind: &str, group_id: Uuid, li
     Ok(ids(discarded))
 }
 
+/// Deletes those of these jobs that nobody is running.
+pub async fn discard(conn: &mut Connection, ids: &[Uuid]) -> QueryResult<()> {
+    diesel::sql_query("DELETE FROM jobs WHERE id = ANY($1) AND state <> 'RUNNING'")
+        .bind::<Array<SqlUuid>, _>(ids)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Makes jobs ready whose next attempt is due, behind those that are ready already. Returns how many.
 pub async fn promote(conn: &mut Connection) -> QueryResult<usize> {
     diesel::sql_query(

@@ -89,9 +89,33 @@ async fn a_request_that_runs_is_not_deleted_and_one_that_is_canceled_is() {
     let cancel = "mutation ($id: ID!) { cancelProcessingRequest(input: { id: $id }) { userErrors { code } } }";
     client.query(cancel, json!({ "id": id })).await;
     assert_eq!(delete(client, &id).await["deletedId"], json!(id));
-    // The webhook of the cancel has not been sent: its job finds nothing to do.
-    let _workers = Halftone::on(database_url.clone(), &[]).await;
-    database::number_is(&database_url, "SELECT count(*) FROM jobs", |jobs| jobs == 0).await;
+    // The webhook of the cancel has not been sent.
+    assert_eq!(database::number(&database_url, "SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_request_leaves_no_webhook_to_be_sent() {
+    let (origin, failing) = (Origin::start().await, Sink::start(&[500]).await);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let halftone = Halftone::start(&["--webhook-schedule", "0s,1h"]).await;
+    let (client, database) = (&halftone.client, &halftone.database_url);
+    let url = origin.set("1.jpg", Answer::Image(images::jpeg(64, 48, 1)));
+    let ended = async |webhook_url: &str| {
+        let id = client.accepted(&csv(&[&[&url]]), json!({ "webhookUrl": webhook_url })).await;
+        client.finished(&id).await;
+        id
+    };
+    // One that waits for an hour.
+    let id = ended(&failing.url).await;
+    database::number_is(database, "SELECT count(*) FROM jobs WHERE state = 'WAITING'", |jobs| jobs == 1).await;
+    delete(client, &id).await;
+    assert_eq!(database::number(database, "SELECT count(*) FROM jobs").await, 0);
+    // One that is being sent, and fails.
+    let id = ended(&format!("http://{}/hook", silent.local_addr().unwrap())).await;
+    let sending = in_time("a webhook", silent.accept()).await.unwrap();
+    delete(client, &id).await;
+    drop(sending);
+    database::number_is(database, "SELECT count(*) FROM jobs", |jobs| jobs == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

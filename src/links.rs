@@ -2,6 +2,7 @@
 //!
 //! Anyone who holds a signed link may download until it expires; nobody else can make one or change one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,13 +13,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// Makes addresses and checks signed ones.
+/// Makes addresses and checks signed ones. Cheap to clone.
+#[derive(Clone)]
 pub struct Links {
     /// Where clients reach the API of this process.
-    public_url: String,
+    public_url: Arc<str>,
     /// Where others serve the objects of the store.
-    images_url: Option<String>,
-    signer: Signer,
+    images_url: Option<Arc<str>>,
+    signer: Arc<Signer>,
 }
 
 /// A signed address and when it expires.
@@ -31,7 +33,22 @@ impl Links {
     /// Addresses below `public_url`, those of outputs below `images_url` if the store is served there; signed ones work for
     /// `lifetime`.
     pub fn new(public_url: String, images_url: Option<String>, key: &[u8], lifetime: Duration) -> anyhow::Result<Self> {
-        Ok(Self { public_url, images_url, signer: Signer::new(key, lifetime)? })
+        let (public_url, images_url) = (public_url.into(), images_url.map(Into::into));
+        Ok(Self { public_url, images_url, signer: Arc::new(Signer::new(key, lifetime)?) })
+    }
+
+    /// The same for clients who reach the API at this address, if there is one.
+    pub fn at(&self, public_url: Option<&Arc<str>>) -> Self {
+        let mut links = self.clone();
+        if let Some(public_url) = public_url {
+            links.public_url = public_url.clone();
+        }
+        links
+    }
+
+    /// What addresses of the API begin with.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// The lasting address of an image's output with this number. `key` is where it is stored; its last part is the file's

@@ -64,6 +64,8 @@ impl Service {
             upload: UploadLimits {
                 file_bytes: config.sheet.max_bytes,
                 directory: Some(self.app.temporary.clone()),
+                idle: config.server.idle_timeout,
+                total: config.server.request_timeout,
                 ..UploadLimits::default()
             },
             origins: OriginPolicy::new(hosts, Some(config.public_url.parse()?), config.server.cors_origins.clone()),
@@ -88,9 +90,11 @@ impl Service {
             });
         }
         let stop = self.stop.clone();
+        let limits = ConnectionLimits {
+            connections: config.server.max_connections.min(descriptors::clients()),
+            idle: config.server.idle_timeout,
+        };
         self.tasks.spawn(async move {
-            let default = ConnectionLimits::default();
-            let limits = ConnectionLimits { connections: default.connections.min(descriptors::clients()), ..default };
             http::server::serve(listener, router, limits, tls, stop).await;
             // Upgraded connections are no longer the listener's: each sends its close frame first.
             streams.close();

@@ -8,7 +8,7 @@ pub mod key;
 pub mod quota;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// How long it is taken for granted that there is no key, when nothing says so.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Quotas that are remembered before those of addresses that call no more are forgotten.
+const MAX_QUOTAS: usize = 50_000;
+
 /// Someone who may call.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -39,6 +42,8 @@ pub struct Caller {
     pub key: Option<Arc<ApiKey>>,
     /// What is left of what they may do in a minute, and at once.
     pub quota: Arc<Quota>,
+    /// How they reach this server, as a trusted proxy says: what links for them begin with.
+    pub origin: Option<Arc<str>>,
     /// Cancelled when they may no longer call.
     ended: Arc<CancellationToken>,
 }
@@ -46,7 +51,14 @@ pub struct Caller {
 impl Caller {
     /// Someone of whom no key is asked.
     pub fn anonymous() -> Self {
-        Self { tenant: Tenant::default(), scope: Scope::Admin, key: None, quota: Arc::default(), ended: Arc::default() }
+        Self {
+            tenant: Tenant::default(),
+            scope: Scope::Admin,
+            key: None,
+            quota: Arc::default(),
+            origin: None,
+            ended: Arc::default(),
+        }
     }
 
     /// Someone who has shown this key.
@@ -56,6 +68,7 @@ impl Caller {
             scope: key.scope,
             key: Some(Arc::new(key)),
             quota: Arc::default(),
+            origin: None,
             ended: Arc::default(),
         }
     }
@@ -105,7 +118,7 @@ pub struct Gate {
     app: App,
     need: Arc<Mutex<Need>>,
     open: Arc<Mutex<Open>>,
-    quotas: Arc<Mutex<HashMap<Option<String>, Arc<Quota>>>>,
+    quotas: Arc<Mutex<HashMap<Holder, Arc<Quota>>>>,
 }
 
 /// Whether a key is needed, as far as this process knows.
@@ -113,6 +126,15 @@ struct Need {
     is_needed: bool,
     asked_at: Option<Instant>,
     changed: watch::Receiver<()>,
+}
+
+/// Who has a quota.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    /// Of a key with this id.
+    Key(String),
+    /// At an address, where no key is asked for.
+    Address(Option<IpAddr>),
 }
 
 /// Those who may have a socket or a stream open, by the id of their key.
@@ -124,8 +146,8 @@ impl Gate {
         Self { app, need: Arc::new(Mutex::new(need)), open: Arc::default(), quotas: Arc::default() }
     }
 
-    /// Who is calling, by the bearer token they show.
-    pub async fn admit(&self, bearer: Option<&str>) -> Result<Caller, Denied> {
+    /// Who is calling, by the bearer token they show and the address they call from.
+    pub async fn admit(&self, bearer: Option<&str>, client: Option<IpAddr>) -> Result<Caller, Denied> {
         let mut caller = match (bearer, bearer.and_then(Key::parse)) {
             (_, Some(key)) => self.holder(&key).await?,
             // Whatever else a proxy passes on was for the proxy.
@@ -135,8 +157,7 @@ impl Gate {
             (None, None) => Caller::anonymous(),
         };
         let id = caller.key.as_ref().map(|key| key.id.clone());
-        // As many as there are keys: what is not one came no further.
-        caller.quota = lock(&self.quotas).entry(id.clone()).or_insert_with(|| Arc::new(self.quota())).clone();
+        caller.quota = self.quota_of(id.clone().map_or(Holder::Address(client.map(network)), Holder::Key));
         let mut open = self.open();
         let known = open.entry(id).or_default();
         match known.upgrade() {
@@ -144,6 +165,15 @@ impl Gate {
             None => *known = Arc::downgrade(&caller.ended),
         }
         Ok(caller)
+    }
+
+    fn quota_of(&self, holder: Holder) -> Arc<Quota> {
+        let mut quotas = lock(&self.quotas);
+        // There are no more keys than were made, but any number of addresses. Those who hold their quota keep it.
+        if quotas.len() >= MAX_QUOTAS && !quotas.contains_key(&holder) {
+            quotas.retain(|holder, quota| matches!(holder, Holder::Key(_)) || Arc::strong_count(quota) > 1);
+        }
+        quotas.entry(holder).or_insert_with(|| Arc::new(self.quota())).clone()
     }
 
     fn quota(&self) -> Quota {
@@ -228,6 +258,14 @@ impl Gate {
             ended.inspect(|ended| ended.cancel());
         }
         Ok(())
+    }
+}
+
+/// What counts as one caller's address: of IPv6 the half that names the network, since the other half is theirs to choose.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::db::request::ProcessingRequest;
 use crate::db::run::{self, Run};
 use crate::db::tenant;
 use crate::db::viewer::Viewer;
-use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
+use crate::pipeline::export::{self, FileFormat, Outputs, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted};
 use crate::service::Service;
 use halftone_compress::{Goal, Settings};
@@ -101,11 +101,11 @@ pub async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCod
     let updated = arguments.updated_csv.clone().zip((whole.len() > 1).then(|| whole.pop()).flatten());
     let whole = whole.pop().context("an output was created")?;
     let stop = stop_signal()?;
-    let links = if config.server.public_url.is_some() { Links::Served } else { Links::Files };
+    let is_served = config.server.public_url.is_some();
     with_database(quiet(config), async |config, database| {
         let mut service = Service::open(config, database.url()).await?;
         service.work();
-        let done = process(&service.app, &arguments, file, (&output, whole), updated, links, &stop).await;
+        let done = process(&service.app, &arguments, file, (&output, whole), updated, is_served, &stop).await;
         service.stop().await?;
         done
     })
@@ -147,7 +147,7 @@ async fn process(
     file: File,
     (output, mut whole): (&Path, NamedTempFile),
     updated: Option<(PathBuf, NamedTempFile)>,
-    links: Links,
+    is_served: bool,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let submission = Submission {
@@ -164,6 +164,7 @@ async fn process(
         is_fresh: arguments.fresh,
         remembered_as: None,
         max_queued: None,
+        links: app.links.clone(),
     };
     let path = std::fs::canonicalize(&arguments.file)?.to_string_lossy().into_owned();
     let request = match resume(app, path, submission).await? {
@@ -195,11 +196,13 @@ async fn process(
         );
         return Ok(ExitCode::FAILURE);
     };
-    let mut content = export::write(app, &request, ResultKind::OutputCsv, links, format_of(output)).await?;
+    let outputs_at = if is_served { Outputs::Served(app.links.clone()) } else { Outputs::Files };
+    let mut content =
+        export::write(app, &request, ResultKind::OutputCsv, outputs_at.clone(), format_of(output)).await?;
     io::copy(&mut content, &mut whole).with_context(|| format!("write {}", output.display()))?;
     whole.persist(output).with_context(|| format!("write {}", output.display()))?;
     if let Some((updated, mut whole)) = updated {
-        let mut content = export::write(app, &request, ResultKind::UpdatedCsv, links, format_of(&updated)).await?;
+        let mut content = export::write(app, &request, ResultKind::UpdatedCsv, outputs_at, format_of(&updated)).await?;
         io::copy(&mut content, &mut whole).with_context(|| format!("write {}", updated.display()))?;
         whole.persist(&updated).with_context(|| format!("write {}", updated.display()))?;
         say!("Updated file: {}", updated.display());

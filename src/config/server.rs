@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{self, duration};
+use ipnet::IpNet;
+
+use super::value::{self, duration, number};
 use crate::web_origin::WebOrigin;
 
 /// Settings of the server.
@@ -33,6 +35,45 @@ pub struct Server {
     /// How clients reach the API, for the links in results. Default: http:// (or https://) and the listener's address
     #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
     pub public_url: Option<String>,
+    /// A network of proxies that say in X-Forwarded-For, -Proto and -Host who is calling and, without --public-url, how clients
+    /// reach the API (repeatable; comma-separated in the environment). Nobody else is believed. Default: none
+    #[arg(
+        long = "trusted-proxy",
+        env = "HALFTONE_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = value::network
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections of clients at once, at most half of the files that may be open. When there are more, clients that say nothing
+    /// are disconnected, and the others wait
+    #[arg(
+        long,
+        env = "HALFTONE_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value = "4096",
+        value_parser = number::<usize>(1, 1_000_000)
+    )]
+    pub max_connections: usize,
+    /// How long a client may say nothing: until the head of its next request is whole, between two pieces of a body, and while
+    /// it takes no more of an answer
+    #[arg(
+        long,
+        env = "HALFTONE_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = duration("1s", "1h")
+    )]
+    pub idle_timeout: Duration,
+    /// How long a client may take to send a whole request
+    #[arg(
+        long,
+        env = "HALFTONE_REQUEST_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "15m",
+        value_parser = duration("1s", "1d")
+    )]
+    pub request_timeout: Duration,
     /// Ask nobody for an API key, not even other machines: a proxy in front of Halftone authenticates callers
     #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = value::boolean)]
     pub insecure_no_auth: bool,

@@ -12,7 +12,7 @@ use super::paging::{Args, Paged, Total, page_cost, paginate};
 use super::product::Product;
 use super::request::ProcessingRequest;
 use super::scalars::{DateTime, UnsignedInt53, Url};
-use super::viewer::viewer;
+use super::viewer::{links, viewer};
 use crate::app::App;
 use crate::db::ending::Error;
 use crate::db::image::{self, ImageState};
@@ -259,7 +259,7 @@ impl Image {
     /// The file that was stored. It stays here without an address once it has expired.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
-        let links = &ctx.data_unchecked::<App>().links;
+        let links = links(ctx);
         ImageFile::output(row, row.output_key.as_deref().map(|key| links.image(row.id, row.output_number, key)))
     }
 
@@ -270,14 +270,14 @@ impl Image {
         let format = row.output_format.as_deref().and_then(ImageFormat::stored);
         let has_one = row.output_key.is_some()
             && format.is_some_and(|format| !matches!(format, ImageFormat::Avif | ImageFormat::Gif));
-        has_one.then(|| Url(ctx.data_unchecked::<App>().links.thumbnail(row.id, row.output_number)))
+        has_one.then(|| Url(links(ctx).thumbnail(row.id, row.output_number)))
     }
 
     /// The source, to be shown beside the output: this server fetches it from its host anew, and sends it only while it is
     /// the file that was compressed. Signed, and valid as long as the links of result files. Null while there is no output.
     async fn source_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let row = &self.0.image;
-        row.output_key.as_ref().map(|_| Url(ctx.data_unchecked::<App>().links.source(row.id).url))
+        row.output_key.as_ref().map(|_| Url(links(ctx).source(row.id).url))
     }
 
     /// How the output was made; null until there is one.

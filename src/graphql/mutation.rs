@@ -10,7 +10,7 @@ use super::rerunning::Rerunning;
 use super::scalars::uuid;
 use super::settings::{self, CompressionInput, OutputInput};
 use super::steering::{Steering, no_request};
-use super::viewer::{caller, viewer};
+use super::viewer::{caller, links, viewer};
 use super::webhook::check_url;
 use crate::access::quota::Exceeded;
 use crate::app::App;
@@ -165,6 +165,7 @@ impl Submitting {
             is_fresh: false,
             remembered_as: None,
             max_queued: app.config.quotas.max_queued_images,
+            links: links(ctx),
         };
         let accepted = |request, replayed| UploadCsvPayload {
             csv: Some(CsvReport::of_request(&request)),

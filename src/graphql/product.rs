@@ -8,8 +8,7 @@ use super::loaders::{ImageById, RequestById, load, load_many};
 use super::paging::list_cost;
 use super::request::ProcessingRequest;
 use super::scalars::Url;
-use super::viewer::viewer;
-use crate::app::App;
+use super::viewer::{links, viewer};
 use crate::db::image::ImageState;
 use crate::db::product::Product as Row;
 
@@ -71,9 +70,9 @@ impl Product {
 
     /// The output URL for each entry of `inputImageUrls`; null where there is no output.
     async fn output_image_urls(&self, ctx: &Context<'_>) -> Result<Vec<Option<Url>>> {
-        let app = ctx.data_unchecked::<App>();
+        let links = links(ctx);
         let url = |state: ImageState| {
-            Some(Url(app.links.image(state.image.id, state.image.output_number, state.image.output_key.as_deref()?)))
+            Some(Url(links.image(state.image.id, state.image.output_number, state.image.output_key.as_deref()?)))
         };
         Ok(self.placed_images(ctx).await?.into_iter().map(|state| state.and_then(url)).collect())
     }

@@ -18,6 +18,7 @@ use super::result_file::{ResultFile, ResultFormat, ResultKind};
 use super::run::Run;
 use super::scalars::{DateTime, Url};
 use super::settings::CompressionSettings;
+use super::viewer::links;
 use super::webhook::WebhookDelivery;
 use crate::app::App;
 use crate::db::request::{ProcessingRequest as Row, RequestStatus};
@@ -232,8 +233,10 @@ impl ProcessingRequest {
 
     /// A signed link to the output CSV; null until the request is final. For an earlier snapshot use `result`.
     async fn output_csv_url(&self, ctx: &Context<'_>) -> Option<Url> {
-        let app = ctx.data_unchecked::<App>();
-        self.row.status.is_final().then(|| Url(app.links.result(self.row.id, export::ResultKind::OutputCsv.file()).url))
+        self.row
+            .status
+            .is_final()
+            .then(|| Url(links(ctx).result(self.row.id, export::ResultKind::OutputCsv.file()).url))
     }
 
     /// A result file; while the request is running, a consistent snapshot.

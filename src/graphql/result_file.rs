@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, Object, Result};
 
 use super::error::internal;
 use super::scalars::{DateTime, Url};
+use super::viewer::links;
 use crate::app::App;
 use crate::db::request::ProcessingRequest as Row;
 use crate::pipeline::export;
@@ -59,9 +60,8 @@ impl ResultFile<'_> {
 
     /// Signed; valid until expiresAt. Append `&bom=1` for a byte order mark, which Excel needs to read UTF-8 in a CSV.
     async fn url(&self, ctx: &Context<'_>) -> Url {
-        let app = ctx.data_unchecked::<App>();
         let kind = export::ResultKind::from(self.kind);
-        let url = app.links.result(self.request.id, kind.file()).url;
+        let url = links(ctx).result(self.request.id, kind.file()).url;
         Url(url + self.format.map_or("", ResultFormat::parameter))
     }
 

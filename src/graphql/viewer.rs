@@ -11,6 +11,7 @@ use crate::db::api_key::Scope;
 use crate::db::request::RequestFilter;
 use crate::db::request_totals::RequestTotals;
 use crate::db::viewer::Viewer;
+use crate::links::Links;
 
 /// Who is calling.
 pub fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
@@ -20,6 +21,11 @@ pub fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
 /// Whose rows the caller sees.
 pub fn viewer(ctx: &Context<'_>) -> Viewer {
     caller(ctx).viewer()
+}
+
+/// The addresses of files, for the caller.
+pub fn links(ctx: &Context<'_>) -> Links {
+    ctx.data_unchecked::<App>().links.at(caller(ctx).origin.as_ref())
 }
 
 /// What an API key is good for.

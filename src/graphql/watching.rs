@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::Schema;
 use super::snapshots::{Receiver, Seen, Snapshot, Snapshots};
+use crate::access::Caller;
 use crate::app::App;
-use crate::db::viewer::Viewer;
 
 /// Shortest and longest time between two snapshots, in milliseconds.
 pub const INTERVAL_MS: std::ops::RangeInclusive<i32> = 50..=60_000;
@@ -124,17 +124,18 @@ impl Watching {
     }
 
     /// The snapshots that an operation is about if its answers depend on nothing else.
-    pub fn watch(&self, viewer: Viewer, request: &mut Request) -> Option<(Watch, SnapshotOperation)> {
+    pub fn watch(&self, caller: &Caller, request: &mut Request) -> Option<(Watch, SnapshotOperation)> {
         let (id, interval) = asks_for(request)?;
         let operation = SnapshotOperation {
             words: Arc::new(Words {
                 query: request.query.clone(),
                 operation_name: request.operation_name.clone(),
                 variables: serde_json::to_string(&request.variables).ok()?,
+                origin: caller.origin.clone(),
             }),
             variables: request.variables.clone(),
         };
-        Some((Watch::new(self.snapshots.request(&self.app, viewer, id), interval), operation))
+        Some((Watch::new(self.snapshots.request(&self.app, caller.viewer(), id), interval), operation))
     }
 }
 
@@ -181,6 +182,8 @@ struct Words {
     query: String,
     operation_name: Option<String>,
     variables: String,
+    /// What links begin with.
+    origin: Option<Arc<str>>,
 }
 
 impl SnapshotOperation {

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
@@ -15,6 +15,7 @@ use tokio_util::io::ReaderStream;
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use super::forwarded::Route;
 use crate::app::App;
 use crate::db::image::{Image, OutputFile};
 use crate::db::request::ProcessingRequest;
@@ -265,6 +266,7 @@ pub async fn result(
     Path((id, file)): Path<(String, String)>,
     signature: Result<Query<Signature>, QueryRejection>,
     form: Result<Query<Form>, QueryRejection>,
+    route: Option<Extension<Route>>,
     headers: HeaderMap,
 ) -> Result<Response, FileError> {
     let Query(signature) = signature.map_err(|_| FileError::NotFound)?;
@@ -293,7 +295,8 @@ pub async fn result(
     };
     let content_type = HeaderValue::try_from(content_type)?;
     let disposition = attachment(&kind.filename(&request, format))?;
-    let file = export::result_file(&app, &request, kind, format).await;
+    let links = app.links.at(route.as_ref().and_then(|Extension(route)| route.origin.as_ref()));
+    let file = export::result_file(&app, &links, &request, kind, format).await;
     let file = file.map_err(|error| match error.downcast_ref() {
         Some(WorkbookError::TooLarge(message)) => FileError::Impossible(message.clone()),
         _ => FileError::Fault(error),

@@ -2,6 +2,10 @@
 
 pub mod server;
 
+mod connections;
+
+mod forwarded;
+
 pub mod tls;
 
 mod media;
@@ -39,6 +43,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
 use crate::graphql::Schema;
+use forwarded::Proxies;
 use graphql::EndpointOptions;
 use prefix::Prefix;
 
@@ -76,7 +81,8 @@ pub fn router(app: App, schema: Schema, options: EndpointOptions) -> Router {
             HeaderValue::from_static("nosniff"),
         ))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(app, observe::observe));
+        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .layer(middleware::from_fn_with_state(Proxies::of(&app.config.server), forwarded::read));
     prefix.layer(routes)
 }
 

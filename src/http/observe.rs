@@ -9,6 +9,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::forwarded::Route;
 use crate::app::App;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,7 +26,9 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     let known = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"].into_iter().find(|known| *known == method);
     let trace = request.headers().get("traceparent").and_then(|parent| trace_id(parent.to_str().ok()?));
     // At this level it is there whatever is logged.
-    let span = tracing::error_span!("request", id, trace_id = trace);
+    let client = request.extensions().get::<Route>().and_then(|route| route.client);
+    let client = client.map(tracing::field::display);
+    let span = tracing::error_span!("request", id, client, trace_id = trace);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span).await;
     app.metrics.http_request(&route, known.unwrap_or("other"), response.status().as_u16(), began.elapsed());

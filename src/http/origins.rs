@@ -16,6 +16,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use super::forwarded::Route;
 use super::observe::REQUEST_ID;
 use super::refusal::Refusal;
 use crate::web_origin::WebOrigin;
@@ -89,12 +90,13 @@ impl OriginPolicy {
         )
     }
 
-    /// Whether this request may be answered.
+    /// Whether this request may be answered. `forwarded` is the origin at which a trusted proxy has taken it in; its pages are
+    /// ours.
     ///
     /// # Errors
     /// 400 without a readable `Host`, 403 for a foreign `Host` or `Origin`, and for a query that a page of another
     /// origin sends without CORS: an `<img>` or a link.
-    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap, forwarded: Option<&str>) -> Result<(), Refusal> {
         let host =
             host_of(uri, headers).ok_or_else(|| Refusal::bad_request("The request has no readable Host header."))?;
         if !self.answers_to(host.host()) {
@@ -114,7 +116,7 @@ impl OriginPolicy {
             };
         };
         match origin.to_str() {
-            Ok(origin) if self.trusts(origin, &host) => Ok(()),
+            Ok(origin) if self.trusts(origin, &host) || forwarded == Some(origin) => Ok(()),
             _ => Err(foreign_page(&String::from_utf8_lossy(origin.as_bytes()))),
         }
     }
@@ -168,7 +170,8 @@ fn foreign_page(origin: &str) -> Refusal {
 
 /// Middleware: refuses what [`OriginPolicy::admit`] refuses.
 pub async fn check(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
-    match policy.admit(request.uri(), request.headers()) {
+    let route: Option<&Route> = request.extensions().get();
+    match policy.admit(request.uri(), request.headers(), route.and_then(|route| route.origin.as_deref())) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
@@ -211,7 +214,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header"));
         }
-        match policy.admit(&Uri::from_static("/graphql"), &headers) {
+        match policy.admit(&Uri::from_static("/graphql"), &headers, None) {
             Ok(()) => "ok",
             Err(error) => error.code,
         }
@@ -312,7 +315,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            policy.admit(&Uri::from_static(uri), &headers).map_err(|refusal| refusal.code)
+            policy.admit(&Uri::from_static(uri), &headers, None).map_err(|refusal| refusal.code)
         };
         for from in ["cross-site", "same-site"] {
             assert_eq!(verdict("/graphql?query={a}", from, None), Err("ORIGIN_NOT_ALLOWED"), "{from}");

@@ -26,6 +26,7 @@ use crate::db::request::{NewProcessingRequest, ProcessingRequest};
 use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, remembered_file, store_removal};
+use crate::links::Links;
 use crate::queue::Job as _;
 use crate::queue::jobs::{self, Group};
 use crate::{events, fetch};
@@ -59,6 +60,8 @@ pub struct Submission {
     pub remembered_as: Option<RememberedAs>,
     /// How many images of the tenant may be waiting or in progress with those of this upload.
     pub max_queued: Option<u64>,
+    /// The addresses that its webhook names.
+    pub links: Links,
 }
 
 /// By what the request is found again when the same file is run; see [`remembered_file`].
@@ -148,7 +151,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
         label: submission.label,
         settings,
         webhook_url: submission.webhook_url,
-        public_url: app.config.public_url.clone(),
+        public_url: submission.links.public_url().to_owned(),
         csv_byte_size: to_db(report.byte_size)?,
         csv_encoding: report.encoding.clone(),
         csv_delimiter: report.delimiter.to_string(),

@@ -66,6 +66,8 @@ mod console;
 
 mod previews;
 
+mod proxies;
+
 mod command_line;
 
 mod project;

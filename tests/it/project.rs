@@ -129,9 +129,9 @@ const ARROWS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("service", &["http", "graphql", "pipeline", "access", "app", "descriptors", "db", "config"]),
-    ("http", &["graphql", "pipeline", "access", "app", "metrics", "store", "links", "web_origin", "db"]),
-    ("graphql", &["pipeline", "access", "app", "db"]),
-    ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "budget", "db"]),
+    ("http", &["graphql", "pipeline", "access", "app", "config", "metrics", "store", "links", "web_origin", "db"]),
+    ("graphql", &["pipeline", "access", "app", "links", "db"]),
+    ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "links", "budget", "db"]),
     ("access", &["app", "events", "db"]),
     (
         "app",

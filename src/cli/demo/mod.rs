@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::db::image::{ImageFilter, ImageStatus};
 use crate::db::page::Page;
 use crate::db::{self, children, tenant};
-use crate::pipeline::export::{self, FileFormat, Links, ResultKind};
+use crate::pipeline::export::{self, FileFormat, Outputs, ResultKind};
 use crate::pipeline::submit::{Submission, Submitted, submit};
 use crate::service::Service;
 use halftone_compress::Settings;
@@ -113,6 +113,7 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
         is_fresh: false,
         remembered_as: None,
         max_queued: None,
+        links: app.links.clone(),
     };
     let request = match submit(app, submission).await? {
         Submitted::Accepted(request) => request,
@@ -163,9 +164,15 @@ async fn show(service: &Service, catalogue: &str, open: bool, stop: &Cancellatio
     }
     say!("\n{} after {:.1} s. The output CSV:\n", request.status, seconds(&request));
     let mut content = String::new();
-    export::write(app, &request, ResultKind::OutputCsv, Links::Served, FileFormat::Csv { byte_order_mark: false })
-        .await?
-        .read_to_string(&mut content)?;
+    export::write(
+        app,
+        &request,
+        ResultKind::OutputCsv,
+        Outputs::Served(app.links.clone()),
+        FileFormat::Csv { byte_order_mark: false },
+    )
+    .await?
+    .read_to_string(&mut content)?;
     say!("{content}");
     let csv_url = app.links.result_at(&request.public_url, request.id, ResultKind::OutputCsv.file()).url;
     say!("Open the output CSV:  {csv_url}");

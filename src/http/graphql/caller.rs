@@ -2,11 +2,12 @@
 
 use std::{future::Future, sync::Arc};
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header, request::Parts};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::access::{Caller, Denied, Gate};
 use crate::db;
+use crate::http::forwarded::Route;
 use crate::http::refusal::Refusal;
 
 /// What a caller shows: the token of `Authorization: Bearer <token>`, which a WebSocket may send as
@@ -14,19 +15,22 @@ use crate::http::refusal::Refusal;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     pub bearer: Option<String>,
+    /// Where they call from.
+    pub route: Route,
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = self.bearer.as_ref().map(|_| "(secret)");
-        f.debug_struct("Credentials").field("bearer", &shown).finish()
+        f.debug_struct("Credentials").field("bearer", &shown).field("route", &self.route).finish()
     }
 }
 
 impl Credentials {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(header::AUTHORIZATION);
-        Self::parse(value.and_then(|value| value.to_str().ok()))
+    pub(super) fn of(parts: &Parts) -> Self {
+        let value = parts.headers.get(header::AUTHORIZATION);
+        let bearer = value.and_then(|value| bearer(value.to_str().ok()?));
+        Self { bearer, route: parts.extensions.get().cloned().unwrap_or_default() }
     }
 
     /// From the payload of `connection_init`, else from the headers of the upgrade.
@@ -35,18 +39,15 @@ impl Credentials {
         let value =
             named.filter(|(key, _)| key.eq_ignore_ascii_case("authorization")).find_map(|(_, value)| value.as_str());
         match value {
-            Some(value) => Self::parse(Some(value)),
+            Some(value) => Self { bearer: bearer(value), route: headers.route.clone() },
             None => headers.clone(),
         }
     }
+}
 
-    fn parse(value: Option<&str>) -> Self {
-        let bearer = value.and_then(|value| {
-            let (scheme, token) = value.trim().split_once(' ')?;
-            (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned())
-        });
-        Self { bearer }
-    }
+fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned())
 }
 
 /// Decides who may call.
@@ -65,7 +66,7 @@ impl Authenticate {
     pub fn by(gate: Gate) -> Self {
         Self::with(move |credentials| {
             let gate = gate.clone();
-            async move { Ok(gate.admit(credentials.bearer.as_deref()).await?) }
+            async move { Ok(gate.admit(credentials.bearer.as_deref(), credentials.route.client).await?) }
         })
     }
 
@@ -79,7 +80,10 @@ impl Authenticate {
     }
 
     pub(super) async fn ask(&self, credentials: Credentials) -> Result<Caller, Refusal> {
-        (self.0)(credentials).await
+        let origin = credentials.route.origin.clone();
+        let mut caller = (self.0)(credentials).await?;
+        caller.origin = origin;
+        Ok(caller)
     }
 }
 

@@ -108,7 +108,7 @@ async fn admit(options: &EndpointOptions, parts: &Parts) -> Result<(Content, Cal
     if matches!(content, Content::Multipart { .. }) {
         multipart::check_preflight(&parts.headers)?;
     }
-    let caller = options.authenticate.ask(Credentials::of(&parts.headers)).await?;
+    let caller = options.authenticate.ask(Credentials::of(parts)).await?;
     Ok((content, caller))
 }
 

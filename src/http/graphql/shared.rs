@@ -23,7 +23,7 @@ pub(super) fn answers<E: Executor>(
     caller: &Caller,
     options: &Arc<EndpointOptions>,
 ) -> Option<Answers> {
-    let (mut watch, operation) = options.watching.as_ref()?.watch(caller.viewer(), request)?;
+    let (mut watch, operation) = options.watching.as_ref()?.watch(caller, request)?;
     let (executor, caller, options) = (executor.clone(), caller.clone(), options.clone());
     let answers = stream! {
         let answer_to = |seen| first_answer(&executor, operation.request().data(Pinned(seen)), &caller, &options);

@@ -10,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{FileFormat, Links, ResultKind, write};
+use super::{FileFormat, Outputs, ResultKind, write};
 use crate::app::App;
 use crate::db;
 use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
+use crate::links::Links;
 
 /// A result file, and where it is.
 pub enum ResultFile {
@@ -24,19 +25,20 @@ pub enum ResultFile {
     Written(File),
 }
 
-/// The result file of a request, with lasting addresses.
+/// The result file of a request, with these lasting addresses.
 pub async fn result_file(
     app: &App,
+    links: &Links,
     request: &ProcessingRequest,
     kind: ResultKind,
     format: FileFormat,
 ) -> anyhow::Result<ResultFile> {
-    let key = key(app, request, kind, format);
+    let key = key(links, request, kind, format);
     let known = if request.status.is_final() { app.store.head(&key).await } else { Ok(None) };
     if let Ok(Some(object)) = known {
         return Ok(ResultFile::Kept { key, object });
     }
-    let mut file = write(app, request, kind, Links::Served, format).await?;
+    let mut file = write(app, request, kind, Outputs::Served(links.clone()), format).await?;
     if !request.status.is_final() {
         return Ok(ResultFile::Written(file));
     }
@@ -71,10 +73,10 @@ pub fn all(request_id: Uuid) -> String {
     format!("{request_id}/results")
 }
 
-fn key(app: &App, request: &ProcessingRequest, kind: ResultKind, format: FileFormat) -> String {
+fn key(links: &Links, request: &ProcessingRequest, kind: ResultKind, format: FileFormat) -> String {
     // What else the bytes depend on: other addresses are other bytes, and another version may write another file.
     let mut others = Sha256::new();
-    for other in [env!("CARGO_PKG_VERSION"), &app.links.image(Uuid::nil(), 1, "")] {
+    for other in [env!("CARGO_PKG_VERSION"), &links.image(Uuid::nil(), 1, "")] {
         others.update(other);
         others.update([0]);
     }

@@ -27,6 +27,7 @@ use crate::db::product::{Product, ProductResult};
 use crate::db::request::ProcessingRequest;
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
+use crate::links::Links;
 use halftone_sheet as sheet;
 pub use kept::{ResultFile, all as all_kept, result_file};
 use places::Examined;
@@ -117,10 +118,10 @@ pub enum FileFormat {
 }
 
 /// Where a row's outputs are found, as the result file says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
-    /// The lasting addresses of the running service.
-    Served,
+#[derive(Clone)]
+pub enum Outputs {
+    /// At these lasting addresses of the running service.
+    Served(Links),
     /// Where the store has them: files on this machine, objects in a bucket.
     Files,
 }
@@ -135,14 +136,14 @@ pub async fn write(
     app: &App,
     request: &ProcessingRequest,
     kind: ResultKind,
-    links: Links,
+    outputs_at: Outputs,
     format: FileFormat,
 ) -> anyhow::Result<File> {
     let place = app.exports.clone().acquire_owned().await.context("wait for other result files")?;
     let (app, request) = (app.clone(), request.clone());
     let runtime = tokio::runtime::Handle::current();
     let written = tokio::task::spawn_blocking(move || {
-        let file = runtime.block_on(write_here(&app, &request, kind, links, format));
+        let file = runtime.block_on(write_here(&app, &request, kind, &outputs_at, format));
         drop(place);
         file
     });
@@ -153,13 +154,13 @@ async fn write_here(
     app: &App,
     request: &ProcessingRequest,
     kind: ResultKind,
-    links: Links,
+    outputs_at: &Outputs,
     format: FileFormat,
 ) -> anyhow::Result<File> {
     if format != FileFormat::Xlsx {
-        return write_csv(app, request, kind, links, format).await;
+        return write_csv(app, request, kind, outputs_at, format).await;
     }
-    let csv = write_csv(app, request, kind, links, FileFormat::Csv { byte_order_mark: false }).await?;
+    let csv = write_csv(app, request, kind, outputs_at, FileFormat::Csv { byte_order_mark: false }).await?;
     let mut out = tempfile::tempfile_in(&app.temporary).context("create a temporary file")?;
     let directory = &app.temporary;
     match kind {
@@ -178,11 +179,11 @@ async fn write_csv(
     app: &App,
     request: &ProcessingRequest,
     kind: ResultKind,
-    links: Links,
+    outputs_at: &Outputs,
     format: FileFormat,
 ) -> anyhow::Result<File> {
     if kind == ResultKind::UpdatedCsv {
-        return updated::write(app, request, links).await;
+        return updated::write(app, request, outputs_at).await;
     }
     let out = BufWriter::new(tempfile::tempfile_in(&app.temporary).context("create a temporary file")?);
     let marked = format == FileFormat::Csv { byte_order_mark: true };
@@ -196,7 +197,7 @@ async fn write_csv(
     let mut conn = db::connect(&app.pool).await?;
     let mut snapshot = conn.build_transaction().repeatable_read().read_only();
     let write = async |conn: &mut AsyncPgConnection| {
-        write_rows(conn, app, request.id, kind, links, &mut sheet).await?;
+        write_rows(conn, app, request.id, kind, outputs_at, &mut sheet).await?;
         anyhow::Ok(sheet.finish()?)
     };
     let mut file = snapshot.run(write).await?.into_inner().context("write a result file")?;
@@ -209,7 +210,7 @@ async fn write_rows(
     app: &Parts,
     request_id: Uuid,
     kind: ResultKind,
-    links: Links,
+    outputs_at: &Outputs,
     sheet: &mut Sheet,
 ) -> anyhow::Result<()> {
     let mut refusals = Refusals::of_request(request_id);
@@ -224,7 +225,7 @@ async fn write_rows(
             ResultKind::FailedRowsCsv => images(conn, rows.iter().flat_map(without_output)).await?,
         };
         for row in &rows {
-            let outputs = output_urls(app, row, links)?;
+            let outputs = output_urls(app, row, outputs_at)?;
             let outputs: Vec<Option<&str>> = outputs.iter().map(Option::as_deref).collect();
             let input_urls: Vec<&str> = row.input_urls.iter().map(String::as_str).collect();
             let output_row = sheet::OutputRow {
@@ -271,12 +272,12 @@ async fn images(
 }
 
 /// The address of each place's output; `None` where there is none.
-fn output_urls(app: &Parts, row: &ProductResult, links: Links) -> anyhow::Result<Vec<Option<String>>> {
+fn output_urls(app: &Parts, row: &ProductResult, outputs_at: &Outputs) -> anyhow::Result<Vec<Option<String>>> {
     let output_url = |((image_id, number), key): ((&Option<Uuid>, &Option<i32>), &Option<String>)| {
         let (Some(image_id), Some(number), Some(key)) = (image_id, number, key) else { return Ok(None) };
-        Ok(Some(match links {
-            Links::Served => app.links.image(*image_id, *number, key),
-            Links::Files => app.links.outside(key).map_or_else(|| app.store.url(key).map(String::from), Ok)?,
+        Ok(Some(match outputs_at {
+            Outputs::Served(links) => links.image(*image_id, *number, key),
+            Outputs::Files => app.links.outside(key).map_or_else(|| app.store.url(key).map(String::from), Ok)?,
         }))
     };
     row.image_ids.iter().zip(&row.output_numbers).zip(&row.output_keys).map(output_url).collect()

@@ -8,7 +8,7 @@ use std::io::{BufWriter, Seek as _};
 use anyhow::Context as _;
 use diesel_async::AsyncPgConnection;
 
-use super::{Links, ResultKind, output_urls};
+use super::{Outputs, ResultKind, output_urls};
 use crate::app::{App, Parts};
 use crate::db;
 use crate::db::product::{Product, ProductResult};
@@ -19,7 +19,7 @@ use halftone_sheet::{Row, Updater};
 type SourceUpdater = Updater<halftone_sheet::Source<'static>, BufWriter<File>>;
 
 /// Writes the file into a temporary one, from its first byte.
-pub async fn write(app: &App, request: &ProcessingRequest, links: Links) -> anyhow::Result<File> {
+pub async fn write(app: &App, request: &ProcessingRequest, outputs_at: &Outputs) -> anyhow::Result<File> {
     let source = Source::of(request)?;
     let key = source.key.context("this request's CSV was not kept")?;
     let file = source::fetch(&app.store, &key).await?;
@@ -27,7 +27,7 @@ pub async fn write(app: &App, request: &ProcessingRequest, links: Links) -> anyh
     let mut updater = Updater::open(file, &app.config.sheet, &source.hints, out)?;
     let mut conn = db::connect(&app.pool).await?;
     let mut snapshot = conn.build_transaction().repeatable_read().read_only();
-    let write = async |conn: &mut AsyncPgConnection| write_rows(conn, app, request, links, &mut updater).await;
+    let write = async |conn: &mut AsyncPgConnection| write_rows(conn, app, request, outputs_at, &mut updater).await;
     snapshot.run(write).await?;
     let (out, _) = updater.finish()?;
     let mut file = out.into_inner().context("write a result file")?;
@@ -39,7 +39,7 @@ async fn write_rows(
     conn: &mut AsyncPgConnection,
     app: &Parts,
     request: &ProcessingRequest,
-    links: Links,
+    outputs_at: &Outputs,
     updater: &mut SourceUpdater,
 ) -> anyhow::Result<()> {
     let mut after = -1;
@@ -49,7 +49,7 @@ async fn write_rows(
         after = last.row_number;
         for result in &results {
             let Some(row) = updater.next_row()? else { return Ok(()) };
-            let outputs = output_urls(app, result, links)?;
+            let outputs = output_urls(app, result, outputs_at)?;
             updater.write_row(&row, &answers(&row, result, &outputs))?;
         }
     }

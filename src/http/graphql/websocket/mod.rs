@@ -30,7 +30,7 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// A client that does not offer our subprotocol is accepted too, and closed with 4406: a refused
 /// handshake would only tell it that something failed, and make it try again.
 pub(super) async fn upgrade<E: Executor>(executor: E, options: Arc<EndpointOptions>, mut parts: Parts) -> Response {
-    let credentials = Credentials::of(&parts.headers);
+    let credentials = Credentials::of(&parts);
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
         Err(rejection) => {

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::config::{Config, DatabaseUrl, LogFormat};
 use crate::db::doctor::{self, Examined};
+use crate::db::pooler;
 use crate::db::server::Database;
 use crate::store::Store;
 use crate::{app, descriptors, telemetry};
@@ -145,7 +146,8 @@ async fn examine_database(report: &mut Report, config: &Config) {
         examined
     };
     let examined: Examined = match timeout(PATIENCE, examined).await {
-        Ok(Ok(examined)) => examined,
+        Ok(Ok(Some(examined))) => examined,
+        Ok(Ok(None)) => return report.note("database pool", Verdict::Bad, pooler::REFUSAL),
         Ok(Err(error)) => {
             let message = format!("{error:#}. Check DATABASE_URL and that the server runs and lets this machine in.");
             return report.note("database", Verdict::Bad, message);
@@ -160,14 +162,6 @@ async fn examine_database(report: &mut Report, config: &Config) {
             report.note("database", Verdict::Bad, format!("It is PostgreSQL {name}; Halftone needs 13 or newer."));
         }
         (_, name) => report.note("database", Verdict::Good, format!("PostgreSQL {name} answers.")),
-    }
-    if examined.is_shared {
-        report.note(
-            "database pool",
-            Verdict::Bad,
-            "A pooler gives each transaction another connection, so that notifications, which Halftone listens for, get lost. \
-             Use session pooling (pool_mode = session), or connect to Postgres itself.",
-        );
     }
     match (examined.is_encrypted, examined.is_remote) {
         (true, _) => report.note("database TLS", Verdict::Good, "The connection is encrypted."),

@@ -21,6 +21,7 @@ pub mod image;
 pub mod listener;
 
 pub mod page;
+pub mod pooler;
 pub mod product;
 pub mod progress;
 pub mod remembered_file;
@@ -180,6 +181,7 @@ pub fn is_unavailable(error: &anyhow::Error) -> bool {
 /// Safe to call from several processes at once: an advisory lock lets one of them work while the others wait.
 /// Needs tokio's multi-threaded runtime.
 pub async fn migrate(url: &str) -> anyhow::Result<Vec<String>> {
+    pooler::refuse(&url.parse().context("read the database URL")?).await?;
     let mut conn = for_migrations(url).await?;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, "SELECT pg_advisory_lock(7364920153)")
         .await

@@ -64,6 +64,8 @@ mod tenants;
 
 mod console;
 
+mod poolers;
+
 mod previews;
 
 mod proxies;

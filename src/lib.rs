@@ -45,5 +45,7 @@ pub mod metrics;
 
 pub mod telemetry;
 
+pub mod trace;
+
 #[cfg(test)]
 mod testing;

@@ -73,7 +73,7 @@ pub async fn with_database<T>(
     work: impl AsyncFnOnce(Config, &Database) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let general = &mut config.general;
-    telemetry::init(&general.log, general.log_format == LogFormat::Json);
+    telemetry::init(&general.log, general.log_format == LogFormat::Json, general.otlp_endpoint.as_deref())?;
     let data_dir = &general.data_dir;
     std::fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
     general.data_dir = data_dir.canonicalize().with_context(|| format!("open {}", data_dir.display()))?;

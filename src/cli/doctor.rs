@@ -70,7 +70,7 @@ impl Report {
 
 /// Exit code 1 when something does not work.
 pub async fn doctor(config: Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    telemetry::init("error", config.general.log_format == LogFormat::Json);
+    telemetry::init("error", config.general.log_format == LogFormat::Json, None)?;
     let mut report = Report::default();
     examine_disk(&mut report, &config.general.data_dir);
     examine_database(&mut report, &config).await;

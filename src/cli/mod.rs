@@ -41,7 +41,7 @@ use std::process::ExitCode;
 
 use self::arguments::Command;
 use crate::config::Config;
-use crate::{descriptors, graphql};
+use crate::{descriptors, graphql, telemetry};
 
 /// Exit code for a command line or setting that makes no sense.
 const USAGE: u8 = 2;
@@ -71,6 +71,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(run_command(command, config));
+    telemetry::flush();
     // A compression that is still running would keep the process alive; its job has been given back.
     runtime.shutdown_background();
     match done {

@@ -51,6 +51,9 @@ pub struct General {
     /// How to log: text or json
     #[arg(long, env = "HALFTONE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// A collector of OpenTelemetry that is sent traces over OTLP/HTTP, such as http://127.0.0.1:4318. Default: none
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = value::base_url)]
+    pub otlp_endpoint: Option<String>,
 }
 
 impl General {

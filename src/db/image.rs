@@ -213,6 +213,8 @@ pub struct Assignment {
     pub former: Option<serde_json::Value>,
     /// Its outputs up to this number have expired.
     pub expired_outputs: i32,
+    /// The trace that its upload was part of.
+    pub traceparent: Option<String>,
 }
 
 /// Failed images of a request with the same cause and host.
@@ -341,6 +343,7 @@ impl Image {
                     "(SELECT output FROM former_outputs WHERE image_id = images.id ORDER BY number DESC LIMIT 1)",
                 ),
                 sql::<Integer>("images.expired_outputs"),
+                sql::<Nullable<Text>>("processing_requests.traceparent"),
             ))
             .load(conn)
             .await

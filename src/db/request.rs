@@ -98,6 +98,7 @@ diesel::table! {
         csv_extra_columns -> Array<Text>,
         csv_source -> Jsonb,
         total -> Int4,
+        traceparent -> Nullable<Text>,
     }
 }
 
@@ -145,6 +146,8 @@ pub struct NewProcessingRequest {
     /// What is kept of the uploaded file beside its rows; see `pipeline::source`.
     pub csv_source: serde_json::Value,
     pub total: i32,
+    /// The trace that the upload is part of.
+    pub traceparent: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -190,6 +193,12 @@ impl ProcessingRequest {
     pub async fn find(conn: &mut Connection, viewer: Viewer, id: Uuid) -> QueryResult<Option<Self>> {
         let row = processing_requests::table.find(id).filter(is_visible_to!(viewer));
         row.select(Self::as_select()).first(conn).await.optional()
+    }
+
+    /// The trace that the upload was part of.
+    pub async fn traceparent(conn: &mut Connection, id: Uuid) -> QueryResult<Option<String>> {
+        let traceparent = new_requests::table.find(id).select(new_requests::traceparent).first(conn).await;
+        Ok(traceparent.optional()?.flatten())
     }
 
     /// The requests with these ids, in no particular order.

@@ -10,7 +10,7 @@ use diesel_async::AsyncConnection as _;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 use uuid::Uuid;
 
 use super::export::ResultKind;
@@ -192,11 +192,19 @@ impl Job for DeliverWebhook {
             return Ok(Outcome::Gone);
         };
         let secrets = app::webhook_secrets(&app.config, &mut conn).await?;
+        let parent = ProcessingRequest::traceparent(&mut conn, delivery.request_id).await?;
+        let parent = parent.and_then(|parent| parent.parse().ok());
         drop(conn);
 
         let message =
             webhook::Delivery { id: delivery.id, url: delivery.url.clone(), body: delivery.body.clone().into() };
+        let span = if trace::is_exported() {
+            tracing::error_span!("webhook", id = %delivery.id, otel.kind = "client")
+        } else {
+            Span::none()
+        };
         let sending = webhook::send(&app.client, &message, &secrets, SystemTime::now(), webhook::TIMEOUT);
+        let sending = trace::within(parent, span, sending);
         let Some(attempt) = stop.run_until_cancelled(sending).await else {
             return Ok(Outcome::GivenBack);
         };

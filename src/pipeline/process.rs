@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Span, debug, info, warn};
 
 use super::assign::{Assigned, Assigner};
 use super::failure::{Failure, Next, internal_error};
@@ -27,6 +27,7 @@ use crate::metrics::Stage;
 use crate::queue::risk::RiskLog;
 use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::store::PutError;
+use crate::trace;
 use halftone_compress::{self as compress, Format, Settings};
 
 /// An image that crashed a process this often, alone, is not tried again.
@@ -113,7 +114,14 @@ impl Job for ProcessImage {
             let message = "Processing crashed several times on this image, so it will not be tried again.";
             AttemptResult::Failed(Failure::new(ImageErrorCode::WorkerCrashed, message.to_owned()).error)
         } else {
-            match self.process(&assignment, of_url, &claim, &stop, &mut turn).await? {
+            let parent = assignment.traceparent.as_ref().and_then(|parent| parent.parse().ok());
+            let span = if trace::is_exported() {
+                tracing::error_span!("image", id = %assignment.image_id)
+            } else {
+                Span::none()
+            };
+            let processing = self.process(&assignment, of_url, &claim, &stop, &mut turn);
+            match trace::within(parent, span, processing).await? {
                 Some(Ok(output)) => AttemptResult::Succeeded(Box::new(output)),
                 Some(Err(failure)) => self.after(&claim, failure),
                 None => return Ok(Outcome::GivenBack),

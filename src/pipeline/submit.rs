@@ -29,7 +29,7 @@ use crate::db::{self, Connection, remembered_file, store_removal};
 use crate::links::Links;
 use crate::queue::Job as _;
 use crate::queue::jobs::{self, Group};
-use crate::{events, fetch};
+use crate::{events, fetch, trace};
 use halftone_compress::Settings;
 use halftone_sheet::{self as sheet, Hints, Report};
 
@@ -168,6 +168,7 @@ pub async fn submit(app: &App, submission: Submission) -> anyhow::Result<Submitt
             columns: report.columns.clone(),
         })?,
         total: to_db(checked.distinct_urls)?,
+        traceparent: trace::current().map(|trace| trace.to_string()),
     };
     let issues = csv_issues(id, report)?;
 

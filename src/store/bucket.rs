@@ -8,13 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::address::{Bucket, Provider};
+use crate::trace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server may say nothing while it is asked, or in the middle of an answer.
@@ -80,7 +85,8 @@ pub(super) fn connect(
     };
     match bucket.provider {
         Provider::S3 => {
-            let mut builder = AmazonS3Builder::new().with_client_options(client).with_retry(retry);
+            let mut builder =
+                AmazonS3Builder::new().with_http_connector(Connector).with_client_options(client).with_retry(retry);
             for (key, value) in environment.settings::<AmazonS3ConfigKey>("AWS_") {
                 builder = builder.with_config(key, value);
             }
@@ -90,7 +96,10 @@ pub(super) fn connect(
             both(builder.with_bucket_name(&bucket.name).build())
         }
         Provider::Google => {
-            let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry);
+            let mut builder = GoogleCloudStorageBuilder::new()
+                .with_http_connector(Connector)
+                .with_client_options(client)
+                .with_retry(retry);
             for (key, value) in environment.settings::<GoogleConfigKey>("GOOGLE_") {
                 builder = builder.with_config(key, value);
             }
@@ -100,7 +109,10 @@ pub(super) fn connect(
             both(builder.with_bucket_name(&bucket.name).build())
         }
         Provider::Azure => {
-            let mut builder = MicrosoftAzureBuilder::new().with_client_options(client).with_retry(retry);
+            let mut builder = MicrosoftAzureBuilder::new()
+                .with_http_connector(Connector)
+                .with_client_options(client)
+                .with_retry(retry);
             for (key, value) in environment.settings::<AzureConfigKey>("AZURE_") {
                 builder = builder.with_config(key, value);
             }
@@ -114,6 +126,31 @@ pub(super) fn connect(
         }
     }
     .with_context(|| format!("the settings of {bucket} are not complete"))
+}
+
+/// Connects as the library does; what is asked for somebody's trace says so. Such headers need not be signed.
+#[derive(Debug)]
+struct Connector;
+
+#[derive(Debug)]
+struct Service(HttpClient);
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(Service(ReqwestConnector::default().connect(options)?)))
+    }
+}
+
+#[async_trait]
+impl HttpService for Service {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if let Some(trace) = trace::current()
+            && let Ok(value) = trace.to_string().try_into()
+        {
+            request.headers_mut().insert(trace::HEADER, value);
+        }
+        self.0.execute(request).await
+    }
 }
 
 fn both<S: ObjectStore + Signer>(

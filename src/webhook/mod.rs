@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::guard::retry_after;
 use crate::guard::{Client, Failure};
+use crate::trace;
 
 pub use schedule::{DEFAULT_SCHEDULE, retry_delay};
 pub use signature::{InvalidSecret, Secret, sign};
@@ -121,6 +122,9 @@ fn request(delivery: &Delivery, secrets: &[Secret], now: SystemTime) -> Result<R
     headers.insert("webhook-id", header(&id)?);
     headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
     headers.insert("webhook-signature", header(&signatures.join(" "))?);
+    if let Some(trace) = trace::current() {
+        headers.insert(trace::HEADER, header(&trace.to_string())?);
+    }
     *request.body_mut() = Some(delivery.body.clone().into());
     Ok(request)
 }

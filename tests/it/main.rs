@@ -62,6 +62,8 @@ mod metrics;
 
 mod tenants;
 
+mod traces;
+
 mod console;
 
 mod poolers;

@@ -110,7 +110,7 @@ fn every_setting_of_the_environment_is_in_the_example_file() {
 }
 
 /// The modules a module may use, beside itself. The order of the flow: arrows only point down.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     (
         "cli",
         &[
@@ -129,9 +129,12 @@ const ARROWS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("service", &["http", "graphql", "pipeline", "access", "app", "descriptors", "db", "config"]),
-    ("http", &["graphql", "pipeline", "access", "app", "config", "metrics", "store", "links", "web_origin", "db"]),
+    (
+        "http",
+        &["graphql", "pipeline", "access", "app", "config", "metrics", "store", "links", "web_origin", "trace", "db"],
+    ),
     ("graphql", &["pipeline", "access", "app", "links", "db"]),
-    ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "links", "budget", "db"]),
+    ("pipeline", &["app", "metrics", "fetch", "webhook", "queue", "events", "store", "links", "budget", "trace", "db"]),
     ("access", &["app", "events", "db"]),
     (
         "app",
@@ -139,8 +142,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ),
     ("config", &["fetch", "store", "webhook", "web_origin", "db"]),
     ("fetch", &["guard", "budget"]),
-    ("store", &[]),
-    ("webhook", &["guard"]),
+    ("store", &["trace"]),
+    ("webhook", &["guard", "trace"]),
     ("links", &[]),
     ("web_origin", &[]),
     ("guard", &[]),
@@ -150,7 +153,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("descriptors", &[]),
     ("db", &[]),
     ("metrics", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["trace"]),
+    ("trace", &[]),
 ];
 
 /// Packages with their features, as `cargo tree` prints them.

@@ -55,6 +55,7 @@ struct Shared {
     answers: Mutex<HashMap<String, Answer>>,
     hits: Mutex<HashMap<String, usize>>,
     not_modified: AtomicUsize,
+    traced: AtomicUsize,
     waiting: AtomicUsize,
     arrived: watch::Sender<usize>,
     gate: watch::Sender<bool>,
@@ -74,6 +75,7 @@ impl Origin {
             answers: Mutex::default(),
             hits: Mutex::default(),
             not_modified: AtomicUsize::new(0),
+            traced: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             arrived: watch::Sender::new(0),
             gate: watch::Sender::new(false),
@@ -106,6 +108,11 @@ impl Origin {
         self.state.not_modified.load(Ordering::SeqCst)
     }
 
+    /// How many requests named a trace.
+    pub fn traced(&self) -> usize {
+        self.state.traced.load(Ordering::SeqCst)
+    }
+
     /// The most requests there were at once since this was last asked.
     pub fn most_at_once(&self) -> usize {
         self.state.most_at_once.swap(0, Ordering::SeqCst)
@@ -126,6 +133,7 @@ impl Origin {
 
 async fn counted(state: State<Arc<Shared>>, path: Path<String>, headers: HeaderMap) -> Response {
     let shared = state.0.clone();
+    shared.traced.fetch_add(usize::from(headers.contains_key("traceparent")), Ordering::SeqCst);
     let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
     let response = answer(state, path, &headers).await;

@@ -53,6 +53,8 @@ struct Bucket {
     is_away: bool,
     hangs: bool,
     seen: Vec<String>,
+    /// The traces that were named, and by requests with which method.
+    traces: Vec<(Method, String)>,
     /// Why requests were refused that were not signed as they should be.
     unsigned: Vec<String>,
 }
@@ -134,6 +136,12 @@ impl S3 {
         self.lock().seen.iter().filter(|request| request.starts_with(beginning)).count()
     }
 
+    /// The traces that requests with this method named.
+    pub fn traces(&self, method: &Method) -> Vec<String> {
+        let bucket = self.lock();
+        bucket.traces.iter().filter(|(by, _)| by == method).map(|(_, trace)| trace.clone()).collect()
+    }
+
     /// Why requests were refused as not signed.
     pub fn unsigned(&self) -> Vec<String> {
         self.lock().unsigned.clone()
@@ -173,6 +181,8 @@ fn answer_at_once(state: &Shared, head: &request::Parts, body: Bytes) -> Option<
     let mut bucket = state.lock().expect("no test panics with it");
     let asked = format!("{} {}", head.method, head.uri);
     bucket.seen.push(asked.clone());
+    let trace = head.headers.get("traceparent").map(|trace| trace.to_str().expect("text").to_owned());
+    bucket.traces.extend(trace.map(|trace| (head.method.clone(), trace)));
     let failure = || Some(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"));
     if bucket.is_away {
         return failure();

@@ -1,0 +1,1 @@
+ALTER TABLE processing_requests DROP COLUMN traceparent;

@@ -22,6 +22,7 @@ use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus}
 use crate::db::{self, Connection};
 use crate::queue::jobs::{self, Group, Requeue};
 use crate::queue::{Claim, Job, Limits, Outcome};
+use crate::trace;
 pub use crate::webhook::Attempt;
 use crate::webhook::{self, Verdict};
 use crate::{events, fetch};

@@ -90,6 +90,21 @@ impl World {
         self.ready(program).await
     }
 
+    /// `halftone serve` of another version.
+    pub async fn serve_with(&mut self, program: &Path, arguments: &[&str]) -> Program {
+        let ours = ["serve", "--listen", "127.0.0.1:0", "--database-url", &self.database_url];
+        let program = Program::start_version(program, self.data_dir.path(), &[&ours, arguments].concat());
+        self.ready(program).await
+    }
+
+    /// `halftone work` of another version.
+    pub async fn work_with(&self, program: &Path) -> Program {
+        let ours = ["work", "--database-url", &self.database_url];
+        let program = Program::start_version(program, self.data_dir.path(), &ours);
+        program.logged("\"working\"").await;
+        program
+    }
+
     /// Makes a `serve` the API of this world once it is ready.
     pub async fn ready(&mut self, program: Program) -> Program {
         let line = program.logged("ready at http").await;
@@ -169,7 +184,12 @@ pub struct Program {
 impl Program {
     /// Starts `halftone` with these arguments and none of the settings in our environment.
     pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halftone"));
+        Self::start_version(Path::new(env!("CARGO_BIN_EXE_halftone")), data_dir, arguments)
+    }
+
+    /// As [`Self::start`], of another version.
+    pub fn start_version(program: &Path, data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
         command.args(arguments);
         Self::spawn(command, data_dir)
     }
@@ -225,6 +245,11 @@ impl Program {
     /// `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("kill");
+    }
+
+    /// The exit code of one that ends by itself.
+    pub async fn ended(mut self) -> Option<i32> {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("wait").code()
     }
 
     /// SIGTERM, to its end; returns the exit code.

@@ -6,6 +6,7 @@ mod kills;
 mod machines;
 mod postgres;
 mod stores;
+mod upgrades;
 mod webhooks;
 
 use futures_util::future::BoxFuture;
@@ -55,6 +56,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow stores::descriptors_run_out,
     quick hosts::slow_host_beside_a_fast_one,
     quick hosts::small_request_behind_a_large_one,
+    slow upgrades::old_and_new_side_by_side,
     quick webhooks::receiver_fails_first,
     quick webhooks::cancel_races_the_end,
     quick webhooks::cancel_of_five_thousand_waiting_images,

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::access::{self, Gate};
 use crate::app::App;
@@ -27,6 +27,26 @@ const STOP_MARGIN: Duration = Duration::from_secs(3);
 /// Connections of those who run Halftone.
 const ADMIN_CONNECTIONS: usize = 32;
 
+/// How often is looked whether this version may still work on the database.
+const SCHEMA_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Ends when a newer version has taken something away that this one needs.
+async fn watch_schema(app: App) -> anyhow::Result<()> {
+    loop {
+        tokio::time::sleep(SCHEMA_INTERVAL).await;
+        let look = async { db::unknown_requirement(&mut *db::connect(&app.worker_pool).await?).await };
+        match look.await {
+            Ok(None) => {}
+            Ok(Some(unknown)) => anyhow::bail!(
+                "A newer Halftone has changed this database so that this version no longer works with it (it does not know the \
+                 migration {unknown}). Start that version or a later one."
+            ),
+            // Whoever needs the database says so.
+            Err(error) => debug!("cannot look whether the schema is still known: {error:#}"),
+        }
+    }
+}
+
 /// The parts of a running Halftone.
 pub struct Service {
     pub app: App,
@@ -43,7 +63,10 @@ impl Service {
         let mut listening = JoinSet::new();
         let (events, url) = (app.events.clone(), database_url.to_owned());
         listening.spawn(async move { events.listen(&url).await });
-        Ok(Self { app, stop: CancellationToken::new(), tasks: JoinSet::new(), listening })
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let (watching, stopping) = (watch_schema(app.clone()), stop.clone());
+        tasks.spawn(async move { stopping.run_until_cancelled(watching).await.unwrap_or(Ok(())) });
+        Ok(Self { app, stop, tasks, listening })
     }
 
     /// Serves the API. Returns the address it listens on.

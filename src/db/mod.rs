@@ -222,9 +222,27 @@ fn refuse_newer_schema(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -
 fn unknown_migration(harness: &mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<Option<String>> {
     let applied =
         harness.applied_migrations().map_err(|error| anyhow::anyhow!(error)).context("read the migrations")?;
+    let known = known_migrations()?;
+    Ok(applied.iter().map(ToString::to_string).find(|version| !known.contains(version)))
+}
+
+#[derive(diesel::QueryableByName)]
+struct Required {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
+}
+
+/// A migration that every process has to know that works on this database, and that this program does not have.
+pub async fn unknown_requirement(conn: &mut Connection) -> anyhow::Result<Option<String>> {
+    let required: Vec<Required> =
+        diesel_async::RunQueryDsl::load(diesel::sql_query("SELECT version FROM required_migrations"), conn).await?;
+    let known = known_migrations()?;
+    Ok(required.into_iter().map(|required| required.version).find(|version| !known.contains(version)))
+}
+
+fn known_migrations() -> anyhow::Result<Vec<String>> {
     let known = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
-    let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
-    Ok(applied.iter().find(|version| !known.contains(version)).map(ToString::to_string))
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
 /// Undoes every migration: all tables go, with all they hold.

@@ -64,6 +64,8 @@ mod tenants;
 
 mod traces;
 
+mod upgrades;
+
 mod console;
 
 mod poolers;

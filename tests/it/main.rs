@@ -66,6 +66,8 @@ mod traces;
 
 mod upgrades;
 
+mod connections;
+
 mod console;
 
 mod poolers;

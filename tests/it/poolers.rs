@@ -24,7 +24,7 @@ impl PgBouncer {
     /// In front of the database at `url`. None where it is not installed: `./dev check` installs it where it can.
     async fn start(url: &str, pool_mode: &str) -> Option<Self> {
         let paths = std::env::var_os("PATH").unwrap_or_default();
-        let mut places = std::env::split_paths(&paths).chain(["/usr/sbin".into()]);
+        let places = std::env::split_paths(&paths).chain(["/usr/sbin".into()]);
         let Some(program) = places.map(|place| place.join("pgbouncer")).find(|program| program.exists()) else {
             assert!(std::env::var_os("CI").is_none(), "PgBouncer is not installed");
             eprintln!("Skipped: PgBouncer is not installed.");
@@ -49,9 +49,9 @@ impl PgBouncer {
         let file = directory.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
         let mut command = Command::new(program);
-        // It refuses to run as root, and reads its settings before it becomes somebody else.
+        // It refuses to run as root, as PostgreSQL does, whose socket only its own user may use.
         if rustix::process::geteuid().is_root() {
-            command.args(["-u", "nobody"]);
+            command.args(["-u", "postgres"]);
         }
         command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();

@@ -21,7 +21,7 @@ use crate::support::sink::Sink;
 use crate::support::wait::until;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const CALLERS_SPAN: &str = "00f067aa0ba902b7";
+const CALLERS_SPAN: &str = "1112131415161718";
 
 fn traceparent() -> String {
     format!("00-{TRACE}-{CALLERS_SPAN}-01")

@@ -6,6 +6,8 @@ use image::ImageDecoder;
 use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, tiff::TiffDecoder};
 
 use crate::contract::{Error, Format};
+use crate::header::odd_tiff::OddTiff;
+use crate::header::tiff_tags;
 
 /// Whether files of this format only become files of another.
 pub(crate) fn is_foreign(format: Format) -> bool {
@@ -22,7 +24,13 @@ pub(crate) fn decoder(bytes: &[u8], format: Format) -> Result<Box<dyn ImageDecod
             if is_reduced(bytes) {
                 return Err(Error::unsupported("Camera raw"));
             }
-            Box::new(TiffDecoder::new(file).map_err(|error| damaged(format, error))?)
+            match TiffDecoder::new(file) {
+                Ok(decoder) => Box::new(decoder),
+                Err(error) => match OddTiff::new(bytes) {
+                    Some(decoder) => Box::new(decoder),
+                    None => return Err(damaged(format, error)),
+                },
+            }
         }
         other => return Err(Error::unsupported(other)),
     })
@@ -40,38 +48,15 @@ pub(crate) fn damaged(format: Format, error: image::ImageError) -> Error {
 /// (TIFF 6.0, section 2; Adobe's DNG specification for its tags).
 fn is_reduced(bytes: &[u8]) -> bool {
     const NEW_SUBFILE_TYPE: u16 = 254;
-    const PHOTOMETRIC: u16 = 262;
     const DNG_VERSION: u16 = 50706;
     /// Values of the photometric interpretation: samples behind a colour filter, and linear ones.
     const RAW: [u32; 2] = [32803, 34892];
-    let is_little = bytes.starts_with(b"II");
-    let u16_at = |at: usize| {
-        let bytes = *bytes.get(at..)?.first_chunk()?;
-        Some(if is_little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
-    };
-    let u32_at = |at: usize| {
-        let bytes = *bytes.get(at..)?.first_chunk()?;
-        Some(if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
-    };
-    if bytes.get(8..10) == Some(b"CR") {
-        return true;
-    }
-    let is_classic = u16_at(2) == Some(42);
-    let Some(start) = u32_at(4).and_then(|start| usize::try_from(start).ok()).filter(|_| is_classic) else {
-        return false;
-    };
-    let count = usize::from(u16_at(start).unwrap_or(0));
-    (0..count).any(|entry| {
-        let at = start + 2 + entry * 12;
-        let value = || match u16_at(at + 2) {
-            Some(3) => u16_at(at + 8).map(u32::from),
-            _ => u32_at(at + 8),
-        };
-        match u16_at(at) {
-            Some(DNG_VERSION) => true,
-            Some(NEW_SUBFILE_TYPE) => value().is_some_and(|kind| kind & 1 == 1),
-            Some(PHOTOMETRIC) => value().is_some_and(|kind| RAW.contains(&kind)),
+    let entries = tiff_tags::entries(bytes);
+    bytes.get(8..10) == Some(b"CR")
+        || entries.iter().any(|entry| match entry.tag {
+            DNG_VERSION => true,
+            NEW_SUBFILE_TYPE => entry.value.is_some_and(|kind| kind & 1 == 1),
+            tiff_tags::PHOTOMETRIC => entry.value.is_some_and(|kind| RAW.contains(&kind)),
             _ => false,
-        }
-    })
+        })
 }

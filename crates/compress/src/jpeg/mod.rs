@@ -36,6 +36,7 @@ mod samples;
 mod tests;
 
 pub use error::Error;
+pub(crate) use headers::colour_model::rgb;
 pub use samples::pixel_rows::PixelRows;
 pub use samples::pixels::from_pixels;
 pub use samples::sample_planes::{SamplePlane, from_planes};

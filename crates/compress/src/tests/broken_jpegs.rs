@@ -101,7 +101,7 @@ fn what_was_cut_off_is_not_a_lost_marker() {
     let file = restarting(false);
     let markers = restarts(&file);
     let refused = |bytes: &[u8]| {
-        assert!(matches!(compress(bytes, &Settings::default(), &Limits::default()), Err(Error::Corrupt(_))))
+        assert!(matches!(compress(bytes, &Settings::default(), &Limits::default()), Err(Error::Corrupt(_))));
     };
     for at in [markers[0], markers[4], markers[4] + 2, markers[6], markers[6] + 9] {
         refused(&[&file[..at], b"\xff\xd9"].concat());

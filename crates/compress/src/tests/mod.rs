@@ -19,6 +19,7 @@ pub(crate) mod pictures;
 mod refused;
 mod reworked;
 mod samples;
+mod tiffs;
 
 /// Compresses within the default limits.
 fn run<'a>(bytes: &'a [u8], settings: &Settings) -> Compressed<'a> {

@@ -61,7 +61,7 @@ fn component_by_component(bytes: &[u8]) -> Result<Decoded, Error> {
     let mut stored = colours(header.colour);
     if stored == ColorSpace::YCbCr {
         for pixel in data.as_chunks_mut::<3>().0 {
-            *pixel = rgb(*pixel);
+            *pixel = jpeg::rgb(*pixel);
         }
         stored = ColorSpace::RGB;
     }
@@ -131,18 +131,10 @@ fn inks(mut data: Vec<u8>, stored: ColorSpace) -> Vec<u8> {
         if stored == ColorSpace::YCCK {
             // The transform gives RGB, the complement of CMY.
             let [y, cb, cr, k] = *pixel;
-            let [r, g, b] = rgb([y, cb, cr]);
+            let [r, g, b] = jpeg::rgb([y, cb, cr]);
             *pixel = [255 - r, 255 - g, 255 - b, k];
         }
         *pixel = pixel.map(|sample| 255 - sample);
     }
     data
-}
-
-/// T.871, 7.
-fn rgb(pixel: [u8; 3]) -> [u8; 3] {
-    let [y, cb, cr] = pixel.map(f32::from);
-    let (cb, cr) = (cb - 128.0, cr - 128.0);
-    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb]
-        .map(|sample| sample.round().clamp(0.0, 255.0) as u8)
 }

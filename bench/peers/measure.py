@@ -1,4 +1,6 @@
-"""Measures Halftone beside Pillow, pyvips and sharp on a folder of images; prints Markdown tables.
+"""Measures Halftone beside Pillow, pyvips, sharp and pngquant on a folder of images; prints Markdown tables.
+
+PNGs in a folder of their own inside it, such as `cut-outs` or `screenshots`, get rows of their own, named after the folder.
 
 Each tool is one process that does what it is told. The processor time of that process, user and system, all threads, is read
 from outside, from the same clock for all. For every image the tools take turns, round by round, and the fastest round counts:
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from PIL import Image
+
 ROUNDS = 5
 # A round repeats an image until it took this long, so that reading the line does not count.
 ROUND_SECONDS = 0.02
@@ -22,26 +26,47 @@ QUALITY = 50
 # The peers' qualities between which their bytes at our score are found.
 LADDER = [20, 30, 40, 50, 60, 70, 80, 90]
 WIDTH = 1600
+# What takes this long is measured in fewer rounds.
+SLOW_SECONDS, SLOW_ROUNDS = 0.5, 2
+# Encoding AVIF takes seconds: larger pictures are left out.
+AVIF_MAX_WIDTH = 1100
+# Tools that only write PNGs.
+PNG_ONLY = {"pngquant"}
 
 
 class Task:
     """What is asked of the images of some kinds."""
 
-    def __init__(self, name, kinds, options=None, wider_than=0):
-        self.name, self.kinds, self.options, self.wider_than = name, kinds, options or {}, wider_than
+    def __init__(self, name, kinds, options=None, widths=range(1 << 32), tools=()):
+        self.name, self.kinds, self.options, self.widths, self.tools = name, kinds, options or {}, widths, tools
         self.results = {}
 
     def fits(self, kind, width):
-        return kind in self.kinds and width > self.wider_than
+        return kind in self.kinds and width in self.widths
+
+    def takes(self, tool):
+        return tool not in PNG_ONLY or tool in self.tools
 
     def each(self, what, tool):
         return [result[what][tool] for result in self.results.values()]
 
 
 JPEG = ["baseline JPEG", "progressive JPEG"]
-KEPT = [Task(kind, [kind]) for kind in [*JPEG, "PNG", "WebP"]]
-RESIZED = Task(f"JPEG to {WIDTH} pixels' width", JPEG, {"width": WIDTH}, wider_than=WIDTH)
-CONVERTED = Task("JPEG to WebP", JPEG, {"format": "webp"})
+RESIZED = Task(f"JPEG to {WIDTH} pixels' width", JPEG, {"width": WIDTH}, widths=range(WIDTH + 1, 1 << 32))
+
+
+def tasks(kinds):
+    """What is done with images of these kinds."""
+    pngs = sorted(kind for kind in kinds if kind.startswith("PNG"))
+    kept = [Task(kind, [kind], tools=PNG_ONLY if kind in pngs else ()) for kind in [*JPEG, *pngs, "WebP"]]
+    as_webp = [Task(f"{kind} to WebP", [kind], {"format": "webp"}) for kind in pngs]
+    return [
+        *kept,
+        RESIZED,
+        Task("JPEG to WebP", JPEG, {"format": "webp"}),
+        *as_webp,
+        Task("JPEG to AVIF", JPEG, {"format": "avif"}, widths=range(AVIF_MAX_WIDTH + 1)),
+    ]
 
 
 class Worker:
@@ -50,6 +75,8 @@ class Worker:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         # The id of another process's clock, as clock_getcpuclockid(3) makes it.
         self.clock = (~self.process.pid) << 3 | 2
+        # What its own processes have taken, where it has any.
+        self.children = 0.0
 
     def ask(self, line):
         """The answer as a number; None if the tool cannot."""
@@ -58,17 +85,21 @@ class Worker:
         answer = self.process.stdout.readline().strip()
         if not answer:
             sys.exit(f"{self.name} ended unexpectedly")
-        return None if answer.startswith("error") else float(answer)
+        if answer.startswith("error"):
+            return None
+        number, *children = map(float, answer.split())
+        self.children = children[0] if children else 0.0
+        return number
 
     def compress(self, source, output="", quality=QUALITY, **options):
         """The bytes of the output."""
         return self.ask(json.dumps({"source": str(source), "output": str(output), "quality": quality, **options}))
 
     def seconds(self, times, source, options):
-        before = time.clock_gettime(self.clock)
+        before = time.clock_gettime(self.clock) + self.children
         for _ in range(times):
             self.compress(source, **options)
-        return (time.clock_gettime(self.clock) - before) / times
+        return (time.clock_gettime(self.clock) + self.children - before) / times
 
     def peak_mib(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
@@ -94,20 +125,31 @@ def look(data):
     return "", 0
 
 
+def readable(output):
+    """The same picture in a format that the scorer reads."""
+    with open(output, "rb") as file:
+        if file.read(12)[4:] != b"ftypavif":
+            return output
+    png = output.with_suffix(".avif.png")
+    with Image.open(output) as picture:
+        picture.convert("RGBA").save(png, compress_level=1)
+    return png
+
+
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def measure(task, path, workers, judge, folder):
     """What each tool made of an image; None if one of them cannot."""
+    workers = {name: worker for name, worker in workers.items() if task.takes(name)}
     outputs = {name: folder / f"{name}-{path.name}" for name in workers}
     sizes = {name: worker.compress(path, outputs[name], **task.options) for name, worker in workers.items()}
     if None in sizes.values():
         return None
-    times, best = {}, dict.fromkeys(workers, math.inf)
-    for name, worker in workers.items():
-        times[name] = math.ceil(ROUND_SECONDS / max(worker.seconds(1, path, task.options), 1e-6))
-    for _ in range(ROUNDS):
+    best = {name: worker.seconds(1, path, task.options) for name, worker in workers.items()}
+    times = {name: math.ceil(ROUND_SECONDS / max(seconds, 1e-6)) for name, seconds in best.items()}
+    for _ in range(SLOW_ROUNDS if max(best.values()) > SLOW_SECONDS else ROUNDS):
         for name, worker in workers.items():
             best[name] = min(best[name], worker.seconds(times[name], path, task.options))
     scores = dict.fromkeys(workers) if task is RESIZED else {name: judge(path, outputs[name]) for name in workers}
@@ -148,8 +190,12 @@ def report(tasks, names):
     rows = []
     for task in tasks:
         own = task.each("seconds", ours)
-        ratios = [geometric_mean([a / b for a, b in zip(task.each("seconds", peer), own)]) for peer in peers]
-        rows.append([task.name, str(len(own)), f"{1000 * geometric_mean(own):.2f} ms", *(f"{ratio:.2f}×" for ratio in ratios)])
+        row = [task.name, str(len(own)), f"{1000 * geometric_mean(own):.2f} ms"]
+        for peer in peers:
+            pairs = zip(task.each("seconds", peer), own) if task.takes(peer) else ()
+            ratios = [a / b for a, b in pairs]
+            row.append(f"{geometric_mean(ratios):.2f}×" if ratios else "")
+        rows.append(row)
     table(["", "images", f"{ours}, an image", *peers], rows)
 
     print("Bytes, as a share of the source's, geometric mean; in brackets how many outputs are larger than their source:\n")
@@ -157,6 +203,9 @@ def report(tasks, names):
     for task in tasks:
         row = [task.name]
         for name in names:
+            if not task.takes(name):
+                row.append("")
+                continue
             shares = [size / path.stat().st_size for size, path in zip(task.each("bytes", name), task.results)]
             row.append(f"{geometric_mean(shares):.3f} ({sum(share > 1 for share in shares)})")
         rows.append(row)
@@ -167,8 +216,9 @@ def report(tasks, names):
     for task in tasks:
         scored = [result["scores"] for result in task.results.values() if None not in result["scores"].values()]
         if scored:
-            medians = [statistics.median(scores[name] for scores in scored) for name in names]
-            rows.append([task.name, str(len(scored)), *(f"{median:.1f}" for median in medians)])
+            takes = [task.takes(name) for name in names]
+            medians = [statistics.median(s[name] for s in scored) if can else None for name, can in zip(names, takes)]
+            rows.append([task.name, str(len(scored)), *("" if m is None else f"{m:.1f}" for m in medians)])
     table(["", "images", *names], rows)
 
     print(f"Our bytes ÷ the bytes each tool needs for our score, found between its qualities from {LADDER[0]} to {LADDER[-1]},")
@@ -177,7 +227,8 @@ def report(tasks, names):
     for task in tasks:
         row = [task.name]
         for peer in peers:
-            pairs = [pair for pair in zip(task.each("equal", ours), task.each("equal", peer)) if pair[1]]
+            found = task.each("equal", peer) if task.takes(peer) else []
+            pairs = [pair for pair in zip(task.each("equal", ours), found) if pair[1]]
             row.append(f"{geometric_mean([a / b for a, b in pairs]):.2f} ({len(pairs)})" if pairs else "")
         if any(row[1:]):
             rows.append(row)
@@ -193,16 +244,20 @@ def main():
     arguments = parser.parse_args()
     commands = {name: command.split() for name, command in arguments.tool}
 
-    files = sorted(path for path in arguments.images.iterdir() if path.is_file())
+    files = sorted(path for path in arguments.images.rglob("*") if path.is_file())
     looks = {path: look(path.read_bytes()) for path in files}
+    for path, (kind, width) in looks.items():
+        if kind == "PNG" and path.parent != arguments.images:
+            looks[path] = (f"PNG, {path.parent.name}", width)
     workers = {name: Worker(name, command) for name, command in commands.items()}
     scorer = Worker("score", [arguments.score])
 
     def judge(path, output):
-        return scorer.ask(f"{path}\t{output}")
+        return scorer.ask(f"{path}\t{readable(output)}")
 
     used, left_out = set(), set()
-    for task in [*KEPT, RESIZED, CONVERTED]:
+    every = tasks({kind for kind, _ in looks.values()})
+    for task in every:
         for path in (path for path in files if task.fits(*looks[path])):
             result = measure(task, path, workers, judge, arguments.outputs)
             if result:
@@ -216,11 +271,12 @@ def main():
 
     print(f"{len(files)} sample images, {len(used)} of them measured: {len(left_out - used)} are not read by every tool, the others")
     print(f"are animations or of formats that are not compressed. Processor time is user and system, quality {QUALITY}.\n")
-    report([task for task in [*KEPT, RESIZED, CONVERTED] if task.results], list(commands))
+    report([task for task in every if task.results], list(commands))
 
     jpegs = [path for path in files if looks[path][0] in JPEG and path in used]
     if jpegs:
         largest = max(jpegs, key=lambda path: path.stat().st_size)
+        commands = {name: command for name, command in commands.items() if name not in PNG_ONLY}
         row = []
         for name, command in commands.items():
             worker = Worker(name, command)

@@ -11,7 +11,7 @@ import pyvips  # noqa: E402
 pyvips.cache_set_max(0)
 
 SUFFIXES = {"jpegload_buffer": ".jpg", "pngload_buffer": ".png", "webpload_buffer": ".webp"}
-OPTIONS = {".jpg": {}, ".webp": {}, ".png": {"palette": True}}
+OPTIONS = {".jpg": {}, ".webp": {}, ".avif": {}, ".png": {"palette": True}}
 
 
 def compress(data, quality, width=0, format=""):

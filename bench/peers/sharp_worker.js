@@ -12,6 +12,7 @@ async function compress(data, { quality, width, format }) {
   if (width) image = image.resize({ width, withoutEnlargement: true });
   if (format === "png") return image.png({ palette: true, quality }).toBuffer();
   if (format === "webp") return image.webp({ quality }).toBuffer();
+  if (format === "avif") return image.avif({ quality }).toBuffer();
   if (format === "jpeg") return image.jpeg({ quality }).toBuffer();
   throw new Error(`no call for ${format}`);
 }

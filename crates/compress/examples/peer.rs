@@ -20,7 +20,17 @@ struct Task {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
+    Avif,
     Webp,
+}
+
+impl From<Kind> for Format {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Avif => Self::Avif,
+            Kind::Webp => Self::Webp,
+        }
+    }
 }
 
 fn main() -> io::Result<()> {
@@ -30,7 +40,7 @@ fn main() -> io::Result<()> {
         let settings = Settings {
             goal: Goal::Quality(task.quality),
             max_width: task.width,
-            format: task.format.map(|Kind::Webp| Format::Webp),
+            format: task.format.map(Format::from),
             ..Settings::default()
         };
         let answer = match compress(&bytes, &settings, &Limits::default()) {

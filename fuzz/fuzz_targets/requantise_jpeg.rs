@@ -1,10 +1,11 @@
 //! Any bytes through the JPEG requantiser: what it accepts it writes so that it reads it again, unchanged the second time,
-//! the streaming way in and the way over a decoded file write the same, and its samples can be had at any size.
+//! the streaming way in and the way over a decoded file write the same, and its samples can be had at any size. What it repairs it
+//! accepts afterwards.
 //!
 //! `cargo fuzz run requantise_jpeg fuzz/corpus/requantise_jpeg SEEDS`, with a folder of small JPEGs for SEEDS.
 #![no_main]
 
-use halftone_compress::jpeg::{Limits, Options, decode, header, requantise, samples};
+use halftone_compress::jpeg::{Limits, Options, decode, header, repair, requantise, samples};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { max_pixels: 250_000, max_side: 4_000, max_scans: 40 };
@@ -17,6 +18,10 @@ fuzz_target!(|input: &[u8]| {
     let Ok(source) = decode(file, &LIMITS) else {
         assert!(requantise(file, quality, &options, &LIMITS).is_err());
         assert!(samples(file, &LIMITS, &[8; 4]).is_err());
+        if let Ok(repaired) = repair(file, &LIMITS) {
+            assert!(!repaired.warnings.is_empty());
+            assert_eq!(decode(&repaired.bytes, &LIMITS).map(|source| source.header().clone()), header(file));
+        }
         return;
     };
     assert_eq!(header(file).as_ref(), Ok(source.header()));

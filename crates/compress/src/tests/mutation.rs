@@ -30,6 +30,7 @@ fn damaged_files_are_answered_or_refused() {
         pictures::apng(),
         pictures::gif(3),
         pictures::written(&rgb, image::ImageFormat::Tiff),
+        tiffs::with_palette(),
         pictures::written(&photo(56, 40, Layout::Rgba), image::ImageFormat::Bmp),
         pictures::written(&photo(56, 40, Layout::Rgba), image::ImageFormat::Ico),
     ];

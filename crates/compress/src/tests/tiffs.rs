@@ -61,6 +61,11 @@ fn tiff_of(photometric: u16, bits: &[u16], compression: u16, data: &[u8], more: 
     file
 }
 
+/// Of four bits, with nothing but its first colour.
+pub(crate) fn with_palette() -> Vec<u8> {
+    tiff_of(3, &[4], 1, &[0; (WIDTH * HEIGHT / 2) as usize], &[(320, &[0x2345; 3 * 16])])
+}
+
 #[test]
 fn palettes_of_every_depth_show_their_colours() {
     for bits in [1_u16, 2, 4, 8] {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::jpeg::tests::BOTH;
 use crate::jpeg::tests::fixtures::{Random, Recipe, recipes};
 use crate::jpeg::types::{Limits, Options};
-use crate::jpeg::{Error, decode, header, requantise};
+use crate::jpeg::{Error, decode, header, repair, requantise};
 
 const LIMITS: Limits = Limits { max_pixels: 1_000_000, max_side: 10_000, max_scans: 50 };
 
@@ -15,6 +15,10 @@ fn exercise(bytes: &[u8]) -> bool {
     let streamed = requantise(bytes, 50, &Options::default(), &LIMITS);
     let Ok(source) = decode(bytes, &LIMITS) else {
         assert!(streamed.is_err());
+        if let Ok(repaired) = repair(bytes, &LIMITS) {
+            assert!(!repaired.warnings.is_empty());
+            decode(&repaired.bytes, &LIMITS).expect("what is repaired can be read");
+        }
         return false;
     };
     source.estimated_quality();

@@ -15,8 +15,11 @@ use crate::picture::pixels::Pixels;
 pub(crate) const QUALITY_FLOOR: u8 = 10;
 /// About how much the logarithm of the size grows with each step of quality. Only the first guesses of a search depend on it.
 const GROWTH: f64 = 0.022;
-/// Guesses by interpolation before plain halving.
+/// About how much the score grows with each step of quality, from 70 at quality 50. Only first guesses depend on it.
+const SCORE_GROWTH: f64 = 0.6;
+/// Guesses by interpolation before plain halving, for a size and for a score.
 const GUESSES: u32 = 4;
+const SCORE_GUESSES: u32 = 6;
 /// Scores of a large picture after which the best one so far is taken.
 const MAX_SCORES: u32 = 4;
 
@@ -219,17 +222,43 @@ impl Look<'_> {
                 high = high.min(at);
             }
         }
+        let mut guesses = 0;
+        // How many guesses in a row were good enough, and how many were not. On a curve the line always errs to the same side, so
+        // each more of them goes a step further.
+        let (mut good, mut bad) = (0, 0);
         while low < high {
-            let middle = low + (high - low) / 2;
-            let (encoded, guess) = self.guess(middle)?;
-            if guess >= aim {
-                high = middle;
-                self.latest = Some((middle, encoded));
+            guesses += 1;
+            let at = if guesses <= SCORE_GUESSES {
+                (self.nearest(aim, low, high) + bad).saturating_sub(good).clamp(low, high - 1)
             } else {
-                low = middle + 1;
+                low + (high - low) / 2
+            };
+            let (encoded, guess) = self.guess(at)?;
+            if guess >= aim {
+                high = at;
+                self.latest = Some((at, encoded));
+                (good, bad) = (good + 1, 0);
+            } else {
+                low = at + 1;
+                (good, bad) = (0, bad + 1);
             }
         }
         Ok(low)
+    }
+
+    /// The step of a range whose guess should be nearest above `aim`, by those on both sides of the range.
+    fn nearest(&self, aim: f64, low: usize, high: usize) -> usize {
+        let point = |(at, guess): (&usize, &f64)| (f64::from(self.steps[*at]), *guess);
+        let below = self.guesses.range(..low).next_back().map(point);
+        let above = self.guesses.range(high..).next().map(point);
+        let quality = match (below, above) {
+            (Some((from, worse)), Some((to, better))) if better > worse => {
+                from + (aim - worse) / (better - worse) * (to - from)
+            }
+            (Some((quality, score)), _) | (None, Some((quality, score))) => quality + (aim - score) / SCORE_GROWTH,
+            (None, None) => 50.0 + (aim - 70.0) / SCORE_GROWTH,
+        };
+        self.steps.partition_point(|step| f64::from(*step) < quality).clamp(low, high - 1)
     }
 
     fn guess(&mut self, at: usize) -> Result<(Encoded, f64), Error> {

@@ -120,6 +120,20 @@ fn a_minimal_score_is_reached_with_little_to_spare() {
 }
 
 #[test]
+fn a_search_for_a_score_takes_few_encodes() {
+    let mut tried = Vec::new();
+    for file in sources() {
+        for score in [50.0, 60.0, 70.0, 80.0, 88.0] {
+            let receipt = run(&file, &with_goal(Goal::MinScore(score))).receipt;
+            assert!(receipt.encodes_tried <= 9, "{score}: {receipt:?}");
+            tried.push(receipt.encodes_tried);
+        }
+    }
+    // Halving 91 qualities takes six or seven.
+    assert!(tried.iter().sum::<u32>() < 6 * tried.len() as u32, "{tried:?}");
+}
+
+#[test]
 fn a_large_picture_is_judged_whole() {
     let pixels = photo(1600, 1000, Layout::Rgb);
     let file = pictures::png(&pixels);

@@ -3,6 +3,7 @@
 //! While a request is worked on or an answer is made, the client waits for us. All the rest of the time we wait for the client:
 //! for the encryption to begin, for the next request's head, for an answer to be taken. That has an end.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,22 +18,25 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks for a place.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Of all connections the part that goes at once: those that come would wait too long for one after the other.
+const LET_GO: usize = 20;
 /// A client that has been silent for less is left alone also when there is no place for others.
 const SHORTLY: Duration = Duration::from_secs(1);
 
 /// All connections of a listener. Cheap to clone.
 #[derive(Clone)]
 pub struct Connections {
+    most: usize,
     places: Arc<Semaphore>,
     open: Arc<Mutex<HashMap<u64, Arc<Activity>>>>,
 }
 
 impl Connections {
     pub fn new(most: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), open: Arc::default() }
+        Self { most, places: Arc::new(Semaphore::new(most)), open: Arc::default() }
     }
 
-    /// A place for a connection. While there is none, the client that has been silent longest has to go.
+    /// A place for a connection. While there is none, those clients have to go that have been silent longest.
     pub async fn place(&self) -> OwnedSemaphorePermit {
         let mut acquiring = std::pin::pin!(self.places.clone().acquire_owned());
         loop {
@@ -40,7 +44,7 @@ impl Connections {
             if let Ok(Ok(place)) = timeout(LOOK_INTERVAL, &mut acquiring).await {
                 return place;
             }
-            self.let_longest_silent_go();
+            self.let_longest_silent_go(self.most.div_ceil(LET_GO));
         }
     }
 
@@ -77,13 +81,13 @@ impl Connections {
         open.values().filter(|activity| activity.silent_for().is_some()).for_each(|activity| activity.gone.cancel());
     }
 
-    fn let_longest_silent_go(&self) {
+    fn let_longest_silent_go(&self, count: usize) {
         let open = lock(&self.open);
-        let silent = open.values().filter(|activity| !activity.gone.is_cancelled());
-        let silent = silent.filter_map(|activity| Some((activity.silent_for()?, activity)));
-        if let Some((_, longest)) = silent.filter(|(silent, _)| *silent > SHORTLY).max_by_key(|(silent, _)| *silent) {
-            longest.gone.cancel();
-        }
+        let remaining = open.values().filter(|activity| !activity.gone.is_cancelled());
+        let silent = remaining.filter_map(|activity| Some((activity.silent_for()?, activity)));
+        let mut silent: Vec<_> = silent.filter(|(silent, _)| *silent > SHORTLY).collect();
+        silent.sort_unstable_by_key(|(silent, _)| Reverse(*silent));
+        silent.iter().take(count).for_each(|(_, activity)| activity.gone.cancel());
     }
 }
 

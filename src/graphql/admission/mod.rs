@@ -8,7 +8,9 @@
 
 mod absent;
 mod cost;
+mod enums;
 mod introspection;
+mod literals;
 mod one_of;
 mod scan;
 mod typename;
@@ -117,6 +119,7 @@ pub fn admit(request: &mut Request, limits: &QueryLimits) -> Result<OperationTyp
     let kind = operation.ty;
     absent::drop_uses(&mut document, request.operation_name.as_deref(), &request.variables);
     one_of::check(&document, &request.variables)?;
+    enums::check(&document)?;
     typename::wrap(&mut document);
     request.set_parsed_query(document);
     Ok(kind)

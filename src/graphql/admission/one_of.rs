@@ -1,10 +1,10 @@
 //! Names the fields that an input of exactly one field has too many of: the library's refusal names none.
 
-use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
-use async_graphql::{Pos, Positioned, Value, Variables};
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Pos, Value, Variables};
 use async_graphql_value::Value as InputValue;
 
-use super::{Rejection, VALIDATION_FAILED};
+use super::{Rejection, VALIDATION_FAILED, literals};
 
 /// The inputs of exactly one field, by the name of the argument or field that holds them.
 const ONE_OF: [(&str, &[&str]); 1] =
@@ -18,26 +18,7 @@ fn fields_of(holder: &str) -> Option<&'static [&'static str]> {
 /// schema's own validation says.
 pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Result<(), Rejection> {
     variables.iter().try_for_each(|(name, value)| in_value(name, value))?;
-    for (_, operation) in document.operations.iter() {
-        in_selections(&operation.node.selection_set.node, variables)?;
-    }
-    document.fragments.values().try_for_each(|fragment| in_selections(&fragment.node.selection_set.node, variables))
-}
-
-fn in_selections(selections: &SelectionSet, variables: &Variables) -> Result<(), Rejection> {
-    for selection in &selections.items {
-        match &selection.node {
-            Selection::Field(field) => {
-                for (name, Positioned { pos, node }) in &field.node.arguments {
-                    in_literal(&name.node, node, variables, *pos)?;
-                }
-                in_selections(&field.node.selection_set.node, variables)?;
-            }
-            Selection::InlineFragment(fragment) => in_selections(&fragment.node.selection_set.node, variables)?,
-            Selection::FragmentSpread(_) => {}
-        }
-    }
-    Ok(())
+    literals::each(document, &mut |name, value, pos| in_literal(name, value, variables, pos))
 }
 
 fn in_value(name: &str, value: &Value) -> Result<(), Rejection> {

@@ -7,6 +7,7 @@ use super::loaders::{AttemptsAt, NextAttemptAt, load};
 use super::scalars::{DateTime, Url};
 use crate::app::App;
 use crate::db::webhook;
+use crate::guard::Blocked;
 use crate::pipeline::notify;
 
 /// The state of a webhook delivery.
@@ -66,15 +67,21 @@ impl WebhookDelivery {
 pub fn check_url(app: &App, field: &[&str], text: &str) -> Option<UserError> {
     let name = field.last().copied().unwrap_or_default();
     let Some(url) = url::Url::parse(text).ok().filter(|_| !text.contains('\0')) else {
-        let message = format!("{name} must be an absolute http or https URL.");
+        let message = format!("`{name}` must be an absolute http or https URL.");
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     };
     if !matches!(url.scheme(), "http" | "https") || text.len() > 2048 {
-        let message = format!("{name} must be an http or https URL of at most 2,048 characters.");
+        let message = format!("`{name}` must be an http or https URL of at most 2,048 characters.");
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     }
     let blocked = app.client.guard().check_url(&url).err()?;
-    Some(UserError::new(UserErrorCode::BlockedAddress, field, blocked.to_string()))
+    let flag = match blocked {
+        Blocked::Address { .. } => " To allow its network, start the server with `--allow-net`.",
+        Blocked::Port(_) => " To allow it, start the server with `--fetch-ports`.",
+        Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost | Blocked::Own(_) => "",
+    };
+    let message = format!("`{name}` cannot be used: {blocked}.{flag}");
+    Some(UserError::new(UserErrorCode::BlockedAddress, field, message))
 }
 
 /// The message that a run of a request has ended, delivered at least once.

@@ -74,17 +74,20 @@ async fn a_receiver_that_is_gone_is_not_asked_again_and_one_that_never_accepts_e
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_may_not_be_sent_is_refused_at_once() {
     let halftone = Halftone::start(&[]).await;
-    for (url, code) in [
-        ("ftp://example.com/hook", "INVALID_WEBHOOK_URL"),
-        ("not a url", "INVALID_WEBHOOK_URL"),
-        ("http://example.com/\0", "INVALID_WEBHOOK_URL"),
-        ("http://169.254.169.254/hook", "BLOCKED_ADDRESS"),
-        ("http://[::ffff:10.0.0.1]/hook", "BLOCKED_ADDRESS"),
-        ("https://user:password@example.com/hook", "BLOCKED_ADDRESS"),
+    for (url, code, end) in [
+        ("ftp://example.com/hook", "INVALID_WEBHOOK_URL", "characters."),
+        ("not a url", "INVALID_WEBHOOK_URL", "URL."),
+        ("http://example.com/\0", "INVALID_WEBHOOK_URL", "URL."),
+        ("http://169.254.169.254/hook", "BLOCKED_ADDRESS", "start the server with `--allow-net`."),
+        ("http://[::ffff:10.0.0.1]/hook", "BLOCKED_ADDRESS", "start the server with `--allow-net`."),
+        ("https://user:password@example.com/hook", "BLOCKED_ADDRESS", "remove it."),
     ] {
         let payload =
             halftone.client.upload(csv(&[&["https://www.example.com/1.jpg"]]), json!({ "webhookUrl": url })).await;
-        assert_eq!(payload["userErrors"][0]["code"], code, "{url}: {payload}");
+        let refusal = &payload["userErrors"][0];
+        assert_eq!(refusal["code"], code, "{url}: {payload}");
+        let message = refusal["message"].as_str().unwrap();
+        assert!(message.starts_with("`webhookUrl` ") && message.ends_with(end), "{url}: {message}");
         assert_eq!(payload["processingRequest"], json!(null));
     }
 }

@@ -97,7 +97,7 @@ impl Estimate {
 
     /// Bytes of all sources together.
     async fn input_bytes(&self) -> f64 {
-        self.0.figures.input_bytes.value.round()
+        whole(self.0.figures.input_bytes.value)
     }
 
     /// The lower end of its interval; null while too little was tried.
@@ -112,7 +112,7 @@ impl Estimate {
 
     /// Bytes of all outputs together.
     async fn output_bytes(&self) -> f64 {
-        self.0.figures.output_bytes.value.round()
+        whole(self.0.figures.output_bytes.value)
     }
 
     /// The lower end of its interval; null while too little was tried.
@@ -166,6 +166,11 @@ impl Estimate {
         };
         self.0.failures.iter().map(group).collect()
     }
+}
+
+/// A sum of nothing is −0, which no client expects.
+fn whole(bytes: f64) -> f64 {
+    bytes.round() + 0.0
 }
 
 fn int(count: usize) -> i32 {

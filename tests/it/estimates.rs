@@ -118,6 +118,7 @@ async fn an_estimate_sharpens_says_what_is_broken_and_stores_nothing() {
     let progress: Vec<i64> = snapshots.iter().map(|snapshot| snapshot["sampled"].as_i64().unwrap()).collect();
     assert_eq!(progress, (0..=20).collect::<Vec<i64>>());
     let (first, last) = (&snapshots[0], &snapshots[20]);
+    assert_eq!(first["inputBytes"].to_string(), "0.0", "not -0.0");
     assert_eq!(
         (&first["savedRatio"], &first["seconds"], &first["isFinal"]),
         (&Value::Null, &Value::Null, &json!(false))

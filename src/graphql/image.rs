@@ -163,8 +163,19 @@ pub struct CompressionReceipt {
     target_met: bool,
     /// Number of encodes it took to find the result.
     encodes_tried: i32,
-    /// What was done and why, in one sentence.
+    /// What was done and why, in a sentence or two.
     decision: String,
+    /// With `format: AUTO` the files in other formats that this could have been, at the same score.
+    alternatives: Vec<AlternativeFile>,
+}
+
+/// A file that an output could have been in another format.
+#[derive(SimpleObject)]
+pub struct AlternativeFile {
+    /// Its format.
+    format: ImageFormat,
+    /// Its size in bytes.
+    byte_size: UnsignedInt53,
 }
 
 pub struct Image(pub ImageState);
@@ -290,6 +301,11 @@ impl Image {
                 target_met: receipt.target_met,
                 encodes_tried: i32::try_from(receipt.encodes_tried).unwrap_or(i32::MAX),
                 decision: receipt.decision,
+                alternatives: receipt
+                    .alternatives
+                    .into_iter()
+                    .map(|other| AlternativeFile { format: other.format.into(), byte_size: UnsignedInt53(other.bytes) })
+                    .collect(),
             }),
             Err(error) => Err(internal(error)),
         })

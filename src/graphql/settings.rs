@@ -27,8 +27,12 @@ pub enum CompressionInput {
 /// Format, size and metadata of the outputs.
 #[derive(InputObject, Default)]
 pub struct OutputInput {
-    /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`); absent: the source's format.
+    /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`), or with `AUTO` to the one whose file is the smallest at
+    /// the same score; absent: the source's format.
     format: Option<ImageFormat>,
+    /// `AUTO` may choose AVIF too. Encoding is slow.
+    #[graphql(default = false)]
+    allow_avif: bool,
     /// Fit inside; never enlarge.
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
@@ -58,8 +62,10 @@ pub struct CompressionSettings {
     min_score: Option<f64>,
     /// Whether the pixels stay identical.
     lossless: bool,
-    /// Format of the outputs; null to keep each source's format.
+    /// Format of the outputs; null to keep each source's format, `AUTO` to choose one for each image.
     format: Option<ImageFormat>,
+    /// Whether `AUTO` may choose AVIF.
+    allow_avif: bool,
     /// Greatest width in pixels; null for no limit.
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
@@ -119,7 +125,9 @@ pub fn read(
     };
     let settings = Settings {
         goal,
-        format: output.format.map(Into::into),
+        format: output.format.and_then(ImageFormat::asked),
+        auto_format: output.format == Some(ImageFormat::Auto),
+        allow_avif: output.allow_avif,
         max_width,
         max_height,
         background,
@@ -145,7 +153,8 @@ impl CompressionSettings {
             max_bytes: if let Goal::MaxBytes(bytes) = goal { Some(UnsignedInt53(bytes)) } else { None },
             min_score: if let Goal::MinScore(score) = goal { Some(score) } else { None },
             lossless: matches!(goal, Goal::Lossless),
-            format: settings.format.map(Into::into),
+            format: if settings.auto_format { Some(ImageFormat::Auto) } else { settings.format.map(Into::into) },
+            allow_avif: settings.allow_avif,
             max_width: settings.max_width.map(int),
             max_height: settings.max_height.map(int),
             background: format!("#{red:02x}{green:02x}{blue:02x}"),

@@ -22,6 +22,7 @@ mod runs;
 
 mod stores;
 
+mod chosen_formats;
 mod corrections;
 
 mod deletions;

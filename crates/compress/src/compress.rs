@@ -2,6 +2,9 @@
 //!
 //! Every result keeps the promise "never larger", and its receipt says what was decided.
 
+mod auto;
+mod looks;
+
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -56,7 +59,8 @@ fn checked<'a>(
     let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
     check_limits(&probe, limits)?;
     memory_needed(bytes, settings, limits)?;
-    run(&Job { bytes, probe, settings, limits, deadline })
+    let job = Job { bytes, probe, settings, limits, deadline };
+    if settings.auto_format { auto::smallest(&job) } else { run(&job) }
 }
 
 /// What browsers show of a damaged file; `None` where that is nothing or not all of a picture.
@@ -215,7 +219,7 @@ fn keep<'a>(
         source: facts(probe),
         output: facts(probe),
         outcome: Outcome::KeptOriginal,
-        receipt: Receipt { quality: None, score: None, target_met, encodes_tried, decision },
+        receipt: Receipt { quality: None, score: None, target_met, encodes_tried, decision, alternatives: Vec::new() },
         warnings,
     }
 }

@@ -62,7 +62,8 @@ mod tests;
 
 pub use compress::compress;
 pub use contract::{
-    Compressed, Error, ErrorCode, Facts, Format, Goal, InvalidSetting, Limits, Outcome, Receipt, Settings, output_name,
+    Alternative, Compressed, Error, ErrorCode, Facts, Format, Goal, InvalidSetting, Limits, Outcome, Receipt, Settings,
+    output_name,
 };
 pub use decide::memory_estimate::memory_needed;
 pub use header::sniff::sniff;

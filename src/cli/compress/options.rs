@@ -17,9 +17,13 @@ pub struct Arguments {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     goal: GoalArguments,
-    /// Convert to this format. Default: the format of each source
+    /// Convert to this format, or with auto to the one whose file is the smallest at the same score. Default: the format of each
+    /// source
     #[arg(long, ignore_case = true)]
     format: Option<FormatName>,
+    /// Let --format auto choose AVIF too; slow
+    #[arg(long)]
+    allow_avif: bool,
     /// Reduce to at most this width in pixels; never enlarges
     #[arg(long, value_name = "PIXELS")]
     max_width: Option<u32>,
@@ -66,6 +70,7 @@ struct GoalArguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FormatName {
+    Auto,
     Jpeg,
     Png,
     Webp,
@@ -87,12 +92,15 @@ impl Arguments {
         ];
         let settings = Settings {
             goal: chosen.into_iter().flatten().next().unwrap_or(defaults.goal),
-            format: self.format.map(|format| match format {
-                FormatName::Jpeg => Format::Jpeg,
-                FormatName::Png => Format::Png,
-                FormatName::Webp => Format::Webp,
-                FormatName::Avif => Format::Avif,
+            format: self.format.and_then(|format| match format {
+                FormatName::Auto => None,
+                FormatName::Jpeg => Some(Format::Jpeg),
+                FormatName::Png => Some(Format::Png),
+                FormatName::Webp => Some(Format::Webp),
+                FormatName::Avif => Some(Format::Avif),
             }),
+            auto_format: matches!(self.format, Some(FormatName::Auto)),
+            allow_avif: self.allow_avif,
             max_width: self.max_width,
             max_height: self.max_height,
             background: self.background,

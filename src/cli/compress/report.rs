@@ -155,6 +155,11 @@ fn object(done: &Done) -> Value {
     let mut written = side(&compressed.output, output.output_bytes);
     written["file"] = json!(output.path.to_string_lossy());
     let receipt = &compressed.receipt;
+    let alternatives: Vec<Value> = receipt
+        .alternatives
+        .iter()
+        .map(|other| json!({"format": other.format.name(), "byteSize": other.bytes}))
+        .collect();
     json!({
         "file": file,
         "status": "SUCCEEDED",
@@ -170,6 +175,7 @@ fn object(done: &Done) -> Value {
             "targetMet": receipt.target_met,
             "encodesTried": receipt.encodes_tried,
             "decision": receipt.decision,
+            "alternatives": alternatives,
         },
         "warnings": compressed.warnings,
     })

@@ -5,6 +5,7 @@ import { type Choice, EXAMPLE_BYTES, KINDS, type Kind, PRESETS } from './setting
 
 const FORMATS = [
   ['', 'As the source'],
+  ['AUTO', 'The smallest for each image'],
   ['JPEG', 'JPEG'],
   ['WEBP', 'WebP'],
   ['AVIF', 'AVIF (slow)'],

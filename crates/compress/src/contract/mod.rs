@@ -13,5 +13,5 @@ pub use error::{Error, ErrorCode};
 pub use format::Format;
 pub use limits::Limits;
 pub use name::output_name;
-pub use receipt::{Compressed, Facts, Outcome, Receipt};
+pub use receipt::{Alternative, Compressed, Facts, Outcome, Receipt};
 pub use settings::{Goal, InvalidSetting, Settings};

@@ -47,6 +47,16 @@ pub struct Receipt {
     pub target_met: bool,
     /// Encodes, or exact size computations, made on the way.
     pub encodes_tried: u32,
-    /// One sentence.
+    /// One sentence, or two.
     pub decision: String,
+    /// Where the format was to be chosen: the files that it could have been instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
+}
+
+/// A file in another format that looks the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Alternative {
+    pub format: Format,
+    pub bytes: u64,
 }

@@ -31,6 +31,11 @@ pub struct Settings {
     pub goal: Goal,
     /// Convert to this format; `None` keeps the source's.
     pub format: Option<Format>,
+    /// Instead of `format`: for each image the one whose file is the smallest at the same score, of the source's own, WebP and,
+    /// without transparency, JPEG.
+    pub auto_format: bool,
+    /// AVIF is one of these formats too. Encoding is slow.
+    pub allow_avif: bool,
     /// Fit inside this many pixels of displayed width; never enlarges.
     pub max_width: Option<u32>,
     /// Fit inside this many pixels of displayed height; never enlarges.
@@ -52,6 +57,8 @@ impl Default for Settings {
         Settings {
             goal: Goal::Quality(50),
             format: None,
+            auto_format: false,
+            allow_avif: false,
             max_width: None,
             max_height: None,
             background: [255, 255, 255],
@@ -91,6 +98,18 @@ impl Settings {
                 other => format!("{other} cannot be written. Choose JPEG, PNG, WEBP or AVIF."),
             };
             problem("format", message);
+        }
+        if self.auto_format && self.format.is_some() {
+            problem("format", "`format` cannot be both AUTO and a format.".to_owned());
+        }
+        if self.allow_avif && !self.auto_format {
+            problem(
+                "allowAvif",
+                "`allowAvif` has a meaning only with format AUTO. Leave it out, or ask for AVIF.".to_owned(),
+            );
+        }
+        if self.allow_avif && !Format::Avif.is_writable() {
+            problem("allowAvif", "This build cannot write AVIF. Leave `allowAvif` out.".to_owned());
         }
         if self.format == Some(Format::Avif) && self.goal == Goal::Lossless {
             problem("format", "AVIF output cannot be lossless. Choose PNG or WEBP, or a quality.".to_owned());
@@ -154,6 +173,16 @@ mod tests {
         let avif = |goal| Settings { goal, format: Some(Format::Avif), ..Settings::default() }.check();
         assert_eq!(avif(Goal::MinScore(70.0)).is_ok(), cfg!(feature = "avif"));
         assert!(avif(Goal::Lossless).unwrap_err()[0].message.contains("PNG or WEBP"));
+    }
+
+    #[test]
+    fn a_format_is_chosen_or_named() {
+        let both = Settings { auto_format: true, format: Some(Format::Webp), ..Settings::default() };
+        assert_eq!(both.check().unwrap_err()[0].name, "format");
+        let alone = Settings { allow_avif: true, ..Settings::default() };
+        assert_eq!(alone.check().unwrap_err()[0].name, "allowAvif");
+        let auto = Settings { auto_format: true, allow_avif: true, ..Settings::default() };
+        assert_eq!(auto.check().is_ok(), cfg!(feature = "avif"));
     }
 
     #[test]

@@ -28,12 +28,35 @@ const COLOUR_BYTES: u64 = 100;
 ///
 /// [`Error::TooMuchMemory`] when that is more than `limits` allow.
 pub fn memory_needed(bytes: &[u8], settings: &Settings, limits: &Limits) -> Result<u64, Error> {
-    let needed = guarded(|| Ok(estimate(bytes, &probe(bytes, sniff(bytes)?)?, settings)));
+    let needed = guarded(|| {
+        let probe = probe(bytes, sniff(bytes)?)?;
+        let own = estimate(bytes, &probe, settings);
+        if !settings.auto_format {
+            return Ok(own);
+        }
+        let others = others(bytes, &probe, settings, limits).into_iter();
+        Ok(others.map(|format| of_another(bytes, &probe, settings, format)).fold(own, u64::max))
+    });
     let needed = needed.unwrap_or(bytes.len() as u64 + BASE_BYTES);
     if needed > limits.max_memory {
         return Err(Error::TooMuchMemory { needed, max_memory: limits.max_memory });
     }
     Ok(needed)
+}
+
+/// The other formats that an image may become within the limits, where the format is to be chosen.
+pub(crate) fn others(bytes: &[u8], probe: &Probe, settings: &Settings, limits: &Limits) -> Vec<Format> {
+    let mut others = Plan::new(probe, settings).others(probe, settings);
+    others.retain(|format| of_another(bytes, probe, settings, *format) <= limits.max_memory);
+    others
+}
+
+/// Becoming a file of another format, beside that of its own; or looking at one of them: pixels as decoded, and as they are shown.
+fn of_another(bytes: &[u8], probe: &Probe, settings: &Settings, format: Format) -> u64 {
+    let converted = Settings { format: Some(format), ..settings.clone() };
+    let frame = probe.pixels() / u64::from(probe.frames.max(1));
+    let looking = frame.max(if probe.is_animated { sheet::MAX_PIXELS } else { 0 }) * 10 + (16 << 20);
+    bytes.len() as u64 * 2 + estimate(bytes, probe, &converted).max(BASE_BYTES + looking)
 }
 
 fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {

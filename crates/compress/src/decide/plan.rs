@@ -27,6 +27,19 @@ impl Plan {
         Plan { format, size, is_same: format == probe.format && size == probe.displayed() }
     }
 
+    /// What a file may become besides a file of its own format, where the format is to be chosen.
+    pub fn others(&self, probe: &Probe, settings: &Settings) -> Vec<Format> {
+        let is_animated = probe.is_animated && !settings.still;
+        let mut others = vec![Format::Webp];
+        if settings.goal != Goal::Lossless && !is_animated {
+            // What is transparent, which only the pixels show, does not become a JPEG.
+            others.push(Format::Jpeg);
+            others.extend(settings.allow_avif.then_some(Format::Avif));
+        }
+        others.retain(|format| *format != self.format);
+        others
+    }
+
     /// The format once it is known that no pixel is transparent: a source that is only read becomes a JPEG then, unless another
     /// format or no loss was asked for.
     pub fn without_transparency(&self, probe: &Probe, settings: &Settings) -> Format {

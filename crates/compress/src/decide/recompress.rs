@@ -88,6 +88,7 @@ fn in_the_dct_domain(job: &Job, credits: &Credits) -> Result<Result<SearchResult
                 target_met: true,
                 encodes_tried: 1,
                 decision: format!("Encoded at quality {quality}."),
+                alternatives: Vec::new(),
             },
         }));
     }

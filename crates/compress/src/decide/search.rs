@@ -336,5 +336,7 @@ fn choice(
     encodes_tried: u32,
     decision: String,
 ) -> SearchResult {
-    SearchResult { receipt: Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision }, encoded }
+    let alternatives = Vec::new();
+    let receipt = Receipt { quality: encoded.quality, score, target_met, encodes_tried, decision, alternatives };
+    SearchResult { receipt, encoded }
 }

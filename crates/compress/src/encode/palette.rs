@@ -37,7 +37,7 @@ const CLOSE: f64 = 1.12;
 const FEW: usize = 16;
 
 /// The guess aimed at.
-fn aim(quality: u8) -> f64 {
+pub(crate) fn aim(quality: u8) -> f64 {
     let quality = quality.max(1);
     let above = AIMS.partition_point(|(known, _)| *known <= quality).clamp(1, AIMS.len() - 1);
     let ((low, under), (high, over)) = (AIMS[above - 1], AIMS[above]);

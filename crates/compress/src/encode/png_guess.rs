@@ -68,21 +68,34 @@ impl Tiles {
 
     /// Sixteen of the tiles that have something to show, if there are so many: a small thing on a large ground is judged by itself.
     pub fn mosaic(self) -> Mosaic {
-        let (width, height) = self.tile;
-        let tiles: Vec<&[[u8; 4]]> = self.pixels.chunks_exact(width * height).collect();
-        let is_busy = |tile: &&[[u8; 4]]| tile.windows(2).filter(|pair| pair[0] != pair[1]).count() * BUSY > tile.len();
-        let (mut busy, empty): (Vec<_>, Vec<_>) = tiles.into_iter().partition(is_busy);
-        if busy.len() > TILES {
-            busy = spread(&busy, TILES);
-        }
-        busy.extend(spread(&empty, TILES.saturating_sub(busy.len()).min(empty.len())));
-        // As square as their number allows, so that the coarse scales of the metric have something to look at.
-        let across = (1..=4).rev().find(|across| busy.len().is_multiple_of(*across)).unwrap_or(1);
-        let row = |tiles: &[&[[u8; 4]]]| {
-            let lines = (0..height).flat_map(|y| tiles.iter().flat_map(move |tile| &tile[y * width..][..width]));
-            lines.copied().collect::<Vec<_>>()
+        let is_busy = |at: &usize| {
+            let tile = self.at(*at);
+            tile.windows(2).filter(|pair| pair[0] != pair[1]).count() * BUSY > tile.len()
         };
-        Mosaic { width: across * width, pixels: busy.chunks(across).flat_map(row).collect() }
+        let (mut places, empty): (Vec<_>, Vec<_>) = (0..self.across * self.down).partition(is_busy);
+        if places.len() > TILES {
+            places = spread(&places, TILES);
+        }
+        places.extend(spread(&empty, TILES.saturating_sub(places.len()).min(empty.len())));
+        let (width, pixels) = self.joined(&places);
+        Mosaic { width, pixels, places }
+    }
+
+    fn at(&self, place: usize) -> &[[u8; 4]] {
+        let length = self.tile.0 * self.tile.1;
+        &self.pixels[place * length..][..length]
+    }
+
+    /// The width and the pixels of a picture that is put together of the tiles at these places.
+    fn joined(&self, places: &[usize]) -> (usize, Vec<[u8; 4]>) {
+        let (width, height) = self.tile;
+        // As square as their number allows, so that the coarse scales of the metric have something to look at.
+        let across = (1..=4).rev().find(|across| places.len().is_multiple_of(*across)).unwrap_or(1);
+        let row = |places: &[usize]| {
+            let line = |y: usize| places.iter().flat_map(move |place| &self.at(*place)[y * width..][..width]);
+            (0..height).flat_map(line).copied().collect::<Vec<_>>()
+        };
+        (across * width, places.chunks(across).flat_map(row).collect())
     }
 }
 
@@ -95,9 +108,16 @@ fn spread<T: Copy>(all: &[T], count: usize) -> Vec<T> {
 pub(crate) struct Mosaic {
     width: usize,
     pixels: Vec<[u8; 4]>,
+    /// Which tiles of the picture these are.
+    places: Vec<usize>,
 }
 
 impl Mosaic {
+    /// The same places of another picture of the same size.
+    pub fn of_another(&self, tiles: &Tiles) -> Vec<[u8; 4]> {
+        tiles.joined(&self.places).1
+    }
+
     pub fn width(&self) -> usize {
         self.width
     }

@@ -5,6 +5,7 @@
 use super::*;
 
 mod animations;
+mod auto;
 #[cfg(feature = "avif")]
 mod avif;
 mod bounded;

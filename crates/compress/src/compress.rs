@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::container::png;
 use crate::contract::{Compressed, Deadline, Error, Facts, Format, Goal, Limits, Outcome, Receipt, Settings};
 use crate::decide::animate;
+use crate::decide::heavy_profile;
 use crate::decide::job::Job;
 use crate::decide::memory_estimate::memory_needed;
 use crate::decide::plan::{EncodedImage, Plan};
@@ -21,6 +22,7 @@ use crate::header::probe::{Probe, check_limits, for_jpeg, from_jpeg, probe};
 use crate::header::sniff::sniff;
 use crate::jpeg;
 use crate::metadata::location;
+use crate::metadata::profile::Embedded;
 
 /// An output must be at least this much smaller than the source to replace it, as a share of the source.
 const MIN_SAVING: f64 = 0.01;
@@ -59,7 +61,7 @@ fn checked<'a>(
     let probe = guarded(|| probe(bytes, sniff(bytes)?))?;
     check_limits(&probe, limits)?;
     memory_needed(bytes, settings, limits)?;
-    let job = Job { bytes, probe, settings, limits, deadline };
+    let job = Job { bytes, size: bytes.len() as u64, probe, settings, limits, deadline };
     if settings.auto_format { auto::smallest(&job) } else { run(&job) }
 }
 
@@ -108,17 +110,24 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     if probe.format == Format::Png && !probe.is_animated && png::still(bytes).is_some() {
         return Err(Error::corrupt("the frames of the PNG are out of order"));
     }
+    // Colour profiles are bytes too: one that can be shorter is, before anything else.
+    let embedded = Embedded::of(bytes, probe.format);
+    let slim = embedded.as_ref().and_then(|embedded| embedded.slimmed(bytes, probe.format));
+    let slim = Job { bytes: slim.as_deref().unwrap_or(bytes), ..*job };
     if animate::is_animated(probe, &plan, settings) {
-        return animated(job, &plan);
+        return animated(job, &slim, &plan);
     }
     if !plan.is_same || probe.is_animated {
-        let mut made = transform::transform(job, &plan)?;
-        if probe.format == Format::Jpeg {
-            made.choice.encoded.warnings.extend(jpeg::warnings(bytes));
-        }
-        return Ok(replace(probe, made));
+        return Ok(replace(probe, transformed(job, &plan)?));
     }
-    let answer = recompress::recompress(job)?;
+    let answer = if embedded.is_some_and(|embedded| heavy_profile::is_heavy(job, &embedded)) {
+        let mut made = transformed(job, &plan)?;
+        let why = " The colours were converted to sRGB, because the colour profile took a large part of the file.";
+        made.choice.receipt.decision.push_str(why);
+        Recompressed::Encoded(made)
+    } else {
+        recompress::recompress(&slim)?
+    };
     if let Goal::MaxBytes(limit) = settings.goal
         && bytes.len() as u64 <= limit
     {
@@ -146,6 +155,14 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     Ok(smaller(job, made))
 }
 
+fn transformed(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
+    let mut made = transform::transform(job, plan)?;
+    if job.probe.format == Format::Jpeg {
+        made.choice.encoded.warnings.extend(jpeg::warnings(job.bytes));
+    }
+    Ok(made)
+}
+
 /// The new file where it is notably smaller than its source, else the source.
 fn smaller<'a>(job: &Job<'a, '_>, made: EncodedImage) -> Compressed<'a> {
     let Job { bytes, ref probe, settings, .. } = *job;
@@ -164,9 +181,10 @@ fn smaller<'a>(job: &Job<'a, '_>, made: EncodedImage) -> Compressed<'a> {
     replace(probe, made)
 }
 
-fn animated<'a>(job: &Job<'a, '_>, plan: &Plan) -> Result<Compressed<'a>, Error> {
+/// `slim` is the same job with a shorter profile.
+fn animated<'a>(job: &Job<'a, '_>, slim: &Job, plan: &Plan) -> Result<Compressed<'a>, Error> {
     let Job { bytes, ref probe, settings, .. } = *job;
-    let Some(made) = animate::animate(job, plan)? else {
+    let Some(made) = animate::animate(slim, plan)? else {
         let warning = format!(
             "{} cannot be animated. The animation was kept unchanged, with all its frames. Ask for WEBP to get a smaller one.",
             plan.format

@@ -13,6 +13,13 @@ use crate::decide::search::QUALITY_FLOOR;
 use crate::encode::palette::aim;
 use crate::jpeg;
 
+/// A file whose score is this much below the others' looks as good.
+const TOLERANCE: f64 = 1.5;
+/// Files of a format before it is given up.
+const MAX_TRIED: u32 = 3;
+/// About what a step of quality adds to the score.
+const POINTS_A_QUALITY: f64 = 0.5;
+
 pub(super) fn smallest<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     let settings = Settings { auto_format: false, allow_avif: false, ..job.settings.clone() };
     let own = run(&Job { settings: &settings, ..*job })?;
@@ -79,15 +86,43 @@ fn made<'a>(
                 None => continue,
             },
         };
-        let settings = Settings { format: Some(format), goal, ..settings.clone() };
-        match run(&Job { settings: &settings, ..*job }) {
-            Ok(file) if file.output.format == format => files.push(file),
-            // A format that cannot hold this image.
-            Ok(_) | Err(Error::Failed(_) | Error::UnsupportedFormat { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        let asked = Settings { format: Some(format), goal, ..settings.clone() };
+        files.extend(as_good(job, asked, target, &looks)?);
     }
     Ok(files)
+}
+
+/// A file that scores `target`, where that can be measured. `None` of a format that cannot hold this image.
+fn as_good<'a>(
+    job: &Job<'a, '_>,
+    mut settings: Settings,
+    target: Option<f64>,
+    looks: &Looks,
+) -> Result<Option<Compressed<'a>>, Error> {
+    let mut tried = 0;
+    loop {
+        let mut file = match run(&Job { settings: &settings, ..*job }) {
+            Ok(file) if Some(file.output.format) == settings.format => file,
+            Ok(_) | Err(Error::Failed(_) | Error::UnsupportedFormat { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        tried += file.receipt.encodes_tried;
+        file.receipt.encodes_tried = tried;
+        let (Some(target), Goal::Quality(quality)) = (target, settings.goal) else {
+            return Ok(Some(file));
+        };
+        // The whole picture may be coded in another way than its tiles: with fewer colours, or without loss.
+        let is_unknown = !file.output.format.is_readable() || file.receipt.quality.is_none();
+        let missing = if is_unknown { 0.0 } else { target - looks.score(&file.bytes)? };
+        if missing <= TOLERANCE {
+            return Ok(Some(file));
+        }
+        if tried >= MAX_TRIED || quality == 100 {
+            return Ok(None);
+        }
+        let more = (missing / POINTS_A_QUALITY).ceil().clamp(1.0, 50.0) as u8;
+        settings.goal = Goal::Quality((quality + more).min(100));
+    }
 }
 
 /// The file that meets the goal in the format of `best`, or else the one of the source's own format.

@@ -85,6 +85,28 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     is_complete.then(|| parts.iter().flat_map(|(_, _, data)| *data).copied().collect())
 }
 
+/// A copy with this profile in the place of its own, or without one. `None` if it has none, or the new one needs several segments.
+pub(crate) fn with_icc(bytes: &[u8], icc: Option<&[u8]>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut copied, mut waiting) = (0, icc);
+    let is_of_profile = |segment: &Segment| segment.marker == 0xe2 && bytes[segment.payload.clone()].starts_with(ICC);
+    for Segment { payload, .. } in segments(bytes).filter(is_of_profile) {
+        // The marker and the length.
+        out.extend(&bytes[copied..payload.start - 4]);
+        if let Some(icc) = waiting.take() {
+            let length = u16::try_from(2 + ICC.len() + 2 + icc.len()).ok()?;
+            out.extend([0xff, 0xe2]);
+            out.extend(length.to_be_bytes());
+            out.extend(ICC);
+            out.extend([1, 1]);
+            out.extend(icc);
+        }
+        copied = payload.end;
+    }
+    out.extend(&bytes[copied..]);
+    (copied > 0).then_some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +122,12 @@ mod tests {
         assert_eq!(&bytes[exif(&bytes).unwrap()], b"MM\0*");
         assert_eq!(icc(&bytes).unwrap(), b"bcde");
         assert_eq!(first_scan_components(&bytes), Some(0xff));
+        let other = with_icc(&bytes, Some(b"other")).unwrap();
+        assert_eq!(icc(&other).unwrap(), b"other");
+        assert_eq!(&other[exif(&other).unwrap()], b"MM\0*");
+        let without = with_icc(&bytes, None).unwrap();
+        assert_eq!((icc(&without), without.len()), (None, bytes.len() - 40));
+        assert_eq!(with_icc(&without, None), None);
     }
 
     #[test]

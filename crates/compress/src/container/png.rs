@@ -144,6 +144,24 @@ pub(crate) fn icc_chunk(icc: &[u8]) -> Option<([u8; 4], Vec<u8>)> {
     Some((*b"iCCP", packer.finish().ok()?))
 }
 
+/// A copy with this profile in the place of its own. Without one it is sRGB: what else may say how its samples look goes too.
+pub(crate) fn with_profile(bytes: &[u8], icc: Option<&[u8]>) -> Option<Vec<u8>> {
+    let list = chunks(bytes).ok()?;
+    let place = usable(bytes, &list, b"iCCP")?.whole.start;
+    let (_, data) = icc.map_or_else(|| Some((*b"iCCP", Vec::new())), icc_chunk)?;
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend(SIGNATURE);
+    for chunk in &list {
+        match &chunk.name {
+            b"iCCP" if icc.is_some() && chunk.whole.start == place => write(&mut out, b"iCCP", &data),
+            b"iCCP" => {}
+            b"gAMA" | b"cHRM" | b"sRGB" if icc.is_none() => {}
+            _ => out.extend(&bytes[chunk.whole.clone()]),
+        }
+    }
+    Some(out)
+}
+
 /// The TIFF part of the EXIF; some writers put JPEG's prefix before it.
 pub(crate) fn exif<'a>(bytes: &'a [u8], chunks: &[Chunk]) -> Option<Cow<'a, [u8]>> {
     if let Some(exif) = data(bytes, chunks, b"eXIf") {
@@ -257,6 +275,12 @@ mod tests {
             let list = chunks(&png).unwrap();
             assert_eq!(profile(&png, &list).map(|profile| profile.len()), is_there.then_some(length));
             assert_eq!(data(&png, &list, b"iCCP").is_some(), is_there);
+            let [other, none] = [Some(&b"other"[..]), None].map(|icc| with_profile(&png, icc));
+            assert_eq!((other.is_some(), none.is_some()), (is_there, is_there));
+            if let (Some(other), Some(none)) = (other, none) {
+                assert_eq!(profile(&other, &chunks(&other).unwrap()).unwrap(), b"other");
+                assert_eq!(none, tiny());
+            }
         }
     }
 

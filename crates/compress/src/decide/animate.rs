@@ -1,5 +1,7 @@
 //! Animations, and GIFs: read picture by picture, and written as their format or the one asked for holds them.
 
+use std::borrow::Cow;
+
 use crate::container::{png, vp8, webp};
 use crate::contract::{Error, Format, Settings};
 use crate::decide::job::Job;
@@ -14,7 +16,7 @@ use crate::encode::webp_frames::AnimatedWebpEncoder;
 use crate::encode::{Encoder, sheet};
 use crate::header::probe::{self, Probe};
 use crate::metadata::credits::Credits;
-use crate::metadata::exif;
+use crate::metadata::{exif, profile};
 use crate::picture::animation::Animation;
 
 /// Whether an image is handled here: animations, and what becomes a GIF.
@@ -74,7 +76,7 @@ fn around(job: &Job) -> Result<Around, Error> {
     match probe.format {
         Format::Webp => {
             let list = webp::chunks(bytes)?;
-            around.icc = webp::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec);
+            around.icc = webp::data(bytes, &list, b"ICCP").and_then(profile::smallest).map(Cow::into_owned);
             around.exif = webp::exif(bytes, &list).map(<[u8]>::to_vec);
             around.own_quality = webp::first_lossy(bytes, &list).and_then(vp8::quality).unwrap_or(100);
             if let Some(icc) = &around.icc {
@@ -85,7 +87,7 @@ fn around(job: &Job) -> Result<Around, Error> {
             let list = png::chunks(bytes)?;
             let header = png::header(bytes, &list)?;
             around.icc = png::profile(bytes, &list);
-            around.exif = png::exif(bytes, &list).map(std::borrow::Cow::into_owned);
+            around.exif = png::exif(bytes, &list).map(Cow::into_owned);
             around.is_deep = header.depth == 16;
             // Grey samples become RGB, which a grey profile cannot describe.
             let chunks = COLOUR_CHUNKS.iter().filter(|name| **name != *b"iCCP" || !matches!(header.colour, 0 | 4));

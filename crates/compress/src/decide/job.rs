@@ -7,15 +7,10 @@ use crate::header::probe::Probe;
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a, 's> {
     pub bytes: &'a [u8],
+    /// The source's size in bytes; `bytes` may be a copy with a shorter profile.
+    pub size: u64,
     pub probe: Probe,
     pub settings: &'s Settings,
     pub limits: &'s Limits,
     pub deadline: Deadline,
-}
-
-impl Job<'_, '_> {
-    /// The source's size in bytes.
-    pub fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
 }

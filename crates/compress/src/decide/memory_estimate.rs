@@ -11,6 +11,7 @@ use crate::encode::{png_bands, quantise, sheet, webp_out};
 use crate::header::guarded::guarded;
 use crate::header::probe::{Probe, probe};
 use crate::header::sniff::sniff;
+use crate::metadata::profile;
 
 /// Small buffers, tables, stacks.
 const BASE_BYTES: u64 = 4 << 20;
@@ -67,7 +68,11 @@ fn estimate(bytes: &[u8], probe: &Probe, settings: &Settings) -> u64 {
     } else if !plan.is_same || probe.is_animated {
         transform(&Probe { frames: 1, ..*probe }, &plan)
     } else {
-        recompress(probe, settings, bytes)
+        let recompressed = recompress(probe, settings, bytes);
+        // The pixels are converted where the profile is much of the file.
+        let has_profile = profile::stored(bytes, probe.format) as u64 > profile::SMALL;
+        // Beside the source there is a copy with a shorter one.
+        if has_profile { recompressed.max(transform(probe, &plan)) + size } else { recompressed }
     };
     let scoring = match settings.goal {
         // Pixels of the output beside what they are decoded from, and the metric's planes over the tiles and over the whole.

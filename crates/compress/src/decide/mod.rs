@@ -1,6 +1,7 @@
 //! Which way an image takes, and at which quality.
 
 pub(crate) mod animate;
+pub(crate) mod heavy_profile;
 pub(crate) mod job;
 pub(crate) mod jpeg_planes;
 pub(crate) mod memory_estimate;

@@ -3,6 +3,8 @@
 //! A JPEG is decoded to pixels only if the requantiser does not support its kind; PNG and WebP keep their colour profile. The source
 //! is read to its end, so damage is found even when the source is kept.
 
+use std::borrow::Cow;
+
 use crate::container::{png, vp8, webp};
 use crate::contract::{Error, Format, Goal, Receipt, Settings};
 use crate::decide::job::Job;
@@ -20,7 +22,7 @@ use crate::encode::webp_out::{self, WebpEncoder};
 use crate::header::probe::{for_jpeg, from_jpeg};
 use crate::jpeg;
 use crate::metadata::credits::Credits;
-use crate::metadata::exif;
+use crate::metadata::{exif, profile};
 use crate::picture::{colour, decode};
 
 /// An interlaced PNG of sixteen bits is kept above this: it would have to be held whole.
@@ -185,7 +187,7 @@ fn webp(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
         }));
     }
     let credit = exif::minimal(webp::exif(bytes, &list), 1, settings.keep_copyright);
-    let icc = webp::data(bytes, &list, b"ICCP").map(<[u8]>::to_vec);
+    let icc = webp::data(bytes, &list, b"ICCP").and_then(profile::smallest).map(Cow::into_owned);
     let own_quality = webp::data(bytes, &list, b"VP8 ").and_then(vp8::quality).unwrap_or(100);
     let alpha = webp::alpha(bytes, &list).filter(|_| header.has_alpha && !header.is_lossless);
     let goes_by_planes = if header.is_lossless {

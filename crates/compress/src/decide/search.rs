@@ -49,7 +49,7 @@ pub(crate) fn search_quality(
             )
         }
         Goal::TargetRatio(share) => {
-            let limit = (share * job.size() as f64).floor() as u64;
+            let limit = (share * job.size as f64).floor() as u64;
             within(encoder, limit)
         }
         Goal::MaxBytes(limit) => within(encoder, limit),

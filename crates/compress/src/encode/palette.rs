@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use fast_ssim2::Ssimulacra2Reference;
 
 use crate::contract::Error;
+use crate::encode::Encoder as _;
 use crate::encode::dither::Dither;
 use crate::encode::exact_palette::{Colours, Lookup};
+use crate::encode::jpeg_out::PixelEncoder;
 use crate::encode::png_guess::{Mosaic, Tiles};
 use crate::encode::quantise::{Histogram, Mapper, Palette, Splits};
 use crate::picture::pixels::{Layout, Pixels};
@@ -54,7 +56,10 @@ pub(crate) struct Chooser {
     histogram: Histogram,
     exact: Option<Vec<[u8; 4]>>,
     splits: Splits,
+    tiles: Tiles,
     mosaic: Mosaic,
+    is_opaque: bool,
+    size: (u32, u32),
     reference: Ssimulacra2Reference,
     /// Guesses by number of colours, without and with dithering.
     plain: BTreeMap<usize, f64>,
@@ -78,12 +83,20 @@ pub(crate) struct Survey {
     histogram: Histogram,
     colours: Colours,
     tiles: Tiles,
+    is_opaque: bool,
+    size: (u32, u32),
 }
 
 impl Survey {
     pub fn of(width: u32, height: u32) -> Survey {
         let tiles = Tiles::of((width as usize, height as usize));
-        Survey { histogram: Histogram::new(), colours: Colours::default(), tiles }
+        Survey {
+            histogram: Histogram::new(),
+            colours: Colours::default(),
+            tiles,
+            is_opaque: true,
+            size: (width, height),
+        }
     }
 
     /// Adds whole rows.
@@ -91,14 +104,16 @@ impl Survey {
         self.histogram.add(pixels);
         self.colours.add(pixels);
         self.tiles.add(pixels);
+        self.is_opaque = self.is_opaque && pixels.iter().all(|pixel| pixel[3] == 255);
     }
 
     pub fn chooser(self) -> Result<Chooser, Error> {
-        let Survey { histogram, colours, tiles } = self;
+        let Survey { histogram, colours, tiles, is_opaque, size } = self;
         let mosaic = tiles.mosaic();
         let (splits, reference) = (Splits::of(&histogram), mosaic.reference()?);
         let (plain, dithered) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Chooser { exact: colours.all(), histogram, splits, mosaic, reference, plain, dithered })
+        let exact = colours.all();
+        Ok(Chooser { histogram, exact, splits, tiles, mosaic, is_opaque, size, reference, plain, dithered })
     }
 }
 
@@ -131,6 +146,19 @@ impl Chooser {
     /// Whether the picture is a drawing or a screenshot rather than a photograph.
     pub fn is_flat(&self) -> bool {
         self.histogram.is_flat()
+    }
+
+    /// About how many bytes a JPEG of this quality has, from a sample of the picture. `None` of what is transparent or a drawing.
+    pub fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error> {
+        if !self.is_opaque || self.is_flat() {
+            return Ok(None);
+        }
+        let (width, pixels) = self.tiles.sample();
+        let sampled = pixels.len() as u64;
+        let (across, down) = (width as u32, (pixels.len() / width) as u32);
+        let sample = Pixels::new(across, down, Layout::Rgba, pixels.into_flattened())?.to_layout(Layout::Rgb);
+        let bytes = PixelEncoder::new(&sample, quality, None, false)?.size_at(quality)?;
+        Ok(Some(bytes * u64::from(self.size.0) * u64::from(self.size.1) / sampled))
     }
 
     /// All colours, if they fit a palette.

@@ -217,6 +217,10 @@ impl Write for Bounded {
 }
 
 impl Reducible for BandedPng<'_> {
+    fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error> {
+        self.needs.chooser.as_jpeg(quality)
+    }
+
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error> {
         let choice = if self.allows_palette { self.needs.chooser.choose(quality)? } else { Choice::None };
         let most = self.original.map_or(usize::MAX, <[u8]>::len);

@@ -67,7 +67,7 @@ impl Tiles {
     }
 
     /// Sixteen of the tiles that have something to show, if there are so many: a small thing on a large ground is judged by itself.
-    pub fn mosaic(self) -> Mosaic {
+    pub fn mosaic(&self) -> Mosaic {
         let is_busy = |at: &usize| {
             let tile = self.at(*at);
             tile.windows(2).filter(|pair| pair[0] != pair[1]).count() * BUSY > tile.len()
@@ -79,6 +79,12 @@ impl Tiles {
         places.extend(spread(&empty, TILES.saturating_sub(places.len()).min(empty.len())));
         let (width, pixels) = self.joined(&places);
         Mosaic { width, pixels, places }
+    }
+
+    /// All of them, busy or empty, put together: a sample of the picture, with their width.
+    pub fn sample(&self) -> (usize, Vec<[u8; 4]>) {
+        let places: Vec<usize> = (0..self.across * self.down).collect();
+        self.joined(&places)
     }
 
     fn at(&self, place: usize) -> &[[u8; 4]] {

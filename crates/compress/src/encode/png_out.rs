@@ -220,6 +220,10 @@ fn decoded_anew(original: &Original<'_>, list: &[png::Chunk], options: &Options)
 }
 
 impl Reducible for PackedPng<'_> {
+    fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error> {
+        self.chooser.as_ref().map_or(Ok(None), |chooser| chooser.as_jpeg(quality))
+    }
+
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error> {
         let chooser = self.chooser()?;
         let choice = chooser.choose(quality)?;

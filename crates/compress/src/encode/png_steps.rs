@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use crate::contract::Error;
 use crate::encode::{Encoded, Encoder};
 
+/// Of a smaller PNG it does not matter that a JPEG would be smaller still.
+const WARNED_ABOVE_BYTES: u64 = 10_000;
+
 /// A picture that can be written with fewer colours.
 pub(crate) trait Reducible {
     /// A file with as few colours as the quality needs; the untouched pixels where a palette would show.
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error>;
+
+    /// About how many bytes a JPEG of this quality has; `None` of what is no photograph.
+    fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error>;
 
     /// The untouched pixels, packed quickly.
     fn unchanged(&self) -> Result<Encoded, Error>;
@@ -39,7 +45,19 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
         if let Some(encoded) = self.made.get(&quality) {
             return Ok(encoded.clone());
         }
-        let encoded = if quality < 100 { self.picture.reduced(quality)? } else { self.picture.unchanged()? };
+        let mut encoded = if quality < 100 { self.picture.reduced(quality)? } else { self.picture.unchanged()? };
+        let bytes = encoded.bytes.len() as u64;
+        if quality < 100
+            && bytes > WARNED_ABOVE_BYTES
+            && let Some(jpeg) = self.picture.as_jpeg(quality)?
+            && jpeg * 2 <= bytes
+        {
+            // To five percent: it is an estimate.
+            let smaller = (bytes - jpeg) * 20 / bytes * 5;
+            encoded.warnings.push(format!(
+                "The image is a photograph without transparency. As JPEG it would be about {smaller} % smaller; ask for JPEG or AUTO."
+            ));
+        }
         self.made.insert(quality, encoded.clone());
         Ok(encoded)
     }

@@ -8,6 +8,7 @@ use moxcms::{
 };
 
 use crate::contract::Error;
+use crate::metadata::profile::has_primaries_of_srgb;
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Pixels converted at once; bounds the extra buffer.
@@ -42,6 +43,21 @@ pub(crate) fn to_srgb(pixels: &mut Pixels, icc: &[u8]) -> bool {
     }
 }
 
+/// Whether pixels under this profile can be converted.
+pub(crate) fn is_convertible(icc: &[u8]) -> bool {
+    let Ok(profile) = ColorProfile::new_from_slice(icc) else {
+        return false;
+    };
+    let from = match profile.color_space {
+        DataColorSpace::Rgb => Samples::Rgb,
+        DataColorSpace::Gray => Samples::Gray,
+        // Four inks travel in the layout of four samples.
+        DataColorSpace::Cmyk => Samples::Rgba,
+        _ => return false,
+    };
+    profile.create_transform_8bit(from, &ColorProfile::new_srgb(), Samples::Rgb, TransformOptions::default()).is_ok()
+}
+
 /// Whether this is a profile of sRGB: pixels under it are ready.
 pub(crate) fn is_srgb_profile(icc: &[u8]) -> bool {
     ColorProfile::new_from_slice(icc).is_ok_and(|profile| is_srgb(&profile))
@@ -54,14 +70,7 @@ fn is_srgb(profile: &ColorProfile) -> bool {
         let is_itself = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || c == '-');
         text.split_once("sRGB").is_some_and(|(before, _)| is_itself(before)) && !text.to_lowercase().contains("linear")
     };
-    let srgb = ColorProfile::new_srgb();
-    let is_close = |a: moxcms::Xyzd, b: moxcms::Xyzd| {
-        [(a.x, b.x), (a.y, b.y), (a.z, b.z)].iter().all(|(a, b)| (a - b).abs() < 0.01)
-    };
-    let has_primaries = is_close(profile.red_colorant, srgb.red_colorant)
-        && is_close(profile.green_colorant, srgb.green_colorant)
-        && is_close(profile.blue_colorant, srgb.blue_colorant);
-    if !has_primaries {
+    if !has_primaries_of_srgb(profile, 0.01) {
         return false;
     }
     match &profile.description {

@@ -5,6 +5,7 @@
 use super::*;
 
 mod animations;
+mod as_jpeg;
 mod auto;
 #[cfg(feature = "avif")]
 mod avif;
@@ -17,6 +18,7 @@ mod kept;
 mod mutation;
 mod odd;
 pub(crate) mod pictures;
+mod profiles;
 mod refused;
 mod reworked;
 mod samples;

@@ -36,8 +36,14 @@ test('every ready operation runs, from the upload to the result', async () => {
   const file = csvFile(csv([`${origin.url}/a.jpg`, `${origin.url}/b.jpg`]));
 
   await page.locator('.operations button', { hasText: 'Check a CSV' }).click();
-  await page.locator('.file input').setInputFiles(file);
+  const picker = page.locator('.file input');
+  await picker.waitFor({ state: 'attached' });
+  await run(page, 'Check a CSV', 'Choose a file for $file first');
+  await picker.setInputFiles(file);
   await run(page, 'Check a CSV', '"acceptedRowCount": 1');
+  await page.locator('.operations button', { hasText: 'Estimate a CSV' }).click();
+  await page.locator('.file', { hasText: '$input.file' }).locator('input').setInputFiles(file);
+  await run(page, 'Estimate a CSV', '"isFinal": true');
   const uploaded = await run(page, 'Upload a CSV', '"total": 2');
   assert.match(uploaded, /"userErrors": \[\]/);
 

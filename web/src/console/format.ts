@@ -58,6 +58,7 @@ export function since(iso: string, now = Date.now()): string {
 /** A failure's code, for where there is no room for its sentence. */
 export function cause(code: string): string {
   if (code === 'HTML_PAGE') return 'web page';
+  if (code === 'CONNECT_FAILURE') return 'no connection';
   return code
     .replace(/^HTTP_/, '')
     .toLowerCase()

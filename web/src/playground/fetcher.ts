@@ -23,12 +23,16 @@ const ENDPOINT = at('/graphql');
 export function createFetcher(choices: () => Choices): Fetcher {
   return (params, options) => {
     const operation = read(params);
-    if (operation.kind === 'subscription') {
-      return choices().transport === 'sse'
-        ? subscribeBySse(operation, options)
-        : subscribeBySocket(operation, options);
+    const { transport, schema, files } = choices();
+    const places = schema && operation.document ? uploadPaths(schema, operation.document) : [];
+    const missing = places.find((path) => !files.has(path));
+    if (missing) {
+      return { errors: [{ message: `Choose a file for $${missing} first, above.` }] } as never;
     }
-    return send(operation, options, choices());
+    const chosen = new Map([...files].filter(([path]) => places.includes(path)));
+    if (operation.kind !== 'subscription') return send(operation, options, chosen);
+    if (chosen.size > 0) return subscribeWithFiles(operation, options, chosen);
+    return transport === 'sse' ? subscribeBySse(operation, options) : subscribeBySocket(operation, options);
   };
 }
 
@@ -61,25 +65,61 @@ function read(params: FetcherParams): Operation {
   return operation;
 }
 
-async function send(operation: Operation, options: FetcherOpts | undefined, { schema, files }: Choices) {
-  const places = schema && operation.document ? uploadPaths(schema, operation.document) : [];
-  const chosen = new Map([...files].filter(([path]) => places.includes(path)));
-  const headers: Record<string, string> = {
-    accept: 'application/graphql-response+json, application/json',
-    ...keyHeaders(),
-    ...options?.headers,
-  };
+function post(
+  operation: Operation,
+  options: FetcherOpts | undefined,
+  files: Files,
+  more: RequestInit & { accept: string },
+) {
+  const { accept, ...init } = more;
+  const headers: Record<string, string> = { accept, ...keyHeaders(), ...options?.headers };
   let body: BodyInit;
-  if (chosen.size > 0) {
+  if (files.size > 0) {
     // The browser writes the content type with its boundary. The other header is what a foreign form cannot send.
     headers['graphql-preflight'] = '1';
-    body = multipart(payload(operation), chosen);
+    body = multipart(payload(operation), files);
   } else {
     headers['content-type'] = 'application/json';
     body = JSON.stringify(payload(operation));
   }
-  const response = await fetch(ENDPOINT, { method: 'POST', headers, body });
+  return fetch(ENDPOINT, { ...init, method: 'POST', headers, body });
+}
+
+async function send(operation: Operation, options: FetcherOpts | undefined, files: Files) {
+  const response = await post(operation, options, files, {
+    accept: 'application/graphql-response+json, application/json',
+  });
   return response.json();
+}
+
+/** A file goes by POST, and the answers come as Server-Sent Events. */
+async function* subscribeWithFiles(operation: Operation, options: FetcherOpts | undefined, files: Files) {
+  const stop = new AbortController();
+  try {
+    const response = await post(operation, options, files, {
+      accept: 'text/event-stream',
+      signal: stop.signal,
+    });
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
+      yield await response.json();
+      return;
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += value;
+      const events = text.split('\n\n');
+      text = events.pop() ?? '';
+      for (const event of events) {
+        const data = /^data: ?(.+)$/m.exec(event)?.[1];
+        if (data) yield JSON.parse(data);
+      }
+    }
+  } finally {
+    stop.abort();
+  }
 }
 
 function subscribeBySse(operation: Operation, options?: FetcherOpts) {

@@ -47,6 +47,30 @@ export const operations: Operation[] = [
     variables: { file: null },
   },
   {
+    title: 'Estimate a CSV',
+    about:
+      'A subscription: what it would come to, by a sample. Nothing is stored. Choose a file above first.',
+    query: `subscription EstimateCsv($input: EstimateInput!) {
+  estimate(input: $input) {
+    isFinal
+    sampled
+    images
+    failing
+    inputBytes
+    outputBytes
+    savedRatio
+    seconds
+    failureGroups {
+      code
+      host
+      count
+    }
+  }
+}
+`,
+    variables: { input: { file: null, compression: { quality: 50 }, sample: 20 } },
+  },
+  {
     title: 'Upload a CSV',
     about: 'Starts the compression and answers with the request. Choose a file above first.',
     query: `mutation UploadCsv($file: Upload!, $compression: CompressionInput) {

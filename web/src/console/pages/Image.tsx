@@ -131,7 +131,7 @@ const HIGHEST = 95;
 function Higher({ image }: { image: Image }) {
   const quality = image.receipt?.quality;
   const product = image.products.edges[0]?.node;
-  if (quality == null || quality >= HIGHEST || !product || !image.output) return null;
+  if (quality == null || quality >= HIGHEST || !product || !image.output?.url) return null;
   const higher = Math.min(HIGHEST, Math.round(quality) + HIGHER);
   const format = image.output.format === image.source?.format ? '' : image.output.format;
   function compressHigher() {

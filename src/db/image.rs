@@ -384,11 +384,16 @@ impl Image {
 
     /// Ends images that nobody works on any more because their request is canceled. Returns how many.
     pub async fn cancel(conn: &mut Connection, request_id: Uuid, ids: &[Uuid]) -> QueryResult<usize> {
+        // By their ids in any case: right after an upload the planner takes a request of a hundred thousand images for one of a few,
+        // and would compare all of them with all the ids.
         diesel::sql_query(
-            "WITH ended AS (
+            "WITH gone AS MATERIALIZED (
+                SELECT id, row_number() OVER () AS place FROM images
+                 WHERE id = ANY($2) AND request_id = $1 AND status = 'PENDING'
+             ), ended AS (
                 UPDATE images SET status = 'CANCELED', finished_at = now(), revision = r.revision + place
-                  FROM processing_requests r, unnest($2) WITH ORDINALITY AS gone(id, place)
-                 WHERE images.id = gone.id AND images.request_id = $1 AND r.id = $1 AND images.status = 'PENDING'
+                  FROM processing_requests r, gone
+                 WHERE images.id = gone.id AND r.id = $1
                 RETURNING images.revision
              ), of_run AS (
                 UPDATE runs SET canceled = runs.canceled + (SELECT count(*) FROM ended)

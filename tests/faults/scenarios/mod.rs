@@ -1,6 +1,7 @@
 //! The faults, by what they happen to.
 
 mod api;
+mod deletions;
 mod hosts;
 mod kills;
 mod machines;
@@ -45,6 +46,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow kills::killed_api_in_a_cancel,
     slow kills::steered_between_kills,
     slow kills::chaos,
+    slow deletions::deleted_between_kills,
     slow machines::links_are_cut,
     slow postgres::connections_cut_and_refused,
     quick postgres::server_killed,
@@ -62,4 +64,5 @@ pub const ALL: &[Scenario] = scenarios![
     quick webhooks::cancel_of_five_thousand_waiting_images,
     slow webhooks::receivers_hang,
     quick api::same_upload_twenty_times_at_once,
+    slow api::three_hundred_of_two_thousand_are_corrected,
 ];

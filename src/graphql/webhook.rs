@@ -7,7 +7,6 @@ use super::loaders::{AttemptsAt, NextAttemptAt, load};
 use super::scalars::{DateTime, Url};
 use crate::app::App;
 use crate::db::webhook;
-use crate::guard::Blocked;
 use crate::pipeline::notify;
 
 /// The state of a webhook delivery.
@@ -75,12 +74,8 @@ pub fn check_url(app: &App, field: &[&str], text: &str) -> Option<UserError> {
         return Some(UserError::new(UserErrorCode::InvalidWebhookUrl, field, message));
     }
     let blocked = app.client.guard().check_url(&url).err()?;
-    let flag = match blocked {
-        Blocked::Address { .. } => " To allow its network, start the server with `--allow-net`.",
-        Blocked::Port(_) => " To allow it, start the server with `--fetch-ports`.",
-        Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost | Blocked::Own(_) => "",
-    };
-    let message = format!("`{name}` cannot be used: {blocked}.{flag}");
+    let remedy = blocked.remedy().map(|sentence| format!(" {sentence}")).unwrap_or_default();
+    let message = format!("`{name}` cannot be used: {blocked}.{remedy}");
     Some(UserError::new(UserErrorCode::BlockedAddress, field, message))
 }
 

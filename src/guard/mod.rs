@@ -62,6 +62,17 @@ pub enum Blocked {
     Own(SocketAddr),
 }
 
+impl Blocked {
+    /// The option that would allow it, in a sentence.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Blocked::Address { .. } => Some("To allow its network, start the server with `--allow-net`."),
+            Blocked::Port(_) => Some("To allow it, start the server with `--fetch-ports`."),
+            Blocked::Scheme(_) | Blocked::Credentials | Blocked::NoHost | Blocked::Own(_) => None,
+        }
+    }
+}
+
 impl Guard {
     /// `allow`: networks that may be contacted on any port although they are not public. `ports`: the ports of public
     /// addresses that may be contacted, see [`DEFAULT_PORTS`].

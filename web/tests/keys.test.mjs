@@ -49,6 +49,9 @@ test('the playground sends the key it is given', async () => {
   await page.goto(`${demo.url}/playground`);
   const field = page.getByLabel('API key');
   await field.fill(key);
+  // As when the page is left before all is stored.
+  await page.waitForFunction(() => localStorage.getItem('graphiql:tabState'));
+  await page.evaluate(() => localStorage.removeItem('graphiql:query'));
   // The page begins anew; its operation is there once the editor is.
   const answered = page.waitForResponse((response) => response.url().endsWith('/graphql') && response.ok());
   await field.press('Enter');

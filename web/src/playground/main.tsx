@@ -155,6 +155,9 @@ function FilePicker({
   );
 }
 
+// GraphiQL stores its tabs before the query of the open one. A page that is left in between would come back with an empty tab.
+if (localStorage.getItem('graphiql:query') === null) localStorage.removeItem('graphiql:tabState');
+
 createRoot(window.document.getElementById('root')!).render(
   <StrictMode>
     <Playground />

@@ -109,6 +109,13 @@ pub async fn check(world: &mut World) {
                  AND request_id::text NOT IN ({spared})))::int::bigint"
         ))
         .await;
+    // What a worker was sending when the request was deleted, or it was killed, ends by itself.
+    world
+        .until(
+            "SELECT (NOT EXISTS (SELECT FROM jobs WHERE state <> 'WAITING'
+                 AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE webhook_deliveries.id = jobs.id)))::int::bigint",
+        )
+        .await;
     for (what, sql) in NEVER {
         assert_eq!(database::number(&world.database_url, sql).await, 0, "{what}");
     }

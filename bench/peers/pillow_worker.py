@@ -1,10 +1,10 @@
 """Compresses files with Pillow as a worker of `bench/peers`: the usual calls."""
 
 import io
-import json
-import sys
 
 from PIL import Image
+
+from worker import serve
 
 
 def compress(data, quality, width=0, format=""):
@@ -21,16 +21,4 @@ def compress(data, quality, width=0, format=""):
     return out.getvalue()
 
 
-for line in sys.stdin:
-    task = json.loads(line)
-    try:
-        with open(task.pop("source"), "rb") as file:
-            data = file.read()
-        output = task.pop("output")
-        result = compress(data, **task)
-        if output:
-            with open(output, "wb") as file:
-                file.write(result)
-        print(len(result), flush=True)
-    except Exception as error:  # whatever a peer cannot do is reported, and left out of the tables
-        print("error", str(error).replace("\n", " "), flush=True)
+serve(compress)

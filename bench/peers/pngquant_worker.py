@@ -3,10 +3,10 @@
 Each image is a process of its own, whose processor time follows the number of bytes in the answer, added up so far.
 """
 
-import json
 import resource
 import subprocess
-import sys
+
+from worker import serve
 
 
 def compress(data, quality, format="png"):
@@ -16,17 +16,10 @@ def compress(data, quality, format="png"):
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
-for line in sys.stdin:
-    task = json.loads(line)
-    try:
-        with open(task.pop("source"), "rb") as file:
-            data = file.read()
-        output = task.pop("output")
-        result = compress(data, **task)
-        if output:
-            with open(output, "wb") as file:
-                file.write(result)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(len(result), used.ru_utime + used.ru_stime, flush=True)
-    except Exception as error:  # whatever a peer cannot do is reported, and left out of the tables
-        print("error", str(error).replace("\n", " "), flush=True)
+
+def used():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return [used.ru_utime + used.ru_stime]
+
+
+serve(compress, used)

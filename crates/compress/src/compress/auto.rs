@@ -5,7 +5,7 @@
 
 use super::looks::Looks;
 use super::run;
-use crate::contract::{Alternative, Compressed, Error, Format, Goal, Outcome, Settings};
+use crate::contract::{Alternative, Compressed, Error, Format, Goal, Settings};
 use crate::decide::job::Job;
 use crate::decide::memory_estimate;
 use crate::decide::plan::Plan;
@@ -160,9 +160,5 @@ fn explained(chosen: &Compressed) -> String {
     if others.is_empty() {
         return receipt.decision.clone();
     }
-    let format = match chosen.outcome {
-        Outcome::KeptOriginal => String::new(),
-        Outcome::Compressed => format!("{}: ", chosen.output.format),
-    };
-    format!("{format}{} At the same score {}.", receipt.decision, others.join(", "))
+    format!("{} The format is {}; at the same score {}.", receipt.decision, chosen.output.format, others.join(", "))
 }

@@ -300,14 +300,19 @@ impl ProcessImage {
         let url_key = Some(url_key).filter(|_| reuses);
         let output = Output { validators, content_key, url_key, ..output };
         // The address of an output is that of its bytes.
-        let same = former.as_ref().filter(|former| {
+        let same = former.filter(|former| {
             former.output_sha256 == output.output_sha256 && former.output_key.rsplit('/').next() == Some(&name)
         });
-        if let Some(Output { output_key, output_number, .. }) = same {
-            let (output_key, output_number) = (output_key.clone(), *output_number);
-            return Ok(Some(Ok(Output { output_key, output_number, ..output })));
+        // When everything is to be done again, they are stored again too: the object may be what was lost.
+        let is_stored = same.is_some() && !assignment.is_fresh;
+        let (output_key, output_number) = match same {
+            Some(former) => (former.output_key, former.output_number),
+            None => (key(assignment, claim.lease, &name), number),
+        };
+        let output = Output { output_key, output_number, ..output };
+        if is_stored {
+            return Ok(Some(Ok(output)));
         }
-        let output = Output { output_key: key(assignment, claim.lease, &name), output_number: number, ..output };
         let began = Instant::now();
         let putting = self.app.store.put(&output.output_key, format.content_type(), bytes);
         let stopping = async {

@@ -179,6 +179,15 @@ async fn everything_is_done_again_when_that_is_asked_for() {
     assert_eq!((&after[0]["outcome"], &after[0]["change"]), (&json!("COMPRESSED"), &json!("UNCHANGED")));
     assert_eq!(after[0]["output"], before[0]["output"], "the same bytes have the same address");
     assert_store_agrees(&halftone).await;
+
+    // As after a backup that lacks an object.
+    let (address, bytes) = output(client, &before[0]).await;
+    let image = halftone.data_dir().join("outputs").join(&id).join(before[0]["id"].as_str().unwrap());
+    std::fs::remove_dir_all(image).unwrap();
+    assert_eq!(client.http.get(&address).send().await.unwrap().status(), 404);
+    rerun_to_its_end(client, &id, false).await;
+    assert_eq!(client.download(&address).await, bytes, "what was lost is stored again");
+    assert_store_agrees(&halftone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

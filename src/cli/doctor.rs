@@ -70,7 +70,8 @@ impl Report {
 
 /// Exit code 1 when something does not work.
 pub async fn doctor(config: Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    telemetry::init("error", config.general.log_format == LogFormat::Json, None)?;
+    // What is wrong with a certificate is in the report.
+    telemetry::init("error,rustls_platform_verifier=off", config.general.log_format == LogFormat::Json, None)?;
     let mut report = Report::default();
     examine_disk(&mut report, &config.general.data_dir);
     examine_database(&mut report, &config).await;
@@ -138,6 +139,11 @@ fn examine_disk(report: &mut Report, directory: &Path) {
 async fn examine_database(report: &mut Report, config: &Config) {
     let general = &config.general;
     let url = general.database_url.as_ref().map(DatabaseUrl::reveal);
+    // Said because another one may be meant: a variable is easily lost on its way here.
+    let whose = match url {
+        Some(_) => String::new(),
+        None => format!(" It is the one of {}: DATABASE_URL is not set.", general.data_dir.display()),
+    };
     let examined = async {
         let data_dir = std::path::absolute(&general.data_dir)?;
         let database = Database::open(url, data_dir).await?;
@@ -153,7 +159,7 @@ async fn examine_database(report: &mut Report, config: &Config) {
             return report.note("database", Verdict::Bad, message);
         }
         Err(_) => {
-            let message = format!("It does not answer within {PATIENCE:?}. Check its address and the firewall.");
+            let message = format!("It does not answer within {PATIENCE:?}. Check its address and the firewall.{whose}");
             return report.note("database", Verdict::Bad, message);
         }
     };
@@ -161,7 +167,7 @@ async fn examine_database(report: &mut Report, config: &Config) {
         (number, name) if *number < OLDEST_POSTGRES => {
             report.note("database", Verdict::Bad, format!("It is PostgreSQL {name}; Halftone needs 13 or newer."));
         }
-        (_, name) => report.note("database", Verdict::Good, format!("PostgreSQL {name} answers.")),
+        (_, name) => report.note("database", Verdict::Good, format!("PostgreSQL {name} answers.{whose}")),
     }
     match (examined.is_encrypted, examined.is_remote) {
         (true, _) => report.note("database TLS", Verdict::Good, "The connection is encrypted."),

@@ -69,3 +69,12 @@ async fn the_doctor_finds_nothing_wrong_where_nothing_is_and_names_what_is() {
     }
     assert!(!text.contains("swordfish"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_that_the_database_is_its_own_when_none_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().to_str().unwrap();
+    let (code, report, text) = doctor(&["--data-dir", data_dir, "--listen", "127.0.0.1:0"], &[]).await;
+    assert_eq!((code, verdict(&report, "database")), (Some(0), "good"), "{text}");
+    assert!(text.contains(&format!("the one of {data_dir}: DATABASE_URL is not set")), "{text}");
+}

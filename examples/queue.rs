@@ -13,7 +13,7 @@ use halftone::db::{self, Connection, Pool};
 use halftone::events::{self, Events};
 use halftone::queue::claim::{Room, Turns};
 use halftone::queue::heartbeat::Heartbeat;
-use halftone::queue::jobs::{self, Group};
+use halftone::queue::jobs::{self, Group, NewJobs};
 use halftone::queue::worker::Worker;
 use halftone::queue::{Claim, Job, JobRunner, Limits, Outcome};
 use local_postgres::{LocalPostgres, Options};
@@ -72,7 +72,7 @@ async fn enqueue(conn: &mut Connection, requests: usize, images: usize) -> anyho
                 let ids: Vec<Uuid> = (0..rows).map(|_| Uuid::now_v7()).collect();
                 let hosts: Vec<String> = (0..rows).map(|n| host(n % 10)).collect();
                 let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-                jobs::enqueue(conn, KIND, group, first as i64, &ids, &hosts, Duration::ZERO).await?;
+                insert(conn, group, first as i64, &ids, &hosts).await?;
             }
             diesel::QueryResult::Ok(())
         })
@@ -80,6 +80,16 @@ async fn enqueue(conn: &mut Connection, requests: usize, images: usize) -> anyho
     }
     println!("enqueue: {:.0} rows/s", (requests * images) as f64 / began.elapsed().as_secs_f64());
     Ok(())
+}
+
+async fn insert(
+    conn: &mut Connection,
+    group: Group,
+    first: i64,
+    ids: &[Uuid],
+    hosts: &[&str],
+) -> diesel::QueryResult<usize> {
+    NewJobs { kind: KIND, group, first, ids, hosts, after: Duration::ZERO }.insert(conn).await
 }
 
 /// One connection, one batch after the other.
@@ -164,7 +174,7 @@ async fn pick_up(url: &str, pool: &Pool) -> anyhow::Result<()> {
         conn.transaction(async |conn| {
             let host = host(0);
             let group = Group { tenant_id: Uuid::nil(), id: Uuid::now_v7() };
-            jobs::enqueue(conn, KIND, group, 0, &[Uuid::now_v7()], &[&host], Duration::ZERO).await?;
+            insert(conn, group, 0, &[Uuid::now_v7()], &[&host]).await?;
             events::announce_jobs(conn, KIND).await
         })
         .await?;

@@ -20,7 +20,7 @@ use crate::db::run::Run;
 use crate::db::viewer::Viewer;
 use crate::db::webhook::{WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
 use crate::db::{self, Connection};
-use crate::queue::jobs::{self, Group, Requeue};
+use crate::queue::jobs::{self, Group, NewJobs, Requeue};
 use crate::queue::{Claim, Job, Limits, Outcome};
 use crate::trace;
 pub use crate::webhook::Attempt;
@@ -64,7 +64,8 @@ async fn enqueue_job(
     let tenant_id = ProcessingRequest::tenant_id(conn, request_id).await?;
     let hash: [u8; 32] = Sha256::new_with_prefix(tenant_id).chain_update(&receiver).finalize().into();
     let id = uuid::Builder::from_custom_bytes(hash[..16].try_into().unwrap_or_default()).into_uuid();
-    jobs::enqueue(conn, DeliverWebhook::KIND, Group { tenant_id, id }, 0, &[delivery_id], &[&receiver], after).await
+    let (kind, group) = (DeliverWebhook::KIND, Group { tenant_id, id });
+    NewJobs { kind, group, first: 0, ids: &[delivery_id], hosts: &[&receiver], after }.insert_missing(conn).await
 }
 
 /// What became of a wish to send a delivery again.

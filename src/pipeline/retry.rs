@@ -13,7 +13,7 @@ use crate::db::run::{NewRun, RetryFilter, Run, RunImage, RunReason};
 use crate::db::viewer::Viewer;
 use crate::db::{self, Connection};
 use crate::queue::Job as _;
-use crate::queue::jobs::{self, Group};
+use crate::queue::jobs::{Group, NewJobs};
 use crate::{events, fetch};
 
 /// Images taken back by one statement.
@@ -74,7 +74,8 @@ pub(super) async fn take_back(
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let first = images.first().map_or(0, |image| i64::from(image.position));
     let group = Group { tenant_id: ProcessingRequest::tenant_id(conn, request_id).await?, id: request_id };
-    jobs::enqueue(conn, ProcessImage::KIND, group, first, &ids, &hosts, Duration::ZERO).await?;
+    let (kind, after) = (ProcessImage::KIND, Duration::ZERO);
+    NewJobs { kind, group, first, ids: &ids, hosts: &hosts, after }.insert_missing(conn).await?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ use crate::db::viewer::Viewer;
 use crate::db::{self, Connection, remembered_file, store_removal};
 use crate::links::Links;
 use crate::queue::Job as _;
-use crate::queue::jobs::{self, Group};
+use crate::queue::jobs::{Group, NewJobs};
 use crate::{events, fetch, trace};
 use halftone_compress::Settings;
 use halftone_sheet::{self as sheet, Hints, Report};
@@ -280,8 +280,8 @@ async fn store(
         Image::insert(conn, new.id, stored, &batch.image_ids, &urls, earlier.as_deref()).await?;
         let hosts: Vec<String> = urls.iter().map(|url| fetch::host_key(url)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        jobs::enqueue(conn, ProcessImage::KIND, group, i64::from(stored), &batch.image_ids, &hosts, Duration::ZERO)
-            .await?;
+        let (kind, first, after) = (ProcessImage::KIND, i64::from(stored), Duration::ZERO);
+        NewJobs { kind, group, first, ids: &batch.image_ids, hosts: &hosts, after }.insert(conn).await?;
         stored += i32::try_from(urls.len()).unwrap_or(i32::MAX);
     }
     if let Some(base) = base {

@@ -45,6 +45,9 @@ pub struct Claim {
     /// Among the jobs of its tenant in this claim.
     #[diesel(sql_type = BigInt)]
     place: i64,
+    /// Whether the claim that it is of may have left jobs of the groups that it visited, of hosts that have room.
+    #[diesel(sql_type = Bool)]
+    is_cut: bool,
 }
 
 impl Claim {
@@ -159,7 +162,7 @@ impl Turns {
         };
         self.pass(&tenants, share, limit, claims.is_empty());
         self.serve(&visits, &claims);
-        let is_cut = visits.iter().any(|visit| claims.len() >= visit.quota);
+        let is_cut = claims.iter().any(|claim| claim.is_cut);
         Ok(Claimed { claims, has_more: has_more_groups || is_cut })
     }
 
@@ -270,7 +273,7 @@ async fn ready_groups(conn: &mut Connection, kind: &str, turns: &Turns, limit: u
 }
 
 /// Claims from these groups, one job of each tenant after the other; within a tenant one of each group, and within a group one of each
-/// host.
+/// host. A host gives no more than its part of what its group may give: each job that is looked at is locked, which costs a write.
 async fn claim(
     conn: &mut Connection,
     worker_id: Uuid,
@@ -286,8 +289,9 @@ async fn claim(
         "WITH limits AS MATERIALIZED (
             SELECT host, room FROM unnest($5, $6) AS limits(host, room)
          ), candidates AS MATERIALIZED (
-            SELECT visits.turn, visits.n, job.id, job.host, job.room,
-                   row_number() OVER (PARTITION BY visits.n ORDER BY job.place, job.host) AS place
+            SELECT visits.turn, visits.n, job.id, job.first_claimed_at, job.host, job.room,
+                   row_number() OVER of_visit AS place,
+                   (job.place = job.share AND job.share < job.room) OR row_number() OVER of_visit = visits.quota AS is_cut
               FROM unnest($2, $7, $10) WITH ORDINALITY AS visits(group_id, quota, turn, n)
              CROSS JOIN LATERAL (
                 WITH RECURSIVE hosts (host, n) AS (
@@ -301,36 +305,41 @@ async fn claim(
                                             ORDER BY host LIMIT 1) next
                      WHERE n < 1000
                 ), open AS (
-                    SELECT hosts.host, coalesce(limits.room, $4) AS room
-                      FROM hosts LEFT JOIN limits USING (host)
-                     WHERE coalesce(limits.room, $4) > 0
-                     ORDER BY n LIMIT visits.quota
+                    SELECT host, room, least(room, ceil(visits.quota::float8 / count(*) OVER ())::bigint) AS share
+                      FROM (SELECT hosts.host, coalesce(limits.room, $4) AS room
+                              FROM hosts LEFT JOIN limits USING (host)
+                             WHERE coalesce(limits.room, $4) > 0
+                             LIMIT visits.quota) first
                 )
-                SELECT ready.id, open.host, open.room,
+                SELECT ready.id, ready.first_claimed_at, open.host, open.room, open.share,
                        row_number() OVER (PARTITION BY open.host ORDER BY ready.rank) AS place
-                  FROM open, LATERAL (SELECT id, rank FROM jobs
+                  FROM open, LATERAL (SELECT id, first_claimed_at, rank FROM jobs
                                        WHERE kind = $1 AND state = 'READY' AND group_id = visits.group_id
                                          AND jobs.host = open.host AND ($9 OR company IS NULL)
-                                       ORDER BY rank LIMIT least(open.room, visits.quota) FOR UPDATE SKIP LOCKED) ready
+                                       ORDER BY rank LIMIT open.share FOR UPDATE SKIP LOCKED) ready
                  ORDER BY place, open.host LIMIT visits.quota
              ) job
+            WINDOW of_visit AS (PARTITION BY visits.n ORDER BY job.place, job.host)
          ), of_tenants AS (
-            SELECT turn, id, host, room, row_number() OVER (PARTITION BY turn ORDER BY place, n) AS place FROM candidates
+            SELECT turn, id, first_claimed_at, host, room,
+                   row_number() OVER (PARTITION BY turn ORDER BY place, n) AS place
+              FROM candidates
          ), fitting AS (
-            SELECT id, place, turn, room,
+            SELECT id, first_claimed_at, place, turn, room,
                    row_number() OVER (PARTITION BY host ORDER BY place, turn) AS place_at_host
               FROM of_tenants
          ), next AS (
-            SELECT id, place FROM fitting WHERE place_at_host <= room ORDER BY place, turn LIMIT $8
+            SELECT id, first_claimed_at, place FROM fitting WHERE place_at_host <= room ORDER BY place, turn LIMIT $8
          )
          UPDATE jobs SET state = 'RUNNING', worker_id = $3, lease = nextval('job_leases'),
-                first_claimed_at = coalesce(before.first_claimed_at, now())
-           FROM next JOIN jobs before USING (id)
+                first_claimed_at = coalesce(next.first_claimed_at, now())
+           FROM next
           WHERE jobs.id = next.id
          RETURNING jobs.id, jobs.group_id, jobs.host, jobs.lease, jobs.attempts, jobs.crashes,
                    jobs.company, next.place,
-                   before.first_claimed_at IS NOT NULL AS is_reclaimed,
-                   extract(epoch FROM now() - jobs.first_claimed_at)::float8 AS seconds_since_first_claim",
+                   next.first_claimed_at IS NOT NULL AS is_reclaimed,
+                   extract(epoch FROM now() - jobs.first_claimed_at)::float8 AS seconds_since_first_claim,
+                   (SELECT bool_or(is_cut) FROM candidates) AS is_cut",
     )
     .bind::<Text, _>(kind)
     .bind::<Array<SqlUuid>, _>(groups)

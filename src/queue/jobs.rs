@@ -72,34 +72,49 @@ fn leases(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
     claims.iter().map(|claim| (claim.id, claim.lease)).unzip()
 }
 
-/// Adds a job for each id; `hosts[i]` is the host that `ids[i]` will contact. `first` is the position of the first of them
-/// in its group, and `after` how long it is until they are due. An id that has a job already keeps it. Returns how many were
-/// added.
-pub async fn enqueue(
-    conn: &mut Connection,
-    kind: &str,
-    group: Group,
-    first: i64,
-    ids: &[Uuid],
-    hosts: &[&str],
-    after: Duration,
-) -> QueryResult<usize> {
-    diesel::sql_query(
-        "INSERT INTO jobs (id, kind, tenant_id, group_id, host, rank, state, run_at)
-         SELECT id, $1, $7, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
-                now() + make_interval(secs => $6)
-           FROM unnest($4, $5) WITH ORDINALITY AS new(id, host, place)
-         ON CONFLICT (id) DO NOTHING",
-    )
-    .bind::<Text, _>(kind)
-    .bind::<SqlUuid, _>(group.id)
-    .bind::<BigInt, _>(first)
-    .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Array<Text>, _>(hosts)
-    .bind::<Double, _>(after.as_secs_f64())
-    .bind::<SqlUuid, _>(group.tenant_id)
-    .execute(conn)
-    .await
+/// A row for each of these jobs.
+const INSERT: &str = "INSERT INTO jobs (id, kind, tenant_id, group_id, host, rank, state, run_at)
+     SELECT id, $1, $7, $2, host, $3 + place - 1, CASE WHEN $6 > 0 THEN 'WAITING' ELSE 'READY' END,
+            now() + make_interval(secs => $6)
+       FROM unnest($4, $5) WITH ORDINALITY AS new(id, host, place)";
+
+/// Jobs of one kind and group that are added together.
+#[derive(Debug, Clone, Copy)]
+pub struct NewJobs<'a> {
+    pub kind: &'static str,
+    pub group: Group,
+    /// The position of the first of them in the group.
+    pub first: i64,
+    pub ids: &'a [Uuid],
+    /// `hosts[i]` is the host that `ids[i]` will contact.
+    pub hosts: &'a [&'a str],
+    /// How long it is until they are due.
+    pub after: Duration,
+}
+
+impl NewJobs<'_> {
+    /// Adds a job for each id, of which none may have one yet.
+    pub async fn insert(self, conn: &mut Connection) -> QueryResult<usize> {
+        self.execute(conn, INSERT).await
+    }
+
+    /// Adds a job for each id that has none yet. Returns how many were added. Each costs a third more than by [`Self::insert`].
+    pub async fn insert_missing(self, conn: &mut Connection) -> QueryResult<usize> {
+        self.execute(conn, &format!("{INSERT} ON CONFLICT (id) DO NOTHING")).await
+    }
+
+    async fn execute(self, conn: &mut Connection, sql: &str) -> QueryResult<usize> {
+        diesel::sql_query(sql)
+            .bind::<Text, _>(self.kind)
+            .bind::<SqlUuid, _>(self.group.id)
+            .bind::<BigInt, _>(self.first)
+            .bind::<Array<SqlUuid>, _>(self.ids)
+            .bind::<Array<Text>, _>(self.hosts)
+            .bind::<Double, _>(self.after.as_secs_f64())
+            .bind::<SqlUuid, _>(self.group.tenant_id)
+            .execute(conn)
+            .await
+    }
 }
 
 /// Has a job that waits for its time run at once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use halftone::db::{self, Pool};
 use halftone::queue::Claim;
 use halftone::queue::claim::{Room, Turns};
-use halftone::queue::jobs::{self, Group, Requeue};
+use halftone::queue::jobs::{self, Group, NewJobs, Requeue};
 use halftone::queue::pauses;
 use uuid::Uuid;
 
@@ -35,7 +35,8 @@ async fn enqueue_of(conn: &mut db::Connection, tenant: u128, group_number: u128,
     let ids: Vec<Uuid> = (first..first + count).map(|k| Uuid::from_u128(group_number << 64 | k)).collect();
     let hosts = vec![host; ids.len()];
     let group = Group { tenant_id: Uuid::from_u128(tenant), id: group(group_number) };
-    jobs::enqueue(conn, KIND, group, first as i64, &ids, &hosts, Duration::ZERO).await.unwrap();
+    let first = first as i64;
+    NewJobs { kind: KIND, group, first, ids: &ids, hosts: &hosts, after: Duration::ZERO }.insert(conn).await.unwrap();
 }
 
 fn room(jobs: usize) -> Room {
@@ -149,6 +150,42 @@ async fn hosts_that_take_nothing_are_left_out_and_the_others_are_not_held_up() {
 }
 
 #[tokio::test]
+async fn a_claim_that_leaves_jobs_of_hosts_with_room_says_so() {
+    let (url, pool) = pool().await;
+    let conn = &mut *pool.get().await.unwrap();
+    // Jobs of the hosts a, b, … of one group, and of a second group.
+    let shapes: [(&[u128], &[u128]); 6] = [
+        (&[1, 40], &[]),
+        (&[40, 1, 1], &[]),
+        (&[5, 5, 5, 5], &[]),
+        (&[30], &[1]),
+        (&[1, 2, 30], &[7, 7]),
+        (&[2; 26], &[]),
+    ];
+    for (number, (one, other)) in (0..).zip(shapes) {
+        for jobs in [1, 2, 3, 10, 16] {
+            for (group, hosts) in [(2 * number + 1, one), (2 * number + 2, other)] {
+                let mut first = 0;
+                for (host, count) in ["a", "b", "c", "d", "e", "f"].iter().cycle().zip(hosts) {
+                    enqueue(conn, group, host, first, *count).await;
+                    first += count;
+                }
+            }
+            let mut turns = Turns::default();
+            loop {
+                let claimed = turns.claim(conn, ME, KIND, &room(jobs)).await.unwrap();
+                jobs::finish(conn, &claimed.claims).await.unwrap();
+                if claimed.claims.len() < jobs && !claimed.has_more {
+                    break;
+                }
+            }
+            let left = database::number(&url, "SELECT count(*) FROM jobs").await;
+            assert_eq!(left, 0, "{one:?} and {other:?}, claimed {jobs} at a time");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_job_that_is_put_back_goes_behind_those_that_are_ready() {
     let (_, pool) = pool().await;
     let conn = &mut *pool.get().await.unwrap();
@@ -234,8 +271,18 @@ async fn discarding_a_group_takes_its_idle_jobs_of_one_kind_up_to_the_limit() {
     let conn = &mut *pool.get().await.unwrap();
     enqueue(conn, 1, "a", 0, 10).await;
     enqueue(conn, 2, "a", 0, 1).await;
-    let other = Group { tenant_id: Uuid::nil(), id: group(1) };
-    jobs::enqueue(conn, "deliver_webhook", other, 0, &[Uuid::from_u128(7)], &["b"], Duration::ZERO).await.unwrap();
+    let other = NewJobs {
+        kind: "deliver_webhook",
+        group: Group { tenant_id: Uuid::nil(), id: group(1) },
+        first: 0,
+        ids: &[Uuid::from_u128(7)],
+        hosts: &["b"],
+        after: Duration::ZERO,
+    };
+    // A job that is there already is not added once more.
+    for added in [1, 0] {
+        assert_eq!(other.insert_missing(conn).await.unwrap(), added);
+    }
     claim(conn, &mut Turns::default(), &Room { hosts: HashMap::from([("a".to_owned(), 2)]), ..room(2) }).await;
     let mut discarded = 0;
     for expected in [4, 4, 0] {

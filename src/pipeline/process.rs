@@ -90,6 +90,7 @@ impl Job for ProcessImage {
 
     async fn run(&self, claim: Claim, stop: CancellationToken) -> anyhow::Result<Outcome> {
         let _held = self.pace.enter(Step::Held);
+        let attempt = self.recorder.begin();
         let Some(Assigned { assignment, of_url }) = self.assigner.ask(claim.id).await? else {
             return Ok(Outcome::Gone);
         };
@@ -137,7 +138,7 @@ impl Job for ProcessImage {
         let has_ended = !matches!(result, AttemptResult::Retry { .. } | AttemptResult::Postponed { .. });
         let is_reclaimed = claim.is_reclaimed;
         let began = Instant::now();
-        let is_held = self.recorder.record(claim, result).await?;
+        let is_held = attempt.record(claim, result).await?;
         drop(turn);
         self.app.metrics.image_stage(Stage::Settle, began.elapsed());
         let removed = match key {

@@ -1,11 +1,13 @@
 //! How images end. Results of attempts are gathered and recorded together: up to a batch of them, or whatever came within
-//! a few milliseconds, in one transaction that ends the images and their jobs, moves the requests' counters and, when the
+//! a fraction of a second, in one transaction that ends the images and their jobs, moves the requests' counters and, when the
 //! last image of a request ends, ends the request and stores its webhook.
 //!
 //! While the database is away, results wait for it. A result that the database refuses is tried alone, so that it delays
 //! no other, and in the end recorded as a failure.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -33,8 +35,9 @@ use crate::queue::pauses;
 
 /// Results recorded by one transaction at most.
 const BATCH: usize = 64;
-/// How long the first result of a batch waits for others.
-const PATIENCE: Duration = Duration::from_millis(25);
+/// How long the first result of a batch waits for others, until which part of all attempts is in it: for all at first, then
+/// for a quarter. A host that gives few images at a time must not wait for their records.
+const PATIENCE: [(Duration, usize); 2] = [(Duration::from_millis(25), 1), (Duration::from_millis(100), 4)];
 /// How long a batch waits for a database that is away: doubles up to the second value while it is.
 const OUTAGE_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// How long a result that the database refused waits for its next try: doubles with each.
@@ -68,32 +71,65 @@ struct Entry {
     /// Whether the result is a failure in the place of one that the database did not take.
     is_replaced: bool,
     recorded: oneshot::Sender<anyhow::Result<bool>>,
+    _in_hand: InHand,
 }
 
-/// Records the results of attempts; see [`recorder`]. Cheap to clone.
-#[derive(Clone)]
-pub struct EndingRecorder(mpsc::Sender<Entry>);
+/// Counts an attempt as in hand until it is dropped.
+struct InHand(Arc<AtomicUsize>);
+
+impl InHand {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Records the results of attempts; see [`recorder`].
+pub struct EndingRecorder {
+    entries: mpsc::Sender<Entry>,
+    in_hand: Arc<AtomicUsize>,
+}
+
+/// An attempt that has not ended.
+pub struct Attempt {
+    entries: mpsc::Sender<Entry>,
+    in_hand: InHand,
+}
 
 impl EndingRecorder {
+    pub fn begin(&self) -> Attempt {
+        Attempt { entries: self.entries.clone(), in_hand: InHand::new(&self.in_hand) }
+    }
+}
+
+impl Attempt {
     /// Records how the attempt at this claim ended. Returns when that is durable: whether the claim was still held. If it
     /// was lost to another worker, this result is void.
-    pub async fn record(&self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
+    pub async fn record(self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
         let (recorded, done) = oneshot::channel();
-        let entry = Entry { claim, result, refusals: 0, is_replaced: false, recorded };
-        self.0.send(entry).await.ok().context("the recorder has stopped")?;
+        let entry = Entry { claim, result, refusals: 0, is_replaced: false, recorded, _in_hand: self.in_hand };
+        self.entries.send(entry).await.ok().context("the recorder has stopped")?;
         done.await.context("the recorder has stopped")?
     }
 }
 
-/// A recorder and the task that does its work; the task ends when the last recorder is dropped.
+/// A recorder and the task that does its work; the task ends when the recorder and all attempts are dropped.
 pub fn recorder(app: App) -> (EndingRecorder, impl Future<Output = ()> + Send) {
     let (entries, mut incoming) = mpsc::channel(4 * BATCH);
+    let in_hand = Arc::new(AtomicUsize::new(0));
+    let recorder = EndingRecorder { entries, in_hand: in_hand.clone() };
     let work = async move {
         let mut refused: JoinSet<Entry> = JoinSet::new();
         loop {
             let batch = tokio::select! {
                 first = incoming.recv() => match first {
-                    Some(first) => gather(first, &mut incoming).await,
+                    Some(first) => gather(first, &mut incoming, &in_hand).await,
                     None => return,
                 },
                 Some(Ok(entry)) = refused.join_next() => vec![entry],
@@ -108,16 +144,18 @@ pub fn recorder(app: App) -> (EndingRecorder, impl Future<Output = ()> + Send) {
             }
         }
     };
-    (EndingRecorder(entries), work)
+    (recorder, work)
 }
 
-async fn gather(first: Entry, incoming: &mut mpsc::Receiver<Entry>) -> Vec<Entry> {
+async fn gather(first: Entry, incoming: &mut mpsc::Receiver<Entry>, in_hand: &AtomicUsize) -> Vec<Entry> {
     let mut batch = vec![first];
-    let deadline = Instant::now() + PATIENCE;
-    while batch.len() < BATCH
-        && let Ok(Some(next)) = tokio::time::timeout_at(deadline, incoming.recv()).await
-    {
-        batch.push(next);
+    let began = Instant::now();
+    for (patience, part) in PATIENCE {
+        while batch.len() < BATCH.min(in_hand.load(Ordering::Relaxed) / part)
+            && let Ok(Some(next)) = tokio::time::timeout_at(began + patience, incoming.recv()).await
+        {
+            batch.push(next);
+        }
     }
     batch
 }
@@ -272,13 +310,16 @@ async fn record_in(
     let mut held: HashSet<Uuid> = HashSet::new();
     if !requeued.is_empty() {
         held.extend(jobs::requeue(conn, &requeued).await?);
+        let changed: BTreeSet<Uuid> = requeued.iter().map(|requeue| requeue.claim.group_id).collect();
+        ending::bump_revisions(conn, &Vec::from_iter(changed)).await?;
     }
-    let claims: Vec<Claim> = ended.iter().map(|(claim, _)| (*claim).clone()).collect();
-    held.extend(jobs::finish(conn, &claims).await?);
-    ended.retain(|(claim, _)| held.contains(&claim.id));
-    let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
-    ending::bump_revisions(conn, &request_ids).await?;
-    ending::images(conn, &ends).await?;
+    if !ended.is_empty() {
+        let claims: Vec<Claim> = ended.iter().map(|(claim, _)| (*claim).clone()).collect();
+        held.extend(jobs::finish(conn, &claims).await?);
+        ended.retain(|(claim, _)| held.contains(&claim.id));
+        let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
+        ending::images(conn, &ends).await?;
+    }
     let finished = finish_requests(app, conn, &request_ids).await?;
     Ok((held, finished))
 }

@@ -166,10 +166,13 @@ pub fn is_unavailable(error: &anyhow::Error) -> bool {
             || match cause.downcast_ref::<Error>() {
                 Some(Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _)) => true,
                 Some(Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _)) => true,
-                // 57P01 to 57P03: the server shuts down, crashed, or is starting.
-                Some(Error::DatabaseError(_, info)) => ["terminating connection", "the database system is"]
-                    .iter()
-                    .any(|beginning| info.message().starts_with(beginning)),
+                // 57P01 to 57P03: the server shuts down, crashed, or is starting. 53100: its disk is full. The codes are not
+                // handed on to us, and a server that speaks another language says it in other words.
+                Some(Error::DatabaseError(_, info)) => {
+                    let message = info.message();
+                    ["terminating connection", "the database system is"].iter().any(|words| message.starts_with(words))
+                        || message.ends_with(": No space left on device")
+                }
                 Some(Error::BrokenTransactionManager) => true,
                 _ => false,
             }

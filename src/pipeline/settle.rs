@@ -3,7 +3,7 @@
 //! last image of a request ends, ends the request and stores its webhook.
 //!
 //! While the database is away, results wait for it. A result that the database refuses is tried alone, so that it delays
-//! no other, and in the end recorded as a failure.
+//! no other, and in the end recorded as a failure: not before the database would have taken one each time.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use diesel::result::DatabaseErrorKind;
-use diesel_async::AsyncConnection as _;
+use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -40,10 +40,16 @@ const BATCH: usize = 64;
 const PATIENCE: [(Duration, usize); 2] = [(Duration::from_millis(25), 1), (Duration::from_millis(100), 4)];
 /// How long a batch waits for a database that is away: doubles up to the second value while it is.
 const OUTAGE_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-/// How long a result that the database refused waits for its next try: doubles with each.
-const REFUSED_DELAY: Duration = Duration::from_secs(1);
+/// How long a result that the database refused waits for its next try: doubles with each up to the second value.
+const REFUSED_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 /// Refusals after which a result is recorded as a failure instead. What breaks a constraint is so at once.
-const MAX_REFUSALS: u32 = 4;
+const MAX_REFUSALS: u32 = 3;
+/// Writes some megabytes to the database's disk, for as long as the transaction takes.
+const FIND_ROOM: &str = "DO $$ BEGIN
+    IF has_database_privilege(current_database(), 'TEMP') THEN
+        CREATE TEMP TABLE room ON COMMIT DROP AS SELECT repeat('x', 1900) FROM generate_series(1, 2000);
+    END IF;
+END $$";
 
 /// How one attempt at an image ended.
 #[derive(Debug, Clone)]
@@ -67,11 +73,26 @@ pub enum AttemptResult {
 struct Entry {
     claim: Claim,
     result: AttemptResult,
+    /// How long it waits for its next try, should the database not take it.
+    delay: Duration,
+    /// How often the database refused it and would have taken a failure.
     refusals: u32,
     /// Whether the result is a failure in the place of one that the database did not take.
     is_replaced: bool,
     recorded: oneshot::Sender<anyhow::Result<bool>>,
     _in_hand: InHand,
+}
+
+impl Entry {
+    fn new(
+        claim: Claim,
+        result: AttemptResult,
+        recorded: oneshot::Sender<anyhow::Result<bool>>,
+        in_hand: InHand,
+    ) -> Self {
+        let delay = REFUSED_DELAY.0;
+        Self { claim, result, delay, refusals: 0, is_replaced: false, recorded, _in_hand: in_hand }
+    }
 }
 
 /// Counts an attempt as in hand until it is dropped.
@@ -113,7 +134,7 @@ impl Attempt {
     /// was lost to another worker, this result is void.
     pub async fn record(self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
         let (recorded, done) = oneshot::channel();
-        let entry = Entry { claim, result, refusals: 0, is_replaced: false, recorded, _in_hand: self.in_hand };
+        let entry = Entry::new(claim, result, recorded, self.in_hand);
         self.entries.send(entry).await.ok().context("the recorder has stopped")?;
         done.await.context("the recorder has stopped")?
     }
@@ -135,10 +156,9 @@ pub fn recorder(app: App) -> (EndingRecorder, impl Future<Output = ()> + Send) {
                 Some(Ok(entry)) = refused.join_next() => vec![entry],
             };
             for mut entry in record_or_wait(&app, batch).await {
-                entry.refusals += 1;
-                let delay = REFUSED_DELAY * 2_u32.pow(entry.refusals.min(MAX_REFUSALS) - 1);
                 refused.spawn(async move {
-                    tokio::time::sleep(delay).await;
+                    tokio::time::sleep(entry.delay).await;
+                    entry.delay = (entry.delay * 2).min(REFUSED_DELAY.1);
                     entry
                 });
             }
@@ -170,19 +190,13 @@ enum NotRecorded {
 
 impl From<anyhow::Error> for NotRecorded {
     fn from(error: anyhow::Error) -> Self {
-        use diesel::result::Error::{BrokenTransactionManager, DatabaseError, RollbackErrorOnCommit};
+        use diesel::result::Error::{DatabaseError, RollbackErrorOnCommit};
         let cause = error.downcast_ref::<diesel::result::Error>();
-        let is_outage = match cause {
-            Some(DatabaseError(kind, _)) => matches!(
-                kind,
-                DatabaseErrorKind::ClosedConnection
-                    | DatabaseErrorKind::UnableToSendCommand
-                    | DatabaseErrorKind::ReadOnlyTransaction
-            ),
-            Some(BrokenTransactionManager | RollbackErrorOnCommit { .. }) => true,
-            _ => false,
-        };
-        if is_outage { Self::Outage(error) } else { Self::Refused(error) }
+        let takes_nothing = matches!(
+            cause,
+            Some(DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) | RollbackErrorOnCommit { .. })
+        );
+        if takes_nothing || db::is_unavailable(&error) { Self::Outage(error) } else { Self::Refused(error) }
     }
 }
 
@@ -231,9 +245,12 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
             Err(NotRecorded::Refused(cause)) => {
                 let entry = &mut batch[0];
                 let image_id = entry.claim.id;
-                if entry.refusals < MAX_REFUSALS && !violates_constraint(&cause) {
-                    warn!(image.id = %image_id, "the database refuses the result of an image: {cause:#}");
-                    return batch;
+                if !violates_constraint(&cause) {
+                    entry.refusals += u32::from(takes_a_failure(app, entry).await);
+                    if entry.refusals <= MAX_REFUSALS {
+                        warn!(image.id = %image_id, "the database refuses the result of an image, trying again: {cause:#}");
+                        return batch;
+                    }
                 }
                 if entry.is_replaced {
                     error!(image.id = %image_id, "the end of an image cannot be recorded, trying again: {cause:#}");
@@ -245,6 +262,23 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
             }
         }
     }
+}
+
+/// Whether the database would record a failure of this image now, and has room for more. If not, it is not to be said that it
+/// refused the result: it may be full, or somebody holds a lock.
+async fn takes_a_failure(app: &App, entry: &Entry) -> bool {
+    let (recorded, _) = oneshot::channel();
+    let failed = AttemptResult::Failed(internal_error());
+    let failure = Entry::new(entry.claim.clone(), failed, recorded, InHand::new(&entry._in_hand.0));
+    let Ok(mut conn) = db::connect(&app.worker_pool).await else { return false };
+    let rehearsed: anyhow::Result<()> = conn
+        .transaction(async |conn| {
+            record_in(app, conn, &[failure]).await?;
+            conn.batch_execute(FIND_ROOM).await?;
+            Err(diesel::result::Error::RollbackTransaction.into())
+        })
+        .await;
+    rehearsed.is_err_and(|error| matches!(error.downcast_ref(), Some(diesel::result::Error::RollbackTransaction)))
 }
 
 /// Returns the ids of the images whose claim was still held.

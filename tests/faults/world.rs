@@ -1,9 +1,13 @@
 //! What a scenario happens to: a database, a data directory, an image host, a webhook receiver, and the processes.
 
+use std::fs::Permissions;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,7 +47,9 @@ impl World {
     pub async fn new() -> Self {
         let database_url = support::database::fresh().await;
         checker::audit(&database_url).await;
-        let data_dir = tempfile::tempdir().expect("a temporary directory");
+        // Started as root, Halftone runs its own database as another user.
+        let data_dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir();
+        let data_dir = data_dir.expect("a temporary directory");
         let (origin, sink) = (Origin::start().await, Sink::start(&[]).await);
         Self {
             database_url,
@@ -103,6 +109,15 @@ impl World {
         let program = Program::start_version(program, self.data_dir.path(), &ours);
         program.logged("\"working\"").await;
         program
+    }
+
+    /// `halftone serve` with a PostgreSQL of its own in the data directory, which becomes the database of this world.
+    pub async fn serve_with_own_database(&mut self) -> Program {
+        let program = Program::start(self.data_dir.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        let socket = self.data_dir.path().join("postgres/run");
+        let host = percent_encode(socket.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+        self.database_url = format!("postgres://halftone@{host}/halftone?sslmode=disable");
+        self.ready(program).await
     }
 
     /// Makes a `serve` the API of this world once it is ready.

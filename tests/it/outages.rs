@@ -147,6 +147,31 @@ async fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_result_for_a_while_blames_no_image() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    // As on a full disk, in a language that we do not read. A sequence counts what is rolled back too.
+    let refuse = "CREATE SEQUENCE refusals;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('refusals');
+            RAISE EXCEPTION 'no queda espacio en el disco' USING ERRCODE = 'disk_full';
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION refuse()";
+    database::execute(&halftone.database_url, refuse).await;
+    let id = held_images(&halftone, &origin, 1).await;
+    origin.open();
+    // Four times its result, each time with the rehearsal of a failure.
+    until("the result was refused often enough", async || {
+        database::number(&halftone.database_url, "SELECT last_value FROM refusals").await >= 8
+    })
+    .await;
+    database::execute(&halftone.database_url, "DROP TRIGGER refuse ON images").await;
+    let request = halftone.client.finished(&id).await;
+    assert_eq!(request["progress"]["succeeded"], 1, "{request}");
+    assert_eq!(halftone.client.images(&id).await[0]["attemptCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_the_database_refuses_fails_alone_and_holds_up_no_other() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;

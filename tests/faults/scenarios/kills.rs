@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::checker;
 use crate::support::database;
 use crate::support::halftone::csv;
 use crate::support::images;
@@ -49,6 +50,24 @@ pub async fn one_of_two_workers_killed(world: &mut World) {
     let killed = Instant::now();
     world.succeeded(&id).await;
     world.note(format!("ended {:.1} s after the kill", killed.elapsed().as_secs_f64()));
+}
+
+/// `kill -9` of a `serve` that runs its own PostgreSQL, which ends with it, at random images.
+pub async fn killed_with_its_database(world: &mut World) {
+    let mut server = world.serve_with_own_database().await;
+    checker::audit(&world.database_url).await;
+    let id = world.upload(200, slow(50)).await;
+    for done in [random(0..60), random(60..150)] {
+        world.ended(done.cast_signed()).await;
+        server.kill().await;
+        server = world.serve_with_own_database().await;
+    }
+    let started = Instant::now();
+    world.succeeded(&id).await;
+    world.note(format!("ended {:.1} s after the last start", started.elapsed().as_secs_f64()));
+    checker::check(world).await;
+    assert_eq!(server.terminate().await, Some(0));
+    world.start_anew().await;
 }
 
 /// SIGTERM in the middle: what is in hand ends or is given back, and no attempt is counted.

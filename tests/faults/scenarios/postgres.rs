@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use local_postgres::LocalPostgres;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_postgres::NoTls;
 
 use crate::checker;
 use crate::support::database;
@@ -81,6 +83,36 @@ pub async fn server_stalls(world: &mut World) {
     let back = Instant::now();
     world.succeeded(&id).await;
     world.note(format!("ended {:.1} s after it went on", back.elapsed().as_secs_f64()));
+    assert_no_attempt_was_lost(world).await;
+    checker::check(world).await;
+    leave(world, halftone, server).await;
+}
+
+/// Others take every connection of the server for ten seconds, also those that Halftone had.
+pub async fn connections_all_taken(world: &mut World) {
+    let server = own_server(world).await;
+    let halftone = world.serve(&[]).await;
+    let id = world.upload(300, slow).await;
+    world.ended(30).await;
+    let url = format!("{}&application_name=others", world.database_url);
+    let mut taken = JoinSet::new();
+    let mut clients = Vec::new();
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        while let Ok((client, connection)) = tokio_postgres::connect(&url, NoTls).await {
+            taken.spawn(connection);
+            clients.push(client);
+        }
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE backend_type = 'client backend' AND application_name <> 'others'";
+        clients[0].batch_execute(cut).await.expect("cut the others");
+    }
+    world.note(format!("{} connections", clients.len()));
+    drop(clients);
+    while taken.join_next().await.is_some() {}
+    let free = Instant::now();
+    world.succeeded(&id).await;
+    world.note(format!("ended {:.1} s after they were free", free.elapsed().as_secs_f64()));
     assert_no_attempt_was_lost(world).await;
     checker::check(world).await;
     leave(world, halftone, server).await;

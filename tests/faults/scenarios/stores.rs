@@ -1,6 +1,8 @@
 //! A store that takes nothing, a full disk, too few descriptors.
 
+use std::io::Write as _;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -31,29 +33,64 @@ pub async fn store_fails_for_a_while(world: &mut World) {
 pub async fn disk_is_full_for_a_while(world: &mut World) {
     let outputs = world.data_dir.path().join("outputs");
     std::fs::create_dir(&outputs).expect("a directory");
-    let mount = |options: &str| {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&outputs).status().is_ok_and(|done| done.success())
-    };
-    if !mount("size=64k") {
+    let Some(disk) = Disk::mount(&outputs, "size=64k") else {
         world.note("not run: only root can mount a small disk");
         return;
-    }
-    let mounted = Unmount(outputs.clone());
+    };
     let server = world.serve(&[]).await;
     let id = world.upload(300, Answer::Image).await;
     sleep(Duration::from_secs(30)).await;
-    assert!(mount("remount,size=256m"), "make the disk larger");
+    disk.remount("size=256m");
     assert_it_recovers(world, &id).await;
     drop(server);
     checker::check(world).await;
-    drop(mounted);
+    drop(disk);
     world.start_anew().await;
 }
 
-struct Unmount(std::path::PathBuf);
+/// The disk of everything, also of the PostgreSQL that Halftone runs, is full for twenty seconds. Needs root.
+pub async fn disk_of_the_database_is_full_for_a_while(world: &mut World) {
+    let Some(disk) = Disk::mount(world.data_dir.path(), "size=400m,mode=755") else {
+        world.note("not run: only root can mount a small disk");
+        return;
+    };
+    let server = world.serve_with_own_database().await;
+    checker::audit(&world.database_url).await;
+    let id = world.upload(300, |bytes| Answer::Slow(Duration::from_millis(200), bytes)).await;
+    world.ended(30).await;
+    let ballast = world.data_dir.path().join("ballast");
+    let mut file = std::fs::File::create(&ballast).expect("a file");
+    while file.write_all(&[0; 64 * 1024]).is_ok() {}
+    sleep(Duration::from_secs(20)).await;
+    drop(file);
+    std::fs::remove_file(&ballast).expect("make room");
+    assert_it_recovers(world, &id).await;
+    checker::check(world).await;
+    assert_eq!(server.terminate().await, Some(0));
+    drop(disk);
+    world.start_anew().await;
+}
 
-impl Drop for Unmount {
+/// A disk of its own, in memory, until it is dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(place: &Path, options: &str) -> Option<Self> {
+        let disk = Self(place.to_owned());
+        disk.try_to_mount(options).then_some(disk)
+    }
+
+    fn remount(&self, options: &str) {
+        assert!(self.try_to_mount(&format!("remount,{options}")), "change the disk");
+    }
+
+    fn try_to_mount(&self, options: &str) -> bool {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.0).status().is_ok_and(|done| done.success())
+    }
+}
+
+impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }

@@ -94,11 +94,11 @@ impl OriginPolicy {
     /// ours.
     ///
     /// # Errors
-    /// 400 without a readable `Host`, 403 for a foreign `Host` or `Origin`, and for a query that a page of another
+    /// 400 without one readable `Host`, 403 for a foreign `Host` or `Origin`, and for a query that a page of another
     /// origin sends without CORS: an `<img>` or a link.
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap, forwarded: Option<&str>) -> Result<(), Refusal> {
-        let host =
-            host_of(uri, headers).ok_or_else(|| Refusal::bad_request("The request has no readable Host header."))?;
+        let host = host_of(uri, headers)
+            .ok_or_else(|| Refusal::bad_request("The request does not name one readable host."))?;
         if !self.answers_to(host.host()) {
             return Err(Refusal::new(
                 StatusCode::FORBIDDEN,
@@ -179,10 +179,15 @@ pub async fn check(State(policy): State<OriginPolicy>, request: Request, next: N
 
 fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut named = headers.get_all(header::HOST).iter();
-    let authority: Authority = match (named.next(), named.next()) {
-        (Some(host), None) => host.to_str().ok()?.parse().ok()?,
-        (None, _) => uri.authority()?.clone(), // HTTP/2
+    let named: Option<Authority> = match (named.next(), named.next()) {
+        (Some(host), None) => Some(host.to_str().ok()?.parse().ok()?),
+        (None, _) => None,
         _ => return None,
+    };
+    // That of the address is HTTP/2's, or in a request line that has the whole address, as for proxies.
+    let authority = match (named, uri.authority()) {
+        (Some(named), Some(authority)) => (named == *authority).then_some(named)?,
+        (named, authority) => named.or_else(|| authority.cloned())?,
     };
     // `evil.example@localhost` and `[::1].evil.example` have a host by the parser's lights; nobody sends them honestly.
     let rest = authority.as_str().strip_prefix(authority.host())?;

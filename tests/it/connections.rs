@@ -71,3 +71,24 @@ async fn whoever_keeps_the_server_waiting_is_disconnected() {
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(process.terminate().await, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_two_hosts_at_once_is_refused() {
+    let (process, address, _directory) = serve(&[]).await;
+    let ask = async |request: &str| {
+        let request = format!("GET {request}\r\nConnection: close\r\n\r\n");
+        until_closed(saying(&address, request.as_bytes()).await).await
+    };
+    let query = "/graphql?query=%7B__typename%7D";
+    for request in [
+        format!("{query} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example"),
+        format!("http://evil.example{query} HTTP/1.1\r\nHost: localhost"),
+        format!("{query} HTTP/1.1"),
+    ] {
+        let answer = ask(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("BAD_REQUEST"), "{request}: {answer}");
+    }
+    let whole = format!("http://localhost{query} HTTP/1.1\r\nHost: localhost");
+    assert!(ask(&whole).await.contains(r#"{"__typename":"Query"}"#));
+    assert_eq!(process.terminate().await, Some(0));
+}

@@ -83,6 +83,10 @@ async fn from_the_first_key_on_everyone_needs_one() {
         let refused = refusal(&stranger.with_key(wrong), VIEWER).await;
         assert_eq!(refused, (StatusCode::UNAUTHORIZED, json!(UNAUTHENTICATED)), "{wrong}");
     }
+    // A proxy in front may have looked at either.
+    let ask = stranger.http.post(format!("{}/graphql", stranger.url)).json(&json!({ "query": VIEWER }));
+    let twice = ask.bearer_auth(&key).header("authorization", format!("Bearer {other}"));
+    assert_eq!(twice.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

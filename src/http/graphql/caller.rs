@@ -28,8 +28,12 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     pub(super) fn of(parts: &Parts) -> Self {
-        let value = parts.headers.get(header::AUTHORIZATION);
-        let bearer = value.and_then(|value| bearer(value.to_str().ok()?));
+        let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+        // Of two, a proxy in front may have looked at the other one.
+        let bearer = match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok().and_then(bearer),
+            _ => None,
+        };
         Self { bearer, route: parts.extensions.get().cloned().unwrap_or_default() }
     }
 

@@ -137,7 +137,8 @@ impl World {
     /// `halftone work` that reaches its database by another address.
     pub async fn work_on(&self, database_url: &str, arguments: &[&str]) -> Program {
         let ours = ["work", "--database-url", database_url];
-        let program = Program::start(self.data_dir.path(), &[&ours, arguments].concat());
+        let common: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let program = Program::start(self.data_dir.path(), &[&ours, &common[..], arguments].concat());
         program.logged("\"working\"").await;
         program
     }

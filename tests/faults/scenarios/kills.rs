@@ -14,6 +14,7 @@ use crate::support::halftone::csv;
 use crate::support::images;
 use crate::support::origin::Answer;
 use crate::support::proxy::Proxy;
+use crate::support::s3::S3;
 use crate::world::{Program, World};
 
 const API_ONLY: [&str; 2] = ["--compressions", "0"];
@@ -224,6 +225,18 @@ pub async fn steered_between_kills(world: &mut World) {
 
 /// A minute of kills, naps, cut and silent connections, at random, with three requests under way.
 pub async fn chaos(world: &mut World) {
+    storm(world).await;
+}
+
+/// The same with the outputs in a bucket, which is away or says nothing now and then.
+pub async fn chaos_over_a_bucket(world: &mut World) {
+    let bucket = S3::start().await;
+    world.arguments = bucket.arguments().to_vec();
+    world.bucket = Some(bucket);
+    storm(world).await;
+}
+
+async fn storm(world: &mut World) {
     let proxy = Proxy::start(&world.database_url).await;
     let url = proxy.url.clone();
     let mut api = world.serve(&API_ONLY).await;
@@ -232,12 +245,13 @@ pub async fn chaos(world: &mut World) {
     for count in [1_500, 700, 30] {
         ids.push(world.upload(count, slow(100)).await);
     }
+    let faults = if world.bucket.is_some() { 8 } else { 6 };
     let started = Instant::now();
     let mut done = Vec::new();
     while started.elapsed() < Duration::from_secs(60) {
         let wait = random(500..4_000);
         sleep(Duration::from_millis(wait)).await;
-        let fault = random(0..6);
+        let fault = random(0..faults);
         done.push(fault.to_string());
         match fault {
             0 | 1 => {
@@ -257,7 +271,18 @@ pub async fn chaos(world: &mut World) {
                 proxy.go_away();
                 proxy.come_back();
             }
-            _ => proxy.silence(),
+            5 => proxy.silence(),
+            away_or_silent => {
+                let bucket = world.bucket.as_ref().expect("a bucket");
+                if away_or_silent == 6 {
+                    bucket.go_away()
+                } else {
+                    bucket.hang()
+                }
+                sleep(Duration::from_secs(3)).await;
+                bucket.come_back();
+                bucket.answer_again();
+            }
         }
     }
     world.note(format!("faults {}", done.join(" ")));

@@ -47,6 +47,7 @@ pub const ALL: &[Scenario] = scenarios![
     slow kills::killed_api_in_a_cancel,
     slow kills::steered_between_kills,
     slow kills::chaos,
+    slow kills::chaos_over_a_bucket,
     slow deletions::deleted_between_kills,
     slow machines::links_are_cut,
     slow postgres::connections_cut_and_refused,

@@ -3,12 +3,18 @@
 //! [`ProcessingRequest::lock`]: super::request::ProcessingRequest::lock
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
 use super::image::{ImageErrorCode, ImageOutcome, ImageStatus};
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
 
 /// How one image ended.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -153,6 +159,21 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
     Ok(())
 }
 
+/// The images whose outputs are under these keys, now or before a later run.
+pub async fn recorded(conn: &mut Connection, outputs: &[(Uuid, &str)]) -> QueryResult<Vec<Uuid>> {
+    let (ids, keys): (Vec<Uuid>, Vec<&str>) = outputs.iter().copied().unzip();
+    let recorded: Vec<Id> = diesel::sql_query(
+        "SELECT images.id FROM unnest($1, $2) AS stored(id, key) JOIN images USING (id)
+          WHERE output_key = key
+             OR EXISTS (SELECT FROM former_outputs WHERE image_id = images.id AND output->>'output_key' = key)",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Array<Text>, _>(keys)
+    .load(conn)
+    .await?;
+    Ok(recorded.into_iter().map(|image| image.id).collect())
+}
+
 /// Gives requests whose images changed without ending, such as by waiting for another attempt, a new revision.
 pub async fn bump_revisions(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<()> {
     use super::schema::processing_requests::{id, revision, table};
@@ -162,12 +183,7 @@ pub async fn bump_revisions(conn: &mut Connection, request_ids: &[Uuid]) -> Quer
 
 /// Ends those of these requests whose last image has ended, and their runs. Returns the ones it ended.
 pub async fn finish_requests(conn: &mut Connection, request_ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
-    #[derive(QueryableByName)]
-    struct Finished {
-        #[diesel(sql_type = SqlUuid)]
-        id: Uuid,
-    }
-    let finished: Vec<Finished> = diesel::sql_query(
+    let finished: Vec<Id> = diesel::sql_query(
         "WITH finished AS (
             UPDATE processing_requests SET
                 finished_at = now(), started_at = coalesce(started_at, now()), paused_at = NULL, revision = revision + 1,

@@ -281,7 +281,7 @@ async fn takes_a_failure(app: &App, entry: &Entry) -> bool {
     rehearsed.is_err_and(|error| matches!(error.downcast_ref(), Some(diesel::result::Error::RollbackTransaction)))
 }
 
-/// Returns the ids of the images whose claim was still held.
+/// Returns the ids of the images whose claim was still held, or whose output is recorded: the answer to a commit can be lost.
 async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<Uuid>, NotRecorded> {
     let mut conn = db::connect(&app.worker_pool).await.map_err(NotRecorded::Outage)?;
     let (held, finished) = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
@@ -353,6 +353,16 @@ async fn record_in(
         ended.retain(|(claim, _)| held.contains(&claim.id));
         let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
         ending::images(conn, &ends).await?;
+    }
+    let outputs = batch.iter().filter_map(|entry| match &entry.result {
+        AttemptResult::Succeeded(output) if !held.contains(&entry.claim.id) => {
+            Some((entry.claim.id, &*output.output_key))
+        }
+        _ => None,
+    });
+    let unheld: Vec<(Uuid, &str)> = outputs.collect();
+    if !unheld.is_empty() {
+        held.extend(ending::recorded(conn, &unheld).await?);
     }
     let finished = finish_requests(app, conn, &request_ids).await?;
     Ok((held, finished))

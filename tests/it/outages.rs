@@ -147,6 +147,41 @@ async fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_kept_when_the_answer_to_their_record_is_lost() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let proxy = Proxy::start(&database_url).await;
+    let halftone = Halftone::on(proxy.url.clone(), &[]).await;
+    // The first commit of results takes a while.
+    let linger = "CREATE SEQUENCE endings;
+        CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('endings') = 1 THEN PERFORM pg_sleep(2); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON images DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED') EXECUTE FUNCTION linger()";
+    database::execute(&database_url, linger).await;
+    let id = held_images(&halftone, &origin, 3).await;
+    origin.open();
+    until("results are being committed", async || {
+        database::number(&database_url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await > 0
+    })
+    .await;
+    proxy.go_away();
+    proxy.come_back();
+    assert_nothing_was_lost(&halftone, &id, 3).await;
+    // By then everything of the first is over, also what is removed.
+    let after = Origin::start().await;
+    after.open();
+    let next = held_images(&halftone, &after, 1).await;
+    halftone.client.finished(&next).await;
+    for image in halftone.client.images(&id).await {
+        let path = image["output"]["url"].as_str().and_then(|url| url.splitn(4, '/').nth(3)).expect("an address");
+        halftone.client.download(&format!("{}/{path}", halftone.client.url)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_takes_no_result_for_a_while_blames_no_image() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;

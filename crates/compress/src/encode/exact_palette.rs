@@ -19,22 +19,21 @@ impl<T: Copy> Recent<T> {
     }
 }
 
-/// The colours of a picture, as long as they fit a palette.
+/// The colours of a picture, as long as they are not too many.
 pub(crate) struct Colours {
+    most: usize,
     seen: BTreeSet<[u8; 4]>,
     recent: Recent<()>,
 }
 
-impl Default for Colours {
-    fn default() -> Colours {
-        Colours { seen: BTreeSet::new(), recent: Recent::new() }
-    }
-}
-
 impl Colours {
+    pub fn up_to(most: usize) -> Colours {
+        Colours { most, seen: BTreeSet::new(), recent: Recent::new() }
+    }
+
     pub fn add(&mut self, pixels: &[[u8; 4]]) {
         for pixel in pixels {
-            if self.seen.len() > 256 {
+            if self.seen.len() > self.most {
                 return;
             }
             let slot = self.recent.slot(*pixel);
@@ -47,7 +46,7 @@ impl Colours {
 
     /// Sorted; `None` if there are too many.
     pub fn all(self) -> Option<Vec<[u8; 4]>> {
-        (self.seen.len() <= 256).then(|| self.seen.into_iter().collect())
+        (self.seen.len() <= self.most).then(|| self.seen.into_iter().collect())
     }
 }
 

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use fast_ssim2::Ssimulacra2Reference;
 
 use crate::contract::Error;
-use crate::encode::Encoder as _;
 use crate::encode::dither::Dither;
 use crate::encode::exact_palette::{Colours, Lookup};
 use crate::encode::jpeg_out::PixelEncoder;
 use crate::encode::png_guess::{Mosaic, Tiles};
-use crate::encode::quantise::{Histogram, Mapper, Palette, Splits};
+use crate::encode::quantise::{Histogram, MAX_COLOURS, Mapper, Palette, Splits};
+use crate::encode::{Encoder as _, png_indexed};
 use crate::picture::pixels::{Layout, Pixels};
 
 /// Qualities and the guesses aimed at, straight lines between.
@@ -33,6 +33,17 @@ const SMOOTH_SHARE: f64 = 0.2;
 const WORTHWHILE: f64 = 1.5;
 /// Guesses for how few colours suffice then.
 const FEWER_GUESSES: usize = 2;
+/// A drawing with more slopes than this has computed gradients. Their tiles are guessed to be better than they are, and bands show: the
+/// aim is so many points higher, and more for each further share of slopes.
+const GRADIENT_SHARE: f64 = 0.14;
+const GRADIENT_EXTRA: f64 = 6.0;
+const GRADIENT_SLOPE: f64 = 50.0;
+const GRADIENT_MOST: f64 = 16.0;
+/// How much further away than the nearest colour a repeated one may be, as a share of how far a pixel usually is. In drawings more blurs
+/// text for few bytes; in gradients it makes bands wider.
+const FURTHER: f32 = 1.0;
+const FURTHER_IN_DRAWINGS: f32 = 0.7;
+const FURTHER_IN_GRADIENTS: f32 = 0.35;
 /// Numbers of colours closer than this are not told apart.
 const CLOSE: f64 = 1.12;
 /// A picture with no more colours than this keeps them all.
@@ -55,6 +66,8 @@ type Indexer<'a> = dyn FnMut(&[[u8; 4]], &mut Vec<u8>) + 'a;
 pub(crate) struct Chooser {
     histogram: Histogram,
     exact: Option<Vec<[u8; 4]>>,
+    /// The share of slopes in a drawing that has gradients.
+    slopes: Option<f64>,
     splits: Splits,
     tiles: Tiles,
     mosaic: Mosaic,
@@ -92,7 +105,7 @@ impl Survey {
         let tiles = Tiles::of((width as usize, height as usize));
         Survey {
             histogram: Histogram::new(),
-            colours: Colours::default(),
+            colours: Colours::up_to(MAX_COLOURS),
             tiles,
             is_opaque: true,
             size: (width, height),
@@ -113,7 +126,9 @@ impl Survey {
         let (splits, reference) = (Splits::of(&histogram), mosaic.reference()?);
         let (plain, dithered) = (BTreeMap::new(), BTreeMap::new());
         let exact = colours.all();
-        Ok(Chooser { histogram, exact, splits, tiles, mosaic, is_opaque, size, reference, plain, dithered })
+        let slopes = if histogram.is_flat() && exact.is_none() { Some(mosaic.gradient_share()) } else { None };
+        let slopes = slopes.filter(|share| *share > GRADIENT_SHARE);
+        Ok(Chooser { histogram, exact, slopes, splits, tiles, mosaic, is_opaque, size, reference, plain, dithered })
     }
 }
 
@@ -172,7 +187,7 @@ impl Chooser {
         {
             return Ok(Choice::Exact(exact.clone()));
         }
-        let aim = aim(quality);
+        let aim = aim(quality) + self.extra();
         let most = self.splits.most();
         let count = self.count(aim)?;
         let guess = self.plain(count)?;
@@ -193,6 +208,23 @@ impl Chooser {
             _ if dithered > guess => Choice::Dithered(self.splits.palette(most)),
             _ => Choice::Plain(self.splits.palette(most)),
         })
+    }
+
+    /// How much higher the aim is.
+    fn extra(&self) -> f64 {
+        match self.slopes {
+            None => 0.0,
+            Some(share) => (GRADIENT_EXTRA + (share - GRADIENT_SHARE) * GRADIENT_SLOPE).min(GRADIENT_MOST),
+        }
+    }
+
+    fn mapper<'a>(&'a self, palette: &Palette) -> Mapper<'a> {
+        let further = match self.slopes {
+            Some(_) => FURTHER_IN_GRADIENTS,
+            None if self.is_flat() && self.exact.is_none() => FURTHER_IN_DRAWINGS,
+            None => FURTHER,
+        };
+        Mapper::new(&self.histogram, palette, further)
     }
 
     /// With how many colours a photograph is dithered: where slopes take up much of it, `count` colours would leave bands.
@@ -248,7 +280,7 @@ impl Chooser {
         }
         let palette = self.splits.palette(count);
         let mut indices = Vec::new();
-        Mapper::new(&self.histogram, &palette).map(self.mosaic.pixels(), self.mosaic.width(), &mut indices);
+        self.mapper(&palette).map(self.mosaic.pixels(), self.mosaic.width(), &mut indices);
         let guess = self.guess(&palette.colours, &indices)?;
         self.plain.insert(count, guess);
         Ok(guess)
@@ -268,6 +300,29 @@ impl Chooser {
 
     fn guess(&self, palette: &[[u8; 4]], indices: &[u8]) -> Result<f64, Error> {
         self.mosaic.score(&self.reference, indices.iter().map(|index| palette[usize::from(*index)]))
+    }
+
+    /// Whether all colours might take no more bytes than the chosen ones, by a part of the picture.
+    pub fn is_exact_rival(&self, choice: &Choice) -> Result<bool, Error> {
+        /// The quickest, and how much more than the real one its ratio may be, in percent.
+        const LEVEL: i32 = 1;
+        const MARGIN: usize = 110;
+        let Some(colours) = &self.exact else {
+            return Ok(false);
+        };
+        let length = |choice: &Choice| Ok::<_, Error>(png_indexed::deflated(&self.sample(choice)?, LEVEL)?.len());
+        Ok(length(&Choice::Exact(colours.clone()))? * 100 <= length(choice)? * MARGIN)
+    }
+
+    /// Indices of a part of the picture, the one that guesses are made from.
+    pub fn sample(&self, choice: &Choice) -> Result<Vec<u8>, Error> {
+        let mut sample = Vec::new();
+        let take = &mut |indices: &[u8]| {
+            sample.extend_from_slice(indices);
+            Ok(())
+        };
+        self.map(choice, self.mosaic.width() as u32, |all| all(self.mosaic.pixels()), take)?;
+        Ok(sample)
     }
 
     /// Hands out the indices of a picture, from bands of whole rows that `bands` hands out.
@@ -294,7 +349,7 @@ impl Chooser {
                 each(&mut |pixels, indices| indices.extend(lookup.map(pixels.as_flattened())))
             }
             Choice::Plain(palette) => {
-                let mut mapper = Mapper::new(&self.histogram, palette);
+                let mut mapper = self.mapper(palette);
                 each(&mut |pixels, indices| mapper.map(pixels, width, indices))
             }
             Choice::Dithered(palette) => {
@@ -341,6 +396,18 @@ mod tests {
             assert!(count > before, "{quality}: {count} after {before}");
             before = count;
         }
+    }
+
+    #[test]
+    fn all_colours_are_tried_where_they_take_about_as_many_bytes() {
+        let mut shades = photo(300, 200, Layout::Rgb);
+        shades.data.chunks_exact_mut(3).for_each(|pixel| pixel.fill(pixel[1] & 0xf8 | 4));
+        let mut chooser = Chooser::of(&shades).unwrap();
+        assert!(chooser.exact().is_some_and(|colours| colours.len() > FEW));
+        let few = Choice::Plain(chooser.splits.palette(3));
+        assert!(!chooser.is_exact_rival(&few).unwrap());
+        let choice = chooser.choose(99).unwrap();
+        assert!(chooser.is_exact_rival(&choice).unwrap(), "{choice:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::contract::Error;
 use crate::encode::changes::{Part, changed};
 use crate::encode::exact_palette::{Colours, Lookup};
 use crate::encode::png_indexed;
-use crate::encode::quantise::{Histogram, Nearest, Splits};
+use crate::encode::quantise::{Histogram, MAX_COLOURS, Nearest, Splits};
 use crate::encode::{Encoded, Encoder, sheet};
 use crate::picture::animation::{Animation, Delay};
 use crate::picture::pixels::{Layout, Pixels};
@@ -31,7 +31,7 @@ pub(crate) struct AnimatedPngEncoder<'a> {
 impl<'a> AnimatedPngEncoder<'a> {
     /// Reads the animation once.
     pub fn new(animation: Animation<'a>, extra: Vec<([u8; 4], Vec<u8>)>, is_deep: bool) -> Result<Self, Error> {
-        let (mut histogram, mut colours, mut is_opaque) = (Histogram::new(), Colours::default(), true);
+        let (mut histogram, mut colours, mut is_opaque) = (Histogram::new(), Colours::up_to(MAX_COLOURS), true);
         let mut frames = 0;
         let mut reel = animation.reel()?;
         while let Some(shown) = reel.next()? {

@@ -141,6 +141,17 @@ impl Mosaic {
         self.pixels.windows(2).filter(is_slope).count() as f64 / self.pixels.len() as f64
     }
 
+    /// The share of its pixels that lie in a slope of any direction: no neighbour to the left or above differs by more than a slope does,
+    /// and one differs. In drawings these are computed gradients.
+    pub fn gradient_share(&self) -> f64 {
+        let is_near = |[a, b]: [[u8; 4]; 2]| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= SLOPE);
+        let is_slope = |at: &usize| {
+            let [pixel, left, above] = [*at, at - 1, at - self.width].map(|at| self.pixels[at]);
+            pixel[3] > 0 && (pixel != left || pixel != above) && is_near([pixel, left]) && is_near([pixel, above])
+        };
+        (self.width + 1..self.pixels.len()).filter(is_slope).count() as f64 / self.pixels.len() as f64
+    }
+
     /// Ready to compare with.
     pub fn reference(&self) -> Result<Ssimulacra2Reference, Error> {
         let (rgb, width, height) = self.on_white(self.pixels.iter().copied());
@@ -217,5 +228,17 @@ mod tests {
         assert_eq!((mosaic.width(), mosaic.pixels().len()), (4 * TILE, TILES * TILE * TILE));
         assert!(mosaic.pixels().iter().any(|pixel| pixel[3] == 255));
         assert!(mosaic.smooth_share() > 0.01 && mosaic.smooth_share() < 0.2, "{}", mosaic.smooth_share());
+    }
+
+    #[test]
+    fn a_gradient_is_found_in_any_direction() {
+        let share = |pixel: fn(usize, usize) -> u8| {
+            let mut tiles = Tiles::of((300, 300));
+            tiles.add(&(0..300 * 300).map(|at| [pixel(at % 300, at / 300), 80, 90, 255]).collect::<Vec<_>>());
+            tiles.mosaic().gradient_share()
+        };
+        assert!(share(|x, _| (x / 2) as u8) > 0.4);
+        assert!(share(|_, y| (y / 2) as u8) > 0.4);
+        assert!(share(|x, y| (x / 9 * 40 + y / 9 * 40) as u8) < 0.01);
     }
 }

@@ -22,8 +22,8 @@ const THOROUGH: u8 = 2;
 const FAST_DEFLATE_ABOVE_SAMPLES: u64 = 16_000_000;
 /// libdeflate's level for those: a third of the time of level 10 for a tenth more bytes.
 const FAST_DEFLATE_LEVEL: u8 = 7;
-/// The same for palettes: of photographs, where level 10 saves 5 to 8 %; of drawings, screenshots and what had a palette before, where
-/// it takes up to eight times as long as 9; and of large pictures.
+/// The same for palettes: of photographs, where level 10 saves 5 to 11 %; of drawings and screenshots, where it takes up to eight
+/// times as long as 9, and may save nothing; and of large pictures.
 const INDEXED_LEVEL: i32 = 10;
 const INDEXED_FLAT_LEVEL: i32 = 9;
 const INDEXED_FAST_LEVEL: i32 = 7;
@@ -91,10 +91,11 @@ impl<'a> PackedPng<'a> {
             Ok(())
         })?;
         let is_large = rows.len() as u64 > FAST_DEFLATE_ABOVE_SAMPLES;
-        let level = match (is_large, chooser.is_flat() || chooser.exact().is_some()) {
+        let level = match (is_large, chooser.is_flat()) {
             (true, _) => INDEXED_FAST_LEVEL,
-            (_, true) => INDEXED_FLAT_LEVEL,
-            _ => INDEXED_LEVEL,
+            (_, false) => INDEXED_LEVEL,
+            _ if png_indexed::is_worth(&chooser.sample(choice)?, (INDEXED_FLAT_LEVEL, INDEXED_LEVEL))? => INDEXED_LEVEL,
+            _ => INDEXED_FLAT_LEVEL,
         };
         png_indexed::write((width, height), colours, &self.extra, &rows, level)
     }
@@ -162,6 +163,15 @@ impl<'a> PackedPng<'a> {
         Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
     }
 
+    /// Whether the source has a palette already: filtered samples of full colour would hardly be smaller.
+    fn had_palette(&self) -> Result<bool, Error> {
+        let Some(original) = &self.original else {
+            return Ok(false);
+        };
+        const INDEXED: u8 = 3;
+        Ok(png::header(original.bytes, &png::chunks(original.bytes)?)?.colour == INDEXED)
+    }
+
     /// Whether it is worth a try: not where a picture of some size is much smaller than its source, which is lossless too.
     fn may_be_rivalled(&self, bytes: usize) -> bool {
         let area = self.pixels.width as usize * self.pixels.height as usize;
@@ -170,7 +180,7 @@ impl<'a> PackedPng<'a> {
 
     /// Whether the untouched pixels might take less than a palette's `bytes`, by a quick estimate: smooth computed pictures do.
     fn is_lossless_rival(&self, bytes: usize) -> Result<bool, Error> {
-        if !self.may_be_rivalled(bytes) {
+        if !self.may_be_rivalled(bytes) || self.had_palette()? {
             return Ok(false);
         }
         /// How much the quick estimate exceeds the real size at most, in percent of it.
@@ -236,6 +246,7 @@ impl Reducible for PackedPng<'_> {
         if !is_lossless
             && let Some(colours) = chooser.exact()
             && self.may_be_rivalled(bytes.len())
+            && chooser.is_exact_rival(&choice)?
         {
             let exact = self.indexed(chooser, &Choice::Exact(colours.to_vec()))?;
             if exact.len() <= bytes.len() {

@@ -32,6 +32,21 @@ fn quality_orders_sizes() {
 }
 
 #[test]
+fn a_computed_gradient_has_no_bands() {
+    let pixel = |at: u32| {
+        let (x, y) = (at % 600, at / 600);
+        let is_text = (200..260).contains(&y) && x > 100 && x % 11 < 3;
+        if is_text { [20, 20, 30] } else { [30 + (y / 4) as u8, 200 - (y / 3) as u8, 60 + (y / 2) as u8] }
+    };
+    let pixels = Pixels::new(600, 390, Layout::Rgb, (0..600 * 390).flat_map(pixel).collect()).unwrap();
+    let file = pictures::png(&pixels);
+    let output = run(&file, &with_goal(Goal::Quality(50)));
+    let shown = Pixels { data: open(&output.bytes).to_rgb8().into_raw(), ..pixels.clone() };
+    let score = Judge::new(&pixels).unwrap().score(&shown).unwrap();
+    assert!(score > 72.0, "{score} {:?}", output.receipt);
+}
+
+#[test]
 fn a_target_ratio_is_the_best_that_fits() {
     for file in sources() {
         for share in [0.5, 0.25] {

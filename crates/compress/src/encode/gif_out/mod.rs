@@ -293,7 +293,7 @@ impl<'l> Writer<'l> {
         let mut own = Vec::with_capacity(pixels.len());
         let mut everything = Histogram::new();
         everything.add(pixels);
-        Mapper::new(&everything, &palette).map(pixels, width, &mut own);
+        Mapper::new(&everything, &palette, 1.0).map(pixels, width, &mut own);
         let (table, transparent) = with_transparent(palette.colours, needs_transparent);
         for (symbol, pixel) in own.iter_mut().zip(pixels) {
             *symbol = match transparent {

@@ -62,7 +62,7 @@ mod tests {
             let palette = splits.palette(count);
             assert!(palette.colours.len() <= count.max(16), "{count}: {}", palette.colours.len());
             let (mut near, mut nearest) = (Vec::new(), Nearest::of(&palette));
-            Mapper::new(&histogram, &palette).map(&pixels, 120, &mut near);
+            Mapper::new(&histogram, &palette, 1.0).map(&pixels, 120, &mut near);
             let nearest: Vec<u8> = pixels.iter().map(|pixel| nearest.index(*pixel)).collect();
             let (near, nearest) = (error(&pixels, &palette, &near), error(&pixels, &palette, &nearest));
             assert!(near < before / 2.0, "{count}: {near} after {before}");
@@ -70,6 +70,18 @@ mod tests {
             assert!(near < nearest * 4.0 + 2.0, "{count}: {near} and {nearest}");
             before = near;
         }
+    }
+
+    #[test]
+    fn rows_are_mapped_alike_in_bands_and_all_at_once() {
+        let pixels = pixels();
+        let histogram = histogram(&pixels);
+        let palette = Splits::of(&histogram).palette(30);
+        let (mut whole, mut bands) = (Vec::new(), Vec::new());
+        Mapper::new(&histogram, &palette, 1.0).map(&pixels, 120, &mut whole);
+        let mut mapper = Mapper::new(&histogram, &palette, 1.0);
+        pixels.chunks(120 * 7).for_each(|band| mapper.map(band, 120, &mut bands));
+        assert_eq!(whole, bands);
     }
 
     #[test]

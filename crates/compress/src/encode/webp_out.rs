@@ -9,7 +9,7 @@ use webpx::{EncoderConfig, Stop, StopReason, YuvPlanesRef};
 
 use crate::container::webp;
 use crate::contract::{Deadline, Error};
-use crate::encode::webp_flat::{FlatPicture, is_flat};
+use crate::encode::webp_flat::FlatPicture;
 use crate::encode::{self, Encoded, Encoder};
 use crate::jpeg::SamplePlane;
 use crate::picture::pixels::{Layout, Pixels};
@@ -17,11 +17,9 @@ use crate::picture::yuv::{self, Colour};
 
 /// libwebp's effort, 0–6. 2 is 1.9 times as fast as the default 4 for 3 % more bytes at the same score.
 const METHOD: u8 = 2;
-/// How many times as long as the smallest file so far a hurried lossless one may be, that one with fewer colours, or a thorough one
-/// with all of them, is worth a try.
-const REDUCED_UP_TO: f64 = 8.0;
+/// How many times as long as the smallest file so far a hurried lossless one may be, that a thorough one is worth a try.
 const EXACT_UP_TO: f64 = 1.5;
-/// libwebp's effort for the former.
+/// libwebp's effort for a lossless file with fewer colours.
 const REDUCED_EFFORT: f32 = 30.0;
 /// More pixels than this are not coded without loss, nor is their transparency, where the source can be kept: libwebp takes up to 28
 /// bytes for each.
@@ -75,15 +73,10 @@ impl WebpEncoder {
         }
         let layout = if pixels.layout.has_alpha() { Layout::Rgba } else { Layout::Rgb };
         let pixels = if pixels.layout == layout { pixels } else { pixels.to_layout(layout) };
-        let is_flat = area <= KEEP_ABOVE_PIXELS && own_quality == 100 && is_flat(&pixels);
+        let may_be_flat = area <= KEEP_ABOVE_PIXELS && own_quality == 100;
+        let flat = if may_be_flat { FlatPicture::of(&pixels) } else { None };
         let picture = Picture::Pixels(pixels);
-        let mut encoder =
-            WebpEncoder { picture, alpha: None, icc, exif, own_quality, deadline, made: BTreeMap::new(), flat: None };
-        if is_flat {
-            let quick = encoder.write(EncoderConfig::new().lossless(true).method(0).quality(0.0))?;
-            encoder.flat = Some(FlatPicture::new(quick));
-        }
-        Ok(encoder)
+        Ok(WebpEncoder { picture, alpha: None, icc, exif, own_quality, deadline, made: BTreeMap::new(), flat })
     }
 
     /// Over the planes of a lossy WebP, with its transparency as it is coded there. This loses nothing to colour conversion; a
@@ -179,26 +172,31 @@ impl WebpEncoder {
         let (Some(mut flat), Picture::Pixels(pixels)) = (self.flat.take(), &self.picture) else {
             return Ok(smallest);
         };
-        if flat.quick.len() as f64 > REDUCED_UP_TO * smallest.bytes.len() as f64 {
-            self.flat = Some(flat);
-            return Ok(smallest);
-        }
-        let reduced = if quality < 100 { flat.reduced(pixels, quality)? } else { None };
+        let may_be_reduced = quality < 100 && flat.may_be_reduced(quality, smallest.bytes.len());
+        let reduced = if may_be_reduced { flat.reduced(pixels, quality)? } else { None };
+        let keeps_all = may_be_reduced && reduced.is_none();
         if let Some(reduced) = reduced {
             let bytes = self.write_pixels(&reduced, config().lossless(true).quality(REDUCED_EFFORT))?;
             if bytes.len() < smallest.bytes.len() {
                 smallest.bytes = bytes;
             }
         }
-        if flat.quick.len() as f64 <= EXACT_UP_TO * smallest.bytes.len() as f64 {
-            let exact = match flat.exact.take() {
-                Some(exact) => exact,
-                None => self.write_pixels(pixels, config().lossless(true))?,
+        if keeps_all || flat.may_be_exact(smallest.bytes.len()) {
+            let quick = match flat.quick {
+                Some(quick) => quick,
+                None => self.write(EncoderConfig::new().lossless(true).method(0).quality(0.0))?.len(),
             };
-            if exact.len() <= smallest.bytes.len() {
-                smallest = Encoded { bytes: exact.clone(), quality: None, warnings: Vec::new() };
+            flat.quick = Some(quick);
+            if quick as f64 <= EXACT_UP_TO * smallest.bytes.len() as f64 {
+                let exact = match flat.exact.take() {
+                    Some(exact) => exact,
+                    None => self.write_pixels(pixels, config().lossless(true))?,
+                };
+                if exact.len() <= smallest.bytes.len() {
+                    smallest = Encoded { bytes: exact.clone(), quality: None, warnings: Vec::new() };
+                }
+                flat.exact = Some(exact);
             }
-            flat.exact = Some(exact);
         }
         self.flat = Some(flat);
         Ok(smallest)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::contract::{Deadline, Error, Goal, Receipt};
 use crate::decide::job::Job;
 use crate::decide::score::Judge;
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Slack};
 use crate::picture::pixels::Pixels;
 
 /// No search goes below this: a target in bytes is missed rather than the picture ruined.
@@ -78,9 +78,10 @@ fn lossless(encoder: &mut dyn Encoder) -> Result<SearchResult, Error> {
     Ok(choice(encoded, None, false, 1, decision))
 }
 
-/// The highest quality whose file has at most `limit` bytes.
+/// The highest quality whose file has at most `limit` bytes, or one whose file is close enough to that.
 fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<SearchResult, Error> {
     let steps = searched(encoder);
+    let enough = (limit as f64 * (1.0 - encoder.slack().bytes)).ceil() as u64;
     let mut tried = 0;
     let mut size_at = |at: usize| {
         tried += 1;
@@ -97,6 +98,9 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<SearchResult, Error> 
         if size <= limit {
             fits = at + 1;
             under = Some(point);
+            if size >= enough && enough < limit {
+                break;
+            }
         } else {
             exceeds = at;
             over = Some(point);
@@ -127,7 +131,9 @@ fn within(encoder: &mut dyn Encoder, limit: u64) -> Result<SearchResult, Error> 
         Some(quality) => format!("quality {quality}"),
         None => "lossless".to_owned(),
     };
-    let decision = if is_met {
+    let decision = if is_met && fits < exceeds {
+        format!("{size} bytes at {quality}, close to the {limit} bytes allowed.")
+    } else if is_met {
         format!("{size} bytes at {quality}, the best that fits into {limit} bytes.")
     } else {
         format!("{size} bytes at {quality}, the lowest that is tried; {limit} bytes cannot be reached.")
@@ -153,7 +159,8 @@ fn interpolate(under: Option<(f64, f64)>, over: Option<(f64, f64)>, target: f64)
 fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result<SearchResult, Error> {
     let steps = searched(encoder);
     let count = steps.len();
-    let mut look = Look { encoder, judge, steps, guesses: BTreeMap::new(), latest: None, tried: 0 };
+    let slack = encoder.slack().points;
+    let mut look = Look { encoder, judge, slack, steps, guesses: BTreeMap::new(), latest: None, tried: 0 };
     let (mut low, mut high) = (0, count);
     let mut aim = target;
     let mut best: Option<(Encoded, f64)> = None;
@@ -170,6 +177,9 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result
         if score >= target {
             high = at;
             best = Some((encoded, score));
+            if score <= target + slack && slack > 0.0 {
+                break;
+            }
         } else {
             low = at + 1;
         }
@@ -204,6 +214,7 @@ fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge) -> Result
 struct Look<'a> {
     encoder: &'a mut dyn Encoder,
     judge: &'a Judge,
+    slack: f64,
     steps: Vec<u8>,
     /// Of the steps that were tried.
     guesses: BTreeMap<usize, f64>,
@@ -213,7 +224,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The first step of a range whose guess is at least `aim`; the range's end if there is none.
+    /// The first step of a range whose guess is at least `aim`, or one that is close enough; the range's end if there is none.
     fn first(&mut self, aim: f64, mut low: usize, mut high: usize) -> Result<usize, Error> {
         for (&at, &guess) in self.guesses.range(low..high) {
             if guess < aim {
@@ -237,13 +248,16 @@ impl Look<'_> {
             if guess >= aim {
                 high = at;
                 self.latest = Some((at, encoded));
+                if guess < aim + self.slack {
+                    break;
+                }
                 (good, bad) = (good + 1, 0);
             } else {
                 low = at + 1;
                 (good, bad) = (0, bad + 1);
             }
         }
-        Ok(low)
+        Ok(high)
     }
 
     /// The step of a range whose guess should be nearest above `aim`, by those on both sides of the range.
@@ -316,6 +330,10 @@ impl Encoder for Timed<'_> {
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
         self.deadline.check()?;
         self.encoder.size_at(quality)
+    }
+
+    fn slack(&self) -> Slack {
+        self.encoder.slack()
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {

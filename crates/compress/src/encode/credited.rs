@@ -1,7 +1,7 @@
 //! Files with the credits of their source in them.
 
 use crate::contract::{Error, Format};
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Slack};
 use crate::metadata::credits::Credits;
 use crate::picture::pixels::Pixels;
 
@@ -35,6 +35,10 @@ impl Encoder for Credited<'_> {
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
         let packet = self.credits.packet_len().map_or(0, |length| length + 64);
         Ok(self.encoder.size_at(quality)? + packet)
+    }
+
+    fn slack(&self) -> Slack {
+        self.encoder.slack()
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {

@@ -39,6 +39,15 @@ pub(crate) struct Encoded {
     pub warnings: Vec<String>,
 }
 
+/// How far from its goal a search may end, where the steps between files are large and each takes long.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Slack {
+    /// Of a limit in bytes, the share that may be left over.
+    pub bytes: f64,
+    /// How many points a score may be higher than asked for.
+    pub points: f64,
+}
+
 /// A picture that can be written at several qualities: in the DCT domain, as a palette, as WebP.
 pub(crate) trait Encoder {
     /// The qualities worth trying, ascending. Others are treated as the next lower of these.
@@ -54,6 +63,10 @@ pub(crate) trait Encoder {
     /// The length of what [`Encoder::encode`] would return, but for a little metadata.
     fn size_at(&mut self, quality: u8) -> Result<u64, Error> {
         Ok(self.encode(quality)?.bytes.len() as u64)
+    }
+
+    fn slack(&self) -> Slack {
+        Slack::default()
     }
 
     /// The smallest file with identical pixels; `None` when this picture has none in this format.

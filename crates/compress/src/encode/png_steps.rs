@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::Error;
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Slack};
 
 /// Of a smaller PNG it does not matter that a JPEG would be smaller still.
 const WARNED_ABOVE_BYTES: u64 = 10_000;
@@ -60,6 +60,10 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
         }
         self.made.insert(quality, encoded.clone());
         Ok(encoded)
+    }
+
+    fn slack(&self) -> Slack {
+        Slack { bytes: 0.05, points: 1.0 }
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {

@@ -163,3 +163,31 @@ async fn a_worker_apart_fetches_no_image_from_the_api() {
     let images = client.images(&id).await;
     assert_eq!(images[0]["error"]["code"], "BLOCKED_ADDRESS", "{images:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_given_up_by_the_time_since_its_first_try_and_not_by_the_age_of_its_upload() {
+    for (column, failed) in [("enqueued_at", 1), ("first_claimed_at", 2)] {
+        let origin = Origin::start().await;
+        let halftone = Halftone::start(&["--downloads-per-host", "1", "--max-attempts", "1"]).await;
+        let long_ago = format!(
+            "CREATE FUNCTION age() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                NEW.{column} = now() - interval '25 hours';
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER age BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION age()"
+        );
+        database::execute(&halftone.database_url, &long_ago).await;
+        // One is answered, and its attempt is the last one. The other one waits for its turn meanwhile, and is put off.
+        let [one, other] = ["a.jpg", "b.jpg"].map(|path| origin.set(path, Answer::RetryAfter(429, 1_000)));
+        halftone.client.accepted(&csv(&[&[&one], &[&other]]), json!({})).await;
+        let as_expected = format!(
+            "SELECT ((SELECT count(*) FROM images WHERE status = 'FAILED') = {failed} AND
+                (SELECT count(*) FROM jobs WHERE state = 'WAITING' AND attempts = 0) = {})::int::bigint",
+            2 - failed
+        );
+        crate::support::wait::until(&format!("{failed} images failed, and no other was tried"), async || {
+            database::number(&halftone.database_url, &as_expected).await == 1
+        })
+        .await;
+    }
+}

@@ -78,7 +78,7 @@ impl Quota {
             None => None,
             Some(places) => Some(places.clone().try_acquire_owned().map_err(|_| {
                 Exceeded::until_something_ends(
-                    "This key has as many subscriptions open as it may; end one, or try again later.".to_owned(),
+                    "This key has reached its limit of open subscriptions; end one, or try again later.".to_owned(),
                 )
             })?),
         };

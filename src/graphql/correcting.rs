@@ -17,7 +17,7 @@ use crate::pipeline::correct::{self, Applied, Corrected};
 pub struct ReplaceImageUrlInput {
     /// The image; its request must have ended.
     id: ID,
-    /// Where it is downloaded from, from now on: wherever the request names this image.
+    /// The URL to download it from, for every row that names this image.
     url: String,
 }
 
@@ -35,8 +35,8 @@ pub struct ReplaceImageUrlPayload {
 pub struct ReplaceImageUrlsInput {
     /// The request; it must have ended.
     request_id: ID,
-    /// Its FAILED_ROWS_CSV with better URLs, as a file of a multipart request. Rows are told by serial number and name, URLs
-    /// by their place in the row. Rows may be missing; a URL that is unchanged is left alone.
+    /// Its FAILED_ROWS_CSV with corrected URLs, as a file of a multipart request. Rows are matched by serial number and
+    /// name, URLs by their position in the row. Rows may be left out; an unchanged URL has no effect.
     file: Upload,
     /// What each column is, if its name does not say so.
     columns: Option<CsvColumnsInput>,
@@ -56,13 +56,13 @@ pub struct SkippedCorrection {
 pub struct ReplaceImageUrlsPayload {
     /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// How many images are done with their new URLs.
+    /// Number of images that are processed with their new URLs.
     image_count: i32,
-    /// How the file was read, when it cannot be read as it should.
+    /// How the file was read, if it was rejected.
     csv: Option<CsvReport>,
-    /// What was not applied, at most 100 of it.
+    /// What was not applied; at most 100 entries.
     skipped: Vec<SkippedCorrection>,
-    /// How much was not applied.
+    /// Number of corrections that were not applied.
     skipped_count: i32,
     /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
@@ -73,8 +73,8 @@ pub struct Correcting;
 
 #[Object]
 impl Correcting {
-    /// Have an image downloaded from another URL, wherever its request names it. Only this image is done again, in the next run
-    /// of the request. If it had an output, the new one has another address.
+    /// Give an image another URL, in every row that names it. Only this image is processed again, in the next run of
+    /// the request. If it had an output, the new one has another address.
     async fn replace_image_url(
         &self,
         ctx: &Context<'_>,
@@ -101,8 +101,8 @@ impl Correcting {
         })
     }
 
-    /// Apply a corrected FAILED_ROWS_CSV in place. Only the images whose URL it changes are done again, in the next run of the
-    /// request; the output CSV shows the new URLs.
+    /// Apply a corrected FAILED_ROWS_CSV in place. Only images whose URL changes are processed again, in the next run
+    /// of the request; the output CSV shows the new URLs.
     async fn replace_image_urls(
         &self,
         ctx: &Context<'_>,

@@ -21,9 +21,9 @@ pub struct UserError {
 pub enum UserErrorCode {
     /// The file is not a CSV that can be processed; `csv` says why, line by line.
     CsvRejected,
-    /// A setting has a value that it cannot have.
+    /// A setting has an invalid value.
     InvalidSettings,
-    /// The URL of an image is none that can be fetched.
+    /// The URL of an image cannot be fetched.
     InvalidUrl,
     /// The webhook is not an http or https URL.
     InvalidWebhookUrl,
@@ -33,7 +33,7 @@ pub enum UserErrorCode {
     IdempotencyKeyReused,
     /// The object's status does not allow it.
     WrongStatus,
-    /// Nothing has this ID.
+    /// There is no object with this ID.
     NotFound,
 }
 

@@ -26,14 +26,14 @@ pub struct EstimateInput {
     compression: Option<CompressionInput>,
     /// Format, size and metadata of the outputs.
     output: Option<OutputInput>,
-    /// Which columns hold what. Absent: found by name, then by content.
+    /// What each column is; unless given, found by name, then by content.
     columns: Option<CsvColumnsInput>,
     /// Images to try, 10 to 500.
     #[graphql(default = 50)]
     sample: i32,
 }
 
-/// What the images of the sample with one format are.
+/// The images of the sample that have one format.
 #[derive(SimpleObject)]
 pub struct EstimateFormat {
     /// The format.
@@ -61,8 +61,8 @@ pub struct EstimateFailure {
 
 pub struct Estimate(estimate::Estimate);
 
-/// What a CSV would come to, by what was tried of it so far. Intervals hold the truth for at least 90 % of catalogues. What
-/// reuse would save is not in it.
+/// What compressing a CSV would give, judging by the images tried so far. For at least 90 % of catalogues the true
+/// values are within the intervals. Savings by reuse are not included.
 #[Object]
 impl Estimate {
     /// Whether the whole sample was tried: the last one that is sent.
@@ -140,8 +140,8 @@ impl Estimate {
         high(self.0.figures.saved_ratio)
     }
 
-    /// How long the whole CSV would take this server, at the speed of the sample and if it had nothing else to do; null until
-    /// an image was tried.
+    /// How long this server would take for the whole CSV, at the speed of the sample and with nothing else to do; null
+    /// until an image has been tried.
     async fn seconds(&self) -> Option<f64> {
         self.0.duration.map(|duration| duration.as_secs_f64())
     }

@@ -6,8 +6,8 @@ use halftone_compress::Format;
 /// Formats of image files.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageFormat {
-    /// Only as a setting, never the format of a file: for each image the format whose file is the smallest at the same score, of
-    /// the source's own, WebP and, where nothing is transparent, JPEG.
+    /// Only a setting, never the format of a file. For each image: the source's own format, WebP or (if nothing is
+    /// transparent) JPEG, whichever gives the smallest file at the same score.
     Auto,
     /// JPEG.
     Jpeg,

@@ -34,7 +34,7 @@ pub struct Host {
     host: String,
     /// Whether images are being downloaded from it.
     status: HostStatus,
-    /// How many downloads at once the host may have at the moment. Null while nothing is downloaded from it.
+    /// How many simultaneous downloads the host is allowed at the moment. Null while nothing is downloaded from it.
     window: Option<i32>,
     /// When downloads resume, while the host is paused or down.
     paused_until: Option<DateTime>,

@@ -47,11 +47,11 @@ pub enum ImageOutcome {
     KeptOriginal,
     /// The source has not changed since an earlier run of the request; the output stayed the same.
     Unchanged,
-    /// The same source was compressed with the same settings before, for another image; that output serves.
+    /// The same source was compressed with the same settings before, for another image; the output is shared.
     Reused,
 }
 
-/// How an image compares with what it was before its run, or in the request that the upload is based on.
+/// How an image compares with its state before the run, or in the request that the upload is based on.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageChange")]
 pub enum ImageChange {
@@ -165,11 +165,11 @@ pub struct CompressionReceipt {
     encodes_tried: i32,
     /// What was done and why, in a sentence or two.
     decision: String,
-    /// With `format: AUTO` the files in other formats that this could have been, at the same score.
+    /// With `format: AUTO`: what the output would have been in other formats, at the same score.
     alternatives: Vec<AlternativeFile>,
 }
 
-/// A file that an output could have been in another format.
+/// What the output would have been in another format.
 #[derive(SimpleObject)]
 pub struct AlternativeFile {
     /// Its format.
@@ -236,8 +236,8 @@ impl Image {
         self.0.image.outcome.map(Into::into)
     }
 
-    /// How it compares with what it was before its run, or in the request that the upload is based on. Null where there is
-    /// nothing to compare with, until it has ended, and when it failed both times.
+    /// How it compares with its state before the run, or in the request that the upload is based on. Null where there
+    /// is nothing to compare with, until it has ended, and when it failed both times.
     async fn change(&self) -> Option<ImageChange> {
         self.0.image.change.map(Into::into)
     }
@@ -267,7 +267,7 @@ impl Image {
         ImageFile::source(&self.0.image)
     }
 
-    /// The file that was stored. It stays here without an address once it has expired.
+    /// The stored file. Once it has expired, it is still shown here, without an address.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
         let links = links(ctx);
@@ -284,8 +284,9 @@ impl Image {
         has_one.then(|| Url(links(ctx).thumbnail(row.id, row.output_number)))
     }
 
-    /// The source, to be shown beside the output: this server fetches it from its host anew, and sends it only while it is
-    /// the file that was compressed. Signed, and valid as long as the links of result files. Null while there is no output.
+    /// The source, to show beside the output. This server fetches it from its host again, and serves it only if it is
+    /// still the file that was compressed. Signed, and valid as long as links to result files. Null while there is no
+    /// output.
     async fn source_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let row = &self.0.image;
         row.output_key.as_ref().map(|_| Url(links(ctx).source(row.id).url))

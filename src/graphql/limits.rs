@@ -58,7 +58,7 @@ struct DownloadLimits {
     min_bytes_per_second: UnsignedInt53,
     /// Redirects that are followed.
     max_redirects: UnsignedInt53,
-    /// Downloads at once from one host.
+    /// Simultaneous downloads from one host.
     max_per_host: UnsignedInt53,
     /// Attempts at an image whose failure may be temporary.
     max_attempts: i32,
@@ -94,13 +94,13 @@ struct GraphqlLimits {
 /// `extensions.retryAfter`, in seconds; over HTTP with 429 and `Retry-After`.
 #[derive(SimpleObject)]
 struct KeyLimits {
-    /// Uploads in a minute, checks of files included.
+    /// Uploads per minute, including checks of files.
     uploads_per_minute: Option<UnsignedInt53>,
-    /// Complexity of queries and mutations in a minute. Starting a subscription counts 100.
+    /// Complexity of queries and mutations per minute. Starting a subscription counts 100.
     complexity_per_minute: Option<UnsignedInt53>,
     /// Subscriptions open at once.
     subscriptions: Option<UnsignedInt53>,
-    /// Images of the tenant waiting or in progress, with those of an upload.
+    /// Unfinished images of the tenant, including those of a new upload.
     queued_images: Option<UnsignedInt53>,
 }
 

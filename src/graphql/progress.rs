@@ -7,8 +7,8 @@ use crate::db::progress;
 
 pub struct Progress(pub progress::Progress);
 
-/// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled. The progress of a request is that
-/// of all its images: those that a run is to do again are pending from its beginning, the others stay what they are.
+/// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled. The progress of a request
+/// covers all its images: those that a run processes again are pending from its start, the others keep their state.
 #[Object]
 impl Progress {
     /// All distinct images of the request, or of the run.
@@ -109,7 +109,7 @@ impl Savings {
         self.0.outcomes.kept_original
     }
 
-    /// Images whose output is as close as possible to the compression goal but does not reach it.
+    /// Images whose output is as close to the compression goal as possible but does not reach it.
     async fn target_missed(&self) -> i32 {
         self.0.outcomes.target_missed
     }
@@ -119,7 +119,7 @@ impl Savings {
         self.0.outcomes.unchanged
     }
 
-    /// Images whose source was compressed with the same settings before, so that the output of another image serves.
+    /// Images whose source was compressed with the same settings before, and that share that output.
     async fn reused(&self) -> i32 {
         self.0.outcomes.reused
     }

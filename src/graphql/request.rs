@@ -129,7 +129,8 @@ impl ProcessingRequest {
         self.row.finished_at.map(DateTime)
     }
 
-    /// When the cancellation of the last run was asked for; null unless it was. Images in hand may still end after it.
+    /// When cancellation of the last run was requested; null if it was not. Images in progress may still finish after
+    /// that.
     async fn cancel_requested_at(&self) -> Option<DateTime> {
         self.row.cancel_requested_at.map(DateTime)
     }
@@ -146,8 +147,8 @@ impl ProcessingRequest {
         self.row.kept_until(kept).map(DateTime)
     }
 
-    /// When its outputs are removed, unless another run begins; null while it runs, and when outputs are kept for ever. What
-    /// is known of the images stays until `expiresAt`.
+    /// When its outputs are removed, unless another run begins; null while it runs, and when outputs are kept for ever.
+    /// The records of the images stay until `expiresAt`.
     async fn outputs_expire_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
         let kept = ctx.data_unchecked::<App>().config.general.outputs_kept()?;
         self.row.kept_until(kept).map(DateTime)
@@ -268,8 +269,8 @@ impl ProcessingRequest {
         self.current_run(ctx).await.map(Run)
     }
 
-    /// How the images of the current run compare with what they were before it; null in the first run, unless the upload is
-    /// based on another request.
+    /// How the images of the current run compare with their state before it; null in the first run, unless the upload
+    /// is based on another request.
     async fn changes(&self, ctx: &Context<'_>) -> Result<Option<Changes>> {
         Ok(self.current_run(ctx).await?.changes().map(Into::into))
     }

@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::db::run;
 use crate::pipeline::rerun::{Rerun, rerun};
 
-/// How the images of a run compare with what they were before it, or in the request that the upload is based on. Images that
-/// failed both times are not counted.
+/// How the images of a run compare with their state before it, or in the request that the upload is based on. Images
+/// that failed both times are not counted.
 #[derive(SimpleObject)]
 pub struct Changes {
     /// Images with URLs that the request the upload is based on does not have; 0 in later runs.
@@ -67,7 +67,7 @@ impl Rerunning {
     async fn rerun_processing_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The request, and what to do again.")] input: RerunProcessingRequestInput,
+        #[graphql(desc = "The request, and what to process again.")] input: RerunProcessingRequestInput,
     ) -> Result<RerunProcessingRequestPayload> {
         let app = ctx.data_unchecked::<App>();
         let begun = match uuid(&input.id) {

@@ -30,7 +30,7 @@ pub enum ResultKind {
 pub enum ResultFormat {
     /// Text in UTF-8; an updated file in its own encoding.
     Csv,
-    /// A workbook of one sheet. Text stays text, numbers that were text and URLs too.
+    /// A workbook with one sheet. Text stays text, including URLs and numbers that were text.
     Xlsx,
 }
 

@@ -27,7 +27,8 @@ pub enum RunReason {
 
 pub struct Run(pub run::Run);
 
-/// What a request does for some of its images: the upload is run 1, about all of them. Retrying begins the next one.
+/// One pass over images of a request. The upload is run 1, over all of them; a retry, a correction or a rerun begins
+/// the next, over the images it concerns.
 #[Object]
 impl Run {
     /// 1 for the upload.
@@ -73,8 +74,8 @@ impl Run {
         Savings(self.0.savings())
     }
 
-    /// How its images compare with what they were before it; null for a first run whose upload is based on no other request.
-    /// The counts grow until it has ended.
+    /// How its images compare with their state before it; null for a first run whose upload is based on no other
+    /// request. The counts grow until it has ended.
     async fn changes(&self) -> Option<Changes> {
         self.0.changes().map(Into::into)
     }

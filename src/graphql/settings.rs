@@ -27,8 +27,8 @@ pub enum CompressionInput {
 /// Format, size and metadata of the outputs.
 #[derive(InputObject, Default)]
 pub struct OutputInput {
-    /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`), or with `AUTO` to the one whose file is the smallest at
-    /// the same score; absent: the source's format.
+    /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`), or let `AUTO` choose for each image;
+    /// absent: the source's format.
     format: Option<ImageFormat>,
     /// `AUTO` may choose AVIF too. Encoding is slow.
     #[graphql(default = false)]
@@ -37,7 +37,7 @@ pub struct OutputInput {
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
     max_height: Option<i32>,
-    /// Under transparency when the output has none, `#rrggbb`; default white.
+    /// Colour behind transparent pixels if the output has no transparency, `#rrggbb`; default white.
     background: Option<String>,
     /// Keep creator, copyright, credit line, source and terms of use (of EXIF, IPTC and XMP); everything else is dropped.
     #[graphql(default = false)]
@@ -70,7 +70,7 @@ pub struct CompressionSettings {
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
     max_height: Option<i32>,
-    /// Colour under transparency, `#rrggbb`.
+    /// Colour behind transparent pixels if the output has no transparency, `#rrggbb`.
     background: String,
     /// Whether creators and copyright are kept.
     keep_copyright: bool,

@@ -207,8 +207,8 @@ impl Steering {
         Ok(ResumeProcessingRequestPayload { processing_request, user_errors })
     }
 
-    /// Delete a request that has ended, with its outputs and result files. Their links answer 404 at once; what takes up room
-    /// is removed in the background. Webhooks of it that are not delivered yet are not sent.
+    /// Delete a request that has ended, with its outputs and result files. Their links answer 404 at once; the files
+    /// are removed in the background. Its undelivered webhooks are not sent.
     async fn delete_processing_request(
         &self,
         ctx: &Context<'_>,
@@ -229,7 +229,8 @@ impl Steering {
         })
     }
 
-    /// Send a webhook again: same id and body, new timestamp and signature. It has the whole schedule of attempts anew.
+    /// Send a webhook again, with the same ID and body, and a new timestamp and signature. Its schedule of attempts
+    /// starts over.
     async fn redeliver_webhook(
         &self,
         ctx: &Context<'_>,

@@ -43,8 +43,8 @@ pub struct Subscription;
 /// The operations that keep sending updates.
 #[GraphqlSubscription]
 impl Subscription {
-    /// The snapshot at once, then at most one per interval, always the last; ends with the request. When more than 50 watch
-    /// it, the interval grows with their number.
+    /// The current snapshot, then at most one per interval, always including the last; completes when the request has
+    /// ended. When more than 50 subscribers watch a request, the interval grows with their number.
     async fn request_updated(
         &self,
         ctx: &Context<'_>,
@@ -72,8 +72,8 @@ impl Subscription {
         })
     }
 
-    /// Every image as it ends, in each run in which it ends. Reconnect with the last `cursor` as `after` and nothing is
-    /// missed; ends with the request.
+    /// Every image as it ends, in every run. Reconnect with the last `cursor` as `after`, and you miss nothing;
+    /// completes when the request has ended.
     async fn image_updated(
         &self,
         ctx: &Context<'_>,
@@ -126,9 +126,10 @@ impl Subscription {
         })
     }
 
-    /// What a CSV would come to: a sample of its images is downloaded and compressed, and nothing is stored. Sends what is
-    /// known at once, then after each image of the sample, and ends with it. The file goes as multipart/form-data, so
-    /// subscribe by POST with `Accept: text/event-stream` or `multipart/mixed`. One at a time for each caller.
+    /// Estimate what compressing a CSV would give: a sample of its images is downloaded and compressed, and nothing is
+    /// stored. Sends an estimate at once and after each image of the sample, then completes. A file needs
+    /// multipart/form-data, so subscribe by POST with `Accept: text/event-stream` or `multipart/mixed`. Each caller may
+    /// have one at a time.
     async fn estimate(
         &self,
         ctx: &Context<'_>,
@@ -137,7 +138,8 @@ impl Subscription {
         estimate::run(ctx, input).await
     }
 
-    /// Requests as they are created or change: at first the 50 newest and all that run, the oldest first; for consoles.
+    /// Requests as they are created or change, for consoles. Starts with the 50 newest and all that are running, oldest
+    /// first.
     async fn requests_updated(
         &self,
         ctx: &Context<'_>,

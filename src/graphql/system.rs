@@ -61,7 +61,7 @@ pub struct Worker {
     started_at: DateTime,
     /// When its last heartbeat was stored.
     last_heartbeat_at: DateTime,
-    /// Whether that was within `--worker-timeout`. The jobs of one that is not are given to others.
+    /// Whether that was within `--worker-timeout`. The jobs of a worker that is not alive are given to others.
     is_alive: bool,
     /// Number of jobs it is running.
     running: UnsignedInt53,
@@ -113,9 +113,9 @@ impl Queue {
         self.0.jobs.iter().filter_map(JobCount::of).collect()
     }
 
-    /// How long the job that became ready first has been waiting for a worker, in seconds; null when none is ready. More
-    /// workers would begin it sooner: jobs of paused requests, and of hosts that are paused, down or asked for as many images
-    /// as they may be, do not count.
+    /// How long the oldest ready job has been waiting for a worker, in seconds; null when none is ready. More workers
+    /// would start it sooner: jobs of paused requests, and of hosts that are paused, down or at their limit, are not
+    /// counted.
     async fn oldest_ready_seconds(&self) -> Option<f64> {
         self.0.jobs.iter().filter_map(|jobs| jobs.oldest_ready).max_by(f64::total_cmp)
     }
@@ -133,7 +133,7 @@ impl System {
     }
 }
 
-/// Halftone as a whole, over all processes on its database. Read at most once a second, for all who ask.
+/// The whole service: all processes on its database. Refreshed at most once a second.
 #[Object]
 impl System {
     /// The version of the process that answers.
@@ -146,7 +146,7 @@ impl System {
         Queue(self.0.clone())
     }
 
-    /// The processes that run jobs, those that live first, at most 100. One that died is listed for a day.
+    /// The processes that run jobs, live ones first, at most 100. One that died is listed for a day.
     #[graphql(complexity = list_cost(100, child_complexity))]
     async fn workers(&self) -> Vec<Worker> {
         self.0.workers.iter().map(Worker::from).collect()

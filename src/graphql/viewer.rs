@@ -28,15 +28,15 @@ pub fn links(ctx: &Context<'_>) -> Links {
     ctx.data_unchecked::<App>().links.at(caller(ctx).origin.as_ref())
 }
 
-/// What an API key is good for.
+/// What an API key may be used for.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Scope")]
 pub enum ApiKeyScope {
     /// Queries and subscriptions.
     Read,
-    /// Mutations too.
+    /// Queries, subscriptions and mutations.
     Write,
-    /// Everything, also what concerns all tenants: `system`.
+    /// Everything, including `system`, which concerns all tenants.
     Admin,
 }
 
@@ -47,13 +47,13 @@ pub struct ApiKey {
     id: String,
     /// The name it was given.
     name: String,
-    /// What it is good for.
+    /// What the key may be used for.
     scope: ApiKeyScope,
     /// When it stops working; null if it works until it is revoked.
     expires_at: Option<DateTime>,
 }
 
-/// What the requests of a tenant add up to. Those that were deleted do not count.
+/// Totals over the requests of a tenant, without deleted ones.
 #[derive(SimpleObject)]
 pub struct TenantUsage {
     /// Number of requests.
@@ -68,7 +68,7 @@ pub struct TenantUsage {
 
 pub struct Tenant;
 
-/// Those who share their requests. What belongs to one tenant does not exist for the others.
+/// Callers who share their requests. What belongs to one tenant does not exist for the others.
 #[Object]
 impl Tenant {
     /// The tenant's name.
@@ -76,7 +76,7 @@ impl Tenant {
         &caller(ctx).tenant.name
     }
 
-    /// What its requests add up to.
+    /// Totals over its requests.
     #[graphql(complexity = "20 + child_complexity")]
     async fn usage(&self, ctx: &Context<'_>) -> Result<TenantUsage> {
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;

@@ -60,7 +60,7 @@ enum FormName {
 /// Why there is no file.
 pub enum FileError {
     NotFound,
-    /// It was removed because it had been kept as long as outputs are.
+    /// It has expired and was removed.
     Expired,
     /// The file cannot have the form that was asked for.
     Impossible(String),
@@ -77,10 +77,7 @@ impl IntoResponse for FileError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
-            Self::Expired => {
-                (StatusCode::GONE, "This image has been kept as long as images are kept here, and was removed.\n")
-                    .into_response()
-            }
+            Self::Expired => (StatusCode::GONE, "This image has expired and was removed.\n").into_response(),
             Self::Impossible(message) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{message}\n")).into_response(),
             Self::Fault(error) if db::is_unavailable(&error) || store::is_unavailable(&error) => {
                 error!("cannot serve a file: {error:#}");

@@ -189,7 +189,14 @@ fn animated<'a>(job: &Job<'a, '_>, slim: &Job, plan: &Plan) -> Result<Compressed
             "{} cannot be animated. The animation was kept unchanged, with all its frames. Ask for WEBP to get a smaller one.",
             plan.format
         );
-        return Ok(keep(bytes, probe, settings, 0, "Kept: an animation is not made a still image.", vec![warning]));
+        return Ok(keep(
+            bytes,
+            probe,
+            settings,
+            0,
+            "Kept: the source is an animation, and this format cannot be animated.",
+            vec![warning],
+        ));
     };
     if plan.is_same
         && let Goal::MaxBytes(limit) = settings.goal

@@ -16,8 +16,7 @@ const REJECTED: &str = "REJECTED";
 const NOT_KEPT: &str = "This was refused when the CSV was read, one of more problems than are kept. Correct the others \
                         and upload it again to see this one.";
 const CANCELED: &str = "The request was canceled before this image was done.";
-const EXPIRED: &str =
-    "The output has been kept as long as outputs are, and was removed. Run the request again to have a new one.";
+const EXPIRED: &str = "The output has expired and was removed. Run the request again to get a new one.";
 /// Most characters of a URL or other text that a row's reason quotes.
 const MAX_QUOTED_CHARS: usize = 200;
 /// A row's reason names further failures until it has this many bytes; the others are counted. Far below what a cell may

@@ -46,7 +46,7 @@ pub(super) async fn upgrade<E: Executor>(executor: E, options: Arc<EndpointOptio
     // Counted from here on, so that a shutdown does not overlook a socket between its two halves.
     let counted = options.tasks.token();
     let Ok(place) = options.sockets.clone().try_acquire_owned() else {
-        return Refusal::unavailable("The server has as many WebSockets open as it can; try again later.")
+        return Refusal::unavailable("The server has reached its limit of open WebSockets; try again later.")
             .into_response();
     };
     let span = tracing::Span::current();

@@ -77,16 +77,7 @@ export function Estimate({ figures, failure, isRunning, isOld, begin, stop }: Es
           </button>
         )}
       </div>
-      {failure && (
-        <Fault
-          title={failure}
-          action={
-            <button type="button" onClick={begin}>
-              Try again
-            </button>
-          }
-        />
-      )}
+      {failure && <Fault title={failure} retry={begin} />}
       {isOld && (
         <p className="quiet">
           The settings or columns have changed since. Estimate again to see what they do.

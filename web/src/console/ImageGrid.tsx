@@ -77,16 +77,7 @@ export function ImageGrid({ requestId, revision, isFinal }: Props) {
           </button>
         )}
       </div>
-      {failure && (
-        <Fault
-          title={failure}
-          action={
-            <button type="button" onClick={retry}>
-              Try again
-            </button>
-          }
-        />
-      )}
+      {failure && <Fault title={failure} retry={retry} />}
       {total === undefined && !failure && <Skeleton rows={1} height={CELL} />}
       {total === 0 && <Empty title="No image is in this state" />}
       {total !== undefined && total > 0 && <Cells key={code || state} cells={cells} total={total} />}

@@ -123,20 +123,27 @@ export function Bar({
   );
 }
 
+/** `retry`: does again what failed. */
 export function Fault({
   title,
   children,
-  action,
+  retry,
 }: {
   title: string;
   children?: ReactNode;
-  action?: ReactNode;
+  retry?: () => void;
 }) {
   return (
     <div className="notice" data-kind="error" role="alert">
       <strong>{title}</strong>
       {children && <div>{children}</div>}
-      {action && <div className="actions">{action}</div>}
+      {retry && (
+        <div className="actions">
+          <button type="button" onClick={retry}>
+            Try again
+          </button>
+        </div>
+      )}
     </div>
   );
 }

@@ -46,14 +46,7 @@ export function Home() {
         {newest.length > 0 ? (
           <RequestList requests={newest} />
         ) : error ? (
-          <Fault
-            title={sentence(error)}
-            action={
-              <button type="button" onClick={() => again({ requestPolicy: 'network-only' })}>
-                Try again
-              </button>
-            }
-          />
+          <Fault title={sentence(error)} retry={() => again({ requestPolicy: 'network-only' })} />
         ) : fetching ? (
           <Skeleton rows={3} height={64} />
         ) : (

@@ -36,16 +36,7 @@ export function Image({ id }: { id: string }) {
   if (!image) {
     if (fetching) return <Skeleton rows={2} height={240} />;
     if (error) {
-      return (
-        <Fault
-          title={sentence(error)}
-          action={
-            <button type="button" onClick={() => again({ requestPolicy: 'network-only' })}>
-              Try again
-            </button>
-          }
-        />
-      );
+      return <Fault title={sentence(error)} retry={() => again({ requestPolicy: 'network-only' })} />;
     }
     return (
       <Empty page title="There is no image at this address">

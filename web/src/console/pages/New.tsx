@@ -81,14 +81,7 @@ function Checked({ file }: { file: File }) {
     <>
       <h1>{file.name}</h1>
       {failure && (
-        <Fault
-          title={sentence(failure)}
-          action={
-            <button type="button" onClick={() => (uploaded.error ? void start() : void read())}>
-              Try again
-            </button>
-          }
-        />
+        <Fault title={sentence(failure)} retry={() => (uploaded.error ? void start() : void read())} />
       )}
       {!report && !failure && <Skeleton rows={2} height={72} />}
       {refusals.map((refusal) => (

@@ -94,16 +94,7 @@ export function Request({ id }: { id: string }) {
   if (!details || !current) {
     if (fetching) return <Skeleton rows={4} height={72} />;
     if (error) {
-      return (
-        <Fault
-          title={sentence(error)}
-          action={
-            <button type="button" onClick={reload}>
-              Try again
-            </button>
-          }
-        />
-      );
+      return <Fault title={sentence(error)} retry={reload} />;
     }
     return (
       <Empty page title="There is no request at this address">

@@ -118,16 +118,7 @@ export function Requests() {
           />
         </label>
       </div>
-      {failure && (
-        <Fault
-          title={failure}
-          action={
-            <button type="button" onClick={() => void load(() => true)}>
-              Try again
-            </button>
-          }
-        />
-      )}
+      {failure && <Fault title={failure} retry={() => void load(() => true)} />}
       {!page && !failure && <Skeleton rows={6} height={64} />}
       {page && page.requests.length > 0 && <Totals totals={page.totals.matching} />}
       {page && page.requests.length === 0 && (

@@ -34,16 +34,7 @@ export function System() {
   return (
     <>
       <h1>System</h1>
-      {error && (
-        <Fault
-          title={sentence(error)}
-          action={
-            <button type="button" onClick={() => again({ requestPolicy: 'network-only' })}>
-              Try again
-            </button>
-          }
-        />
-      )}
+      {error && <Fault title={sentence(error)} retry={() => again({ requestPolicy: 'network-only' })} />}
       {!data && !error && <Skeleton rows={3} height={120} />}
       {data && (
         <>

@@ -1,18 +1,16 @@
 //! For any table of products, in any layout and dialect, and in a workbook: no image is lost, an update changes the URLs and nothing else, and
 //! what it wrote is read as the source was.
 
-mod table;
-
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
+use crate::table::{Catalogue, Layout, Wrapper, catalogue};
 use calamine::{Data, Reader as _, Xlsx};
 use halftone_sheet::{Column, Container, Hints, Limits, Report, Row, Updater, read_file, updated_to_workbook};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rust_xlsxwriter::Workbook;
-use table::{Catalogue, Layout, Wrapper, catalogue};
 
 fn read(file: &[u8]) -> (Vec<Row>, Report) {
     let mut rows = Vec::new();

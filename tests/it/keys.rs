@@ -131,10 +131,11 @@ async fn the_end_of_a_key_ends_its_sockets_and_streams_and_no_others() {
     let halftone = idle().await;
     let url = &halftone.database_url;
     let [revoked, other] = [keys::create(url, &[]).await, keys::create(url, &[]).await];
-    let short = keys::create(url, &["--expires", "2s"]).await;
+    let short = keys::create(url, &["--expires", "4s"]).await;
+    let of_short = halftone.client.with_key(&short).socket().await;
     let client = halftone.client.with_key(&revoked);
     let id = client.accepted(&sheet(), json!({})).await;
-    let mut sockets = [client.socket().await, halftone.client.with_key(&short).socket().await];
+    let mut sockets = [client.socket().await, of_short];
     let mut kept = halftone.client.with_key(&other).socket().await;
     let query = format!("subscription {{ requestUpdated(id: \"{id}\") {{ status }} }}");
     let stream = client.http.post(format!("{}/graphql", client.url)).header("accept", "text/event-stream");

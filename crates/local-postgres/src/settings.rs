@@ -17,7 +17,6 @@ unix_socket_directories = '{socket_dir}'
 unix_socket_permissions = 0700
 cluster_name = '{owner}'
 
-max_connections = 100
 shared_buffers = 128MB
 jit = off
 wal_compression = on
@@ -50,9 +49,9 @@ log_min_error_statement = panic
         socket_dir = socket_dir.display()
     );
     text.push_str(match durability {
-        Durability::Full => "\nfsync = on\nsynchronous_commit = on\nfull_page_writes = on\n",
-        // Commits are still handed to the operating system, so a server that is killed loses none.
-        Durability::None => "\nfsync = off\nsynchronous_commit = on\nfull_page_writes = off\n",
+        Durability::Full => "\nmax_connections = 100\nfsync = on\nsynchronous_commit = on\nfull_page_writes = on\n",
+        // Commits are still handed to the operating system, so a server that is killed loses none. Many tests share it.
+        Durability::None => "\nmax_connections = 400\nfsync = off\nsynchronous_commit = on\nfull_page_writes = off\n",
     });
     // Before recovering from a crash, flush the filesystem once rather than open every file.
     if major >= 14 && cfg!(target_os = "linux") {

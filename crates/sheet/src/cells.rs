@@ -10,6 +10,7 @@ use csv_core::ReadFieldResult;
 
 use super::dialect::{self, Dialect};
 use super::hints::Hints;
+use super::lines::Lines;
 use super::quoting::Quoting;
 use super::record::Record;
 use super::refusal::{Refusal, Stop};
@@ -30,8 +31,7 @@ pub(super) struct Cells<R> {
     /// Another for cells that are written in a cell: to build one takes as long as to read a thousand cells.
     inner: Option<csv_core::Reader>,
     /// The line that `buf[at]` is on.
-    line: u64,
-    after_cr: bool,
+    lines: Lines,
     max_cell_bytes: usize,
     max_record_bytes: usize,
     /// Columns whose cells may be as long as a record.
@@ -50,7 +50,7 @@ pub(super) struct Cells<R> {
     bytes: Vec<u8>,
     used: usize,
     ends: Vec<usize>,
-    lines: Vec<u64>,
+    begins: Vec<u64>,
     /// Which of its cells are in quotes.
     quoted: Vec<bool>,
 }
@@ -64,8 +64,7 @@ impl<R: Read> Cells<R> {
             delimiter,
             parser: parser(delimiter),
             inner: None,
-            line: 1,
-            after_cr: false,
+            lines: Lines::new(),
             max_cell_bytes,
             max_record_bytes,
             long: Vec::new(),
@@ -79,7 +78,7 @@ impl<R: Read> Cells<R> {
             bytes: Vec::new(),
             used: 0,
             ends: Vec::new(),
-            lines: Vec::new(),
+            begins: Vec::new(),
             quoted: Vec::new(),
         }
     }
@@ -131,12 +130,12 @@ impl<R: Read> Cells<R> {
 
     /// The line reading has come to.
     pub fn line(&self) -> u64 {
-        self.line
+        self.lines.current()
     }
 
     /// The current record.
     pub fn record(&self) -> Record<'_> {
-        Record::new(&self.bytes, &self.ends, &self.lines, !self.lines_are_records)
+        Record::new(&self.bytes, &self.ends, &self.begins, !self.lines_are_records)
     }
 
     /// Whether a cell of the current record is in quotes; none if it is a cell within a cell.
@@ -180,7 +179,7 @@ impl<R: Read> Cells<R> {
             self.record_begins = self.raw.len() + self.at - if self.keeps_raw { self.mark } else { self.at };
             self.used = 0;
             self.ends.clear();
-            self.lines.clear();
+            self.begins.clear();
             self.quoted.clear();
             self.read_record()?;
             if self.wrapped && self.ends.len() == 1 {
@@ -212,10 +211,10 @@ impl<R: Read> Cells<R> {
                 self.bytes[start..start + spaces].fill(b' ');
                 self.used += spaces;
             }
-            let line = self.line;
+            let line = self.line();
             let ended = self.read_cell(start, quoted)?;
             self.ends.push(self.used);
-            self.lines.push(line);
+            self.begins.push(line);
             self.quoted.push(quoted);
             if self.used > self.max_record_bytes {
                 return Err(Refusal::row_over_bytes(self.record().line(), self.max_record_bytes).into());
@@ -251,16 +250,16 @@ impl<R: Read> Cells<R> {
             }
         }
         let line = self.record().line();
-        self.lines = vec![line; ends.len()];
+        self.begins = vec![line; ends.len()];
         (self.bytes, self.used, self.ends) = (bytes, used, ends);
         true
     }
 
     /// Appends the rest of a cell to the record; true if the record ends with it.
     fn read_cell(&mut self, start: usize, quoted: bool) -> Result<bool, Stop> {
-        let line = self.line;
+        let line = self.line();
         let mut quoting = Quoting::default();
-        self.after_cr = false;
+        self.lines.skip();
         if let Some(ended) = self.copy_plain_cell(start, quoted) {
             return Ok(ended);
         }
@@ -355,7 +354,7 @@ impl<R: Read> Cells<R> {
             self.buf.clear();
             (self.at, self.mark) = (0, 0);
             if let Refill::Fault(fault) = self.text.refill(&mut self.buf)? {
-                return Err(Refusal::unreadable(self.line, fault).into());
+                return Err(Refusal::unreadable(self.line(), fault).into());
             }
         }
         Ok(self.buf.get(self.at).copied())
@@ -377,10 +376,10 @@ impl<R: Read> Cells<R> {
         let mut spaces = 0;
         while self.peek()? == Some(b' ') {
             self.at += 1;
-            self.after_cr = false;
+            self.lines.skip();
             spaces += 1;
             if spaces > self.max_cell_bytes {
-                return Err(self.cell_too_long(self.used, self.line, false).into());
+                return Err(self.cell_too_long(self.used, self.line(), false).into());
             }
         }
         Ok(spaces)
@@ -396,34 +395,14 @@ impl<R: Read> Cells<R> {
     /// Counts the lines of a cell in quotes. `ended`: the record ends with it.
     fn count_quoted_lines(&mut self, from: usize, ended: bool) {
         if !self.lines_are_records {
-            self.count_buffered_lines(from);
+            self.lines.count(&self.buf[from..self.at]);
         } else if ended {
             self.count_last_byte();
         }
     }
 
-    fn count_buffered_lines(&mut self, from: usize) {
-        let buf = std::mem::take(&mut self.buf);
-        self.count_lines(&buf[from..self.at]);
-        self.buf = buf;
-    }
-
-    /// The byte before `buf[at]` follows what was counted before.
     fn count_last_byte(&mut self) {
-        let byte = self.buf[self.at - 1];
-        self.line += u64::from(byte == b'\r' || (byte == b'\n' && !self.after_cr));
-        self.after_cr = byte == b'\r';
-    }
-
-    /// Counts the line ends of consecutive pieces of text: CRLF, LF and CR each end one line.
-    fn count_lines(&mut self, text: &[u8]) {
-        for at in memchr::memchr2_iter(b'\r', b'\n', text) {
-            let closes_crlf = text[at] == b'\n' && if at == 0 { self.after_cr } else { text[at - 1] == b'\r' };
-            self.line += u64::from(!closes_crlf);
-        }
-        if let Some(last) = text.last() {
-            self.after_cr = *last == b'\r';
-        }
+        self.lines.count_byte(self.buf[self.at - 1]);
     }
 
     fn cell_too_long(&self, start: usize, line: u64, quoted: bool) -> Refusal {

@@ -55,6 +55,7 @@ mod row;
 mod assemble;
 
 mod layout;
+mod lines;
 
 mod skipped;
 

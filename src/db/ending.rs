@@ -159,11 +159,16 @@ pub async fn images(conn: &mut Connection, ends: &[ImageEnd]) -> QueryResult<()>
     Ok(())
 }
 
-/// The images whose outputs are under these keys, now or before a later run.
-pub async fn recorded(conn: &mut Connection, outputs: &[(Uuid, &str)]) -> QueryResult<Vec<Uuid>> {
+/// Those of these keys under which their images have outputs, now or before a later run.
+pub async fn recorded(conn: &mut Connection, outputs: &[(Uuid, &str)]) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Key {
+        #[diesel(sql_type = Text)]
+        key: String,
+    }
     let (ids, keys): (Vec<Uuid>, Vec<&str>) = outputs.iter().copied().unzip();
-    let recorded: Vec<Id> = diesel::sql_query(
-        "SELECT images.id FROM unnest($1, $2) AS stored(id, key) JOIN images USING (id)
+    let recorded: Vec<Key> = diesel::sql_query(
+        "SELECT key FROM unnest($1, $2) AS stored(id, key) JOIN images USING (id)
           WHERE output_key = key
              OR EXISTS (SELECT FROM former_outputs WHERE image_id = images.id AND output->>'output_key' = key)",
     )
@@ -171,7 +176,7 @@ pub async fn recorded(conn: &mut Connection, outputs: &[(Uuid, &str)]) -> QueryR
     .bind::<Array<Text>, _>(keys)
     .load(conn)
     .await?;
-    Ok(recorded.into_iter().map(|image| image.id).collect())
+    Ok(recorded.into_iter().map(|output| output.key).collect())
 }
 
 /// Gives requests whose images changed without ending, such as by waiting for another attempt, a new revision.

@@ -251,11 +251,14 @@ async fn record(app: &App, claim: &Claim, delivery: &WebhookDelivery, attempt: &
         };
         let duration_ms = i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX);
         let http_status = attempt.http_status.map(i32::from);
-        if !WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, error).await? {
-            // Its request was deleted meanwhile.
-            jobs::discard(conn, &held).await?;
-        } else if !held.is_empty() {
-            WebhookDelivery::set_status(conn, delivery.id, status).await?;
+        let is_logged = WebhookAttempt::log(conn, delivery.id, duration_ms, http_status, error).await?;
+        if !held.is_empty() {
+            if is_logged {
+                WebhookDelivery::set_status(conn, delivery.id, status).await?;
+            } else {
+                // Its request was deleted meanwhile.
+                jobs::discard(conn, &[claim.id]).await?;
+            }
         }
         diesel::QueryResult::Ok(())
     })

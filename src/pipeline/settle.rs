@@ -223,7 +223,7 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
         match record(app, &batch).await {
             Ok(held) => {
                 for entry in batch {
-                    let is_held = held.contains(&entry.claim.id);
+                    let is_held = held.contains(&entry.claim.lease);
                     // The job may have been aborted during shutdown; the recorded result is valid regardless.
                     let _ = entry.recorded.send(Ok(is_held));
                 }
@@ -281,11 +281,11 @@ async fn takes_a_failure(app: &App, entry: &Entry) -> bool {
     rehearsed.is_err_and(|error| matches!(error.downcast_ref(), Some(diesel::result::Error::RollbackTransaction)))
 }
 
-/// Returns the ids of the images whose claim was still held, or whose output is recorded: the answer to a commit can be lost.
-async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<Uuid>, NotRecorded> {
+/// Returns the leases that were still held, or whose output is recorded: the answer to a commit can be lost.
+async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<i64>, NotRecorded> {
     let mut conn = db::connect(&app.worker_pool).await.map_err(NotRecorded::Outage)?;
     let (held, finished) = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
-    batch.iter().filter(|entry| held.contains(&entry.claim.id)).for_each(|entry| count(&app.metrics, &entry.result));
+    batch.iter().filter(|entry| held.contains(&entry.claim.lease)).for_each(|entry| count(&app.metrics, &entry.result));
     for request in finished {
         info!(
             request.id = %request.id, status = %request.status, images = request.total, failed = request.failed,
@@ -309,12 +309,13 @@ fn count(metrics: &Metrics, result: &AttemptResult) {
     }
 }
 
-/// One transaction's worth. The requests are locked first, in one order for everyone; a claim that was lost is left out.
+/// One transaction's worth. The requests are locked first, in one order for everyone; a claim that was lost is left out. That
+/// goes by lease: a worker that was given up may have claimed an image again before its first attempt ended.
 async fn record_in(
     app: &App,
     conn: &mut Connection,
     batch: &[Entry],
-) -> anyhow::Result<(HashSet<Uuid>, Vec<ProcessingRequest>)> {
+) -> anyhow::Result<(HashSet<i64>, Vec<ProcessingRequest>)> {
     let request_ids: BTreeSet<Uuid> = batch.iter().map(|entry| entry.claim.group_id).collect();
     let request_ids: Vec<Uuid> = request_ids.into_iter().collect();
     let requests: HashMap<Uuid, ProcessingRequest> = ProcessingRequest::lock(conn, Viewer::Operator, &request_ids)
@@ -341,7 +342,7 @@ async fn record_in(
             AttemptResult::Canceled => ended.push((claim, FinalState::canceled())),
         }
     }
-    let mut held: HashSet<Uuid> = HashSet::new();
+    let mut held: HashSet<i64> = HashSet::new();
     if !requeued.is_empty() {
         held.extend(jobs::requeue(conn, &requeued).await?);
         let changed: BTreeSet<Uuid> = requeued.iter().map(|requeue| requeue.claim.group_id).collect();
@@ -350,19 +351,23 @@ async fn record_in(
     if !ended.is_empty() {
         let claims: Vec<Claim> = ended.iter().map(|(claim, _)| (*claim).clone()).collect();
         held.extend(jobs::finish(conn, &claims).await?);
-        ended.retain(|(claim, _)| held.contains(&claim.id));
+        ended.retain(|(claim, _)| held.contains(&claim.lease));
         let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
         ending::images(conn, &ends).await?;
     }
-    let outputs = batch.iter().filter_map(|entry| match &entry.result {
-        AttemptResult::Succeeded(output) if !held.contains(&entry.claim.id) => {
-            Some((entry.claim.id, &*output.output_key))
-        }
-        _ => None,
-    });
-    let unheld: Vec<(Uuid, &str)> = outputs.collect();
+    let unheld: Vec<(i64, (Uuid, &str))> = batch
+        .iter()
+        .filter(|entry| !held.contains(&entry.claim.lease))
+        .filter_map(|Entry { claim, result, .. }| match result {
+            AttemptResult::Succeeded(output) => Some((claim.lease, (claim.id, &*output.output_key))),
+            _ => None,
+        })
+        .collect();
     if !unheld.is_empty() {
-        held.extend(ending::recorded(conn, &unheld).await?);
+        let outputs: Vec<(Uuid, &str)> = unheld.iter().map(|(_, output)| *output).collect();
+        let recorded = ending::recorded(conn, &outputs).await?;
+        let kept = unheld.iter().filter(|(_, (_, key))| recorded.iter().any(|recorded| recorded == key));
+        held.extend(kept.map(|(lease, _)| lease));
     }
     let finished = finish_requests(app, conn, &request_ids).await?;
     Ok((held, finished))

@@ -126,36 +126,43 @@ pub async fn hasten(conn: &mut Connection, id: Uuid) -> QueryResult<()> {
     Ok(())
 }
 
-/// Deletes the jobs of these claims. Returns the ids of those whose lease still held; nothing may be recorded for the others.
-pub async fn finish(conn: &mut Connection, claims: &[Claim]) -> QueryResult<Vec<Uuid>> {
+#[derive(QueryableByName)]
+struct Lease {
+    #[diesel(sql_type = BigInt)]
+    lease: i64,
+}
+
+/// Deletes the jobs of these claims. Returns the leases that still held; nothing may be recorded for the other claims, not even
+/// if they are of the same job.
+pub async fn finish(conn: &mut Connection, claims: &[Claim]) -> QueryResult<Vec<i64>> {
     let (job_ids, job_leases) = leases(claims);
-    let finished = diesel::sql_query(
+    let finished: Vec<Lease> = diesel::sql_query(
         "DELETE FROM jobs USING unnest($1, $2) AS held(id, lease)
           WHERE jobs.id = held.id AND jobs.lease = held.lease AND jobs.state = 'RUNNING'
-         RETURNING jobs.id",
+         RETURNING held.lease",
     )
     .bind::<Array<SqlUuid>, _>(job_ids)
     .bind::<Array<BigInt>, _>(job_leases)
     .load(conn)
     .await?;
-    Ok(ids(finished))
+    Ok(finished.into_iter().map(|held| held.lease).collect())
 }
 
-/// Puts jobs back behind those of their group and host that are ready. Returns the ids of those whose lease still held.
-pub async fn requeue(conn: &mut Connection, requeued: &[Requeue<'_>]) -> QueryResult<Vec<Uuid>> {
+/// Puts jobs back behind those of their group and host that are ready. Returns the leases that still held, as [`finish`] does.
+pub async fn requeue(conn: &mut Connection, requeued: &[Requeue<'_>]) -> QueryResult<Vec<i64>> {
     let (job_ids, job_leases): (Vec<Uuid>, Vec<i64>) =
         requeued.iter().map(|job| (job.claim.id, job.claim.lease)).unzip();
     let after: Vec<f64> = requeued.iter().map(|job| job.after.as_secs_f64()).collect();
     let attempts: Vec<bool> = requeued.iter().map(|job| job.is_attempt).collect();
     let reasons: Vec<Option<String>> =
         requeued.iter().map(|job| Some(job.reason.as_ref()?.replace('\0', ""))).collect();
-    let moved = diesel::sql_query(
+    let moved: Vec<Lease> = diesel::sql_query(
         "UPDATE jobs SET state = 'WAITING', worker_id = NULL, lease = nextval('job_leases'),
                 attempts = attempts + held.is_attempt::int, last_error = coalesce(held.reason, last_error),
                 run_at = now() + make_interval(secs => held.after)
            FROM unnest($1, $2, $3, $4, $5) AS held(id, lease, after, is_attempt, reason)
           WHERE jobs.id = held.id AND jobs.lease = held.lease AND jobs.state = 'RUNNING'
-         RETURNING jobs.id",
+         RETURNING held.lease",
     )
     .bind::<Array<SqlUuid>, _>(job_ids)
     .bind::<Array<BigInt>, _>(job_leases)
@@ -164,7 +171,7 @@ pub async fn requeue(conn: &mut Connection, requeued: &[Requeue<'_>]) -> QueryRe
     .bind::<Array<Nullable<Text>>, _>(reasons)
     .load(conn)
     .await?;
-    Ok(ids(moved))
+    Ok(moved.into_iter().map(|held| held.lease).collect())
 }
 
 /// Gives claims back as if they had never been made: no attempt is counted.

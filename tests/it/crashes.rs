@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use serde_json::json;
+use sha2::Digest as _;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::database;
@@ -245,11 +246,39 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
     for image in client.images(&id).await {
         let output = &image["output"];
         let served = client.download(output["url"].as_str().unwrap()).await;
-        use sha2::Digest as _;
         assert_eq!(hex::encode(sha2::Sha256::digest(&served)), output["sha256"].as_str().unwrap(), "{image}");
     }
     assert_eq!(files(&data_dir.path().join("outputs")), 8 + SOURCE, "what the late one stored is removed");
     assert_each_image_ended_once(&database_url, 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_attempts_of_a_worker_at_an_image_that_end_together_leave_the_output_that_is_recorded() {
+    let origin = Origin::start().await;
+    let halftone = Halftone::start(&[]).await;
+    let urls: Vec<String> = (0..4)
+        .map(|n| {
+            let both = [n, 100 + n].map(|seed| Answer::Held(images::jpeg(160, 120, seed)));
+            origin.set(&format!("{n}.jpg"), Answer::Script(both.into()))
+        })
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let id = halftone.client.accepted(&csv(&[&urls]), json!({})).await;
+    origin.held(4).await;
+    // As after a pause in which the worker was given up.
+    let rescue =
+        "UPDATE jobs SET state = 'READY', worker_id = NULL, lease = nextval('job_leases') WHERE state = 'RUNNING'";
+    database::execute(&halftone.database_url, rescue).await;
+    origin.held(8).await;
+    origin.open();
+    halftone.client.finished(&id).await;
+
+    for image in halftone.client.images(&id).await {
+        let output = &image["output"];
+        let served = halftone.client.download(output["url"].as_str().unwrap()).await;
+        assert_eq!(hex::encode(sha2::Sha256::digest(&served)), output["sha256"].as_str().unwrap(), "{image}");
+    }
+    assert_each_image_ended_once(&halftone.database_url, 4).await;
 }
 
 /// What each worker, living or dead, noted of what it is compressing.

@@ -194,7 +194,7 @@ async fn a_job_that_is_put_back_goes_behind_those_that_are_ready() {
     let first = claim(conn, &mut turns, &room(1)).await;
     assert_eq!((first[0].id.as_u128() as u64, first[0].is_reclaimed), (0, false));
     let back = Requeue { claim: &first[0], after: Duration::ZERO, is_attempt: false, reason: None };
-    assert_eq!(jobs::requeue(conn, &[back]).await.unwrap(), [first[0].id]);
+    assert_eq!(jobs::requeue(conn, &[back]).await.unwrap(), [first[0].lease]);
     assert_eq!(jobs::promote(conn).await.unwrap(), 1);
     let mut order = Vec::new();
     for _ in 0..4 {

@@ -275,9 +275,9 @@ async fn storm(world: &mut World) {
             away_or_silent => {
                 let bucket = world.bucket.as_ref().expect("a bucket");
                 if away_or_silent == 6 {
-                    bucket.go_away()
+                    bucket.go_away();
                 } else {
-                    bucket.hang()
+                    bucket.hang();
                 }
                 sleep(Duration::from_secs(3)).await;
                 bucket.come_back();

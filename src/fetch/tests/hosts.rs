@@ -76,7 +76,7 @@ async fn a_host_that_copes_is_given_more_at_once_up_to_the_maximum() {
 #[tokio::test]
 async fn a_host_that_answers_429_is_given_less_at_once_and_then_slowly_more() {
     let (load, server) = loaded(usize::MAX).await;
-    let fetcher = fetcher(limits());
+    let fetcher = fetcher(Limits { max_per_host: 32, ..limits() });
     fetch_all(&fetcher, &server, 300).await;
     let grown = load.most_since_last_asked();
     assert!(grown > 16, "{grown}");
@@ -88,7 +88,8 @@ async fn a_host_that_answers_429_is_given_less_at_once_and_then_slowly_more() {
     load.most_since_last_asked();
     fetch_all(&fetcher, &server, 60).await;
     let halved = load.most_since_last_asked();
-    assert!(halved <= grown.div_ceil(2) + 3 && halved > 8, "{grown} → {halved}");
+    // On a busy machine fewer may have come at once than were allowed to: half of the maximum bounds it, not half of them.
+    assert!(halved <= 32 / 2 + 3 && halved > 8, "{grown} → {halved}");
 
     // Overloaded for many rounds: one at a time.
     load.overloaded_above.store(0, Ordering::SeqCst);

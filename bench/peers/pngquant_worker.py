@@ -16,10 +16,9 @@ def compress(data, quality, format="png"):
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
-
-def used():
+def processor_time():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return [used.ru_utime + used.ru_stime]
 
 
-serve(compress, used)
+serve(compress, processor_time)

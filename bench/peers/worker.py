@@ -5,7 +5,7 @@ import sys
 
 
 def serve(compress, beside=lambda: []):
-    """Answers each task with the number of bytes that `compress` makes of it, and what is to be said beside it."""
+    """Answers each task with the number of bytes that `compress` returns, and what `beside` returns after it."""
     for line in sys.stdin:
         task = json.loads(line)
         try:

@@ -14,11 +14,12 @@ pub enum CompressionInput {
     Quality(i32),
     /// Encoder quality as a share of the source's own, 0–1.
     RelativeQuality(f64),
-    /// Best quality whose size is at most this share of the source's bytes, 0–1.
+    /// Best quality whose size is at most this share of the source's bytes, 0–1. A PNG may be up to 5 % smaller than
+    /// that.
     TargetRatio(f64),
-    /// Best quality whose size is at most this many bytes.
+    /// Best quality whose size is at most this many bytes. A PNG may be up to 5 % smaller than that.
     MaxBytes(UnsignedInt53),
-    /// Smallest file whose SSIMULACRA2 score is at least this, 0–100.
+    /// Smallest file whose SSIMULACRA2 score is at least this, 0–100. A PNG may score up to a point more.
     MinScore(f64),
     /// Keep every pixel identical; only `true` is accepted.
     Lossless(bool),

@@ -45,7 +45,7 @@ pub struct Claim {
     /// Among the jobs of its tenant in this claim.
     #[diesel(sql_type = BigInt)]
     place: i64,
-    /// Whether the claim that it is of may have left jobs of the groups that it visited, of hosts that have room.
+    /// Whether its claim may have left jobs behind, of groups that it visited and hosts that have room.
     #[diesel(sql_type = Bool)]
     is_cut: bool,
 }

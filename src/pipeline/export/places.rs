@@ -13,8 +13,8 @@ use halftone_sheet::{Detail, OutputRow, Writer};
 /// What a place is whose URL or row was refused: it never had an image.
 const REJECTED: &str = "REJECTED";
 /// Said of a place or row that was refused for a problem that was counted but not kept.
-const NOT_KEPT: &str = "This was refused when the CSV was read, one of more problems than are kept. Correct the others \
-                        and upload it again to see this one.";
+const NOT_KEPT: &str = "This was refused when the CSV was read. The file has more problems than are kept, so the reason is \
+                        not known. Correct the others and upload the file again to see it.";
 const CANCELED: &str = "The request was canceled before this image was done.";
 const EXPIRED: &str = "The output has expired and was removed. Run the request again to get a new one.";
 /// Most characters of a URL or other text that a row's reason quotes.

@@ -3,9 +3,11 @@
 //! last image of a request ends, ends the request and stores its webhook.
 //!
 //! While the database is away, results wait for it. A result that the database refuses is tried alone, so that it delays
-//! no other, and in the end recorded as a failure: not before the database would have taken one each time.
+//! no other. If the database would have taken a failure each time, that is recorded in the end.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod record;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,26 +19,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
+pub(super) use self::record::finish_requests;
+use self::record::record_in;
 use super::failure::internal_error;
-use super::notify;
 use crate::app::App;
-use crate::db::ending::{self, Error, ImageEnd, Output};
-use crate::db::image::ImageStatus;
-use crate::db::request::ProcessingRequest;
-use crate::db::viewer::Viewer;
-use crate::db::{self, Connection};
-use crate::events;
+use crate::db;
+use crate::db::ending::{Error, Output};
 use crate::metrics::Metrics;
 use crate::queue::Claim;
-use crate::queue::jobs::{self, Requeue};
-use crate::queue::pauses;
 
 /// Results recorded by one transaction at most.
 const BATCH: usize = 64;
-/// How long the first result of a batch waits for others, until which part of all attempts is in it: for all at first, then
-/// for a quarter. A host that gives few images at a time must not wait for their records.
+/// How long a batch waits for more results, and which part of all attempts in hand ends the wait: all of them at first, then
+/// a quarter. A host that takes few requests at a time must not wait for its results to be recorded.
 const PATIENCE: [(Duration, usize); 2] = [(Duration::from_millis(25), 1), (Duration::from_millis(100), 4)];
 /// How long a batch waits for a database that is away: doubles up to the second value while it is.
 const OUTAGE_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
@@ -70,9 +66,15 @@ pub enum AttemptResult {
     Canceled,
 }
 
-struct Entry {
+/// An attempt that has ended, and how.
+struct Ending {
     claim: Claim,
     result: AttemptResult,
+}
+
+/// An ending that waits to be recorded.
+struct Entry {
+    ending: Ending,
     /// How long it waits for its next try, should the database not take it.
     delay: Duration,
     /// How often the database refused it and would have taken a failure.
@@ -81,18 +83,6 @@ struct Entry {
     is_replaced: bool,
     recorded: oneshot::Sender<anyhow::Result<bool>>,
     _in_hand: InHand,
-}
-
-impl Entry {
-    fn new(
-        claim: Claim,
-        result: AttemptResult,
-        recorded: oneshot::Sender<anyhow::Result<bool>>,
-        in_hand: InHand,
-    ) -> Self {
-        let delay = REFUSED_DELAY.0;
-        Self { claim, result, delay, refusals: 0, is_replaced: false, recorded, _in_hand: in_hand }
-    }
 }
 
 /// Counts an attempt as in hand until it is dropped.
@@ -134,7 +124,14 @@ impl Attempt {
     /// was lost to another worker, this result is void.
     pub async fn record(self, claim: Claim, result: AttemptResult) -> anyhow::Result<bool> {
         let (recorded, done) = oneshot::channel();
-        let entry = Entry::new(claim, result, recorded, self.in_hand);
+        let entry = Entry {
+            ending: Ending { claim, result },
+            delay: REFUSED_DELAY.0,
+            refusals: 0,
+            is_replaced: false,
+            recorded,
+            _in_hand: self.in_hand,
+        };
         self.entries.send(entry).await.ok().context("the recorder has stopped")?;
         done.await.context("the recorder has stopped")?
     }
@@ -223,7 +220,7 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
         match record(app, &batch).await {
             Ok(held) => {
                 for entry in batch {
-                    let is_held = held.contains(&entry.claim.lease);
+                    let is_held = held.contains(&entry.ending.claim.lease);
                     // The job may have been aborted during shutdown; the recorded result is valid regardless.
                     let _ = entry.recorded.send(Ok(is_held));
                 }
@@ -244,7 +241,7 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
             }
             Err(NotRecorded::Refused(cause)) => {
                 let entry = &mut batch[0];
-                let image_id = entry.claim.id;
+                let image_id = entry.ending.claim.id;
                 if !violates_constraint(&cause) {
                     entry.refusals += u32::from(takes_a_failure(app, entry).await);
                     if entry.refusals <= MAX_REFUSALS {
@@ -257,23 +254,21 @@ async fn record_or_wait(app: &App, mut batch: Vec<Entry>) -> Vec<Entry> {
                     return batch;
                 }
                 error!(image.id = %image_id, "the result of an image cannot be recorded, so it fails: {cause:#}");
-                entry.result = AttemptResult::Failed(internal_error());
+                entry.ending.result = AttemptResult::Failed(internal_error());
                 entry.is_replaced = true;
             }
         }
     }
 }
 
-/// Whether the database would record a failure of this image now, and has room for more. If not, it is not to be said that it
-/// refused the result: it may be full, or somebody holds a lock.
+/// Whether the database would record a failure of this image now, and has room for more. If not, the result is not what it
+/// refuses: its disk may be full, or somebody holds a lock.
 async fn takes_a_failure(app: &App, entry: &Entry) -> bool {
-    let (recorded, _) = oneshot::channel();
-    let failed = AttemptResult::Failed(internal_error());
-    let failure = Entry::new(entry.claim.clone(), failed, recorded, InHand::new(&entry._in_hand.0));
+    let failure = Ending { claim: entry.ending.claim.clone(), result: AttemptResult::Failed(internal_error()) };
     let Ok(mut conn) = db::connect(&app.worker_pool).await else { return false };
     let rehearsed: anyhow::Result<()> = conn
         .transaction(async |conn| {
-            record_in(app, conn, &[failure]).await?;
+            record_in(app, conn, &[&failure]).await?;
             conn.batch_execute(FIND_ROOM).await?;
             Err(diesel::result::Error::RollbackTransaction.into())
         })
@@ -284,8 +279,12 @@ async fn takes_a_failure(app: &App, entry: &Entry) -> bool {
 /// Returns the leases that were still held, or whose output is recorded: the answer to a commit can be lost.
 async fn record(app: &App, batch: &[Entry]) -> Result<HashSet<i64>, NotRecorded> {
     let mut conn = db::connect(&app.worker_pool).await.map_err(NotRecorded::Outage)?;
-    let (held, finished) = conn.transaction(async |conn| record_in(app, conn, batch).await).await?;
-    batch.iter().filter(|entry| held.contains(&entry.claim.lease)).for_each(|entry| count(&app.metrics, &entry.result));
+    let endings: Vec<&Ending> = batch.iter().map(|entry| &entry.ending).collect();
+    let (held, finished) = conn.transaction(async |conn| record_in(app, conn, &endings).await).await?;
+    endings
+        .iter()
+        .filter(|ending| held.contains(&ending.claim.lease))
+        .for_each(|ending| count(&app.metrics, &ending.result));
     for request in finished {
         info!(
             request.id = %request.id, status = %request.status, images = request.total, failed = request.failed,
@@ -306,125 +305,5 @@ fn count(metrics: &Metrics, result: &AttemptResult) {
         AttemptResult::Retry { error, .. } => metrics.image_attempt("retried", error.error_code.as_str()),
         AttemptResult::Postponed { error, .. } => metrics.image_attempt("postponed", error.error_code.as_str()),
         AttemptResult::Canceled => metrics.image_attempt("canceled", ""),
-    }
-}
-
-/// One transaction's worth. The requests are locked first, in one order for everyone; a claim that was lost is left out. That
-/// goes by lease: a worker that was given up may have claimed an image again before its first attempt ended.
-async fn record_in(
-    app: &App,
-    conn: &mut Connection,
-    batch: &[Entry],
-) -> anyhow::Result<(HashSet<i64>, Vec<ProcessingRequest>)> {
-    let request_ids: BTreeSet<Uuid> = batch.iter().map(|entry| entry.claim.group_id).collect();
-    let request_ids: Vec<Uuid> = request_ids.into_iter().collect();
-    let requests: HashMap<Uuid, ProcessingRequest> = ProcessingRequest::lock(conn, Viewer::Operator, &request_ids)
-        .await?
-        .into_iter()
-        .map(|request| (request.id, request))
-        .collect();
-
-    let mut ended = Vec::new();
-    let mut requeued = Vec::new();
-    for Entry { claim, result, .. } in batch {
-        let canceled = requests.get(&claim.group_id).is_none_or(|request| request.cancel_requested_at.is_some());
-        match result {
-            AttemptResult::Retry { .. } | AttemptResult::Postponed { .. } if canceled => {
-                ended.push((claim, FinalState::canceled()));
-            }
-            AttemptResult::Retry { after, error } | AttemptResult::Postponed { after, error } => {
-                let is_attempt = matches!(result, AttemptResult::Retry { .. });
-                let reason = serde_json::to_string(error).context("write why an image is tried again")?;
-                requeued.push(Requeue { claim, after: *after, is_attempt, reason: Some(reason.into()) });
-            }
-            AttemptResult::Succeeded(output) => ended.push((claim, FinalState::succeeded(output))),
-            AttemptResult::Failed(error) => ended.push((claim, FinalState::failed(error))),
-            AttemptResult::Canceled => ended.push((claim, FinalState::canceled())),
-        }
-    }
-    let mut held: HashSet<i64> = HashSet::new();
-    if !requeued.is_empty() {
-        held.extend(jobs::requeue(conn, &requeued).await?);
-        let changed: BTreeSet<Uuid> = requeued.iter().map(|requeue| requeue.claim.group_id).collect();
-        ending::bump_revisions(conn, &Vec::from_iter(changed)).await?;
-    }
-    if !ended.is_empty() {
-        let claims: Vec<Claim> = ended.iter().map(|(claim, _)| (*claim).clone()).collect();
-        held.extend(jobs::finish(conn, &claims).await?);
-        ended.retain(|(claim, _)| held.contains(&claim.lease));
-        let ends: Vec<ImageEnd> = ended.into_iter().map(|(claim, end)| end.of(claim)).collect();
-        ending::images(conn, &ends).await?;
-    }
-    let unheld: Vec<(i64, (Uuid, &str))> = batch
-        .iter()
-        .filter(|entry| !held.contains(&entry.claim.lease))
-        .filter_map(|Entry { claim, result, .. }| match result {
-            AttemptResult::Succeeded(output) => Some((claim.lease, (claim.id, &*output.output_key))),
-            _ => None,
-        })
-        .collect();
-    if !unheld.is_empty() {
-        let outputs: Vec<(Uuid, &str)> = unheld.iter().map(|(_, output)| *output).collect();
-        let recorded = ending::recorded(conn, &outputs).await?;
-        let kept = unheld.iter().filter(|(_, (_, key))| recorded.iter().any(|recorded| recorded == key));
-        held.extend(kept.map(|(lease, _)| lease));
-    }
-    let finished = finish_requests(app, conn, &request_ids).await?;
-    Ok((held, finished))
-}
-
-/// Ends those of these requests that are complete, stores their webhooks, and wakes everyone who watches any of them.
-/// The caller holds their locks.
-pub(super) async fn finish_requests(
-    app: &App,
-    conn: &mut Connection,
-    request_ids: &[Uuid],
-) -> anyhow::Result<Vec<ProcessingRequest>> {
-    let finished = ending::finish_requests(conn, request_ids).await?;
-    let finished = ProcessingRequest::load(conn, Viewer::Operator, &finished).await?;
-    for request in &finished {
-        notify::enqueue(app, conn, request).await?;
-        pauses::resume(conn, &[request.id]).await?;
-    }
-    for id in request_ids {
-        events::announce_request(conn, *id).await?;
-    }
-    Ok(finished)
-}
-
-/// How an image ends for good.
-struct FinalState {
-    status: ImageStatus,
-    /// Whether the attempt counts.
-    attempted: bool,
-    output: Option<Output>,
-    error: Option<Error>,
-}
-
-impl FinalState {
-    fn succeeded(output: &Output) -> Self {
-        Self { status: ImageStatus::Succeeded, attempted: true, output: Some(output.clone()), error: None }
-    }
-
-    fn failed(error: &Error) -> Self {
-        let mut error = error.clone();
-        // Decoders quote what they read; the database takes no NUL.
-        error.error_message.retain(|character| !character.is_control());
-        Self { status: ImageStatus::Failed, attempted: true, output: None, error: Some(error) }
-    }
-
-    fn canceled() -> Self {
-        Self { status: ImageStatus::Canceled, attempted: false, output: None, error: None }
-    }
-
-    fn of(self, claim: &Claim) -> ImageEnd {
-        ImageEnd {
-            id: claim.id,
-            request_id: claim.group_id,
-            status: self.status,
-            attempt_count: claim.attempts + i32::from(self.attempted),
-            output: self.output,
-            error: self.error,
-        }
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::support::bucket;
 use crate::support::database;
 use crate::support::halftone::Client;
-use crate::support::s3;
 use crate::world::World;
 
 /// Notes every change that must never be made, in a table beside the others.
@@ -136,7 +136,7 @@ pub async fn check(world: &mut World) {
 /// The first parts of all keys in the store.
 fn stored(world: &World) -> Vec<String> {
     if let Some(bucket) = &world.bucket {
-        let below = |key: &String| key.strip_prefix(s3::PREFIX)?.split('/').nth(1).map(str::to_owned);
+        let below = |key: &String| key.strip_prefix(bucket::PREFIX)?.split('/').nth(1).map(str::to_owned);
         return bucket.keys().iter().map(|key| below(key).expect("the prefix")).collect();
     }
     let entries = std::fs::read_dir(world.data_dir.path().join("outputs")).expect("the store");

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::network::Network;
+use crate::support::bucket::Bucket;
 use crate::support::halftone::{Client, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
-use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::support::wait::PATIENCE;
 use crate::{checker, support};
@@ -36,7 +36,7 @@ pub struct World {
     /// Of every process, also of the checker's.
     pub arguments: Vec<String>,
     /// Where the outputs are, if not in the data directory.
-    pub bucket: Option<S3>,
+    pub bucket: Option<Bucket>,
     /// The machines, if there are several.
     pub network: Option<Network>,
     /// Requests whose webhook the checker need not wait for.
@@ -231,7 +231,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        command.envs(S3::environment());
+        command.envs(Bucket::environment());
         let (file, log) =
             tempfile::Builder::new().prefix("log-").tempfile().expect("a log").keep().expect("keep the log");
         command.arg("--data-dir").arg(data_dir);

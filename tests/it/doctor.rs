@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::support::bucket::Bucket;
 use crate::support::database;
 use crate::support::process::halftone;
-use crate::support::s3::S3;
 
 /// The exit code, what was found of each subject, and all that was printed.
 async fn doctor(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value, String) {
@@ -25,11 +25,11 @@ fn verdict<'a>(report: &'a Value, subject: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_finds_nothing_wrong_where_nothing_is_and_names_what_is() {
-    let s3 = S3::start().await;
+    let bucket = Bucket::start().await;
     let database_url = database::fresh().await;
     let directory = tempfile::tempdir().unwrap();
     let data_dir = ["--data-dir", directory.path().to_str().unwrap()];
-    let store = s3.arguments();
+    let store = bucket.arguments();
     let store: Vec<&str> = store.iter().map(String::as_str).collect();
     let database = ["--database-url", &database_url];
     let free = ["--listen", "127.0.0.1:0"];
@@ -43,7 +43,7 @@ async fn the_doctor_finds_nothing_wrong_where_nothing_is_and_names_what_is() {
         assert_eq!(verdict(&report, subject), "good", "{text}");
     }
     assert!(!text.contains("database pool"), "{text}");
-    assert_eq!(s3.keys(), [""; 0], "what was stored is removed");
+    assert_eq!(bucket.keys(), [""; 0], "what was stored is removed");
 
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
     database::execute(&database_url, newer).await;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::support::bucket::Bucket;
 use crate::support::database;
 use crate::support::halftone::{Client, csv};
 use crate::support::images;
 use crate::support::keys;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::{self, Process};
-use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::support::wait::{found, until};
 
@@ -188,11 +188,11 @@ async fn graphql_operations_are_counted_by_the_schemas_own_names_and_a_trace_is_
 async fn no_line_of_the_log_has_a_secret_or_the_query_of_an_address() {
     let origin = Origin::start().await;
     let sink = Sink::start(&[500]).await;
-    let s3 = S3::start().await;
+    let bucket = Bucket::start().await;
     let database_url = database::fresh().await;
     let key = keys::create(&database_url, &[]).await;
     let data_dir = tempfile::tempdir().unwrap();
-    let store = s3.arguments();
+    let store = bucket.arguments();
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let arguments = ["--webhook-secret", secret, "--webhook-schedule", "0s,50ms", "--retry-delay", "50ms"];
     let shared = ["--listen", "127.0.0.1:0", "--database-url", &database_url, "--max-attempts", "2"];
@@ -222,7 +222,7 @@ async fn no_line_of_the_log_has_a_secret_or_the_query_of_an_address() {
     let link = data["processingRequest"]["outputCsvUrl"].as_str().unwrap().to_owned();
     client.download(&link).await;
     client.download(client.images(&id).await[0]["output"]["url"].as_str().unwrap()).await;
-    s3.go_away();
+    bucket.go_away();
     assert_eq!(client.http.get(format!("{link}x")).send().await.unwrap().status(), 404);
     client.http.get(&link).send().await.unwrap();
 
@@ -231,7 +231,7 @@ async fn no_line_of_the_log_has_a_secret_or_the_query_of_an_address() {
     assert!(log.lines().count() > 10, "{log}");
     let signature = link.split("signature=").nth(1).unwrap();
     let mut secrets = vec!["swordfish", &secret[6..], &key, signature, "X-Amz-Signature="];
-    let environment = S3::environment();
+    let environment = Bucket::environment();
     secrets.extend(environment.iter().filter(|(name, _)| name.contains("SECRET")).map(|(_, value)| value.as_str()));
     for secret in secrets {
         let line = log.lines().find(|line| line.contains(secret));

@@ -1,22 +1,26 @@
 //! Outputs in a bucket: every request is signed, failing answers are asked for again, an outage costs no attempt, and images
 //! and result files are served in each of the ways there are.
 
+use std::io::Write as _;
+
 use halftone::pipeline::{delete, leftovers, store_audit};
 use halftone::store::{Address, Environment, Store};
+use object_store::{Attribute, AttributeValue, GetOptions};
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE};
 use serde_json::json;
 
+use crate::support::bucket::Bucket;
 use crate::support::database;
 use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::{Process, halftone};
-use crate::support::s3::S3;
+use crate::support::signatures;
 use crate::support::wait::until;
 
 /// A Halftone with its store in this bucket.
-async fn start(s3: &S3, arguments: &[&str]) -> Halftone {
-    let ours = s3.arguments();
+async fn start(bucket: &Bucket, arguments: &[&str]) -> Halftone {
+    let ours = bucket.arguments();
     let ours: Vec<&str> = ours.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
     Halftone::start(&ours).await
 }
@@ -46,10 +50,15 @@ async fn output_url(client: &Client, id: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_whose_every_answer_fails_at_first_loses_nothing() {
+    for bucket in Bucket::start_each().await {
+        assert_failures_lose_nothing(&bucket).await;
+    }
+}
+
+async fn assert_failures_lose_nothing(bucket: &Bucket) {
     let origin = Origin::start().await;
-    let s3 = S3::start().await;
-    let halftone = start(&s3, &["--max-attempts", "1", "--serve-objects", "proxy"]).await;
-    s3.fail_half();
+    let halftone = start(bucket, &["--max-attempts", "1", "--serve-objects", "proxy"]).await;
+    bucket.fail_half();
     let client = &halftone.client;
     let sheet = catalogue(&origin, 12);
     let first = client.accepted(&sheet, json!({})).await;
@@ -60,7 +69,7 @@ async fn a_bucket_whose_every_answer_fails_at_first_loses_nothing() {
     client.finished(&second).await;
     let images = client.images(&second).await;
     assert!(images.iter().all(|image| image["outcome"] == "REUSED" && image["attemptCount"] == 1), "{images:?}");
-    assert!(s3.keys().iter().all(|key| key.starts_with("of/halftone/")), "{:?}", s3.keys());
+    assert!(bucket.keys().iter().all(|key| key.starts_with("of/halftone/")), "{:?}", bucket.keys());
     for image in &images {
         let output = client.download(image["output"]["url"].as_str().unwrap()).await;
         assert_eq!(json!(output.len()), image["output"]["byteSize"]);
@@ -72,18 +81,18 @@ async fn a_bucket_whose_every_answer_fails_at_first_loses_nothing() {
     client.query(delete, json!({ "id": first })).await;
     delete::sweep(halftone.app()).await.unwrap();
     leftovers::sweep(halftone.app()).await.unwrap();
-    let left: Vec<String> = s3.keys().into_iter().filter(|key| key.contains(&first)).collect();
+    let left: Vec<String> = bucket.keys().into_iter().filter(|key| key.contains(&first)).collect();
     assert_eq!(left, [""; 0]);
     client.download(&output_url(client, &second).await).await;
     assert_store_agrees(&halftone).await;
-    assert_eq!(s3.unsigned(), [""; 0]);
+    assert_eq!(bucket.unsigned(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_bucket_costs_no_attempt_and_clients_are_asked_to_come_back() {
     let origin = Origin::start().await;
-    let s3 = S3::start().await;
-    let halftone = start(&s3, &["--max-attempts", "1", "--serve-objects", "proxy"]).await;
+    let bucket = Bucket::start().await;
+    let halftone = start(&bucket, &["--max-attempts", "1", "--serve-objects", "proxy"]).await;
     let client = &halftone.client;
     let done = client.accepted(&catalogue(&origin, 1), json!({})).await;
     client.finished(&done).await;
@@ -93,7 +102,7 @@ async fn an_outage_of_the_bucket_costs_no_attempt_and_clients_are_asked_to_come_
     let rows: Vec<&str> = urls.iter().map(String::as_str).collect();
     let id = client.accepted(&csv(&[&rows]), json!({})).await;
     origin.held(4).await;
-    s3.go_away();
+    bucket.go_away();
     origin.open();
     let given_back = "SELECT count(*) FROM jobs WHERE state <> 'RUNNING' AND lease > 0 AND attempts = 0";
     database::number_is(&halftone.database_url, given_back, |jobs| jobs >= 4).await;
@@ -102,7 +111,7 @@ async fn an_outage_of_the_bucket_costs_no_attempt_and_clients_are_asked_to_come_
     assert!(answer.text().await.unwrap().starts_with("The store does not answer"));
     let failed = "SELECT sum(failed)::bigint FROM processing_requests";
     assert_eq!(database::number(&halftone.database_url, failed).await, 0);
-    s3.come_back();
+    bucket.come_back();
     let request = client.finished(&id).await;
     assert_eq!(request["progress"]["succeeded"], 8, "{request}");
     let images = client.images(&id).await;
@@ -131,9 +140,14 @@ async fn assert_ranges_and_conditions(client: &reqwest::Client, url: &str, size:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn images_are_served_by_redirect_through_the_server_and_at_another_address() {
+    for bucket in Bucket::start_each().await {
+        assert_images_are_served(&bucket).await;
+    }
+}
+
+async fn assert_images_are_served(bucket: &Bucket) {
     let origin = Origin::start().await;
-    let s3 = S3::start().await;
-    let halftone = start(&s3, &[]).await;
+    let halftone = start(bucket, &[]).await;
     let client = &halftone.client;
     let id = client.accepted(&catalogue(&origin, 1), json!({})).await;
     client.finished(&id).await;
@@ -145,18 +159,18 @@ async fn images_are_served_by_redirect_through_the_server_and_at_another_address
     let location = answer.headers()[LOCATION].to_str().unwrap().to_owned();
     assert_eq!(answer.status(), 302);
     assert_eq!(answer.headers()["cache-control"].to_str().unwrap(), "private, max-age=300");
-    assert!(location.starts_with(&format!("{}/pictures/of/halftone/{id}/", s3.url)), "{location}");
+    assert!(location.starts_with(&format!("{}/pictures/of/halftone/{id}/", bucket.url)), "{location}");
     assert_eq!(still().get(&location).send().await.unwrap().bytes().await.unwrap().len(), size);
-    let forged = location.replace("X-Amz-Signature=", "X-Amz-Signature=0");
+    let forged = location.replace("-Signature=", "-Signature=0");
     assert_eq!(still().get(&forged).send().await.unwrap().status(), 403, "the bucket checks the signature");
-    assert_eq!(s3.unsigned().len(), 1);
+    assert_eq!(bucket.unsigned().len(), 1);
     let tag = format!("\"{}\"", image["output"]["sha256"].as_str().unwrap());
     let known = still().get(url).header(IF_NONE_MATCH, &tag).send().await.unwrap();
     assert_eq!(known.status(), 304, "who has it from this server need not go there");
     assert_ranges_and_conditions(&client.http, url, size).await;
     let console = client.http.get(format!("{}/", client.url)).send().await.unwrap();
     let policy = console.headers()["content-security-policy"].to_str().unwrap();
-    assert!(policy.contains(&format!("img-src 'self' data: blob: {};", s3.url)), "{policy}");
+    assert!(policy.contains(&format!("img-src 'self' data: blob: {};", bucket.url)), "{policy}");
     let thumbnail = url.replace("/images/", "/thumbnails/").rsplit_once('/').unwrap().0.to_owned();
     for _ in 0..2 {
         assert!(client.download(&thumbnail).await.starts_with(b"RIFF"));
@@ -165,7 +179,7 @@ async fn images_are_served_by_redirect_through_the_server_and_at_another_address
     // Two more servers with the same store and database.
     let url_of = async |arguments: &[&str]| {
         let data_dir = tempfile::tempdir().unwrap();
-        let ours = s3.arguments();
+        let ours = bucket.arguments();
         let arguments: Vec<&str> = ours.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
         let (process, client) = Process::serve(&halftone.database_url, data_dir.path(), &arguments).await;
         let url = output_url(&client, &id).await;
@@ -175,8 +189,8 @@ async fn images_are_served_by_redirect_through_the_server_and_at_another_address
     assert_eq!(still().get(&url).send().await.unwrap().headers().get(LOCATION), None);
     assert_ranges_and_conditions(&client.http, &url, size).await;
 
-    let (_cdn, client, url, _dir) = url_of(&["--images-url", &format!("{}/at", s3.url)]).await;
-    assert!(url.starts_with(&format!("{}/at/{id}/", s3.url)), "{url}");
+    let (_cdn, client, url, _dir) = url_of(&["--images-url", &format!("{}/at", bucket.url)]).await;
+    assert!(url.starts_with(&format!("{}/at/{id}/", bucket.url)), "{url}");
     let lasting =
         format!("{}/images/{}/{}", client.url, image["id"].as_str().unwrap(), url.rsplit_once('/').unwrap().1);
     let answer = still().get(&lasting).send().await.unwrap();
@@ -235,16 +249,21 @@ async fn result_files_are_kept_in_a_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn result_files_are_kept_in_a_bucket_and_served_without_it_when_it_is_away() {
-    let s3 = S3::start().await;
-    let halftone = start(&s3, &[]).await;
+    for bucket in Bucket::start_each().await {
+        assert_result_files_are_kept_in(&bucket).await;
+    }
+}
+
+async fn assert_result_files_are_kept_in(bucket: &Bucket) {
+    let halftone = start(bucket, &[]).await;
     assert_result_files_are_kept(&halftone).await;
-    let results = s3.keys().into_iter().filter(|key| key.contains("/results/")).count();
+    let results = bucket.keys().into_iter().filter(|key| key.contains("/results/")).count();
     assert_eq!(results, 1, "those of the state before are removed");
 
     let origin = Origin::start().await;
     let id = halftone.client.accepted(&catalogue(&origin, 1), json!({})).await;
     halftone.client.finished(&id).await;
-    s3.go_away();
+    bucket.go_away();
     let url = result_url(&halftone.client, &id).await;
     let answer = halftone.client.http.get(&url).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers().get(ETAG)), (200, None));
@@ -253,54 +272,85 @@ async fn result_files_are_kept_in_a_bucket_and_served_without_it_when_it_is_away
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_work_on_a_bucket() {
+    for bucket in Bucket::start_each().await {
+        assert_commands_work_on(&bucket).await;
+    }
+}
+
+async fn assert_commands_work_on(bucket: &Bucket) {
     let origin = Origin::start().await;
-    let s3 = S3::start().await;
     let database_url = database::fresh().await;
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("products.csv"), catalogue(&origin, 2)).unwrap();
-    let (ours, data_dir, sheet) = (s3.arguments(), path("data"), path("products.csv"));
+    std::fs::write(path("account.json"), signatures::google_account()).unwrap();
+    let (ours, data_dir, sheet) = (bucket.arguments(), path("data"), path("products.csv"));
     let command = async |arguments: &[&str]| {
         let shared = ["--database-url", &database_url, "--data-dir", &data_dir, "--allow-net", "127.0.0.0/8"];
-        let output = halftone().args(arguments).args(shared).args(&ours).output().await.unwrap();
+        let mut command = halftone();
+        // Google's own tools find their account in a file.
+        command.env_remove(signatures::GOOGLE_ACCOUNT).env("GOOGLE_APPLICATION_CREDENTIALS", path("account.json"));
+        let output = command.args(arguments).args(shared).args(&ours).output().await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         (output.status.code(), text)
     };
     let (code, said) = command(&["run", &sheet]).await;
     assert_eq!(code, Some(0), "{said}");
     let output = std::fs::read_to_string(path("products_output.csv")).unwrap();
-    assert!(output.contains("\"s3://pictures/of/halftone/"), "{output}");
+    assert!(output.contains(&format!("\"{}/", bucket.address())), "{output}");
 
-    let named = s3.keys().into_iter().find(|key| key.ends_with(".jpg")).unwrap();
+    let named = bucket.keys().into_iter().find(|key| key.ends_with(".jpg")).unwrap();
     let unknown = format!("of/halftone/{}/source", uuid::Uuid::now_v7());
     let beside = named.replace("/run1/", "/run0/");
-    s3.set(&unknown, b"left");
-    s3.set(&beside, b"left");
-    s3.set("of/others/file", b"somebody else's");
+    bucket.set(&unknown, b"left");
+    bucket.set(&beside, b"left");
+    bucket.set("of/others/file", b"somebody else's");
     let (code, said) = command(&["store", "sweep"]).await;
     assert!(code == Some(0) && said.contains("2 objects removed"), "{said}");
-    let keys = s3.keys();
+    let keys = bucket.keys();
     assert!(
         !keys.contains(&unknown) && !keys.contains(&beside) && keys.contains(&"of/others/file".to_owned()),
         "{keys:?}"
     );
-    s3.remove(&named);
+    bucket.remove(&named);
     let (code, said) = command(&["store", "sweep"]).await;
     assert!(code == Some(1) && said.contains("1 output gone"), "{said}");
 
-    s3.go_away();
+    bucket.go_away();
     let (code, said) = command(&["store", "sweep"]).await;
-    assert!(code == Some(1) && said.contains("cannot write outputs to s3://pictures/of/halftone"), "{said}");
-    let secrets = S3::environment();
+    assert!(code == Some(1) && said.contains(&format!("cannot write outputs to {}", bucket.address())), "{said}");
+    let secrets = Bucket::environment();
     assert!(secrets.iter().all(|(_, secret)| !said.contains(secret)), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_stored_in_parts() {
+    for bucket in Bucket::start_each().await {
+        let environment = Environment::of(Bucket::environment());
+        let store = Store::open(&bucket.address().parse().unwrap(), Some(&bucket.url), &environment).await.unwrap();
+        let content: Vec<u8> = (0..24_u32 << 20).map(|place| (place / 251) as u8).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        store.put_file("request/source", "text/csv", file).await.unwrap();
+        let object = store.get("request/source", GetOptions::default()).await.unwrap().expect("it is there");
+        assert_eq!(object.attributes.get(&Attribute::ContentType), Some(&AttributeValue::from("text/csv")));
+        assert!(object.bytes().await.unwrap() == content);
+        let parts = bucket.seen("PUT ") - 1;
+        assert_eq!(
+            (parts, bucket.seen("POST /pictures/of"), bucket.unsigned()),
+            (3, 2, vec![]),
+            "{:?}",
+            bucket.interface
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_waits_for_the_bucket_ends_in_time_and_another_one_goes_on() {
     let origin = Origin::start().await;
-    let s3 = S3::start().await;
-    let halftone = start(&s3, &["--compressions", "0"]).await;
-    let ours = s3.arguments();
+    let bucket = Bucket::start().await;
+    let halftone = start(&bucket, &["--compressions", "0"]).await;
+    let ours = bucket.arguments();
     let mut arguments: Vec<&str> = ours.iter().map(String::as_str).collect();
     arguments.extend(["--drain-timeout", "60s"]);
     let data_dir = tempfile::tempdir().unwrap();
@@ -309,15 +359,15 @@ async fn a_process_that_waits_for_the_bucket_ends_in_time_and_another_one_goes_o
     let first = Process::work(&halftone.database_url, data_dir.path(), &arguments).await;
     let id = halftone.client.accepted(&held, json!({})).await;
     origin.held(2).await;
-    s3.hang();
+    bucket.hang();
     origin.open();
-    until("outputs are being stored", async || s3.seen("PUT /pictures/of/halftone/") >= 3).await;
+    until("outputs are being stored", async || bucket.seen("PUT /pictures/of/halftone/") >= 3).await;
     assert_eq!(
         first.terminate().await,
         Some(0),
         "it gives back what it cannot store, long before the drain time is over"
     );
-    s3.answer_again();
+    bucket.answer_again();
     let second = Process::work(&halftone.database_url, data_dir.path(), &arguments).await;
     let request = halftone.client.finished(&id).await;
     assert_eq!(request["progress"]["succeeded"], 2, "{request}");

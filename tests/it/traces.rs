@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::support::bucket::Bucket;
 use crate::support::database;
 use crate::support::halftone::{Client, Halftone, csv};
 use crate::support::images;
 use crate::support::origin::{Answer, Origin};
 use crate::support::process::Process;
-use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::support::wait::until;
 
@@ -38,22 +38,22 @@ async fn upload(client: &Client, image: &str, sink: &Sink) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_passed_on_to_the_store_and_the_webhook_and_to_no_image_host() {
-    let (origin, sink, s3) = (Origin::start().await, Sink::start(&[]).await, S3::start().await);
+    let (origin, sink, bucket) = (Origin::start().await, Sink::start(&[]).await, Bucket::start().await);
     let image = origin.set("1.jpg", Answer::Image(images::jpeg(160, 120, 1)));
-    let arguments = s3.arguments();
+    let arguments = bucket.arguments();
     let halftone = Halftone::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let (id, _) = upload(&halftone.client, &image, &sink).await;
     assert_eq!(halftone.client.finished(&id).await["status"], "COMPLETED");
     assert_eq!(sink.received(1).await[0].header("traceparent"), traceparent());
     // The uploaded file and the output.
-    assert_eq!(s3.traces(&Method::PUT), [traceparent(), traceparent()]);
+    assert_eq!(bucket.traces(&Method::PUT), [traceparent(), traceparent()]);
     assert_eq!((origin.hits("1.jpg"), origin.traced()), (1, 0));
 
     // Without one there is none.
     let id = halftone.client.accepted(&csv(&[&[&image]]), json!({ "webhookUrl": sink.url })).await;
     halftone.client.finished(&id).await;
     assert!(!sink.received(2).await[1].headers.contains_key("traceparent"));
-    assert_eq!(s3.traces(&Method::PUT).len(), 2);
+    assert_eq!(bucket.traces(&Method::PUT).len(), 2);
 }
 
 /// Bodies of what was exported.

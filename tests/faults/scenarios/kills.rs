@@ -9,12 +9,12 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::checker;
+use crate::support::bucket::Bucket;
 use crate::support::database;
 use crate::support::halftone::csv;
 use crate::support::images;
 use crate::support::origin::Answer;
 use crate::support::proxy::Proxy;
-use crate::support::s3::S3;
 use crate::world::{Program, World};
 
 const API_ONLY: [&str; 2] = ["--compressions", "0"];
@@ -230,7 +230,7 @@ pub async fn chaos(world: &mut World) {
 
 /// The same with the outputs in a bucket, which is away or says nothing now and then.
 pub async fn chaos_over_a_bucket(world: &mut World) {
-    let bucket = S3::start().await;
+    let bucket = Bucket::start().await;
     world.arguments = bucket.arguments().to_vec();
     world.bucket = Some(bucket);
     storm(world).await;

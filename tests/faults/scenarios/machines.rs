@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::network::{Network, Relay};
+use crate::support::bucket::Bucket;
 use crate::support::origin::{Answer, Origin};
 use crate::support::proxy::Proxy;
-use crate::support::s3::S3;
 use crate::support::sink::Sink;
 use crate::world::{Program, World};
 
@@ -30,7 +30,7 @@ pub async fn links_are_cut(world: &mut World) {
     let mut network = Network::create();
     (world.origin, world.sink) =
         (Origin::start_at(network.address(HOSTS)).await, Sink::start_at(network.address(HOSTS), &[]).await);
-    let bucket = S3::start_at(network.address(BUCKET)).await;
+    let bucket = Bucket::start_at(network.address(BUCKET)).await;
     // The database may have no address but a socket.
     let proxy = Proxy::start(&world.database_url).await;
     let behind = url::Url::parse(&proxy.url).expect("a URL");

@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
+use super::bucket::Bucket;
 use super::database;
-use super::s3::S3;
 use super::wait::{PATIENCE, in_time};
 
 /// What an upload is answered with.
@@ -42,7 +42,7 @@ pub fn config(data_dir: &std::path::Path, arguments: &[&str]) -> Config {
     let ours = ["halftone", "--data-dir", data_dir, "--allow-net", "127.0.0.0/8", "--retry-delay", "50ms"];
     let all = ours.iter().chain(arguments);
     let mut options = Arguments::parse_from(all).options;
-    options.set_environment(S3::environment());
+    options.set_environment(Bucket::environment());
     options.check().expect("good settings")
 }
 

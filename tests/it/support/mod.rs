@@ -1,5 +1,7 @@
 //! What the tests stand on: a database each, a Halftone each, and the other side of its network.
 
+pub mod bucket;
+
 pub mod database;
 
 pub mod halftone;
@@ -14,7 +16,7 @@ pub mod process;
 
 pub mod proxy;
 
-pub mod s3;
+pub mod signatures;
 
 pub mod sink;
 

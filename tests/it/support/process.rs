@@ -6,8 +6,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
+use super::bucket::Bucket;
 use super::halftone::Client;
-use super::s3::S3;
 use super::wait::{PATIENCE, in_time};
 
 /// The program, to be started without the settings that our environment may hold.
@@ -22,7 +22,7 @@ fn without_settings(program: &str) -> Command {
             command.env_remove(name);
         }
     }
-    command.envs(S3::environment());
+    command.envs(Bucket::environment());
     command
 }
 

@@ -1,8 +1,8 @@
-//! A bucket of S3 in memory: what Halftone uses of the interface, and nothing without a valid signature.
+//! A bucket in memory, behind the XML interface of S3 or of Google Cloud Storage: what Halftone uses of it, and nothing without a
+//! valid signature.
 //!
-//! Signatures are checked as AWS documents them ("Signature Version 4 for Amazon S3"), in headers and in addresses, with the time
-//! they are valid for and the hash of the body. The server can fail every second answer, take in without an answer, and be away.
-//! Below `/at/` it is what a CDN is: anyone may read.
+//! The server can fail every second answer, take in without an answer, and be away. Below `/at/` it is what a CDN is: anyone may
+//! read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -15,38 +15,42 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::signatures;
+
 const BUCKET: &str = "pictures";
 pub const PREFIX: &str = "of/halftone";
-const KEY_ID: &str = "AKIDHALFTONETEST";
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-const REGION: &str = "eu-test-1";
 /// Objects in an answer to a listing: few, so that there are several answers.
 const LISTED_AT_ONCE: usize = 10;
 const MAX_BODY: usize = 64 << 20;
 
-/// Everything but what AWS leaves unescaped in a query string.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Whose interface it is. They differ in how requests are signed, and in what each of them can do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Interface {
+    S3,
+    Google,
+}
 
 /// A running server. It ends when it is dropped.
-pub struct S3 {
+pub struct Bucket {
     pub url: String,
+    pub interface: Interface,
     state: Shared,
     _server: JoinSet<()>,
 }
 
-type Shared = Arc<Mutex<Bucket>>;
+type Shared = Arc<Mutex<Contents>>;
 
 #[derive(Default)]
-struct Bucket {
+struct Contents {
     objects: BTreeMap<String, Object>,
-    uploads: HashMap<String, BTreeMap<u32, Bytes>>,
+    /// What an object will be described by, and its parts.
+    uploads: HashMap<String, (HeaderMap, BTreeMap<u32, Bytes>)>,
     /// Whose answer failed last time: the same request is answered the next time.
     failed: BTreeSet<String>,
     fails_half: bool,
@@ -68,30 +72,49 @@ struct Object {
     modified: SystemTime,
 }
 
-impl S3 {
+impl Bucket {
+    /// With the interface of S3.
     pub async fn start() -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST).await
     }
 
     pub async fn start_at(address: Ipv4Addr) -> Self {
+        Self::start_with(Interface::S3, address).await
+    }
+
+    /// One with each interface.
+    pub async fn start_each() -> [Self; 2] {
+        let start = async |interface| Self::start_with(interface, Ipv4Addr::LOCALHOST).await;
+        [start(Interface::S3).await, start(Interface::Google).await]
+    }
+
+    async fn start_with(interface: Interface, address: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("listen");
         let url = format!("http://{}", listener.local_addr().expect("address"));
         let state = Shared::default();
-        let router = Router::new().fallback(answer).with_state(state.clone());
+        let router = Router::new().fallback(answer).with_state((interface, state.clone()));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("serve") });
-        Self { url, state, _server: server }
+        Self { url, interface, state, _server: server }
+    }
+
+    /// The address that Halftone knows it by.
+    pub fn address(&self) -> String {
+        let scheme = match self.interface {
+            Interface::S3 => "s3",
+            Interface::Google => "gs",
+        };
+        format!("{scheme}://{BUCKET}/{PREFIX}")
     }
 
     /// The settings with which Halftone finds it.
     pub fn arguments(&self) -> [String; 4] {
-        ["--store".to_owned(), format!("s3://{BUCKET}/{PREFIX}"), "--store-endpoint".to_owned(), self.url.clone()]
+        ["--store".to_owned(), self.address(), "--store-endpoint".to_owned(), self.url.clone()]
     }
 
-    /// The variables with which it is let in.
+    /// The variables with which Halftone is let in.
     pub fn environment() -> Vec<(String, String)> {
-        let variables = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+        signatures::environment()
     }
 
     /// From now on a request is only answered when it is sent again.
@@ -147,7 +170,7 @@ impl S3 {
         self.lock().unsigned.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Bucket> {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
         self.state.lock().expect("no test panics with it")
     }
 }
@@ -167,17 +190,17 @@ impl Object {
     }
 }
 
-async fn answer(State(state): State<Shared>, request: Request) -> Response {
+async fn answer(State((interface, state)): State<(Interface, Shared)>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.expect("a body");
-    match answer_at_once(&state, &head, body) {
+    match answer_at_once(interface, &state, &head, body) {
         Some(answer) => answer,
         None => std::future::pending().await,
     }
 }
 
 /// `None`: never.
-fn answer_at_once(state: &Shared, head: &request::Parts, body: Bytes) -> Option<Response> {
+fn answer_at_once(interface: Interface, state: &Shared, head: &request::Parts, body: Bytes) -> Option<Response> {
     let mut bucket = state.lock().expect("no test panics with it");
     let asked = format!("{} {}", head.method, head.uri);
     bucket.seen.push(asked.clone());
@@ -194,7 +217,11 @@ fn answer_at_once(state: &Shared, head: &request::Parts, body: Bytes) -> Option<
     if bucket.hangs && head.method == Method::PUT {
         return None;
     }
-    if let Err(reason) = check(head, &body) {
+    let checked = match interface {
+        Interface::S3 => signatures::check_s3(head, &body),
+        Interface::Google => signatures::check_google(head),
+    };
+    if let Err(reason) = checked {
         bucket.unsigned.push(format!("{asked}: {reason}"));
         return Some(error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
     }
@@ -203,16 +230,16 @@ fn answer_at_once(state: &Shared, head: &request::Parts, body: Bytes) -> Option<
     if bucket.fails_half && !bucket.failed.remove(&same) {
         // Every other failure comes after the work is done: it may not be known to have been in vain.
         if bucket.failed.len().is_multiple_of(2) {
-            bucket.answer(head, body);
+            bucket.answer(interface, head, body);
         }
         bucket.failed.insert(same);
         return failure();
     }
-    Some(bucket.answer(head, body))
+    Some(bucket.answer(interface, head, body))
 }
 
-impl Bucket {
-    fn answer(&mut self, head: &request::Parts, body: Bytes) -> Response {
+impl Contents {
+    fn answer(&mut self, interface: Interface, head: &request::Parts, body: Bytes) -> Response {
         let query = query(head);
         let path = percent_decode_str(head.uri.path()).decode_utf8().expect("UTF-8").into_owned();
         let Some(key) = path.strip_prefix(&format!("/{BUCKET}")) else {
@@ -225,10 +252,10 @@ impl Bucket {
             ("GET" | "HEAD", _) => self.get(key, head),
             ("PUT", Some(upload)) => {
                 let number = query["partNumber"].parse().expect("a number");
-                self.uploads.get_mut(upload).expect("an upload").insert(number, body);
+                self.uploads.get_mut(upload).expect("an upload").1.insert(number, body);
                 ([(header::ETAG, format!("\"{number}\""))], "").into_response()
             }
-            ("PUT", None) => self.put(key, head, body),
+            ("PUT", None) => self.put(interface, key, head, body),
             ("DELETE", Some(upload)) => {
                 self.uploads.remove(upload);
                 StatusCode::NO_CONTENT.into_response()
@@ -237,7 +264,7 @@ impl Bucket {
                 self.objects.remove(key);
                 StatusCode::NO_CONTENT.into_response()
             }
-            ("POST", None) if query.contains_key("delete") => {
+            ("POST", None) if query.contains_key("delete") && interface == Interface::S3 => {
                 let body = String::from_utf8(body.to_vec()).expect("UTF-8");
                 let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()).map(unescape);
                 let mut deleted = String::new();
@@ -249,17 +276,17 @@ impl Bucket {
             }
             ("POST", None) if query.contains_key("uploads") => {
                 let id = format!("upload-{}", self.uploads.len());
-                self.uploads.insert(id.clone(), BTreeMap::new());
+                self.uploads.insert(id.clone(), (head.headers.clone(), BTreeMap::new()));
                 xml(&format!(
                     "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
                 ))
             }
             ("POST", Some(upload)) => {
-                let Some(parts) = self.uploads.remove(upload) else {
+                let Some((headers, parts)) = self.uploads.remove(upload) else {
                     return error(StatusCode::NOT_FOUND, "NoSuchUpload");
                 };
                 let whole: Vec<u8> = parts.into_values().flatten().collect();
-                let object = Object::new(whole.into(), &head.headers);
+                let object = Object::new(whole.into(), &headers);
                 let etag = escape(&object.etag);
                 self.objects.insert(key.to_owned(), object);
                 xml(&format!("<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"))
@@ -268,8 +295,12 @@ impl Bucket {
         }
     }
 
-    fn put(&mut self, key: &str, head: &request::Parts, body: Bytes) -> Response {
-        let Some(source) = head.headers.get("x-amz-copy-source") else {
+    fn put(&mut self, interface: Interface, key: &str, head: &request::Parts, body: Bytes) -> Response {
+        let source = match interface {
+            Interface::S3 => "x-amz-copy-source",
+            Interface::Google => "x-goog-copy-source",
+        };
+        let Some(source) = head.headers.get(source) else {
             let object = Object::new(body, &head.headers);
             let etag = object.etag.clone();
             self.objects.insert(key.to_owned(), object);
@@ -375,65 +406,6 @@ fn unescape(text: &str) -> String {
 }
 
 /// The query string, decoded.
-fn query(head: &request::Parts) -> BTreeMap<String, String> {
+pub fn query(head: &request::Parts) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-/// Whether the request is signed with the secret, now, and its body is the one that was signed.
-fn check(head: &request::Parts, body: &Bytes) -> Result<(), String> {
-    let query = query(head);
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let of_query = |name: &str| query.get(name).cloned().unwrap_or_default();
-    let is_address = query.contains_key("X-Amz-Signature");
-    let (credential, signed_headers, signature, date, valid_for, hash);
-    if is_address {
-        (credential, signed_headers) = (of_query("X-Amz-Credential"), of_query("X-Amz-SignedHeaders"));
-        (signature, date, hash) = (of_query("X-Amz-Signature"), of_query("X-Amz-Date"), "UNSIGNED-PAYLOAD");
-        valid_for = of_query("X-Amz-Expires").parse().map_err(|_| "no X-Amz-Expires")?;
-    } else {
-        let fields = header("authorization").strip_prefix("AWS4-HMAC-SHA256 ").ok_or("no signature")?;
-        let field = |name: &str| {
-            let mut fields = fields.split(',').map(str::trim);
-            fields.find_map(|field| field.strip_prefix(name)).unwrap_or_default().to_owned()
-        };
-        (credential, signed_headers, signature) = (field("Credential="), field("SignedHeaders="), field("Signature="));
-        (date, hash, valid_for) = (header("x-amz-date").to_owned(), header("x-amz-content-sha256"), 900);
-        for needed in ["host", "x-amz-date", "x-amz-content-sha256"] {
-            if !signed_headers.split(';').any(|signed| signed == needed) {
-                return Err(format!("{needed} is not signed"));
-            }
-        }
-        if hash != "UNSIGNED-PAYLOAD" && hash != hex::encode(Sha256::digest(body)) {
-            return Err("another body was signed".to_owned());
-        }
-    }
-    let scope = credential.strip_prefix(&format!("{KEY_ID}/")).ok_or("another key")?;
-    let day = date.get(..8).ok_or("no date")?;
-    if scope != format!("{day}/{REGION}/s3/aws4_request") {
-        return Err(format!("the scope {scope}"));
-    }
-    let time = chrono::NaiveDateTime::parse_from_str(&date, "%Y%m%dT%H%M%SZ").map_err(|_| "no date")?.and_utc();
-    let age = Utc::now() - time;
-    if age > TimeDelta::seconds(valid_for) || age < TimeDelta::seconds(-900) {
-        return Err(format!("signed at {time}"));
-    }
-    let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-    let mut pairs: Vec<String> = query
-        .iter()
-        .filter(|(name, _)| *name != "X-Amz-Signature")
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
-    pairs.sort_unstable();
-    let headers: String = signed_headers.split(';').map(|name| format!("{name}:{}\n", header(name).trim())).collect();
-    let canonical =
-        [head.method.as_str(), head.uri.path(), &pairs.join("&"), &headers, &signed_headers, hash].join("\n");
-    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
-    let sign = |key: &[u8], text: &str| {
-        let mac = Hmac::<Sha256>::new_from_slice(key).expect("any length").chain_update(text);
-        mac.finalize().into_bytes().to_vec()
-    };
-    let key = [day, REGION, "s3", "aws4_request"]
-        .iter()
-        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| sign(&key, part));
-    if hex::encode(sign(&key, &to_sign)) == signature { Ok(()) } else { Err("another signature".to_owned()) }
 }

@@ -62,6 +62,8 @@ pub mod charging;
 
 pub mod error;
 
+use std::sync::LazyLock;
+
 use async_graphql::Schema as GraphqlSchema;
 
 use crate::app::App;
@@ -85,11 +87,15 @@ pub fn schema(app: App, limits: QueryLimits) -> Schema {
         .finish()
 }
 
-/// The schema in the schema definition language, as `schema.graphql` holds it.
-pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().sorted_enum_items().include_specified_by();
-    let sdl = builder().finish().sdl_with_options(options);
-    format!("{}\n", sdl.trim_end())
+/// The schema in the schema definition language, as `schema.graphql` holds it. It is made once: anyone may ask for it, as often
+/// as they like.
+pub fn sdl() -> &'static str {
+    static SDL: LazyLock<String> = LazyLock::new(|| {
+        let options = async_graphql::SDLExportOptions::new().sorted_enum_items().include_specified_by();
+        let sdl = builder().finish().sdl_with_options(options);
+        format!("{}\n", sdl.trim_end())
+    });
+    &SDL
 }
 
 fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
@@ -111,6 +117,11 @@ mod tests {
     /// Types that the library makes, with its own words.
     fn is_made_by_the_library(name: &str) -> bool {
         name.starts_with("__") || ["PageInfo", "String", "Int", "Float", "Boolean", "ID", "Upload"].contains(&name)
+    }
+
+    #[test]
+    fn the_schema_is_written_once() {
+        assert!(std::ptr::eq(super::sdl(), super::sdl()));
     }
 
     #[tokio::test]

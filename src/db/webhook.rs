@@ -17,7 +17,7 @@ text_enum! {
         Delivered = "DELIVERED",
         Retrying = "RETRYING",
         Exhausted = "EXHAUSTED",
-        /// The receiver answered 410.
+        /// The receiver returned 410.
         Refused = "REFUSED",
     }
 }

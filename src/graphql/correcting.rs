@@ -17,7 +17,7 @@ use crate::pipeline::correct::{self, Applied, Corrected};
 pub struct ReplaceImageUrlInput {
     /// The image; its request must have ended.
     id: ID,
-    /// The URL to download it from, for every row that names this image.
+    /// The URL to download it from, for every row that contains this image.
     url: String,
 }
 
@@ -38,14 +38,14 @@ pub struct ReplaceImageUrlsInput {
     /// Its FAILED_ROWS_CSV with corrected URLs, as a file of a multipart request. Rows are matched by serial number and
     /// name, URLs by their position in the row. Rows may be left out; an unchanged URL has no effect.
     file: Upload,
-    /// What each column is, if its name does not say so.
+    /// What each column contains, if its name does not make that clear.
     columns: Option<CsvColumnsInput>,
 }
 
 /// Something in a corrected file that was not applied.
 #[derive(SimpleObject)]
 pub struct SkippedCorrection {
-    /// The line in which its row begins, as a text editor counts.
+    /// The number of the line on which its row begins, as a text editor shows it.
     line: i32,
     /// Why it was not applied, in a sentence.
     message: String,
@@ -56,7 +56,7 @@ pub struct SkippedCorrection {
 pub struct ReplaceImageUrlsPayload {
     /// The request; null if it does not exist.
     processing_request: Option<ProcessingRequest>,
-    /// Number of images that are processed with their new URLs.
+    /// Number of images that are processed again with new URLs.
     image_count: i32,
     /// How the file was read, if it was rejected.
     csv: Option<CsvReport>,
@@ -73,8 +73,8 @@ pub struct Correcting;
 
 #[Object]
 impl Correcting {
-    /// Give an image another URL, in every row that names it. Only this image is processed again, in the next run of
-    /// the request. If it had an output, the new one has another address.
+    /// Change the URL of an image, in every row that contains it. Only this image is processed again, in the next run of
+    /// the request. If it had an output, the new output has another address.
     async fn replace_image_url(
         &self,
         ctx: &Context<'_>,

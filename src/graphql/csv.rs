@@ -19,7 +19,7 @@ use halftone_sheet as sheet;
 pub enum CsvIssueSeverity {
     /// The row, URL or file was rejected.
     Error,
-    /// It was repaired.
+    /// The problem was repaired.
     Warning,
 }
 
@@ -35,21 +35,21 @@ pub enum CsvIssueCode {
     MissingColumn,
     /// A column's role was guessed from its cells.
     GuessedColumn,
-    /// Two columns could be the same one.
+    /// Two columns could have the same role.
     AmbiguousColumn,
-    /// The file is of another kind: HTML, XML, JSON, PDF, or an image.
+    /// The file is not a CSV or workbook, but HTML, XML, JSON, PDF or an image.
     UnsupportedFile,
     /// Some bytes are not valid text in the file's encoding.
     UndecodableText,
     /// A quotation mark is opened and never closed.
     UnterminatedQuote,
-    /// The file has a NUL character.
+    /// The file contains a NUL character.
     NulByte,
     /// Image URLs spilled into further cells and were read as URLs.
     SpilledUrls,
     /// A column contains URLs, but no images are fetched from it.
     UnusedUrls,
-    /// A line that is not a product was skipped: text above the header, rules, units or totals.
+    /// A line that is not a product was skipped: text above the header, separators, units or totals.
     SkippedLine,
     /// Rows take their product name from the row above.
     ContinuedRows,
@@ -92,9 +92,9 @@ pub struct CsvIssue {
     code: CsvIssueCode,
     /// What is wrong and what to do, in a sentence.
     message: String,
-    /// 1-based line, as a text editor counts.
+    /// 1-based line number, as a text editor shows it.
     line: i32,
-    /// 1-based data row, as a spreadsheet counts.
+    /// 1-based data row, counted as in a spreadsheet.
     row: Option<i32>,
     /// The column it is in, by its header.
     column: Option<String>,
@@ -114,7 +114,7 @@ pub enum CsvColumnRole {
     ImageUrls,
     /// Carried through to the output as it is.
     CarriedThrough,
-    /// Dropped: it has no name, or an earlier result file added it.
+    /// Dropped: it has no name, or it comes from an earlier result file.
     Ignored,
 }
 
@@ -124,20 +124,20 @@ pub enum CsvColumnRole {
 pub enum CsvColumnMatch {
     /// The caller named it in `columns`.
     Caller,
-    /// Its name is a known one.
+    /// Its name is recognised.
     Name,
-    /// Its cells contain such values.
+    /// Its cells contain values of that kind.
     Content,
 }
 
-/// How one column of the file was understood.
+/// How one column of the file was interpreted.
 #[derive(SimpleObject, Clone)]
 pub struct CsvColumn {
     /// The column's name, as written in the header.
     header: String,
     /// The role it was given.
     role: CsvColumnRole,
-    /// Null for a column that is not used.
+    /// Why it was given that role; null for a column that is not used.
     matched_by: Option<CsvColumnMatch>,
     /// Accepted image URLs in it; 0 in a refused file.
     image_count: i32,
@@ -154,7 +154,7 @@ impl From<sheet::Column> for CsvColumn {
     }
 }
 
-/// What each column is, for files whose column names do not say so. Columns that are not given here are detected.
+/// What each column contains, for files whose column names do not make that clear. Columns not given here are detected.
 #[derive(InputObject, Default)]
 pub struct CsvColumnsInput {
     /// The name of the column of product names.
@@ -163,7 +163,7 @@ pub struct CsvColumnsInput {
     image_urls: Option<Vec<String>>,
     /// The name of the column of serial numbers.
     serial_number: Option<String>,
-    /// The line the header is on, as a text editor counts.
+    /// The line number of the header, as a text editor shows it.
     #[graphql(validator(minimum = 1))]
     header_line: Option<i32>,
     /// The name of a workbook's sheet.
@@ -256,7 +256,7 @@ impl CsvReport {
         self.byte_size
     }
 
-    /// The text encoding the file was read in, such as `UTF-8`.
+    /// The text encoding of the file, such as `UTF-8`.
     async fn encoding(&self) -> &str {
         &self.encoding
     }
@@ -266,7 +266,7 @@ impl CsvReport {
         &self.delimiter
     }
 
-    /// What each column was taken for, in the order of the file. Empty where no header was found, and for requests of
+    /// How each column was interpreted, in the order of the file. Empty if no header was found, and for requests from
     /// earlier versions.
     async fn columns(&self) -> &[CsvColumn] {
         &self.columns
@@ -282,12 +282,12 @@ impl CsvReport {
         self.accepted_row_count
     }
 
-    /// Rows that were refused; `issues` says why.
+    /// Rows that were rejected; `issues` says why.
     async fn rejected_row_count(&self) -> i32 {
         self.rejected_row_count
     }
 
-    /// Number of problems found. `issues` lists those that were kept; see `limits.csv.maxIssues`.
+    /// Number of problems found. `issues` lists those that were stored; see `limits.csv.maxIssues`.
     async fn issue_count(&self) -> i32 {
         self.issue_count
     }
@@ -297,7 +297,7 @@ impl CsvReport {
     async fn issues(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Number of items from the start; 20 by default, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
     ) -> Result<Paged<i32, CsvIssue>> {
         let rows = async |page: Page<i32>| match &self.issues {

@@ -26,14 +26,14 @@ pub struct EstimateInput {
     compression: Option<CompressionInput>,
     /// Format, size and metadata of the outputs.
     output: Option<OutputInput>,
-    /// What each column is; unless given, found by name, then by content.
+    /// What each column contains; by default it is detected by name, then by content.
     columns: Option<CsvColumnsInput>,
     /// Images to try, 10 to 500.
     #[graphql(default = 50)]
     sample: i32,
 }
 
-/// The images of the sample that have one format.
+/// The images of the sample that have the same format.
 #[derive(SimpleObject)]
 pub struct EstimateFormat {
     /// The format.
@@ -61,21 +61,21 @@ pub struct EstimateFailure {
 
 pub struct Estimate(estimate::Estimate);
 
-/// What compressing a CSV would give, judging by the images tried so far. For at least 90 % of catalogues the true
-/// values are within the intervals. Savings by reuse are not included.
+/// The expected result of compressing a CSV, judging by the images tried so far. For at least 90 % of catalogues the
+/// true values are within the intervals. Savings from reuse are not included.
 #[Object]
 impl Estimate {
-    /// Whether the whole sample was tried: the last one that is sent.
+    /// Whether the whole sample has been tried; true only for the last estimate.
     async fn is_final(&self) -> bool {
         self.0.sampled == self.0.sample
     }
 
-    /// Images of the sample that were tried.
+    /// Images of the sample that have been tried.
     async fn sampled(&self) -> i32 {
         int(self.0.sampled)
     }
 
-    /// Images of the sample: as many as were asked for, or all there are.
+    /// Images in the sample: as many as requested, or all images if there are fewer.
     async fn sample_size(&self) -> i32 {
         int(self.0.sample)
     }
@@ -95,12 +95,12 @@ impl Estimate {
         int(self.0.failing.round() as usize)
     }
 
-    /// Bytes of all sources together.
+    /// Total bytes of all sources.
     async fn input_bytes(&self) -> f64 {
         whole(self.0.figures.input_bytes.value)
     }
 
-    /// The lower end of its interval; null while too little was tried.
+    /// The lower end of its interval; null until enough images have been tried.
     async fn input_bytes_low(&self) -> Option<f64> {
         low(Some(self.0.figures.input_bytes)).map(f64::round)
     }
@@ -110,12 +110,12 @@ impl Estimate {
         high(Some(self.0.figures.input_bytes)).map(f64::round)
     }
 
-    /// Bytes of all outputs together.
+    /// Total bytes of all outputs.
     async fn output_bytes(&self) -> f64 {
         whole(self.0.figures.output_bytes.value)
     }
 
-    /// The lower end of its interval; null while too little was tried.
+    /// The lower end of its interval; null until enough images have been tried.
     async fn output_bytes_low(&self) -> Option<f64> {
         low(Some(self.0.figures.output_bytes)).map(f64::round)
     }
@@ -125,12 +125,12 @@ impl Estimate {
         high(Some(self.0.figures.output_bytes)).map(f64::round)
     }
 
-    /// 1 − output ÷ input; null until an image was compressed.
+    /// 1 − output ÷ input; null until an image has been compressed.
     async fn saved_ratio(&self) -> Option<f64> {
         self.0.figures.saved_ratio.map(|figure| figure.value)
     }
 
-    /// The lower end of its interval; null while too little was tried.
+    /// The lower end of its interval; null until enough images have been tried.
     async fn saved_ratio_low(&self) -> Option<f64> {
         low(self.0.figures.saved_ratio)
     }
@@ -140,8 +140,8 @@ impl Estimate {
         high(self.0.figures.saved_ratio)
     }
 
-    /// How long this server would take for the whole CSV, at the speed of the sample and with nothing else to do; null
-    /// until an image has been tried.
+    /// How long this server would need for the whole CSV, at the speed of the sample and with no other work; null until an
+    /// image has been tried.
     async fn seconds(&self) -> Option<f64> {
         self.0.duration.map(|duration| duration.as_secs_f64())
     }

@@ -13,7 +13,7 @@ use crate::db::image;
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageErrorCode")]
 pub enum ImageErrorCode {
-    /// The address may not be contacted: it is not a public one.
+    /// The address may not be contacted because it is not public.
     BlockedAddress,
     /// The host name was not found.
     DnsFailure,
@@ -29,15 +29,15 @@ pub enum ImageErrorCode {
     BadAnswer,
     /// The URL redirects too many times.
     TooManyRedirects,
-    /// The host answered 404 or 410.
+    /// The host returned 404 or 410.
     HttpNotFound,
-    /// The host answered 401 or 403.
+    /// The host returned 401 or 403.
     HttpForbidden,
-    /// The host answered 429, or asked for a pause.
+    /// The host returned 429, or asked for a pause.
     HttpThrottled,
-    /// The host answered another 4xx status.
+    /// The host returned another 4xx status.
     HttpClientError,
-    /// The host answered a 5xx status.
+    /// The host returned a 5xx status.
     HttpServerError,
     /// The file is larger than allowed.
     TooManyBytes,
@@ -45,7 +45,7 @@ pub enum ImageErrorCode {
     TooManyPixels,
     /// Compressing the image took too long.
     TooSlow,
-    /// The URL answered with a web page, often a share link or a login.
+    /// The URL returns a web page, often a share link or a login page.
     HtmlPage,
     /// The file is not an image.
     NotAnImage,
@@ -53,7 +53,7 @@ pub enum ImageErrorCode {
     UnsupportedFormat,
     /// The image is damaged.
     CorruptImage,
-    /// The image could not be compressed as the settings ask.
+    /// The image could not be compressed with these settings.
     CompressionFailure,
     /// The output could not be stored.
     StorageFailure,
@@ -70,7 +70,7 @@ pub struct ImageError {
     code: ImageErrorCode,
     /// What went wrong and what to do, in one sentence.
     message: String,
-    /// The status the host answered with, where that was the cause.
+    /// The HTTP status that the host returned, if that was the cause.
     http_status: Option<i32>,
     /// Whether trying again later, with nothing changed, may succeed.
     retryable: bool,
@@ -97,7 +97,7 @@ impl FailureGroup {
         self.0.code.into()
     }
 
-    /// The host they share; null when the address has none.
+    /// The host they share; null if the URL has none.
     async fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
     }

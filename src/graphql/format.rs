@@ -17,7 +17,7 @@ pub enum ImageFormat {
     Webp,
     /// AVIF; written, not read.
     Avif,
-    /// GIF, also animated; written only of a GIF.
+    /// GIF, also animated; written only from a GIF.
     Gif,
     /// TIFF; read, not written.
     Tiff,

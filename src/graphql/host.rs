@@ -26,15 +26,15 @@ impl HostStatus {
     }
 }
 
-/// A host from which images of the request are downloaded. `succeeded` and `failed` count images of the request; everything
-/// else is about all requests and workers together, and up to a few seconds old.
+/// A host from which images of the request are downloaded. `succeeded` and `failed` count images of the request; the other
+/// fields cover all requests and workers, and may be a few seconds old.
 #[derive(SimpleObject)]
 pub struct Host {
     /// Scheme, name and port, such as `https://images.example`.
     host: String,
     /// Whether images are being downloaded from it.
     status: HostStatus,
-    /// How many simultaneous downloads the host is allowed at the moment. Null while nothing is downloaded from it.
+    /// How many simultaneous downloads from the host are currently allowed. Null while nothing is being downloaded from it.
     window: Option<i32>,
     /// When downloads resume, while the host is paused or down.
     paused_until: Option<DateTime>,
@@ -44,7 +44,7 @@ pub struct Host {
     succeeded: i32,
     /// Images of the request that failed for good.
     failed: i32,
-    /// The median time of the last downloads, in milliseconds.
+    /// The median duration of the latest downloads, in milliseconds.
     median_ms: Option<i32>,
 }
 

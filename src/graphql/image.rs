@@ -41,13 +41,13 @@ pub enum ImageStatus {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageOutcome")]
 pub enum ImageOutcome {
-    /// The output is smaller than the source, or in the format that was asked for.
+    /// The output is smaller than the source, or in the requested format.
     Compressed,
     /// The source was already as small as the settings allow; the output is the source.
     KeptOriginal,
     /// The source has not changed since an earlier run of the request; the output stayed the same.
     Unchanged,
-    /// The same source was compressed with the same settings before, for another image; the output is shared.
+    /// The same source was already compressed with the same settings for another image; the output is shared.
     Reused,
 }
 
@@ -57,13 +57,13 @@ pub enum ImageOutcome {
 pub enum ImageChange {
     /// The request that the upload is based on does not have its URL.
     Added,
-    /// Its source is another file.
+    /// Its source file has changed.
     Changed,
-    /// Its source is the same file.
+    /// Its source file has not changed.
     Unchanged,
-    /// It had an output and failed.
+    /// It had an output and has now failed.
     NewlyBroken,
-    /// It had failed and has an output.
+    /// It had failed and now has an output.
     Mended,
 }
 
@@ -114,8 +114,8 @@ pub struct ImageFile {
 
 #[ComplexObject]
 impl ImageFile {
-    /// When the file is removed, unless another run of its request begins; outputs only. Null while the request runs, and when
-    /// outputs are kept for ever.
+    /// When the file will be removed, unless another run of its request begins; outputs only. Null while the request is
+    /// running, and if outputs are kept for ever.
     async fn expires_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
         let kept = ctx.data_unchecked::<App>().config.general.outputs_kept();
         let (Some(kept), Some(id)) = (kept, self.output_of) else { return Ok(None) };
@@ -157,11 +157,11 @@ impl ImageFile {
 pub struct CompressionReceipt {
     /// Encoder quality used; null for lossless outputs and kept originals.
     quality: Option<i32>,
-    /// SSIMULACRA2 of output against source: 90 visually lossless, 70 high, 50 medium. Null where it was not measured.
+    /// SSIMULACRA2 score of the output: 90 is visually lossless, 70 high, 50 medium. Null if it was not measured.
     score: Option<f64>,
     /// Whether the compression goal was reached.
     target_met: bool,
-    /// Number of encodes it took to find the result.
+    /// Number of encodes needed to find the result.
     encodes_tried: i32,
     /// What was done and why, in a sentence or two.
     decision: String,
@@ -195,12 +195,12 @@ impl Image {
         request.map(ProcessingRequest::from).ok_or_else(|| internal(anyhow::anyhow!("request {id} is gone")))
     }
 
-    /// The rows that name it, in the order of the CSV.
+    /// The rows that contain it, in the order of the CSV.
     #[graphql(complexity = page_cost(first, None, child_complexity))]
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Number of items from the start; 20 by default, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
     ) -> Result<Paged<i32, Product>> {
         let id = self.0.image.id;
@@ -216,12 +216,12 @@ impl Image {
         .await
     }
 
-    /// The address it is downloaded from, as the CSV has it or as it was corrected.
+    /// The URL it is downloaded from, as given in the CSV or as corrected since.
     async fn input_url(&self) -> &str {
         &self.0.image.input_url
     }
 
-    /// What `inputUrl` was before it was corrected, the first one first; at most the last 20.
+    /// Earlier values of `inputUrl`, before corrections, oldest first; at most the last 20.
     async fn former_input_urls(&self) -> &[String] {
         &self.0.image.former_urls
     }
@@ -231,19 +231,19 @@ impl Image {
         self.0.status.into()
     }
 
-    /// How it succeeded; null unless it did.
+    /// How it succeeded; null if it has not.
     async fn outcome(&self) -> Option<ImageOutcome> {
         self.0.image.outcome.map(Into::into)
     }
 
-    /// How it compares with its state before the run, or in the request that the upload is based on. Null where there
-    /// is nothing to compare with, until it has ended, and when it failed both times.
+    /// How it compares with its state before the run, or in the request that the upload is based on. Null if there is
+    /// nothing to compare with, until the image has finished, and if it failed both times.
     async fn change(&self) -> Option<ImageChange> {
         self.0.image.change.map(Into::into)
     }
 
-    /// Why it failed. While it waits: why its last attempt failed, or that its host is paused or down; see `nextAttemptAt`.
-    /// Null otherwise.
+    /// Why it failed. While it is waiting: why its last attempt failed, or that its host is paused or down; see
+    /// `nextAttemptAt`. Null otherwise.
     async fn error(&self) -> Option<ImageError> {
         let image = &self.0.image;
         let error = match image.error_code {
@@ -267,7 +267,7 @@ impl Image {
         ImageFile::source(&self.0.image)
     }
 
-    /// The stored file. Once it has expired, it is still shown here, without an address.
+    /// The stored file. Once it has expired, it is still listed here, but without a URL.
     async fn output(&self, ctx: &Context<'_>) -> Option<ImageFile> {
         let row = &self.0.image;
         let links = links(ctx);
@@ -284,9 +284,9 @@ impl Image {
         has_one.then(|| Url(links(ctx).thumbnail(row.id, row.output_number)))
     }
 
-    /// The source, to show beside the output. This server fetches it from its host again, and serves it only if it is
-    /// still the file that was compressed. Signed, and valid as long as links to result files. Null while there is no
-    /// output.
+    /// The source, to show next to the output. This server fetches it again from its host, and serves it only if it is
+    /// still the file that was compressed. The URL is signed, and valid as long as links to result files. Null while there
+    /// is no output.
     async fn source_url(&self, ctx: &Context<'_>) -> Option<Url> {
         let row = &self.0.image;
         row.output_key.as_ref().map(|_| Url(links(ctx).source(row.id).url))
@@ -317,12 +317,12 @@ impl Image {
         self.0.failed_attempts.unwrap_or(self.0.image.attempt_count)
     }
 
-    /// When the next attempt is due, or the pause of its host ends; null unless it waits for one of them.
+    /// When the next attempt is due, or when its host's pause ends; null unless it is waiting for one of these.
     async fn next_attempt_at(&self) -> Option<DateTime> {
         waiting::until(&self.0).map(DateTime)
     }
 
-    /// When it ended; null before.
+    /// When it finished; null until then.
     async fn finished_at(&self) -> Option<DateTime> {
         self.0.image.finished_at.map(DateTime)
     }

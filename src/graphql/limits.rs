@@ -7,7 +7,7 @@ use super::paging::MAX_PAGE;
 use super::scalars::UnsignedInt53;
 use crate::app::App;
 
-/// The limits in force; what exceeds them is refused. Times are in seconds.
+/// The limits in force; anything that exceeds them is refused. Times are in seconds.
 #[derive(SimpleObject)]
 pub struct Limits {
     /// Limits on an uploaded CSV.
@@ -25,19 +25,19 @@ pub struct Limits {
 /// Limits on an uploaded CSV.
 #[derive(SimpleObject)]
 struct CsvLimits {
-    /// Bytes of one file.
+    /// Bytes per file.
     max_bytes: UnsignedInt53,
     /// Data rows, accepted or not.
     max_rows: UnsignedInt53,
     /// Distinct image URLs.
     max_images: UnsignedInt53,
-    /// Image URLs of one row.
+    /// Image URLs per row.
     max_images_per_product: UnsignedInt53,
-    /// Bytes of one cell.
+    /// Bytes per cell.
     max_cell_bytes: UnsignedInt53,
-    /// Bytes of one URL.
+    /// Bytes per URL.
     max_url_bytes: UnsignedInt53,
-    /// Characters of a product's name.
+    /// Characters per product name.
     max_name_characters: UnsignedInt53,
     /// Problems listed per file; all are counted.
     max_issues: UnsignedInt53,
@@ -46,17 +46,17 @@ struct CsvLimits {
 /// Limits on the download of an image.
 #[derive(SimpleObject)]
 struct DownloadLimits {
-    /// Bytes of one file.
+    /// Bytes per file.
     max_bytes: UnsignedInt53,
     /// Longest wait for a connection.
     connect_timeout: f64,
-    /// Longest wait for the first byte of the answer.
+    /// Longest wait for the first byte of the response.
     first_byte_timeout: f64,
     /// Longest time for the whole download.
     total_timeout: f64,
-    /// Slowest download that is allowed to go on, in bytes per second.
+    /// Minimum speed of a download, in bytes per second.
     min_bytes_per_second: UnsignedInt53,
-    /// Redirects that are followed.
+    /// Maximum number of redirects.
     max_redirects: UnsignedInt53,
     /// Simultaneous downloads from one host.
     max_per_host: UnsignedInt53,
@@ -80,7 +80,7 @@ struct GraphqlLimits {
     max_body_bytes: UnsignedInt53,
     /// Levels of nested fields.
     max_depth: i32,
-    /// Greatest complexity: a field counts 1, and below a list a tenth for each item that the list may return.
+    /// Maximum complexity. A field counts 1; a field below a list counts a tenth for each item that the list may return.
     max_complexity: i32,
     /// Aliases, counted after fragments are expanded.
     max_aliases: i32,
@@ -90,8 +90,8 @@ struct GraphqlLimits {
     max_page: i32,
 }
 
-/// Limits on what an API key may do; null: no limit. What exceeds them is refused with the code `RATE_LIMITED` and
-/// `extensions.retryAfter`, in seconds; over HTTP with 429 and `Retry-After`.
+/// Limits on what an API key may do; null means no limit. Requests that exceed them are refused with the code
+/// `RATE_LIMITED` and `extensions.retryAfter`, in seconds; over HTTP with 429 and `Retry-After`.
 #[derive(SimpleObject)]
 struct KeyLimits {
     /// Uploads per minute, including checks of files.

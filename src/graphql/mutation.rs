@@ -37,17 +37,17 @@ pub enum OnInvalidRow {
 pub struct UploadCsvInput {
     /// The CSV, as a file of a multipart request.
     file: Upload,
-    /// What each column is, if its name does not say so.
+    /// What each column contains, if its name does not make that clear.
     columns: Option<CsvColumnsInput>,
     /// The compression goal; default `quality: 50`.
     compression: Option<CompressionInput>,
     /// Format, size and metadata of the outputs.
     output: Option<OutputInput>,
-    /// Called once when the request is final, and again for every later run.
+    /// A URL that is called once when the request has ended, and again after every later run.
     webhook_url: Option<String>,
     /// The caller's own name for the request, to find it again.
     label: Option<String>,
-    /// What to do with the rows that cannot be processed.
+    /// What to do with rows that cannot be processed.
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
     on_invalid_row: OnInvalidRow,
     /// Must not be empty. The same key with the same input within 24 hours returns the first request.
@@ -62,7 +62,7 @@ pub struct UploadCsvInput {
 pub struct CheckCsvInput {
     /// The CSV or workbook, as a file of a multipart request.
     file: Upload,
-    /// What each column is, if its name does not say so.
+    /// What each column contains, if its name does not make that clear.
     columns: Option<CsvColumnsInput>,
     /// What `uploadCsv` would do with rows that cannot be processed.
     #[graphql(default_with = "OnInvalidRow::SkipRow")]
@@ -81,7 +81,7 @@ pub struct CancelProcessingRequestInput {
 pub struct UploadCsvPayload {
     /// The request; null if it does not exist or was not created.
     processing_request: Option<ProcessingRequest>,
-    /// How the file was read, also if it was rejected.
+    /// How the file was read, even if it was rejected.
     csv: Option<CsvReport>,
     /// True if an earlier request with the same idempotency key was returned.
     replayed: bool,
@@ -253,7 +253,7 @@ impl Submitting {
         })
     }
 
-    /// Stop a request. Images in progress finish, the rest are canceled.
+    /// Stop a request. Images in progress are finished; the rest are canceled.
     async fn cancel_processing_request(
         &self,
         ctx: &Context<'_>,

@@ -42,12 +42,12 @@ impl Product {
             .ok_or_else(|| internal(anyhow::anyhow!("request {} is gone", self.0.request_id)))
     }
 
-    /// 1-based data row, as a spreadsheet counts.
+    /// 1-based data row, counted as in a spreadsheet.
     async fn row_number(&self) -> i32 {
         self.0.row_number
     }
 
-    /// The row's serial number, as the CSV has it.
+    /// The row's serial number, as given in the CSV.
     async fn serial_number(&self) -> Option<&str> {
         self.0.serial_number.as_deref()
     }
@@ -63,7 +63,7 @@ impl Product {
         Ok(self.placed_images(ctx).await?.into_iter().flatten().map(Image).collect())
     }
 
-    /// As the CSV has them, or as they were corrected.
+    /// As given in the CSV, or as corrected since.
     async fn input_image_urls(&self) -> &[String] {
         &self.0.input_urls
     }

@@ -8,7 +8,7 @@ use crate::db::progress;
 pub struct Progress(pub progress::Progress);
 
 /// Always adds up: total = pending + processing + retrying + succeeded + failed + canceled. The progress of a request
-/// covers all its images: those that a run processes again are pending from its start, the others keep their state.
+/// covers all its images: those that a run processes again are pending when it begins; the others keep their state.
 #[Object]
 impl Progress {
     /// All distinct images of the request, or of the run.
@@ -46,7 +46,7 @@ impl Progress {
         self.0.canceled
     }
 
-    /// 0–100. Never decreases within a run; 100 only when the run has ended.
+    /// 0–100. Never decreases within a run; 100 only once the run has ended.
     async fn percent(&self) -> f64 {
         self.0.percent()
     }
@@ -62,7 +62,7 @@ impl Progress {
         self.0.images_per_second.map(|pace| (left / pace).ceil() as i32)
     }
 
-    /// Grows with every change; drop a snapshot whose revision is lower.
+    /// Increases with every change; ignore a snapshot with a lower revision than one you already have.
     async fn revision(&self) -> UnsignedInt53 {
         self.0.revision.into()
     }
@@ -89,7 +89,7 @@ impl Savings {
     }
 
     /// Bytes saved, as a Float.
-    #[graphql(deprecation = "Use `savedByteCount`, which is of the type of all other byte counts.")]
+    #[graphql(deprecation = "Use `savedByteCount`, which has the same type as all other byte counts.")]
     async fn saved_bytes(&self) -> f64 {
         (self.0.input_bytes - self.0.output_bytes) as f64
     }
@@ -114,22 +114,22 @@ impl Savings {
         self.0.outcomes.target_missed
     }
 
-    /// Images whose source has not changed since an earlier run, so that their output stayed the same.
+    /// Images whose source has not changed since an earlier run, so their output stayed the same.
     async fn unchanged(&self) -> i32 {
         self.0.outcomes.unchanged
     }
 
-    /// Images whose source was compressed with the same settings before, and that share that output.
+    /// Images that share an output because the same source was already compressed with the same settings.
     async fn reused(&self) -> i32 {
         self.0.outcomes.reused
     }
 
-    /// Downloads that were not needed, because the host said that the image has not changed.
+    /// Downloads that were not needed, because the host reported that the image had not changed.
     async fn avoided_downloads(&self) -> i32 {
         self.0.outcomes.avoided_downloads
     }
 
-    /// Bytes of the images that were not downloaded for that reason.
+    /// Bytes of the images that were not downloaded for this reason.
     async fn avoided_bytes(&self) -> UnsignedInt53 {
         self.0.outcomes.avoided_bytes.into()
     }

@@ -70,11 +70,11 @@ impl Query {
     async fn processing_requests(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Number of items from the start; 20 by default, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Number of items from the end instead; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Which requests; all unless given.")] filter: Option<ProcessingRequestFilter>,
+        #[graphql(desc = "Which requests; all by default.")] filter: Option<ProcessingRequestFilter>,
     ) -> Result<Paged<Uuid, ProcessingRequest>> {
         let pool = &ctx.data_unchecked::<App>().pool;
         let filter = filter.unwrap_or_default().into_rows()?;
@@ -92,7 +92,7 @@ impl Query {
     async fn processing_request_totals(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which requests; all unless given.")] filter: Option<ProcessingRequestFilter>,
+        #[graphql(desc = "Which requests; all by default.")] filter: Option<ProcessingRequestFilter>,
     ) -> Result<ProcessingRequestTotals> {
         let filter = filter.unwrap_or_default().into_rows()?;
         let mut conn = db::connect(&ctx.data_unchecked::<App>().pool).await.map_err(internal)?;
@@ -124,7 +124,7 @@ impl Query {
         Limits::of(ctx)
     }
 
-    /// The state of the whole service: queue, workers and unavailable hosts. It concerns all tenants, so a key needs the scope
+    /// The state of the whole service: queue, workers and unavailable hosts. It covers all tenants, so a key needs the scope
     /// `ADMIN`.
     #[graphql(complexity = "20 + child_complexity")]
     async fn system(&self, ctx: &Context<'_>) -> Result<System> {

@@ -33,11 +33,11 @@ use crate::pipeline::export;
 pub enum ProcessingRequestStatus {
     /// Accepted and durable; nothing has started.
     Pending,
-    /// At least one image has been started, or another run was begun.
+    /// At least one image has been started, or another run has begun.
     Processing,
     /// Every image has an output.
     Completed,
-    /// Finished; at least one image or row has no output, each with its reason.
+    /// Finished; at least one image or row has no output, and each of these has a reason.
     CompletedWithErrors,
     /// Finished; no image has an output.
     Failed,
@@ -94,7 +94,7 @@ impl ProcessingRequest {
 /// One uploaded CSV and all its products, images and results.
 #[Object]
 impl ProcessingRequest {
-    /// The request ID, as in links to result files, webhooks and logs.
+    /// The request ID, as used in links to result files, webhooks and logs.
     pub(super) async fn id(&self) -> ID {
         self.row.id.into()
     }
@@ -119,12 +119,12 @@ impl ProcessingRequest {
         DateTime(self.row.created_at)
     }
 
-    /// When the first image was started; null before.
+    /// When the first image was started; null until then.
     async fn started_at(&self) -> Option<DateTime> {
         self.row.started_at.map(DateTime)
     }
 
-    /// When the last image of the last run ended; null before.
+    /// When the last image of the last run finished; null until then.
     async fn finished_at(&self) -> Option<DateTime> {
         self.row.finished_at.map(DateTime)
     }
@@ -140,14 +140,14 @@ impl ProcessingRequest {
         self.row.paused_at.map(DateTime)
     }
 
-    /// When it is deleted with all that belongs to it, unless another run begins; null while it runs, and when requests are
-    /// kept for ever.
+    /// When it will be deleted with everything that belongs to it, unless another run begins; null while it is running, and if
+    /// requests are kept for ever.
     async fn expires_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
         let kept = ctx.data_unchecked::<App>().config.general.keep_requests?;
         self.row.kept_until(kept).map(DateTime)
     }
 
-    /// When its outputs are removed, unless another run begins; null while it runs, and when outputs are kept for ever.
+    /// When its outputs will be removed, unless another run begins; null while it is running, and if outputs are kept for ever.
     /// The records of the images stay until `expiresAt`.
     async fn outputs_expire_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
         let kept = ctx.data_unchecked::<App>().config.general.outputs_kept()?;
@@ -185,9 +185,9 @@ impl ProcessingRequest {
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Number of items from the start; 20 by default, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Number of items from the end instead; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<Paged<i32, Product>> {
         let id = self.row.id;
@@ -196,17 +196,17 @@ impl ProcessingRequest {
         paginate(Args { first, after, last, before, offset: None }, total, rows, |row| row.row_number, Product).await
     }
 
-    /// The distinct images, in the order in which the CSV first names them.
+    /// The distinct images, in the order in which they first appear in the CSV.
     #[graphql(complexity = page_cost(first, last, child_complexity))]
     async fn images(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Items from the start; 20 unless given, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Number of items from the start; 20 by default, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Items from the end instead; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Number of items from the end instead; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Which images; all unless given.")] filter: Option<ImageFilter>,
-        #[graphql(desc = "Items to skip first, to enter the list at any place. Not with `last`.")] offset: Option<i32>,
+        #[graphql(desc = "Which images; all by default.")] filter: Option<ImageFilter>,
+        #[graphql(desc = "Number of items to skip at the start. Cannot be combined with `last`.")] offset: Option<i32>,
     ) -> Result<Paged<i32, Image>> {
         let id = self.row.id;
         let total = match &filter {
@@ -245,20 +245,20 @@ impl ProcessingRequest {
         &self,
         #[graphql(default_with = "ResultKind::OutputCsv", desc = "The kind of file.")] kind: ResultKind,
         #[graphql(
-            desc = "What it is written as. Unless given, CSV; for the updated file of an uploaded workbook, .xlsx."
+            desc = "The format to write: by default CSV, or .xlsx for the updated file of an uploaded workbook."
         )]
         format: Option<ResultFormat>,
     ) -> ResultFile<'_> {
         ResultFile { request: &self.row, kind, format }
     }
 
-    /// The address that is notified when the request has ended.
+    /// The URL that is called when the request has ended.
     async fn webhook_url(&self) -> Option<Url> {
         self.row.webhook_url.clone().map(Url)
     }
 
-    /// The delivery that announces the end of the last run; null until the request is final, and when no webhook was asked
-    /// for.
+    /// The delivery that announces the end of the last run; null until the request is final, and if no webhook was
+    /// requested.
     async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
         let deliveries = load(ctx, DeliveriesOf(self.row.id)).await;
         deliveries.map(|deliveries| WebhookDelivery::of_run(deliveries, self.row.run)).transpose()

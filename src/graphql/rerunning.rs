@@ -15,17 +15,17 @@ use crate::pipeline::rerun::{Rerun, rerun};
 /// that failed both times are not counted.
 #[derive(SimpleObject)]
 pub struct Changes {
-    /// Images with URLs that the request the upload is based on does not have; 0 in later runs.
+    /// Images whose URLs are not in the request that the upload is based on; 0 in later runs.
     added: i32,
-    /// Images of that request with URLs that this one does not have; 0 in later runs.
+    /// Images of that request whose URLs are not in this one; 0 in later runs.
     removed: i32,
-    /// Images whose source is another file.
+    /// Images whose source file has changed.
     changed: i32,
-    /// Images whose source is the same file.
+    /// Images whose source file has not changed.
     unchanged: i32,
-    /// Images that had an output and failed. Their former outputs keep their addresses.
+    /// Images that had an output and have now failed. Their former outputs keep their addresses.
     newly_broken: i32,
-    /// Images that had failed and have an output.
+    /// Images that had failed and now have an output.
     mended: i32,
 }
 
@@ -41,8 +41,8 @@ impl From<run::Changes> for Changes {
 pub struct RerunProcessingRequestInput {
     /// The request; it must have ended.
     id: ID,
-    /// Ask each host whether its image has changed, and compress only those that have. False: download and compress all of
-    /// them again.
+    /// Ask each host whether its images have changed, and compress only those that have. If false, all images are downloaded
+    /// and compressed again.
     #[graphql(default = true)]
     only_changed: bool,
 }
@@ -61,8 +61,8 @@ pub struct Rerunning;
 
 #[Object]
 impl Rerunning {
-    /// Request all images of a finished request from their hosts again. This begins the request's next run. An image whose
-    /// source has not changed keeps its output; one that has changed gets an output with another address. Former outputs keep
+    /// Request all images of a finished request again from their hosts. This begins the request's next run. An image whose
+    /// source has not changed keeps its output; one that has changed gets an output at another address. Former outputs keep
     /// their addresses until the request is deleted.
     async fn rerun_processing_request(
         &self,

@@ -16,19 +16,19 @@ use crate::pipeline::export;
 pub enum ResultKind {
     /// S. No, Product Name, Input Image Urls, Output Image Urls, then the carried-through columns.
     OutputCsv,
-    /// A line for each image URL of each row: status, outcome, code, reason, HTTP status, bytes, score, URLs.
+    /// One line for each image URL of each row: status, outcome, code, reason, HTTP status, bytes, score, URLs.
     DetailCsv,
     /// Only the rows that need attention, in the input's shape plus Reason: correct them and upload the file again.
     FailedRowsCsv,
-    /// The uploaded file as it was, with each image URL replaced in place by its output's: import it into the shop it came
-    /// from. An image without an output keeps its URL. Requests of earlier versions have none.
+    /// The uploaded file with each image URL replaced by the URL of its output: import it into the shop it came from. An image
+    /// without an output keeps its URL. Not available for requests from earlier versions.
     UpdatedCsv,
 }
 
-/// What a result file is written as.
+/// The format of a result file.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultFormat {
-    /// Text in UTF-8; an updated file in its own encoding.
+    /// Text in UTF-8, or for an updated file, in its original encoding.
     Csv,
     /// A workbook with one sheet. Text stays text, including URLs and numbers that were text.
     Xlsx,

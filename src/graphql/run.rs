@@ -28,7 +28,7 @@ pub enum RunReason {
 pub struct Run(pub run::Run);
 
 /// One pass over images of a request. The upload is run 1, over all of them; a retry, a correction or a rerun begins
-/// the next, over the images it concerns.
+/// the next run, over the images concerned.
 #[Object]
 impl Run {
     /// 1 for the upload.
@@ -41,7 +41,7 @@ impl Run {
         self.0.reason.into()
     }
 
-    /// The request's status when the run ended; null before.
+    /// The request's status when the run ended; null until then.
     async fn status(&self) -> Option<ProcessingRequestStatus> {
         self.0.status.map(Into::into)
     }
@@ -56,7 +56,7 @@ impl Run {
         DateTime(self.0.created_at)
     }
 
-    /// When its last image ended; null before.
+    /// When its last image finished; null until then.
     async fn finished_at(&self) -> Option<DateTime> {
         self.0.finished_at.map(DateTime)
     }
@@ -74,13 +74,13 @@ impl Run {
         Savings(self.0.savings())
     }
 
-    /// How its images compare with their state before it; null for a first run whose upload is based on no other
-    /// request. The counts grow until it has ended.
+    /// How its images compare with their state before it; null for a first run whose upload is not based on another
+    /// request. The counts increase until it has ended.
     async fn changes(&self) -> Option<Changes> {
         self.0.changes().map(Into::into)
     }
 
-    /// The delivery that announces its end; null before, when no webhook was asked for, and for all but the last 100.
+    /// The delivery that announces its end; null until then, if no webhook was requested, and for all but the last 100 runs.
     async fn webhook_delivery(&self, ctx: &Context<'_>) -> Option<Result<WebhookDelivery>> {
         let deliveries = load(ctx, DeliveriesOf(self.0.request_id)).await;
         let of_run = |deliveries: Option<Vec<_>>| WebhookDelivery::of_run(deliveries, self.0.number);

@@ -6,11 +6,11 @@ use uuid::Uuid;
 /// Largest whole number a JavaScript client reads exactly.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
-/// A whole number from 0 to 2^53-1: byte counts and revisions, which outgrow Int.
+/// A whole number from 0 to 2^53-1, for byte counts and revisions, which may exceed Int.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnsignedInt53(pub u64);
 
-/// A whole number from 0 to 2^53-1: byte counts and revisions, which outgrow Int.
+/// A whole number from 0 to 2^53-1, for byte counts and revisions, which may exceed Int.
 #[Scalar(name = "UnsignedInt53", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UnsignedInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -53,11 +53,11 @@ impl ScalarType for Url {
     }
 }
 
-/// A moment in UTC, as RFC 3339 writes it: `2026-11-28T01:02:03.456789Z`.
+/// A time in UTC, in RFC 3339 format: `2026-11-28T01:02:03.456789Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime(pub chrono::DateTime<chrono::Utc>);
 
-/// A moment in UTC, as RFC 3339 writes it: `2026-11-28T01:02:03.456789Z`.
+/// A time in UTC, in RFC 3339 format: `2026-11-28T01:02:03.456789Z`.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

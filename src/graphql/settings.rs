@@ -12,14 +12,14 @@ use halftone_compress::{Goal, InvalidSetting, Settings};
 pub enum CompressionInput {
     /// Encoder quality, 1–100.
     Quality(i32),
-    /// Encoder quality as a share of the source's own, 0–1.
+    /// Encoder quality as a fraction of the source's own quality, 0–1.
     RelativeQuality(f64),
-    /// Best quality whose size is at most this share of the source's bytes, 0–1. A PNG may be up to 5 % smaller than
-    /// that.
+    /// Best quality at which the output has at most this fraction of the source's bytes, 0–1. A PNG may be up to 5 % smaller
+    /// than that.
     TargetRatio(f64),
-    /// Best quality whose size is at most this many bytes. A PNG may be up to 5 % smaller than that.
+    /// Best quality at which the output has at most this many bytes. A PNG may be up to 5 % smaller than that.
     MaxBytes(UnsignedInt53),
-    /// Smallest file whose SSIMULACRA2 score is at least this, 0–100. A PNG may score up to a point more.
+    /// Smallest file whose SSIMULACRA2 score is at least this, 0–100. A PNG may score up to one point higher.
     MinScore(f64),
     /// Keep every pixel identical; only `true` is accepted.
     Lossless(bool),
@@ -29,7 +29,7 @@ pub enum CompressionInput {
 #[derive(InputObject, Default)]
 pub struct OutputInput {
     /// Convert to `JPEG`, `PNG`, `WEBP` or `AVIF` (slow; not with `lossless`), or let `AUTO` choose for each image;
-    /// absent: the source's format.
+    /// by default, the source's format.
     format: Option<ImageFormat>,
     /// `AUTO` may choose AVIF too. Encoding is slow.
     #[graphql(default = false)]
@@ -38,9 +38,9 @@ pub struct OutputInput {
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
     max_height: Option<i32>,
-    /// Colour behind transparent pixels if the output has no transparency, `#rrggbb`; default white.
+    /// Colour behind transparent pixels if the output cannot be transparent, as `#rrggbb`; white by default.
     background: Option<String>,
-    /// Keep creator, copyright, credit line, source and terms of use (of EXIF, IPTC and XMP); everything else is dropped.
+    /// Keep creator, copyright, credit line, source and terms of use (from EXIF, IPTC and XMP); all other metadata is removed.
     #[graphql(default = false)]
     keep_copyright: bool,
     /// Write progressive JPEGs where that is smaller, usually by a few percent. They appear in steps while they load; encoding is slower.
@@ -53,9 +53,9 @@ pub struct OutputInput {
 pub struct CompressionSettings {
     /// Encoder quality, if requested.
     quality: Option<i32>,
-    /// Share of the source's quality, if requested.
+    /// Fraction of the source's quality, if requested.
     relative_quality: Option<f64>,
-    /// Share of the source's bytes, if requested.
+    /// Fraction of the source's bytes, if requested.
     target_ratio: Option<f64>,
     /// Largest size in bytes, if requested.
     max_bytes: Option<UnsignedInt53>,
@@ -67,11 +67,11 @@ pub struct CompressionSettings {
     format: Option<ImageFormat>,
     /// Whether `AUTO` may choose AVIF.
     allow_avif: bool,
-    /// Greatest width in pixels; null for no limit.
+    /// Maximum width in pixels; null for no limit.
     max_width: Option<i32>,
     /// Fit inside; never enlarge.
     max_height: Option<i32>,
-    /// Colour behind transparent pixels if the output has no transparency, `#rrggbb`.
+    /// Colour behind transparent pixels if the output cannot be transparent, as `#rrggbb`.
     background: String,
     /// Whether creators and copyright are kept.
     keep_copyright: bool,

@@ -31,7 +31,7 @@ pub struct FailedImageFilter {
 pub struct RetryFailedImagesInput {
     /// The request; it must have ended.
     request_id: ID,
-    /// Which of its failed and canceled images; all unless given.
+    /// Which of its failed and canceled images; all by default.
     filter: Option<FailedImageFilter>,
 }
 
@@ -88,7 +88,7 @@ pub struct DeleteProcessingRequestInput {
 /// Result of `deleteProcessingRequest`.
 #[derive(SimpleObject)]
 pub struct DeleteProcessingRequestPayload {
-    /// The ID of the request that is deleted; null when none is.
+    /// The ID of the deleted request; null if nothing was deleted.
     deleted_id: Option<ID>,
     /// Problems the caller can fix; empty on success.
     user_errors: Vec<UserError>,
@@ -177,7 +177,7 @@ impl Steering {
         })
     }
 
-    /// Start no more images of a request until it is resumed. Images in progress finish.
+    /// Start no more images of a request until it is resumed. Images in progress are finished.
     async fn pause_processing_request(
         &self,
         ctx: &Context<'_>,
@@ -252,7 +252,7 @@ impl Steering {
         })
     }
 
-    /// Send a signed test event of the type `webhook.test` to an address, once, and say what it answered. Nothing is stored.
+    /// Send one signed test event of the type `webhook.test` to a URL, and return its response. Nothing is stored.
     async fn test_webhook(
         &self,
         ctx: &Context<'_>,

@@ -27,7 +27,7 @@ use crate::db::request::ProcessingRequest as Row;
 /// Ended images read at once.
 const IMAGES_PER_READ: i64 = 100;
 
-/// An image that has ended.
+/// An image that has finished.
 #[derive(SimpleObject)]
 pub struct ImageUpdate {
     /// Pass it as `after` to continue after this image.
@@ -72,13 +72,13 @@ impl Subscription {
         })
     }
 
-    /// Every image as it ends, in every run. Reconnect with the last `cursor` as `after`, and you miss nothing;
+    /// Every image as it finishes, in every run. Reconnect with the last `cursor` as `after`, and you miss nothing;
     /// completes when the request has ended.
     async fn image_updated(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the request.")] request_id: ID,
-        #[graphql(desc = "Only images after this cursor: the last one that arrived, when a connection was lost.")]
+        #[graphql(desc = "Only images after this cursor: after a lost connection, the last one that arrived.")]
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<ImageUpdate>> + use<>> {
         let app = ctx.data_unchecked::<App>().clone();
@@ -126,14 +126,14 @@ impl Subscription {
         })
     }
 
-    /// Estimate what compressing a CSV would give: a sample of its images is downloaded and compressed, and nothing is
+    /// Estimate the result of compressing a CSV: a sample of its images is downloaded and compressed, and nothing is
     /// stored. Sends an estimate at once and after each image of the sample, then completes. A file needs
     /// multipart/form-data, so subscribe by POST with `Accept: text/event-stream` or `multipart/mixed`. Each caller may
     /// have one at a time.
     async fn estimate(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The file, and what would be done with it.")] input: EstimateInput,
+        #[graphql(desc = "The file, and how it would be processed.")] input: EstimateInput,
     ) -> Result<impl Stream<Item = Result<Estimate>> + use<>> {
         estimate::run(ctx, input).await
     }

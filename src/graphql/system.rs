@@ -17,9 +17,9 @@ use crate::pipeline::system::{self, Readings};
 /// The state of a job.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// It can run now and waits for a worker.
+    /// It can run now and is waiting for a worker.
     Ready,
-    /// It waits for its next attempt, which is due later.
+    /// It is waiting for its next attempt, which is due later.
     Waiting,
     /// A worker is running it.
     Running,
@@ -51,7 +51,7 @@ impl JobCount {
 /// A process that runs jobs.
 #[derive(SimpleObject)]
 pub struct Worker {
-    /// The worker's ID. A process that is started again is another worker.
+    /// The worker's ID. A restarted process is a new worker.
     id: ID,
     /// The machine it runs on.
     hostname: String,
@@ -61,7 +61,7 @@ pub struct Worker {
     started_at: DateTime,
     /// When its last heartbeat was stored.
     last_heartbeat_at: DateTime,
-    /// Whether that was within `--worker-timeout`. The jobs of a worker that is not alive are given to others.
+    /// Whether that was within `--worker-timeout`. The jobs of a worker that is not alive are given to other workers.
     is_alive: bool,
     /// Number of jobs it is running.
     running: UnsignedInt53,
@@ -113,8 +113,8 @@ impl Queue {
         self.0.jobs.iter().filter_map(JobCount::of).collect()
     }
 
-    /// How long the oldest ready job has been waiting for a worker, in seconds; null when none is ready. More workers
-    /// would start it sooner: jobs of paused requests, and of hosts that are paused, down or at their limit, are not
+    /// How long the oldest ready job has been waiting for a worker, in seconds; null if none is ready. With more workers it
+    /// would have started sooner: jobs of paused requests, and of hosts that are paused, down or at their limit, are not
     /// counted.
     async fn oldest_ready_seconds(&self) -> Option<f64> {
         self.0.jobs.iter().filter_map(|jobs| jobs.oldest_ready).max_by(f64::total_cmp)
@@ -136,7 +136,7 @@ impl System {
 /// The whole service: all processes on its database. Refreshed at most once a second.
 #[Object]
 impl System {
-    /// The version of the process that answers.
+    /// The version of the process that answers this query.
     async fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
     }

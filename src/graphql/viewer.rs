@@ -36,20 +36,20 @@ pub enum ApiKeyScope {
     Read,
     /// Queries, subscriptions and mutations.
     Write,
-    /// Everything, including `system`, which concerns all tenants.
+    /// Everything, including `system`, which covers all tenants.
     Admin,
 }
 
 /// The API key of the caller.
 #[derive(SimpleObject)]
 pub struct ApiKey {
-    /// The part of the key that is not secret, by which it is listed and revoked.
+    /// The part of the key that is not secret; it is used to list and revoke the key.
     id: String,
     /// The name it was given.
     name: String,
     /// What the key may be used for.
     scope: ApiKeyScope,
-    /// When it stops working; null if it works until it is revoked.
+    /// When it expires; null if it works until it is revoked.
     expires_at: Option<DateTime>,
 }
 
@@ -68,7 +68,7 @@ pub struct TenantUsage {
 
 pub struct Tenant;
 
-/// Callers who share their requests. What belongs to one tenant does not exist for the others.
+/// Callers who share their requests. To the other tenants, these do not exist.
 #[Object]
 impl Tenant {
     /// The tenant's name.

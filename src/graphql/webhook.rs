@@ -19,9 +19,9 @@ pub enum WebhookDeliveryStatus {
     Delivered,
     /// An attempt failed; another one follows.
     Retrying,
-    /// Every attempt of the schedule failed.
+    /// All scheduled attempts failed.
     Exhausted,
-    /// The receiver answered 410.
+    /// The receiver returned 410.
     Refused,
 }
 
@@ -34,7 +34,7 @@ pub struct WebhookAttempt {
     started_at: DateTime,
     /// How long it took, in milliseconds.
     duration_ms: i32,
-    /// The receiver's status; null when there was no answer.
+    /// The HTTP status of the receiver's response; null if there was none.
     http_status: Option<i32>,
     /// Why it failed; null when it did not.
     error: Option<String>,
@@ -79,7 +79,7 @@ pub fn check_url(app: &App, field: &[&str], text: &str) -> Option<UserError> {
     Some(UserError::new(UserErrorCode::BlockedAddress, field, message))
 }
 
-/// The message that a run of a request has ended, delivered at least once.
+/// The notification that a run of a request has ended; it is delivered at least once.
 #[Object]
 impl WebhookDelivery {
     /// Also the `webhook-id` header, the same for every attempt.

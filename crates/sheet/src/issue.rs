@@ -13,7 +13,7 @@ const MAX_VALUE_CHARS: usize = 200;
 pub enum Severity {
     /// The row, URL or file was rejected.
     Error,
-    /// It was repaired.
+    /// The problem was repaired.
     Warning,
 }
 

@@ -50,7 +50,7 @@ impl Default for EndpointOptions {
 /// What a multipart request may bring.
 #[derive(Debug, Clone)]
 pub struct UploadLimits {
-    /// Bytes of one file.
+    /// Bytes per file.
     pub file_bytes: u64,
     /// Files in one request.
     pub files: usize,

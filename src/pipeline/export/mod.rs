@@ -107,7 +107,7 @@ impl ResultKind {
     }
 }
 
-/// What a result file is written as.
+/// The format of a result file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
     /// `byte_order_mark`: with the mark without which Excel takes UTF-8 for something else.

@@ -42,7 +42,7 @@ async fn watch_schema(app: App) -> anyhow::Result<()> {
                  migration {unknown}). Start that version or a later one."
             ),
             // Whoever needs the database says so.
-            Err(error) => debug!("cannot look whether the schema is still known: {error:#}"),
+            Err(error) => debug!("cannot check whether the schema is still known: {error:#}"),
         }
     }
 }
@@ -170,7 +170,7 @@ impl Service {
         };
         let patience = self.app.config.workers.drain_timeout + STOP_MARGIN;
         if tokio::time::timeout(patience, ended).await.is_err() {
-            warn!("not everything ended in time; what was in hand will be rescued");
+            warn!("not everything ended in time; unfinished jobs will be taken over");
         }
         self.listening.shutdown().await;
         failure

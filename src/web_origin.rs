@@ -15,7 +15,7 @@ pub enum WebOrigin {
 
 /// The text is no origin.
 #[derive(Debug, thiserror::Error)]
-#[error("an origin is written as `https://shop.example.com`, or `*` for every one")]
+#[error("an origin must be written as `https://shop.example.com`, or as `*` for every origin")]
 pub struct NotAnOrigin;
 
 impl FromStr for WebOrigin {

@@ -97,11 +97,11 @@ impl Caller {
 /// Why someone may not call.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
-    #[error("This Halftone needs an API key. Send it in the header `Authorization: Bearer halftone_…`.")]
+    #[error("This server requires an API key. Send it in the header `Authorization: Bearer halftone_…`.")]
     NoKey,
-    #[error("The bearer token is not an API key of Halftone. Check that the key was copied as a whole.")]
+    #[error("The bearer token is not a Halftone API key. Check that the whole key was copied.")]
     NotAKey,
-    #[error("This API key is not known here.")]
+    #[error("This API key is not known to this server. Ask for a new one.")]
     Unknown,
     #[error("This API key was revoked. Ask for a new one.")]
     Revoked,
@@ -233,7 +233,7 @@ impl Gate {
         loop {
             let _ = tokio::time::timeout(CHECK_INTERVAL, changed.changed()).await;
             if let Err(error) = self.let_go().await {
-                warn!("cannot look whether keys still work, trying again: {error:#}");
+                warn!("cannot check whether keys are still valid, trying again: {error:#}");
             }
         }
     }

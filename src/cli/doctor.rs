@@ -142,7 +142,7 @@ async fn examine_database(report: &mut Report, config: &Config) {
     // Said because another one may be meant: a variable is easily lost on its way here.
     let whose = match url {
         Some(_) => String::new(),
-        None => format!(" It is the one of {}: DATABASE_URL is not set.", general.data_dir.display()),
+        None => format!(" It is the managed one in {}: DATABASE_URL is not set.", general.data_dir.display()),
     };
     let examined = async {
         let data_dir = std::path::absolute(&general.data_dir)?;
@@ -155,11 +155,13 @@ async fn examine_database(report: &mut Report, config: &Config) {
         Ok(Ok(Some(examined))) => examined,
         Ok(Ok(None)) => return report.note("database pool", Verdict::Bad, pooler::REFUSAL),
         Ok(Err(error)) => {
-            let message = format!("{error:#}. Check DATABASE_URL and that the server runs and lets this machine in.");
+            let message = format!(
+                "{error:#}. Check DATABASE_URL, and that the server is running and accepts connections from this machine."
+            );
             return report.note("database", Verdict::Bad, message);
         }
         Err(_) => {
-            let message = format!("It does not answer within {PATIENCE:?}. Check its address and the firewall.{whose}");
+            let message = format!("It did not answer within {PATIENCE:?}. Check its address and the firewall.{whose}");
             return report.note("database", Verdict::Bad, message);
         }
     };
@@ -182,19 +184,19 @@ async fn examine_database(report: &mut Report, config: &Config) {
         (Some(unknown), _) => report.note(
             "schema",
             Verdict::Bad,
-            format!("A newer Halftone has migrated the database ({unknown} is not known here). Run that version or a later one."),
+            format!("A newer Halftone has migrated the database ({unknown} is unknown to this version). Run that version or a later one."),
         ),
-        (None, 0) => report.note("schema", Verdict::Good, "It is that of this version."),
+        (None, 0) => report.note("schema", Verdict::Good, "It is up to date."),
         (None, pending) => report.note(
             "schema",
             Verdict::Good,
-            format!("{pending} migrations are to be applied, which the next start does, or `halftone migrate`."),
+            format!("Pending migrations: {pending}. The next start, or `halftone migrate`, applies them."),
         ),
     }
     let apart = examined.clocks_apart;
     if apart > CLOCKS_APART {
         let message = format!(
-            "This machine's clock and the database's are {:.0} s apart. Set both by NTP: links and signed requests expire by them.",
+            "This machine's clock and the database's are {:.0} s apart. Synchronise both with NTP: links and signed requests expire by these clocks.",
             apart.as_secs_f64()
         );
         report.note("clock", Verdict::Bad, message);
@@ -217,12 +219,12 @@ async fn examine_store(report: &mut Report, config: &Config) {
         Ok(Err(error)) => report.note(
             "store",
             Verdict::Bad,
-            format!("{error:#}. Check --store, --store-endpoint, and the credentials and what they permit."),
+            format!("{error:#}. Check --store, --store-endpoint, and the credentials and their permissions."),
         ),
         Err(_) => report.note(
             "store",
             Verdict::Bad,
-            format!("{address} does not answer within {PATIENCE:?}. Check --store-endpoint and the firewall."),
+            format!("{address} did not answer within {PATIENCE:?}. Check --store-endpoint and the firewall."),
         ),
     }
 }
@@ -233,12 +235,12 @@ async fn examine_listener(report: &mut Report, subject: &'static str, address: S
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => report.note(
             subject,
             Verdict::Doubtful,
-            format!("Something listens on {address} already. If that is not Halftone, choose another address with --{subject}."),
+            format!("Something is already listening on {address}. If that is not Halftone, choose another address with --{subject}."),
         ),
         Err(error) => report.note(
             subject,
             Verdict::Bad,
-            format!("Nothing can listen on {address}: {error}. Choose an address of this machine with --{subject}."),
+            format!("Halftone cannot listen on {address}: {error}. Choose an address of this machine with --{subject}."),
         ),
     }
 }
@@ -246,7 +248,8 @@ async fn examine_listener(report: &mut Report, subject: &'static str, address: S
 async fn examine_public_url(report: &mut Report, config: &Config) {
     let url = &config.public_url;
     if config.server.public_url.is_none() && !config.server.listen.ip().is_loopback() {
-        let message = format!("Links would begin with {url}. Say with --public-url how clients reach the API.");
+        let message =
+            format!("Links would begin with {url}. Set --public-url to the address at which clients reach the API.");
         return report.note("public-url", Verdict::Bad, message);
     }
     // Only the first provider of a process can be installed; if one is there already, it is used.
@@ -257,16 +260,17 @@ async fn examine_public_url(report: &mut Report, config: &Config) {
     };
     match asked.await {
         Ok(answer) if answer.status().is_success() => {
-            report.note("public-url", Verdict::Good, format!("{url} leads to a Halftone."));
+            report.note("public-url", Verdict::Good, format!("{url} leads to Halftone."));
         }
         Ok(answer) => report.note(
             "public-url",
             Verdict::Doubtful,
-            format!("{url}/healthz answers {}. Check that the proxy leads to Halftone.", answer.status()),
+            format!("{url}/healthz returns {}. Check that the proxy leads to Halftone.", answer.status()),
         ),
         Err(error) => {
             let error = anyhow::Error::from(error.without_url());
-            let message = format!("{url}/healthz does not answer ({error:#}), which it will not unless Halftone runs.");
+            let message =
+                format!("{url}/healthz did not answer ({error:#}). This is expected if Halftone is not running.");
             report.note("public-url", Verdict::Doubtful, message);
         }
     }

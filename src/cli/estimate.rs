@@ -34,7 +34,7 @@ pub async fn estimate(
         }
     };
     let bar = ProgressBar::new(estimating.estimate().sample as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} images of a sample  {elapsed}")?);
+    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} sample images  {elapsed}")?);
     loop {
         let Some(advanced) = stop.run_until_cancelled(estimating.advance()).await else {
             bar.abandon();
@@ -53,7 +53,7 @@ pub async fn estimate(
 fn print(estimate: &Estimate) {
     let figures = &estimate.figures;
     let images = counted(estimate.images as u64, "image");
-    say!("{images} of about {} would become {}.", bytes(figures.input_bytes), bytes(figures.output_bytes));
+    say!("{images}, about {} in all, would become {}.", bytes(figures.input_bytes), bytes(figures.output_bytes));
     if let Some(saved) = figures.saved_ratio {
         let percent = |ratio: f64| format!("{:.0} %", 100.0 * ratio);
         let interval = saved.interval.map(|(low, high)| format!(" ({:.0} to {})", 100.0 * low, percent(high)));
@@ -66,11 +66,11 @@ fn print(estimate: &Estimate) {
     let formats: Vec<String> = estimate.formats.iter().map(|(format, count)| format!("{count} {format}")).collect();
     let sampled = counted(estimate.sampled as u64, "image");
     say!(
-        "This is what {sampled} of a sample say: {}.",
+        "Based on a sample of {sampled}: {}.",
         if formats.is_empty() { "none is usable".to_owned() } else { formats.join(", ") }
     );
     if estimate.failed > 0 {
-        say!("{} of them failed, so about {:.0} of all would:", estimate.failed, estimate.failing);
+        say!("{} of them failed, so about {:.0} of all images would fail:", estimate.failed, estimate.failing);
     }
     for group in &estimate.failures {
         say!("{} × {} ({}): {} For example {}", group.count, group.code, group.host, group.message, group.url);

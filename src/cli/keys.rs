@@ -70,7 +70,9 @@ impl From<KeyScope> for Scope {
 fn name(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_NAME_CHARACTERS || text.contains(char::is_control) {
-        return Err(format!("a name has 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character"));
+        return Err(format!(
+            "a name must have 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -109,7 +111,7 @@ async fn create(conn: &mut Connection, new: &Create) -> anyhow::Result<()> {
     access::store(conn, &row).await?;
     let tenant = format!("{}{}", tenant.name, if is_new { ", which is new" } else { "" });
     eprintln!("The key {id} ({}) is for the tenant {tenant}, with the scope {}.", new.name, word(scope));
-    eprintln!("Keep it now: it is not shown again. It is sent as `Authorization: Bearer KEY`.");
+    eprintln!("Store it now: it will not be shown again. Send it as `Authorization: Bearer KEY`.");
     say!("{}", key.reveal());
     Ok(())
 }
@@ -117,7 +119,9 @@ async fn create(conn: &mut Connection, new: &Create) -> anyhow::Result<()> {
 async fn list(conn: &mut Connection) -> anyhow::Result<()> {
     let keys = ApiKey::list(conn).await?;
     if keys.is_empty() {
-        say!("There are no keys. Callers on this machine need none; make one with `halftone keys create --name NAME`.");
+        say!(
+            "There are no keys. Callers on this machine need none; create one with `halftone keys create --name NAME`."
+        );
         return Ok(());
     }
     let day = |time: DateTime<Utc>| time.format("%Y-%m-%d").to_string();

@@ -41,7 +41,7 @@ pub async fn resume(app: &App, path: String, mut submission: Submission) -> anyh
             Some(request) if request.status.is_final() => submission.based_on = Some(request.id),
             Some(request) => {
                 say!(
-                    "What an earlier run of this file had not finished is canceled, since it is to be done differently."
+                    "The earlier, unfinished run of this file is canceled, because the file or the settings have changed."
                 );
                 cancel(app, viewer, request.id).await?;
             }
@@ -55,17 +55,17 @@ pub async fn resume(app: &App, path: String, mut submission: Submission) -> anyh
 /// Has an earlier request do what it is missing. `None` when it was deleted meanwhile.
 async fn go_on(app: &App, viewer: Viewer, request: ProcessingRequest) -> anyhow::Result<Option<ProcessingRequest>> {
     if !request.status.is_final() {
-        say!("Going on with what an earlier run of this file has begun.");
+        say!("Continuing an earlier run of this file.");
         return Ok(Some(request));
     }
     Ok(match retry(app, viewer, request.id, &RetryFilter::default()).await? {
         Retried::Begun(request, count) => {
             let images = counted(u64::from(count.unsigned_abs()), "image");
-            say!("Trying {images} again that had no output the last time.");
+            say!("Trying {images} again that had no output last time.");
             Some(request)
         }
         Retried::NothingMatches(request) => {
-            say!("Every image has its output from the last time. With --fresh all of them are done again.");
+            say!("Every image already has its output from last time. Use --fresh to process all of them again.");
             Some(request)
         }
         Retried::WrongStatus(request) => Some(request),

@@ -177,7 +177,9 @@ async fn process(
             anyhow::bail!("neither an idempotency key nor a limit was given, yet one is in force")
         }
         Submitted::BaseNotFound | Submitted::BaseNotEnded(_) => {
-            eprintln!("error: another process began or deleted the earlier run of this file meanwhile. Run it again.");
+            eprintln!(
+                "error: another process began or deleted the earlier run of this file in the meantime. Run it again."
+            );
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -192,7 +194,7 @@ async fn process(
     }
     let Some(request) = watch(app, request.id, stop).await? else {
         eprintln!(
-            "Stopped. Finished images are kept; run the file again with the same data directory or database to go on."
+            "Stopped. Finished images are kept; run the file again with the same data directory or database to continue."
         );
         return Ok(ExitCode::FAILURE);
     };
@@ -255,7 +257,7 @@ async fn summarise(app: &App, request: &ProcessingRequest, output: &Path) -> any
     {
         let run::Changes { added, removed, changed, unchanged, newly_broken, mended } = changes;
         say!(
-            "Compared with the last time: {added} added, {removed} removed, {changed} changed, {unchanged} unchanged, \
+            "Compared with last time: {added} added, {removed} removed, {changed} changed, {unchanged} unchanged, \
              {newly_broken} newly broken, {mended} mended"
         );
     }

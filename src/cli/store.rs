@@ -33,16 +33,16 @@ pub async fn store(config: Config, command: Command) -> anyhow::Result<ExitCode>
             Finding::Unnamed(object) => {
                 unnamed += 1;
                 bytes += object.bytes;
-                say!("No request has {} ({}).", object.key, ByteSize(object.bytes));
+                say!("No request uses {} ({}).", object.key, ByteSize(object.bytes));
             }
             Finding::Missing { image_id, key } => {
                 missing += 1;
-                say!("The output of the image {image_id} is gone: {key}");
+                say!("The output of the image {image_id} is missing: {key}");
             }
         };
         audit(&app, !dry_run, each).await?;
         let what = if dry_run { "would be removed" } else { "removed" };
-        say!("{} {what} ({}); {} gone.", counted(unnamed, "object"), ByteSize(bytes), counted(missing, "output"));
+        say!("{} {what} ({}); {} missing.", counted(unnamed, "object"), ByteSize(bytes), counted(missing, "output"));
         Ok(if missing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     })
     .await

@@ -72,7 +72,7 @@ impl General {
         let url = text
             .trim()
             .parse()
-            .map_err(|takes: String| format!("What is in --database-url-file {file} is not {takes}."))?;
+            .map_err(|takes: String| format!("The content of --database-url-file {file} is not {takes}."))?;
         self.database_url = Some(url);
         Ok(())
     }

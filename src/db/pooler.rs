@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Others may use the pooler at the same time, so that a single look might be deceived.
 const LOOKS: usize = 3;
 
-pub const REFUSAL: &str = "There is a pooler between Halftone and PostgreSQL that gives each transaction another connection. \
-    Notifications and prepared statements need one of their own: use session pooling (in PgBouncer pool_mode = session), or connect \
+pub const REFUSAL: &str = "There is a pooler between Halftone and PostgreSQL that may give each transaction a different \
+    connection. Notifications and prepared statements need a dedicated one: use session \
+    pooling (in PgBouncer pool_mode = session), or connect \
     to PostgreSQL itself.";
 
 /// Refuses such a pooler.

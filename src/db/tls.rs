@@ -115,8 +115,8 @@ impl Tls {
         match &answer {
             b"S" => {}
             b"N" if mode == TlsMode::Prefer => return Ok(Secured::Plain(stream)),
-            b"N" => bail!("the database server at {host} does not offer TLS, which sslmode={mode} asks for"),
-            _ => bail!("what answers at {host} is not a PostgreSQL server"),
+            b"N" => bail!("the database server at {host} does not offer TLS, which sslmode={mode} requires"),
+            _ => bail!("the server at {host} is not a PostgreSQL server"),
         }
         let name =
             ServerName::try_from(host.to_owned()).with_context(|| format!("{host} cannot be in a certificate"))?;
@@ -182,14 +182,14 @@ fn explain(error: std::io::Error, host: &str, mode: TlsMode) -> anyhow::Error {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
     match cause {
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => anyhow!(
-            "the certificate of the database server at {host} is not signed by an authority that is trusted; name the file \
-             with the authority's certificate with sslrootcert=FILE"
+            "the certificate of the database server at {host} is not signed by a trusted authority; name the file with the \
+             authority's certificate with sslrootcert=FILE"
         ),
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => anyhow!(
             "the certificate of the database server at {host} is for another name; connect to a name that is in it, or use \
-             sslmode=verify-ca where every server of that authority may be trusted"
+             sslmode=verify-ca if every server of that authority can be trusted"
         ),
         _ => {
             anyhow::Error::new(error).context(format!("speak TLS with the database server at {host} (sslmode={mode})"))

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("The URL redirects more than {limit} times. Use the final address instead, if there is one.")]
     TooManyRedirects { limit: usize },
     /// What came from the host is not HTTP as anyone could read it.
-    #[error("The host {host} sent a response that is not valid HTTP. Its operator has to correct this.")]
+    #[error("The host {host} sent a response that is not valid HTTP. Its operator must fix this.")]
     BadAnswer { host: String, source: Cause },
     #[error("The host returned {}", status_sentence(*.status, *.hint))]
     Http { status: u16, retry_after: Option<Duration>, hint: Option<Hint> },
@@ -197,7 +197,7 @@ fn status_sentence(status: u16, hint: Option<Hint>) -> String {
         }
         401 | 402 | 407 => "the image is not public. It must be accessible without signing in.",
         403 => {
-            "access is forbidden. The image may not be public, or the host may refuse programs. \
+            "access is forbidden. The image may not be public, or the host may refuse automated requests. \
              It must be accessible without signing in."
         }
         404 | 410 => "there is no image at this URL.",
@@ -233,8 +233,8 @@ mod tests {
             (http(401), "The host returned 401: the image is not public. It must be accessible without signing in."),
             (
                 http(403),
-                "The host returned 403: access is forbidden. The image may not be public, or the host may refuse \
-                 programs. It must be accessible without signing in.",
+                "The host returned 403: access is forbidden. The image may not be public, or the host may refuse automated \
+                 requests. It must be accessible without signing in.",
             ),
             (
                 hinted(404, Some(Hint::Fragment)),

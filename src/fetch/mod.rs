@@ -175,9 +175,8 @@ impl Fetcher {
         let has_fragment = url.fragment().is_some_and(|fragment| !fragment.is_empty());
         let mut warnings = Vec::new();
         if let Some((download, service)) = share_links::download_address(&url) {
-            warnings.push(format!(
-                "This is a share link of {service}; the image was downloaded from the address that belongs to it."
-            ));
+            warnings
+                .push(format!("This is a share link of {service}; the image was downloaded from its direct address."));
             url = download;
         }
         let mut cookies = Cookies::default();

@@ -160,13 +160,13 @@ fn outcome(corrected: Corrected, field: &str) -> Option<(ProcessingRequest, i32,
         Corrected::Begun(request, count) => (request.into(), count, None),
         Corrected::WrongStatus(request) => {
             let message = format!(
-                "The request is {}; URLs can be corrected when it has ended. Wait for it, or cancel it.",
+                "The request is {}; URLs can be corrected once it has ended. Wait for it, or cancel it.",
                 request.status
             );
             (request.into(), 0, error(UserErrorCode::WrongStatus, field, message))
         }
         Corrected::NothingChanges(request) => {
-            let message = "The file changes the URL of no image; `skipped` says why.".to_owned();
+            let message = "The file does not change the URL of any image; `skipped` says why.".to_owned();
             (request.into(), 0, error(UserErrorCode::CsvRejected, "file", message))
         }
         Corrected::NotFound => return None,

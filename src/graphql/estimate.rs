@@ -194,7 +194,7 @@ pub(super) async fn run(
     let caller = caller(ctx);
     if !caller.may_write() {
         return Err(forbidden(
-            "An estimate downloads and compresses images, for which a key with the scope `write` is needed.",
+            "An estimate downloads and compresses images, which requires a key with the scope `write`.",
         ));
     }
     let file = uploaded(ctx, input.file)?.content;
@@ -203,15 +203,17 @@ pub(super) async fn run(
         bad_input(messages.join(" "))
     })?;
     if !SAMPLE.contains(&input.sample) {
-        return Err(bad_input(format!("`sample` is a number from {} to {}.", SAMPLE.start(), SAMPLE.end())));
+        return Err(bad_input(format!("`sample` must be a number from {} to {}.", SAMPLE.start(), SAMPLE.end())));
     }
     let key = caller.key.as_ref().map(|key| key.id.as_str());
     let place = match estimate::enter(app, caller.tenant.id, key).await.map_err(internal)? {
         Entered::Free(place) => place,
         Entered::HasOne => {
-            return Err(busy("An estimate of yours is running. Wait for its end, or end its subscription."));
+            return Err(busy("You already have an estimate running. Wait until it ends, or end its subscription."));
         }
-        Entered::Full => return Err(busy("This server is making as many estimates as it can. Try again in a minute.")),
+        Entered::Full => {
+            return Err(busy("This server is already running as many estimates as it can. Try again in a minute."));
+        }
     };
     let hints = input.columns.unwrap_or_default().into();
     let wanted = Wanted { file, hints, settings, sample: input.sample.unsigned_abs() as usize };

@@ -190,13 +190,14 @@ impl Submitting {
             Submitted::QueueFull { queued } => {
                 let most = app.config.quotas.max_queued_images.unwrap_or_default();
                 return Err(rate_limited(&Exceeded::until_something_ends(format!(
-                    "{queued} images are still to be done, and with this upload there would be more than the {most} that may \
-                     be; upload it again when some have ended."
+                    "{queued} images are unfinished, and this upload would exceed the limit of {most}; upload it again when \
+                     some have finished."
                 ))));
             }
             Submitted::BaseNotFound => refused(None, no_request("basedOn", &input.based_on.unwrap_or_default())),
             Submitted::BaseNotEnded(request) => {
-                let message = format!("The request is {}; it can be compared with when it has ended.", request.status);
+                let message =
+                    format!("The request is {}; an upload can be compared with it once it has ended.", request.status);
                 refused(None, UserError::new(UserErrorCode::WrongStatus, &["input", "basedOn"], message))
             }
             Submitted::Rejected(report) => {
@@ -283,7 +284,7 @@ impl Submitting {
                 let message = if request.status.is_final() {
                     format!("The request is {}; there is nothing left to cancel.", request.status)
                 } else {
-                    "The request is being canceled already.".to_owned()
+                    "The request is already being canceled.".to_owned()
                 };
                 refused(Some(ProcessingRequest::from(request)), UserErrorCode::WrongStatus, message)
             }
@@ -316,7 +317,7 @@ pub(super) fn csv_rejected(what: &str, report: &Report, field: &[&str]) -> UserE
     let errors = report.error_count;
     let message = match report.issues.iter().find(|issue| issue.severity == Severity::Error) {
         Some(issue) if errors == 1 => format!("{what}. Line {}: {}", issue.line, issue.message),
-        Some(issue) => format!("{what}: {errors} errors were found in it, the first in line {}.", issue.line),
+        Some(issue) => format!("{what}: {errors} errors were found in it, the first on line {}.", issue.line),
         None => format!("{what}: {errors} errors were found in it."),
     };
     UserError::new(UserErrorCode::CsvRejected, field, message)

@@ -99,12 +99,12 @@ where
     let size = args.first.or(args.last).unwrap_or(DEFAULT_PAGE);
     if !(0..=MAX_PAGE).contains(&size) {
         let name = if args.first.is_some() { "first" } else { "last" };
-        return Err(bad_input(format!("`{name}` is {size}; it can be from 0 to {MAX_PAGE}.")));
+        return Err(bad_input(format!("`{name}` is {size}; it must be from 0 to {MAX_PAGE}.")));
     }
     let backwards = args.last.is_some();
     let skip = args.offset.unwrap_or(0);
     if skip < 0 {
-        return Err(bad_input(format!("`offset` is {skip}; it can be 0 or more.")));
+        return Err(bad_input(format!("`offset` is {skip}; it must be 0 or more.")));
     }
     if backwards && skip > 0 {
         return Err(bad_input("Give `offset` with `first`, not with `last`."));

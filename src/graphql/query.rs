@@ -47,7 +47,7 @@ impl Query {
         #[graphql(desc = "IDs of any objects, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>> {
         if ids.len() > MAX_PAGE as usize {
-            return Err(bad_input(format!("`ids` has {} entries; it can have {MAX_PAGE}.", ids.len())));
+            return Err(bad_input(format!("`ids` has {} entries; it may have at most {MAX_PAGE}.", ids.len())));
         }
         let nodes = ids.iter().map(async |id| match uuid(id) {
             Some(id) => find_node(ctx, id).await,

@@ -81,7 +81,7 @@ impl Rerunning {
             Rerun::Begun(request) => (Some(request.into()), Vec::new()),
             Rerun::WrongStatus(request) => {
                 let message = format!(
-                    "The request is {}; it can be run again when it has ended. Wait for it, or cancel it.",
+                    "The request is {}; it can be run again once it has ended. Wait for it, or cancel it.",
                     request.status
                 );
                 let error = UserError::new(UserErrorCode::WrongStatus, &["input", "id"], message);

@@ -64,7 +64,7 @@ impl ScalarType for DateTime {
         match &value {
             Value::String(text) => match chrono::DateTime::parse_from_rfc3339(text) {
                 Ok(moment) => Ok(Self(moment.to_utc())),
-                Err(_) => Err(InputValueError::custom("a moment such as 2026-11-28T01:02:03Z is expected")),
+                Err(_) => Err(InputValueError::custom("a time such as 2026-11-28T01:02:03Z is expected")),
             },
             _ => Err(InputValueError::expected_type(value)),
         }

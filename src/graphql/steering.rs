@@ -161,15 +161,14 @@ impl Steering {
             }
             Retried::WrongStatus(request) => {
                 let message = format!(
-                    "The request is {}; images can be tried again when it has ended. Wait for it, or cancel it.",
+                    "The request is {}; images can be tried again once it has ended. Wait for it, or cancel it.",
                     request.status
                 );
                 let error = UserError::new(UserErrorCode::WrongStatus, &["input", "requestId"], message);
                 refused(Some(request.into()), error)
             }
             Retried::NothingMatches(request) => {
-                let message =
-                    "No image of the request that failed or was canceled matches; there is nothing to try again.";
+                let message = "No failed or canceled image of the request matches; there is nothing to try again.";
                 let error = UserError::new(UserErrorCode::NotFound, &["input", "filter"], message);
                 refused(Some(request.into()), error)
             }
@@ -277,7 +276,7 @@ fn request_payload(paused: Paused, id: &ID, what: &str) -> (Option<ProcessingReq
             } else if request.cancel_requested_at.is_some() {
                 format!("The request is being canceled; it cannot be {what}.")
             } else if request.paused_at.is_some() {
-                "The request is paused already.".to_owned()
+                "The request is already paused.".to_owned()
             } else {
                 "The request is not paused.".to_owned()
             };

@@ -187,7 +187,7 @@ impl ImageUpdate {
 fn interval(milliseconds: i32) -> Result<Duration> {
     if !INTERVAL_MS.contains(&milliseconds) {
         let (least, most) = INTERVAL_MS.into_inner();
-        return Err(bad_input(format!("`minIntervalMs` is {milliseconds}; it can be from {least} to {most}.")));
+        return Err(bad_input(format!("`minIntervalMs` is {milliseconds}; it must be from {least} to {most}.")));
     }
     Ok(Duration::from_millis(milliseconds.unsigned_abs().into()))
 }

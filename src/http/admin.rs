@@ -56,7 +56,7 @@ async fn read(app: &App, readings: &Readings, now: &Now) -> anyhow::Result<()> {
     let system = match tokio::time::timeout(PATIENCE, readings.take(app)).await {
         Ok(Ok(system)) => Some(system),
         Ok(Err(error)) => {
-            warn!("the metrics are without those of the database: {error:#}");
+            warn!("the metrics of the database are missing: {error:#}");
             None
         }
         Err(_) => None,
@@ -72,7 +72,7 @@ async fn read(app: &App, readings: &Readings, now: &Now) -> anyhow::Result<()> {
     let help = "How long the job that became ready first, and that a worker may begin, has been waiting; 0 when there is none.";
     now.gauge("halftone_oldest_ready_job_age_seconds", help, &[], &[(&[], oldest)])?;
     let alive = system.workers.iter().filter(|worker| worker.is_alive).count();
-    now.gauge("halftone_workers", "Processes that run jobs and live.", &[], &[(&[], alive as f64)])?;
+    now.gauge("halftone_workers", "Live processes that run jobs.", &[], &[(&[], alive as f64)])?;
     let unavailable = system.hosts.len();
     let help = "Image hosts that are paused or down; at most 100 are counted.";
     now.gauge("halftone_unavailable_hosts", help, &[], &[(&[], unavailable as f64)])

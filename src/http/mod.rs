@@ -100,7 +100,7 @@ async fn welcome() -> impl IntoResponse {
                 POST /graphql          queries and mutations; uploads as multipart/form-data\n\
                 GET  /graphql          subscriptions over WebSocket (graphql-transport-ws) or Server-Sent Events\n\
                 GET  /schema.graphql   the schema\n\
-                GET  /healthz /readyz  is it alive, can it work\n";
+                GET  /healthz /readyz  is it alive, is it ready\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }
 

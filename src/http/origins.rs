@@ -98,7 +98,7 @@ impl OriginPolicy {
     /// origin sends without CORS: an `<img>` or a link.
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap, forwarded: Option<&str>) -> Result<(), Refusal> {
         let host = host_of(uri, headers)
-            .ok_or_else(|| Refusal::bad_request("The request does not name one readable host."))?;
+            .ok_or_else(|| Refusal::bad_request("The request must name exactly one valid host."))?;
         if !self.answers_to(host.host()) {
             return Err(Refusal::new(
                 StatusCode::FORBIDDEN,

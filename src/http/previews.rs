@@ -145,9 +145,8 @@ async fn source(
         Err(error) => return Ok((StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response()),
     };
     if image.source_sha256.as_deref() != Some(&Sha256::digest(&fetched.bytes)[..]) {
-        return Ok(
-            (StatusCode::GONE, "The host now serves another file than the one that was compressed.\n").into_response()
-        );
+        return Ok((StatusCode::GONE, "The host now serves a different file from the one that was compressed.\n")
+            .into_response());
     }
     let format = image.source_format.as_deref().and_then(Format::from_name);
     let length = fetched.bytes.len();

@@ -68,7 +68,7 @@ impl Identity {
                     info!("serving with the new certificate in {}", self.certificate.display());
                 }
                 // One of the two may be written before the other.
-                Err(error) => warn!("keeping the certificate of before: {error:#}"),
+                Err(error) => warn!("keeping the previous certificate: {error:#}"),
             }
         }
     }

@@ -198,7 +198,7 @@ impl CorrectedRows {
             let serial_number = row.serial_number.unwrap_or_else(|| row.row_number.to_string());
             match read.rows.entry(key(&serial_number, &row.name)) {
                 Entry::Occupied(first) => {
-                    let message = format!("The row in line {} has the same serial number and name.", first.get().line);
+                    let message = format!("The row on line {} has the same serial number and name.", first.get().line);
                     read.skips.add(row.line, message);
                 }
                 Entry::Vacant(place) => {
@@ -247,7 +247,7 @@ impl CorrectedRows {
             for (image_id, url) in row.changes {
                 let known = urls.entry(image_id).or_insert_with(|| url.clone());
                 if *known != url {
-                    let message = format!("Another row corrects the same image to {known}, so {url} was not taken.");
+                    let message = format!("Another row corrects the same image to {known}, so {url} was not used.");
                     self.skips.add(row.line, message);
                 }
             }
@@ -261,7 +261,7 @@ impl CorrectedRow {
         if self.urls.len() != product.input_urls.len() {
             let (here, there) = (self.urls.len(), product.input_urls.len());
             self.skipped.push(format!(
-                "The row has {here} image URLs here and {there} in the request. Replace URLs, and leave their number as it is."
+                "The row has {here} image URLs here and {there} in the request. Replace URLs without changing their number."
             ));
             return;
         }
@@ -269,7 +269,7 @@ impl CorrectedRow {
         for (place, ((new, _), image_id)) in places.enumerate().filter(|(_, ((new, old), _))| new.text != **old) {
             let place = place + 1;
             match image_id {
-                _ if !new.accepted => self.skipped.push(format!("Image URL {place} is not one that can be fetched.")),
+                _ if !new.accepted => self.skipped.push(format!("Image URL {place} cannot be fetched.")),
                 None => self.skipped.push(format!(
                     "Image URL {place} was refused when the CSV was read, so it belongs to no image. Upload the row as a new CSV."
                 )),

@@ -82,7 +82,7 @@ async fn look_up_listeners(app: &App) {
         anyhow::Ok(())
     };
     if let Err(error) = looked_up.await {
-        warn!("cannot look up where the API listens: {error:#}");
+        warn!("cannot find out where the API listens: {error:#}");
     }
 }
 

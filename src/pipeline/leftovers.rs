@@ -76,7 +76,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<usize> {
             match remove(app, &app.worker_pool, request_id).await {
                 Ok(()) => count += 1,
                 Err(error) => {
-                    warn!(request.id = %request_id, "cannot remove what no request has, trying later: {error:#}");
+                    warn!(request.id = %request_id, "cannot remove objects that no request uses, trying later: {error:#}");
                 }
             }
         }

@@ -152,7 +152,7 @@ impl Job for ProcessImage {
             warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
         }
         if !is_held {
-            info!(image.id = %assignment.image_id, "another worker has this image now; its result here is void");
+            info!(image.id = %assignment.image_id, "another worker has this image now; the result of this one is discarded");
         }
         Ok(Outcome::Recorded)
     }

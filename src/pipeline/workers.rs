@@ -93,14 +93,14 @@ async fn tidy(app: App) {
         interval.tick().await;
         // One that fails keeps none of the others from being done.
         for (what, tidying) in [
-            ("carry on with cancels", cancel::resume(&app).boxed()),
-            ("look for webhooks without a job", notify::sweep(&app).map_ok(drop).boxed()),
-            ("delete requests that are kept no longer", delete::delete_outlived(&app).map_ok(drop).boxed()),
+            ("continue cancellations", cancel::resume(&app).boxed()),
+            ("find webhooks without a job", notify::sweep(&app).map_ok(drop).boxed()),
+            ("delete requests that are no longer kept", delete::delete_outlived(&app).map_ok(drop).boxed()),
             ("remove the rows of deleted requests", delete::sweep(&app).map_ok(drop).boxed()),
-            ("expire outputs that are kept no longer", expire_outputs(&app).boxed()),
+            ("expire outputs that are no longer kept", expire_outputs(&app).boxed()),
             ("remove outputs that have expired", expire::sweep(&app).map_ok(drop).boxed()),
-            ("remove what no request has", leftovers::sweep(&app).map_ok(drop).boxed()),
-            ("forget what is over", forget(&app).boxed()),
+            ("remove objects that no request uses", leftovers::sweep(&app).map_ok(drop).boxed()),
+            ("delete outdated records", forget(&app).boxed()),
         ] {
             if let Err(error) = tidying.await {
                 warn!("cannot {what}: {error:#}");

@@ -50,7 +50,8 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let takes = || "a directory, or a bucket and perhaps a prefix, such as s3://pictures/halftone, gs:// or az://";
+        let takes =
+            || "a directory, or a bucket with an optional prefix, such as s3://pictures/halftone, gs:// or az://";
         let text = text.trim();
         if text.is_empty() {
             return Err(takes().to_owned());

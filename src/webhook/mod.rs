@@ -138,10 +138,10 @@ fn refusal(status: StatusCode) -> Option<String> {
     match status.as_u16() {
         200..=299 => None,
         code @ 300..=399 => {
-            Some(format!("The receiver answered {code}; redirects are not followed, register the address it ends at."))
+            Some(format!("The receiver returned {code}; redirects are not followed, so register the final address."))
         }
-        410 => Some("The receiver answered 410: it wants no more deliveries.".to_owned()),
-        code => Some(format!("The receiver answered {code}.")),
+        410 => Some("The receiver returned 410: it wants no more deliveries.".to_owned()),
+        code => Some(format!("The receiver returned {code}.")),
     }
 }
 
@@ -157,7 +157,7 @@ fn no_answer(failure: &Failure) -> String {
             "The connection to the receiver took too long.".to_owned()
         }
         Failure::Http(error) if error.is_connect() => "No connection to the receiver could be made.".to_owned(),
-        Failure::Http(_) => "The receiver broke the connection off before it answered.".to_owned(),
+        Failure::Http(_) => "The receiver closed the connection before it answered.".to_owned(),
     }
 }
 

@@ -25,11 +25,11 @@ pub struct Secret {
 /// Why a text is not a secret. Does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    #[error("a webhook secret starts with whsec_")]
+    #[error("a webhook secret must start with whsec_")]
     Prefix,
-    #[error("a webhook secret is standard base64 after whsec_")]
+    #[error("a webhook secret must be standard base64 after whsec_")]
     Encoding,
-    #[error("a webhook secret holds 24 to 64 bytes, this one holds {0}")]
+    #[error("a webhook secret must have 24 to 64 bytes, not {0}")]
     Length(usize),
 }
 

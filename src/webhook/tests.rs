@@ -188,7 +188,7 @@ async fn receivers_that_cannot_be_reached_are_told_apart() {
         ("http://user:pass@example.com/".to_owned(), "may not be contacted"),
         ("not a url".to_owned(), "not valid"),
         (nobody, "No connection"),
-        (broken.url("/"), "broke the connection off"),
+        (broken.url("/"), "closed the connection"),
     ] {
         let attempt = attempt(url.clone()).await;
         assert_eq!((attempt.http_status, attempt.verdict()), (None, Verdict::Retry));

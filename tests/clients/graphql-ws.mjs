@@ -5,7 +5,7 @@ export async function run(url, file, onProgress) {
   const id = await upload(url, file);
   const client = createClient({ url: url.replace(/^http/, 'ws'), shouldRetry: () => true });
 
-  // Every image as it ends. After a break, go on with the last cursor: nothing is missed, nothing comes twice.
+  // Every image as it finishes. After a break, continue with the last cursor: nothing is missed, nothing comes twice.
   const images = client.iterate({
     query: `subscription ($id: ID!, $after: String) {
       imageUpdated(requestId: $id, after: $after) { cursor image { inputUrl status } progress { percent } }

@@ -233,7 +233,7 @@ async fn a_rejected_file_stores_nothing_and_says_everything_that_is_wrong() {
     assert_eq!(payload["userErrors"][0]["code"], "CSV_REJECTED");
     assert_eq!(
         payload["userErrors"][0]["message"],
-        "The CSV was rejected because `onInvalidRow` is REJECT_FILE: 3 errors were found in it, the first in line 3."
+        "The CSV was rejected because `onInvalidRow` is REJECT_FILE: 3 errors were found in it, the first on line 3."
     );
     let csv = &payload["csv"];
     assert_eq!((&csv["acceptedRowCount"], &csv["rejectedRowCount"]), (&json!(0), &json!(4)), "as of any refused file");

@@ -121,7 +121,7 @@ async fn what_a_corrected_file_cannot_correct_is_said_and_the_rest_is_applied() 
         .map(|skipped| format!("{} {}", skipped["line"], skipped["message"].as_str().unwrap()))
         .collect();
     let expected = [
-        "8 The row in line 3 has the same serial number and name.",
+        "8 The row on line 3 has the same serial number and name.",
         "4 Another row corrects the same image to",
         "5 The request has 2 rows with this serial number and name.",
         "6 Image URL 1 was refused when the CSV was read",

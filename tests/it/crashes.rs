@@ -240,7 +240,7 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
     origin.open();
     late.resume();
     for _ in 0..8 {
-        late.log_line("its result here is void").await;
+        late.log_line("the result of this one is discarded").await;
     }
 
     for image in client.images(&id).await {

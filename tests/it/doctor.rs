@@ -76,5 +76,5 @@ async fn the_doctor_says_that_the_database_is_its_own_when_none_is_named() {
     let data_dir = directory.path().to_str().unwrap();
     let (code, report, text) = doctor(&["--data-dir", data_dir, "--listen", "127.0.0.1:0"], &[]).await;
     assert_eq!((code, verdict(&report, "database")), (Some(0), "good"), "{text}");
-    assert!(text.contains(&format!("the one of {data_dir}: DATABASE_URL is not set")), "{text}");
+    assert!(text.contains(&format!("the managed one in {data_dir}: DATABASE_URL is not set")), "{text}");
 }

@@ -40,7 +40,7 @@ async fn each_sslmode_believes_the_servers_that_it_should() {
     let own = TlsServer::start(&direct, Offers::Tls("self_signed.pem")).await;
     let plain = TlsServer::start(&direct, Offers::Plain).await;
     let (authority, itself) = (root("authority.pem"), root("self_signed.pem"));
-    let unknown = Some("is not signed by an authority that is trusted");
+    let unknown = Some("is not signed by a trusted authority");
     let another = Some("is for another name");
     for (server, host, parameters, refusal) in [
         (&signed, "localhost", "sslmode=prefer".to_owned(), None),

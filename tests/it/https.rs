@@ -59,7 +59,7 @@ async fn the_api_is_served_over_https_and_a_renewed_certificate_is_taken_over() 
 
     // What cannot be used changes nothing.
     std::fs::write(&key, "no key").unwrap();
-    process.log_line("keeping the certificate of before").await;
+    process.log_line("keeping the previous certificate").await;
     assert_eq!(believing("authority.pem", false).get(&url).send().await.unwrap().status(), 200);
     install("key.pem", &key);
     install("self_signed.pem", &certificate);

@@ -110,8 +110,8 @@ async fn the_store_is_compared_with_the_database() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, said) = sweep(&["--dry-run"]).await;
-    assert_eq!((code, said.matches("No request has").count()), (Some(1), 3), "{said}");
-    assert!(said.contains("3 objects would be removed") && said.contains("1 output gone"), "{said}");
+    assert_eq!((code, said.matches("No request uses").count()), (Some(1), 3), "{said}");
+    assert!(said.contains("3 objects would be removed") && said.contains("1 output missing"), "{said}");
     assert!(outputs.join(&unknown).exists());
     let (_, said) = sweep(&[]).await;
     assert!(said.contains("3 objects removed"), "{said}");

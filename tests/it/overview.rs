@@ -133,7 +133,7 @@ async fn mutations_take_an_input_and_the_arguments_of_earlier_versions() {
     let unknown = json!({ "input": { "file": null, "columns": { "imageUrls": ["Photo"] } } });
     let query = "mutation ($input: CheckCsvInput) { checkCsv(input: $input) { userErrors { code field message } } }";
     let answer = client.send_file(query, unknown, "variables.input.file", sheet).await;
-    let message = "The CSV would be rejected. Line 1: No column is called \"Photo\". The header in line 1 has: Label, Shot, Colour.";
+    let message = "The CSV would be rejected. Line 1: No column is called \"Photo\". The header on line 1 has: Label, Shot, Colour.";
     let expected = json!([{ "code": "CSV_REJECTED", "field": ["input", "file"], "message": message }]);
     assert_eq!(answer["data"]["checkCsv"]["userErrors"], expected, "{answer}");
 

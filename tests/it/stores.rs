@@ -314,7 +314,7 @@ async fn assert_commands_work_on(bucket: &Bucket) {
     );
     bucket.remove(&named);
     let (code, said) = command(&["store", "sweep"]).await;
-    assert!(code == Some(1) && said.contains("1 output gone"), "{said}");
+    assert!(code == Some(1) && said.contains("1 output missing"), "{said}");
 
     bucket.go_away();
     let (code, said) = command(&["store", "sweep"]).await;

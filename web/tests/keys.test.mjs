@@ -26,11 +26,11 @@ test('the console asks for a key, refuses a wrong one, and works with the right 
   const page = await openPage(browser, { expected });
   await page.goto(demo.request);
   const field = page.getByLabel('API key');
-  await page.getByText('This Halftone needs an API key.').waitFor();
+  await page.getByText('This server requires an API key.').waitFor();
   await checkAccessibility(page, 'the form for a key');
   await field.fill('halftone_wrong');
   await page.getByRole('button', { name: 'Use this key' }).click();
-  await page.getByText('The bearer token is not an API key of Halftone.').waitFor();
+  await page.getByText('The bearer token is not a Halftone API key.').waitFor();
   await field.fill(key);
   await page.getByRole('button', { name: 'Use this key' }).click();
   // What is shown live comes over the socket.
@@ -39,7 +39,7 @@ test('the console asks for a key, refuses a wrong one, and works with the right 
   await page.goto(`${demo.url}/system`);
   await page.getByRole('heading', { name: 'Workers' }).waitFor();
   await page.getByRole('button', { name: 'Forget the API key' }).click();
-  await page.getByText('This Halftone needs an API key.').waitFor();
+  await page.getByText('This server requires an API key.').waitFor();
   await page.checkFaults();
   await page.context().close();
 });

@@ -186,7 +186,7 @@ fn animated<'a>(job: &Job<'a, '_>, slim: &Job, plan: &Plan) -> Result<Compressed
     let Job { bytes, ref probe, settings, .. } = *job;
     let Some(made) = animate::animate(slim, plan)? else {
         let warning = format!(
-            "{} cannot be animated. The animation was kept unchanged, with all its frames. Ask for WEBP to get a smaller one.",
+            "{} cannot be animated. The animation was kept unchanged, with all its frames. Choose WEBP to get a smaller one.",
             plan.format
         );
         return Ok(keep(

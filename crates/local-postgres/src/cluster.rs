@@ -99,7 +99,7 @@ impl Cluster {
     /// Makes the data directory under another name and renames it when it is complete and durable.
     fn init(&self, binaries: &Binaries, held: &File) -> Result<(), Error> {
         let dir = self.layout.dir();
-        let failed = |source| Error::io("make the local database".to_owned(), source);
+        let failed = |source| Error::io("create the local database".to_owned(), source);
         for leftover in std::fs::read_dir(dir).map_err(failed)?.flatten() {
             // Nobody works on it: an initdb that lost its parent holds the lock that we hold.
             if leftover.file_name().to_string_lossy().starts_with("new-") {
@@ -157,7 +157,7 @@ impl Cluster {
             }
             // Not before there is something to ask.
             let (limit, last) = if !socket_dir.join(socket::FILE).exists() {
-                (ANSWER_WITHIN, "it made no socket".to_owned())
+                (ANSWER_WITHIN, "it created no socket".to_owned())
             } else {
                 match server::ask(&socket_dir, &self.owner) {
                     Answer::Ready => return Ok(()),

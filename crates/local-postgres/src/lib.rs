@@ -129,7 +129,7 @@ impl LocalPostgres {
     /// As for [`LocalPostgres::start`].
     pub fn throw_away() -> Result<LocalPostgres, Error> {
         let run_as = RunAs::choose(Path::new("/nonexistent"))?;
-        let failed = |source| Error::io("make a directory in /tmp".to_owned(), source);
+        let failed = |source| Error::io("create a directory in /tmp".to_owned(), source);
         let dir = tempfile::Builder::new().prefix("local-postgres-test-").tempdir_in("/tmp").map_err(failed)?;
         run_as.own(&std::fs::File::open(dir.path()).map_err(failed)?).map_err(failed)?;
         let layout = Layout::new(dir.path())?;
@@ -195,19 +195,19 @@ pub enum Error {
     NotInstalled { found: String, install: String },
     /// The data directory was made by a version that is not installed.
     #[error(
-        "the local database was made by PostgreSQL {wanted}, which is not installed (versions found: {found}). Install \
+        "the local database was created by PostgreSQL {wanted}, which is not installed (versions found: {found}). Install \
          PostgreSQL {wanted}, or upgrade the data directory with pg_upgrade."
     )]
     VersionMissing { wanted: u32, found: String },
     /// We are root and there is no account to run PostgreSQL.
     #[error(
-        "PostgreSQL refuses to run as root, and neither of the accounts \"postgres\" and \"nobody\" exists to run it. Start the \
+        "PostgreSQL refuses to run as root, and there is no account \"postgres\" or \"nobody\" to run it. Start the \
          program as an ordinary user."
     )]
     NoAccount,
     /// We are root, and the account that runs PostgreSQL cannot enter the directory.
     #[error(
-        "PostgreSQL refuses to run as root, so it runs as {account}, which cannot reach {}: {} is closed to it. Choose a \
+        "PostgreSQL refuses to run as root, so it runs as {account}, which cannot reach {}: it may not enter {}. Choose a \
          data directory elsewhere, such as one below /var/lib, or start the program as an ordinary user.",
         dir.display(), blocked.display()
     )]
@@ -222,16 +222,16 @@ pub enum Error {
     #[error("{}, where the database's socket goes, must be a directory that only its owner can enter", dir.display())]
     NotPrivate { dir: PathBuf },
     /// `initdb` failed.
-    #[error("PostgreSQL could not make the local database:\n{output}")]
+    #[error("PostgreSQL could not create the local database:\n{output}")]
     Initdb { output: String },
     /// The server ended while starting.
     #[error("the local PostgreSQL server could not start ({status}):\n{log}")]
     Exited { status: String, log: String },
     /// The server does not accept connections.
-    #[error("the local PostgreSQL server does not answer ({last}):\n{log}")]
+    #[error("the local PostgreSQL server is not responding ({last}):\n{log}")]
     NoAnswer { last: String, log: String },
     /// The server does not stop.
-    #[error("the PostgreSQL server on {} does not stop", dir.display())]
+    #[error("the PostgreSQL server on {} did not stop", dir.display())]
     StillRunning { dir: PathBuf },
     /// Another process is in the middle of a start or stop, and does not finish.
     #[error("another process has been starting or stopping the local database in {} for too long", dir.display())]

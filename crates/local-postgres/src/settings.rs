@@ -10,7 +10,7 @@ pub(super) fn render(socket_dir: &Path, owner: &str, durability: Durability, maj
     let owner = owner.replace('\'', "''");
     let mut text = format!(
         "\
-# Written at every start; put your own settings into custom.conf beside this file.
+# Written at every start; put your own settings in custom.conf next to this file.
 listen_addresses = ''
 port = 5432
 unix_socket_directories = '{socket_dir}'

@@ -60,7 +60,7 @@ fn prepare_outside(layout: &Layout, run_as: &RunAs) -> Result<PathBuf, Error> {
         }
     }
     // A random name: anybody may write to /tmp and could have taken one that can be foreseen.
-    let failed = |source| Error::io("make a directory for the database's socket in /tmp".to_owned(), source);
+    let failed = |source| Error::io("create a directory for the database's socket in /tmp".to_owned(), source);
     let dir = tempfile::Builder::new().prefix("local-postgres-").tempdir_in("/tmp").map_err(failed)?;
     layout::give(dir.path(), run_as).map_err(failed)?;
     layout::replace_file(&layout.socket_note(), dir.path().as_os_str().as_bytes(), run_as)?;

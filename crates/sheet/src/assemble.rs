@@ -121,7 +121,7 @@ impl Rows {
             self.issues.warning(IssueCode::UnusedUrls, place, || {
                 let (cells, them) = if urls == 1 { ("1 cell".to_owned(), "it") } else { (format!("{urls} cells"), "them") };
                 format!(
-                    "{cells} of \"{name}\" hold{} a URL. The column is carried through, and no image is fetched from {them}. \
+                    "{cells} of \"{name}\" contain{} a URL. The column is carried through, and no image is fetched from {them}. \
                      Name it \"Image\" if these are images.",
                     if urls == 1 { "s" } else { "" }
                 )
@@ -215,12 +215,12 @@ fn check_name(columns: &Columns, layout: &Layout, name: &str, limits: &Limits, r
         NameFrom::File => Place { value: None, ..report.cell(layout.urls, Some(columns.name_of(columns.urls))) },
     };
     if name.is_empty() {
-        report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Write one.".to_owned());
+        report.reject(IssueCode::EmptyProductName, place, || "This row has no product name. Add one.".to_owned());
     }
     report.check_length(name, place, limits.max_name_chars);
     if urls::holds_url(name) {
         report.issues.warning(IssueCode::UnexpectedCell, place, || {
-            "This product name holds a URL. If it should not, a cell or a quote (\") is missing in this row or too much."
+            "This product name contains a URL. If it should not, a cell or a quote (\") in this row is missing or superfluous."
                 .to_owned()
         });
     }
@@ -231,8 +231,8 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
     if layout.is_shifted {
         let place = report.cell(layout.urls, Some(column));
         report.reject(IssueCode::UnexpectedCell, place, || {
-            "This is where the image URLs should be, and URLs follow it: the cells of this row are \
-             shifted. Put a product name that contains the delimiter in quotes (\")."
+            "The image URLs should be here, but they come later: the cells of this row are shifted. A product name that \
+             contains the delimiter must be in quotes (\")."
                 .to_owned()
         });
     } else if let Some(&cell) = layout.spilled.first() {
@@ -260,8 +260,8 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
         let place = report.cell(cell, None);
         report.issues.warning(IssueCode::UnexpectedCell, place, || {
             format!(
-                "Cell {} of this row is under no column and was ignored. Name its column, or put \
-                 a text that contains the delimiter in quotes (\").",
+                "Cell {} of this row has no column and was ignored. Add a name to the header, or put text that contains the \
+                 delimiter in quotes (\").",
                 cell + 1
             )
         });
@@ -279,7 +279,7 @@ fn check_urls(
 ) -> (Vec<InputUrl>, Vec<Span>) {
     let empty = Place { value: None, ..report.cell(columns.urls, Some(columns.name_of(columns.urls))) };
     if list.is_empty() {
-        report.reject(IssueCode::NoImageUrls, empty, || "This row has no image URL. Write at least one.".to_owned());
+        report.reject(IssueCode::NoImageUrls, empty, || "This row has no image URL. Add at least one.".to_owned());
     }
     let repeated = repeated(&list);
     // The same URL in another column is the same image; in the same column it keeps its place.

@@ -135,12 +135,10 @@ fn check_syntax(url: &str) -> Result<&str, Fault> {
         )));
     }
     if let Some(c) = stray_end(url) {
-        return Err(invalid(format!(
-            "This URL ends with a {c} that nothing in it opens. Remove the characters around the URL."
-        )));
+        return Err(invalid(format!("This URL ends with an unmatched {c}. Remove the characters around the URL.")));
     }
     if authority.contains('@') {
-        return Err(invalid("This URL has a user name or a password in it. Use an address that needs neither."));
+        return Err(invalid("This URL contains a user name or a password. Use an address that needs neither."));
     }
     Ok(&url[..scheme.len() + "://".len() + authority.len()])
 }
@@ -166,7 +164,7 @@ fn stray_end(url: &str) -> Option<char> {
 fn foreign(scheme: &str, rest: &str) -> Fault {
     if scheme.len() == 1 {
         return invalid(
-            "This is a path on a computer, not a web address. Upload the image and give its https:// address.",
+            "This is a path on a computer, not a web address. Upload the image and use its https:// address.",
         );
     }
     if !rest.starts_with('/') && scheme.contains('.') {
@@ -174,7 +172,7 @@ fn foreign(scheme: &str, rest: &str) -> Fault {
     }
     Fault {
         code: IssueCode::UnsupportedScheme,
-        message: "Only http:// and https:// addresses can be fetched. Give the image's web address.".to_owned(),
+        message: "Only http:// and https:// addresses can be fetched. Use the image's web address.".to_owned(),
     }
 }
 
@@ -184,7 +182,7 @@ fn check_origin(origin: &str) -> Result<(), Fault> {
     })?;
     let host = parsed.host_str().unwrap_or_default();
     if host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty) {
-        return Err(invalid("The host of this URL is not a name. Write it as https://host/path."));
+        return Err(invalid("The host of this URL is not a valid name. Write it as https://host/path."));
     }
     Ok(())
 }

@@ -270,8 +270,7 @@ impl Finder<'_> {
                 let place = Place { line: self.line, column: Some(&name), value: Some(&name), row: None };
                 self.issues.warning(IssueCode::GuessedColumn, place, || {
                     format!(
-                        "No column is known to hold image URLs by its name. \"{name}\" is used, because URLs of images \
-                             stand in it."
+                        "No column name is recognised as image URLs. \"{name}\" is used, because it contains URLs of images."
                     )
                 });
             }
@@ -297,7 +296,7 @@ impl Finder<'_> {
         let substitute = |name: &str| self.names.iter().position(|column| normal(column) == name);
         let Some(index) = vocabulary::NAME_SUBSTITUTES.iter().find_map(|name| substitute(name)) else {
             self.issues.warning(IssueCode::GuessedColumn, place, || {
-                "No column is known to hold the product name. The name of each row's first image file is used."
+                "No column name is recognised as the product name. The name of each row's first image file is used."
                     .to_owned()
             });
             return Some(NameFrom::File);
@@ -305,7 +304,7 @@ impl Finder<'_> {
         self.matched.push((index, MatchedBy::Name));
         let name = clip(&self.names[index]);
         self.issues.warning(IssueCode::GuessedColumn, Place { value: Some(&name), ..place }, || {
-            format!("No column is known to hold the product name. \"{name}\" is used.")
+            format!("No column name is recognised as the product name. \"{name}\" is used.")
         });
         Some(NameFrom::Column(index))
     }
@@ -319,7 +318,7 @@ impl Finder<'_> {
             let place = Place { line: self.line, column: Some(wanted), value: Some(&header), row: None };
             self.issues.error(IssueCode::MissingColumn, place, || {
                 format!(
-                    "No column is called \"{}\". The header in line {} has: {}.",
+                    "No column is called \"{}\". The header on line {} has: {}.",
                     clip(wanted),
                     self.line,
                     clip(&header)
@@ -395,7 +394,7 @@ impl Finder<'_> {
                     .collect();
                 self.issues.error(IssueCode::MissingColumn, Place { column: Some(column), ..place }, || {
                     let message =
-                        format!("No column is called \"{column}\". Add it, or rename the column that holds it.");
+                        format!("No column is called \"{column}\". Add it, or rename the column that contains it.");
                     if likely.is_empty() { message } else { format!("{message} Did you mean {}?", likely.join(" or ")) }
                 });
             }

@@ -241,7 +241,7 @@ impl<R: Read> Reader<R> {
         loop {
             if !self.cells.next_record()? {
                 let message = match hints.header_line {
-                    Some(line) if first_line.is_some() => format!("There is no header in line {line}, nor after it."),
+                    Some(line) if first_line.is_some() => format!("There is no header on line {line} or after it."),
                     _ => "There is no text in this file. Upload a CSV with a header and a row for each product."
                         .to_owned(),
                 };
@@ -259,7 +259,7 @@ impl<R: Read> Reader<R> {
         let line = self.cells.record().line();
         if let Some(first) = first_line.filter(|first| *first < line) {
             issues.warning(IssueCode::SkippedLine, Place { line: first, ..Place::default() }, || {
-                format!("The header was found in line {line}. The lines above it were skipped.")
+                format!("The header was found on line {line}. The lines above it were skipped.")
             });
         }
         let columns = Columns::read(self.cells.record(), hints, &dialect.image_columns, &mut issues);
@@ -328,9 +328,9 @@ impl<R: Read> Reader<R> {
             return;
         }
         let message = match self.row_count {
-            0 => "There is a header but no row under it. Add a row for each product.".to_owned(),
+            0 => "There is a header but no row below it. Add a row for each product.".to_owned(),
             rows => format!(
-                "No row of {rows} can be used, for the reasons given. Correct them and upload the \
+                "None of the rows ({rows}) can be used, for the reasons given. Correct them and upload the \
                  file again."
             ),
         };

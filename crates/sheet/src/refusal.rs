@@ -75,7 +75,7 @@ impl Refusal {
     }
 
     pub fn quote_closed_late(line: u64) -> Self {
-        let message = "The quote (\") that opens this cell is closed only lines later, in front of other text. Close it \
+        let message = "The quote (\") that opens this cell is only closed several lines later, before other text. Close it \
                        where the cell ends, or write two (\"\") for a quote that is part of the text.";
         Refusal::new(IssueCode::UnterminatedQuote, line, message)
     }

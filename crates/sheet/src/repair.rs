@@ -23,10 +23,10 @@ pub(super) struct Note {
 
 const UNWRAPPED: &str = "The URL was taken out of the text around it.";
 const SPLIT: &str = "These are several URLs. They were separated.";
-const NO_SCHEME: &str = "This URL has no scheme. It is read with https:// in front.";
-const ESCAPED: &str = "This URL has escapes of HTML or JSON in it. It is read with plain & and / in their place.";
+const NO_SCHEME: &str = "This URL has no scheme. It was read with https:// in front.";
+const ESCAPED: &str = "This URL contains HTML or JSON escapes. It was read with plain & and / instead.";
 const CUT: &str = "The text after the name of the image file was left out.";
-const LABEL: &str = "This is not a URL. It was taken for a label of the URL beside it and left out.";
+const LABEL: &str = "This is not a URL. It was treated as a label of the URL next to it and left out.";
 
 /// Repairs a row's URLs where they need it.
 pub(super) fn repair(pieces: Vec<Piece>, checker: &mut Checker) -> (Vec<Piece>, Vec<Note>) {

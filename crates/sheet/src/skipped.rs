@@ -132,7 +132,7 @@ impl Above {
             issues.warning(IssueCode::ContinuedRows, place, || match self.continued.count {
                 1 => "This row has no product name of its own. It continues the product above and takes its name.".to_owned(),
                 rows => format!(
-                    "{rows} rows, of which this is the first, have no product name of their own. They go on with the product \
+                    "{rows} rows, of which this is the first, have no product name of their own. They continue the product \
                      above and take its name."
                 ),
             });

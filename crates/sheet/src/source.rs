@@ -108,7 +108,7 @@ impl Read for Source<'_> {
 
 const DAMAGED: &str = "This archive or workbook is damaged. Open it, save it as \"CSV UTF-8\" and upload that.";
 const NOT_ONE_CSV: &str =
-    "This archive is no workbook and does not hold exactly one CSV. Unpack it and upload the CSV itself.";
+    "This archive is not a workbook and does not contain exactly one CSV. Unpack it and upload the CSV itself.";
 
 /// Whether an archive's directory, which is held as a whole, may have too many entries.
 fn has_many_entries(file: &mut (impl Read + Seek)) -> io::Result<bool> {

@@ -9,7 +9,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, WINDOWS_1252};
 
 use super::source::Unreadable;
 
-const DAMAGED: &str = "The packed data of this file is damaged. Pack it again, or upload the CSV itself.";
+const DAMAGED: &str = "The compressed data in this file is damaged. Compress it again, or upload the CSV itself.";
 /// Bytes in which a file of another kind is recognised.
 const KIND_BYTES: usize = 16;
 
@@ -262,10 +262,10 @@ fn other_kind(bytes: &[u8]) -> Option<&'static str> {
         .any(|magic| bytes.starts_with(magic))
         || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"));
     if image {
-        return Some("This is an image, not a CSV. Upload a CSV that has the image's address in it.");
+        return Some("This is an image, not a CSV. Upload a CSV that contains the image's address.");
     }
     if bytes.starts_with(b"%PDF") {
-        return Some("This is a PDF, not a CSV. Upload the table it was made of, saved as \"CSV UTF-8\".");
+        return Some("This is a PDF, not a CSV. Upload the table it was made from, saved as \"CSV UTF-8\".");
     }
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start().to_ascii_lowercase();
     if [&b"<!doctype html"[..], b"<html", b"<table", b"<head", b"<body", b"<meta"]

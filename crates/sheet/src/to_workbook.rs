@@ -175,7 +175,7 @@ fn write<R: Read>(
 fn in_row(error: XlsxError, row: u32) -> WorkbookError {
     match error {
         XlsxError::MaxStringLengthExceeded => WorkbookError::TooLarge(format!(
-            "A cell in row {} has more than the 32,767 characters that a cell of an .xlsx may have. Download the CSV instead.",
+            "A cell in row {} has more than the 32,767 characters that a cell of an .xlsx file may have. Download the CSV instead.",
             row.saturating_add(1)
         )),
         other => failure(other),
@@ -185,7 +185,7 @@ fn in_row(error: XlsxError, row: u32) -> WorkbookError {
 fn failure(error: XlsxError) -> WorkbookError {
     match error {
         XlsxError::RowColumnLimitError => WorkbookError::TooLarge(
-            "This file has more than the 1,048,576 rows or 16,384 columns that an .xlsx may have. Download the CSV instead."
+            "This file has more than the 1,048,576 rows or 16,384 columns that an .xlsx file may have. Download the CSV instead."
                 .to_owned(),
         ),
         XlsxError::IoError(error) | XlsxError::TempFileError(_, error) => error.into(),

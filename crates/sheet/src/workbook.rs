@@ -28,10 +28,11 @@ pub(super) const DAMAGED: &str =
 pub(super) const TOO_LARGE: &str =
     "This workbook is too large once it is unpacked. Split it, or save it as \"CSV UTF-8\" and upload that.";
 pub(super) const NO_SUCH_SHEET: &str =
-    "This workbook has no sheet of the given name. Give the name exactly as it is on the tab.";
+    "This workbook has no sheet with the given name. Give the name exactly as it appears on the tab.";
 pub(super) const NO_TEXT: &str =
     "There is no text in this workbook. Upload one with a header and a row for each product.";
-const NOT_READ: &str = "Workbooks of this kind are not read. Save it as .xlsx or as \"CSV UTF-8\" and upload that.";
+const NOT_READ: &str =
+    "Workbooks of this kind are not supported. Save it as .xlsx or as \"CSV UTF-8\" and upload that.";
 
 pub(super) fn is_workbook<F: Read + Seek>(archive: &ZipArchive<F>) -> bool {
     archive.file_names().filter_map(Result::ok).any(|name| {

@@ -86,7 +86,7 @@ impl Report {
             say!("{}", self.total());
         }
         if is_stopped && self.next < self.count {
-            eprintln!("Stopped; {} of {} files were not begun.", self.count - self.next, self.count);
+            eprintln!("Stopped; {} of {} files were not started.", self.count - self.next, self.count);
         }
         if self.failed > 0 || self.next < self.count { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }

@@ -148,8 +148,7 @@ impl<'a> Counter<'a> {
             return refuse("aliases", self.limits.aliases);
         }
         if cost.introspection > MAX_VALUES {
-            let message =
-                "The query is too complex: introspection lists multiply. Ask for each list of the schema once.";
+            let message = "The query is too complex: nested introspection lists multiply. Request each list of the schema only once.";
             return Err(Rejection::too_complex(at, message));
         }
         if cost.depth > self.limits.depth {

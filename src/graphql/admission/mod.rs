@@ -178,7 +178,7 @@ fn parse_failed(error: parser::Error) -> Rejection {
                 .find_map(|line| line.trim_start().strip_prefix("= "))
                 .unwrap_or("unexpected text");
             if expected == "call limit reached" {
-                let message = format!("The document takes the parser more than {PARSER_STEPS} steps.");
+                let message = format!("Parsing the document takes more than {PARSER_STEPS} steps.");
                 return Rejection::new(TOO_COMPLEX, None, message);
             }
             format!("Syntax error at line {}, column {}: {expected}.", start.line, start.column)

@@ -31,7 +31,7 @@ pub(super) fn check(source: &str, max_tokens: usize) -> Result<(), Rejection> {
             }
             b'"' => {
                 at = string_end(bytes, at)
-                    .ok_or_else(|| refuse(PARSE_FAILED, source, start, "A string does not end."))?;
+                    .ok_or_else(|| refuse(PARSE_FAILED, source, start, "A string is not closed."))?;
             }
             b'{' | b'[' | b'(' => {
                 nesting += 1;

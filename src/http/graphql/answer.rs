@@ -66,7 +66,7 @@ pub(super) async fn once<E: Executor>(executor: &E, request: Request, kind: Oper
         OperationType::Query => match timeout(QUERY_TIME, run).await {
             Ok(ran) => ran,
             Err(_) => {
-                let message = "The query took too long; ask for less, or try again later.";
+                let message = "The query took too long; request less, or try again later.";
                 return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "QUERY_TIMEOUT", message).into();
             }
         },
@@ -176,13 +176,13 @@ const MAX_REASONS: usize = 50;
 fn finished(mut answer: Answer) -> Answer {
     let mut room = MAX_ANSWER_BYTES;
     if !fits(&answer.data, &mut room) {
-        let message = format!("The answer is larger than {} MiB; ask for less at once.", MAX_ANSWER_BYTES >> 20);
+        let message = format!("The response is larger than {} MiB; request less at once.", MAX_ANSWER_BYTES >> 20);
         return Refusal::too_large("ANSWER_TOO_LARGE", message).into();
     }
     for error in &mut answer.errors {
         let what = error.message.strip_suffix(", Oneof input objects requires have exactly one field");
         if let Some(place) = what.and_then(|what| what.strip_prefix("Invalid value for argument ")) {
-            error.message = format!("Give exactly one of the fields of {place}, and no null.");
+            error.message = format!("Give exactly one of the fields of {place}, and not null.");
         }
     }
     if is_request_error(&answer) {

@@ -69,7 +69,7 @@ where
     let latest = patience.until.min(Instant::now() + patience.idle);
     match timeout_at(latest, pieces.next()).await {
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request arrived too slowly.")),
-        Ok(Some(Err(_))) => Err(Refusal::bad_request("The request broke off.")),
+        Ok(Some(Err(_))) => Err(Refusal::bad_request("The request was cut off before it was complete.")),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),
     }

@@ -74,7 +74,7 @@ async fn answer<E: Executor>(
     };
     match prepared {
         Ok((_, OperationType::Mutation)) if by_get => {
-            let error = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Mutations go by POST.");
+            let error = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Send mutations by POST.");
             let mut response = error.respond(accept.media());
             let headers = response.headers_mut();
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -166,8 +166,9 @@ impl Content {
         let mut parts = value.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         if name.eq_ignore_ascii_case("multipart/form-data") {
-            let boundary = multer::parse_boundary(value)
-                .map_err(|_| Refusal::bad_request("The multipart body names no boundary."))?;
+            let boundary = multer::parse_boundary(value).map_err(|_| {
+                Refusal::bad_request("The Content-Type of the multipart request has no valid boundary.")
+            })?;
             return Ok(Content::Multipart { boundary });
         }
         let utf8 = parts.all(|parameter| match parameter.split_once('=') {

@@ -36,7 +36,7 @@ export function KeyForm({ refusal }: { refusal: string }) {
     >
       <h1>API key</h1>
       <p id={`${id}-refusal`} role="alert">
-        {givenKey() ? refusal : 'This Halftone needs an API key. Ask the people who run it for one.'}
+        {givenKey() ? refusal : 'This server requires an API key. Ask the people who run it for one.'}
       </p>
       <label htmlFor={id}>API key</label>
       <input

@@ -141,7 +141,7 @@ fn walk(bytes: &[u8]) -> Option<Result<Blocks, Error>> {
         }
     }
     if width == 0 || height == 0 || frames == 0 {
-        return Some(Err(Error::corrupt("the GIF holds no picture")));
+        return Some(Err(Error::corrupt("the GIF contains no image")));
     }
     Some(Ok(Blocks { header: Header { width, height, frames, plays }, pictures, xmp, is_plain }))
 }

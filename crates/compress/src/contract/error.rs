@@ -67,7 +67,7 @@ pub enum Error {
     },
     /// Compressing took longer than the limits allow.
     #[error(
-        "Compressing the image took longer than {} seconds. Provide a smaller version, or ask for a quality instead of a target.",
+        "Compressing the image took longer than {} seconds. Provide a smaller version, or choose a quality instead of a target.",
         .limit.as_secs()
     )]
     TooSlow {

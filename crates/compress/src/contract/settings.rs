@@ -103,7 +103,7 @@ impl Settings {
             problem("format", "`format` cannot be both AUTO and a format.".to_owned());
         }
         if self.allow_avif && !self.auto_format {
-            problem("allowAvif", "`allowAvif` only applies to format AUTO. Leave it out, or ask for AVIF.".to_owned());
+            problem("allowAvif", "`allowAvif` only applies to format AUTO. Leave it out, or choose AVIF.".to_owned());
         }
         if self.allow_avif && !Format::Avif.is_writable() {
             problem("allowAvif", "This build cannot write AVIF. Leave `allowAvif` out.".to_owned());

@@ -63,7 +63,7 @@ fn at_quality(encoder: &mut dyn Encoder, quality: u8, decision: String) -> Resul
     let decision = match encoded.quality {
         Some(used) if used == quality => decision,
         Some(used) => format!("Encoded at quality {used}: at a lower one the loss would be visible."),
-        None => format!("Lossless: a loss would be visible, or save nothing at quality {quality}."),
+        None => format!("Lossless: at quality {quality}, a loss would be visible or would save nothing."),
     };
     Ok(choice(encoded, None, true, 1, decision))
 }

@@ -55,7 +55,7 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
             // To five percent: it is an estimate.
             let smaller = (bytes - jpeg) * 20 / bytes * 5;
             encoded.warnings.push(format!(
-                "The image is a photograph without transparency. As JPEG it would be about {smaller} % smaller; ask for JPEG or AUTO."
+                "The image is a photograph without transparency. As a JPEG it would be about {smaller} % smaller; choose JPEG or AUTO."
             ));
         }
         self.made.insert(quality, encoded.clone());

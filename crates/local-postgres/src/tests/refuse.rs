@@ -50,7 +50,10 @@ fn data_of_a_version_that_is_not_installed_is_left_alone() {
     let version = std::fs::read_to_string(scratch.layout().version_file()).expect("a version");
     let error = refused(&scratch.path(), pretend(&scratch, "99.1"));
     let text = error.to_string();
-    assert!(text.contains(&format!("made by PostgreSQL {}", version.trim())) && text.contains("found: 99"), "{text}");
+    assert!(
+        text.contains(&format!("created by PostgreSQL {}", version.trim())) && text.contains("found: 99"),
+        "{text}"
+    );
     scratch.start().stop().expect("it still opens with its own version");
 }
 

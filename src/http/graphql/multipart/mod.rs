@@ -102,14 +102,14 @@ async fn read_parts(
     while let Some(field) = source.explain(parts.next_field().await)? {
         let name = field.name().unwrap_or_default();
         let Some(path) = map.remove(name) else {
-            return Err(Refusal::bad_upload("A part is not named in `map`, or came twice."));
+            return Err(Refusal::bad_upload("A part is not named in `map`, or was sent twice."));
         };
         let value = read_file(field, source, &options.upload).await?;
         let before = request.uploads.len();
         request.set_upload(&path, value);
         if request.uploads.len() == before {
             return Err(Refusal::bad_upload(format!(
-                "`map` names {path:?}, but `operations` has no null there; write it as `variables.input.file`, say."
+                "`map` names {path:?}, but `operations` has no null there; write a path such as `variables.input.file`."
             )));
         }
     }
@@ -189,7 +189,7 @@ fn not_kept(error: std::io::Error) -> Refusal {
     tracing::error!(%error, "cannot write an upload to its temporary file");
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Refusal::unavailable("The server has no room for the file now; try again later.")
+            Refusal::unavailable("The server has no room for the file at the moment; try again later.")
         }
         _ => Refusal::internal(),
     }

@@ -101,7 +101,7 @@ impl Shared {
             return Err(Refusal::file_too_large(self.limits.file_bytes));
         }
         if arrived - self.consumed.load(Ordering::Relaxed) > READ_AHEAD_BYTES + size {
-            return Err(Refusal::bad_upload("The head of a part does not end."));
+            return Err(Refusal::bad_upload("The headers of a part do not end."));
         }
         Ok(piece)
     }

@@ -77,7 +77,7 @@ impl End {
         Self::because(1001, "The server is shutting down")
     }
     pub(super) fn too_big(limit: usize) -> Self {
-        Self::because(1009, format!("Messages may have {limit} bytes"))
+        Self::because(1009, format!("Messages may have at most {limit} bytes"))
     }
     pub(super) fn internal() -> Self {
         Self::because(1011, "Internal server error")

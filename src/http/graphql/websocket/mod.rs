@@ -38,7 +38,7 @@ pub(super) async fn upgrade<E: Executor>(executor: E, options: Arc<EndpointOptio
                 status if status.is_client_error() => status,
                 _ => StatusCode::BAD_REQUEST,
             };
-            let message = "The request is no WebSocket handshake.";
+            let message = "The request is not a WebSocket handshake.";
             return Refusal::new(status, "BAD_HANDSHAKE", message).into_response();
         }
     };

@@ -279,7 +279,7 @@ impl<E: Executor> Session<E> {
         match message {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Binary(_))) => Err(End::bad_message("Messages are text")),
+            Some(Ok(Message::Binary(_))) => Err(End::bad_message("Messages must be text")),
             Some(Ok(Message::Close(_))) | None => Err(End::ByPeer),
             Some(Err(error)) => Err(match error.to_string().contains("too long") {
                 true => End::too_big(self.options.stream.message_bytes),

@@ -89,7 +89,7 @@ impl<'a> Metadata<'a> {
         if self.gain_map {
             warnings.push("The HDR gain map was dropped; the standard-range picture is kept.".to_owned());
         } else if self.several_pictures {
-            warnings.push("The file holds further pictures (MPF); only the first is kept.".to_owned());
+            warnings.push("The file contains more than one picture (MPF); only the first is kept.".to_owned());
         }
         warnings
     }

@@ -29,7 +29,7 @@ impl Flaws {
         match self {
             Self::Refused => Err(corrupt(match flaw {
                 Flaw::ZeroStep => "a quantisation step is zero",
-                Flaw::Order => "a progressive scan brings AC before DC",
+                Flaw::Order => "a progressive scan has AC before DC",
                 Flaw::Restarts => "a restart marker is missing",
             })),
             Self::Found(found) => {

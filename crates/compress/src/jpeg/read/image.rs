@@ -146,7 +146,7 @@ impl<S: Scans> Image<S> {
                 }
                 *steps = Some(source);
             } else if !self.frame.progressive {
-                return Err(corrupt("a component comes twice"));
+                return Err(corrupt("a component appears twice"));
             }
         }
         let mut feed = Feed::new(data);

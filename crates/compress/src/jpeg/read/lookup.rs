@@ -227,5 +227,5 @@ impl Joined {
 #[cold]
 #[inline(never)]
 pub(crate) fn no_code() -> Error {
-    corrupt("a bit pattern that is no Huffman code")
+    corrupt("a bit pattern that is not a Huffman code")
 }

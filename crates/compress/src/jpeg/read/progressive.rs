@@ -36,7 +36,7 @@ pub(crate) fn advance(header: &ScanHeader, progress: &mut Progress, flaws: &mut 
         for position in &mut progress[usize::from(first)..=usize::from(last)] {
             let expected = if high == 0 { -1 } else { high as i8 };
             if *position != expected {
-                return Err(corrupt("progressive scans come out of order"));
+                return Err(corrupt("progressive scans are out of order"));
             }
             *position = low as i8;
         }

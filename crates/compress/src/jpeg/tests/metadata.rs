@@ -55,7 +55,7 @@ fn the_density_stays() {
 #[test]
 fn lost_pictures_are_mentioned() {
     let several = with_segments(&plain(), &[(0xE2, b"MPF\0II\x2A\0")]);
-    assert!(requantise(&several, 50).warnings[0].contains("further pictures"));
+    assert!(requantise(&several, 50).warnings[0].contains("more than one picture"));
     let gain_map = with_segments(&several, &[(0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0")]);
     assert!(requantise(&gain_map, 50).warnings[0].contains("gain map"));
 }

@@ -18,7 +18,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     let plain = gif::plain(bytes)?;
     let mut reader = reader(&plain)?;
     let frame = reader.next_frame_info().map_err(broken_frame)?;
-    let frame = frame.ok_or_else(|| Error::corrupt("the GIF holds no picture"))?;
+    let frame = frame.ok_or_else(|| Error::corrupt("the GIF contains no image"))?;
     let [left, top, across] = [frame.left, frame.top, frame.width].map(usize::from);
     let transparent = frame.transparent;
     let mut indices = vec![0; reader.buffer_size()];

@@ -21,8 +21,8 @@ const FEW_SETTINGS: [(&str, &[&str]); 4] = [
 
 /// Bulk image compression with a live GraphQL API.
 ///
-/// Upload a CSV of products and image URLs; Halftone downloads every image, compresses it, stores it, shows the progress
-/// live, and gives back an output CSV and a webhook.
+/// Upload a CSV of products and image URLs; Halftone downloads, compresses and stores every image, reports progress live,
+/// writes an output CSV and calls your webhook.
 #[derive(Parser)]
 #[command(name = "halftone", version, max_term_width = 100)]
 struct Arguments {
@@ -36,20 +36,20 @@ struct Arguments {
 pub enum Command {
     /// Serve the API and process images, in one process
     Serve,
-    /// Only process images, of requests that `serve` processes accepted
+    /// Only process images, for requests that `serve` processes have accepted
     Work,
-    /// Process one CSV from start to end, without a server
+    /// Process one CSV from start to finish, without a server
     Run(run::Arguments),
-    /// Report every problem of a CSV; stores and fetches nothing
+    /// Report every problem in a CSV, without storing or fetching anything
     Check(check::Arguments),
     /// Compress image files, without a database or a network
     Compress(compress::Arguments),
-    /// Process a sample catalogue with a Halftone of its own, show what happens, and keep serving
+    /// Process a sample catalogue with its own Halftone, show what happens, and keep serving
     Demo(demo::Arguments),
-    /// Look after the store of the outputs
+    /// Maintain the store of the outputs
     #[command(subcommand)]
     Store(store::Command),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Print the GraphQL schema
@@ -58,9 +58,9 @@ pub enum Command {
     WebhookSecret(database::WebhookSecretArguments),
     /// Update the database to this version's schema
     Migrate,
-    /// Look at the database, the store, the clock, the disk and the addresses, and say what is wrong
+    /// Check the database, the store, the clock, the disk and the addresses, and report what is wrong
     Doctor(doctor::Arguments),
-    /// Ask the process on this machine whether it lives, as a container's health check does
+    /// Check whether the process on this machine is alive, as for a container's health check
     Healthcheck(healthcheck::Arguments),
 }
 

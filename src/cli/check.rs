@@ -18,9 +18,9 @@ use halftone_sheet::{Column, ColumnRole, Issue, Limits, Reader, Report, Row, Sev
 /// Arguments of `halftone check`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The CSV: a product a row, with its image URLs; `-` for the standard input
+    /// The CSV: one product per row, with its image URLs; `-` for standard input
     file: PathBuf,
-    /// Print JSON: the products with their URLs, and the report as the API's CsvReport has it
+    /// Print JSON: the products with their URLs, and the report with the fields of the API's CsvReport
     #[arg(long)]
     json: bool,
     #[command(flatten)]

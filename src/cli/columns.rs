@@ -2,7 +2,7 @@
 
 use halftone_sheet::Hints;
 
-/// For files whose own names do not say it.
+/// For files whose column names do not make it clear.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Columns")]
 pub struct Columns {

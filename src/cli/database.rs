@@ -10,10 +10,10 @@ use crate::{app, db, telemetry, webhook};
 /// What to do with the secret that is kept in the database.
 #[derive(clap::Args)]
 pub struct WebhookSecretArguments {
-    /// Make a new one. Webhooks are signed with both until the former one is forgotten
+    /// Create a new one. Webhooks are signed with both until the former one is forgotten
     #[arg(long, conflicts_with = "forget_former")]
     rotate: bool,
-    /// Sign with the present one alone: every receiver has it
+    /// Sign with the current one only, once every receiver has it
     #[arg(long)]
     forget_former: bool,
 }

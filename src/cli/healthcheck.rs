@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Ask whether its database answers too, as /readyz does
+    /// Also check whether its database answers, as /readyz does
     #[arg(long)]
     ready: bool,
 }

@@ -18,11 +18,11 @@ const MAX_NAME_CHARACTERS: usize = 100;
 /// What to do with API keys.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Make a key and print it. It is not shown again
+    /// Create a key and print it. It is not shown again
     Create(Create),
     /// List the keys, without their secrets
     List,
-    /// End a key for good. Its sockets and streams are closed within seconds
+    /// Revoke a key for good. Its sockets and streams are closed within seconds
     Revoke {
         /// The key's ID, as `keys list` shows it, or the key itself
         #[arg(value_name = "ID")]
@@ -32,17 +32,16 @@ pub enum Command {
 
 #[derive(clap::Args)]
 pub struct Create {
-    /// What the key is called, to know it again in the list
+    /// A name for the key, by which to recognise it in the list
     #[arg(long, value_parser = name)]
     name: String,
-    /// The tenant it belongs to, which is made if there is none with this name. What belongs to one tenant does not exist for
-    /// the others
+    /// The tenant it belongs to, which is created if there is none with this name. Tenants cannot see each other's requests
     #[arg(long, default_value = tenant::DEFAULT_NAME, value_parser = name)]
     tenant: String,
-    /// What it is good for
+    /// What it may be used for
     #[arg(long, value_enum, default_value_t = KeyScope::Write)]
     scope: KeyScope,
-    /// How long it works, such as 90d. Default: until it is revoked
+    /// How long it is valid, such as 90d. Default: until it is revoked
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     expires: Option<Duration>,
 }
@@ -53,7 +52,7 @@ enum KeyScope {
     Read,
     /// Mutations too
     Write,
-    /// Everything, also what concerns all tenants
+    /// Everything, including what covers all tenants
     Admin,
 }
 

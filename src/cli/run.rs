@@ -38,12 +38,11 @@ use halftone_sheet::{Issue, Report, Severity};
 pub struct Arguments {
     /// The CSV: one product per row, with its image URLs
     file: PathBuf,
-    /// Where to write the output, as its ending says: a CSV, or a workbook if it is .xlsx. Default: the file's name with
-    /// `_output.csv` appended
+    /// Where to write the output: a CSV, or a workbook if the name ends in .xlsx. Default: the file's name with `_output.csv`
+    /// appended
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Also write the file as it was, with the URLs of the outputs in place of those of the images; as a workbook if the ending
-    /// is .xlsx
+    /// Also write the input file with each image URL replaced by that of its output; as a workbook if the name ends in .xlsx
     #[arg(long, value_name = "OUT")]
     updated_csv: Option<PathBuf>,
     #[command(flatten)]
@@ -51,11 +50,10 @@ pub struct Arguments {
     /// Encoder quality, 1 to 100
     #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: u8,
-    /// Only say what the file would come to: a sample of 50 images is downloaded and compressed, and nothing is stored or
-    /// written
+    /// Only estimate the result: a sample of 50 images is downloaded and compressed, and nothing is stored or written
     #[arg(long, conflicts_with_all = ["output", "updated_csv", "fresh"])]
     estimate: bool,
-    /// Download and compress every image, whatever an earlier run of the file has done. Otherwise only what is missing is done
+    /// Download and compress every image again, regardless of earlier runs of the file. Otherwise only what is missing is done
     #[arg(long)]
     fresh: bool,
 }

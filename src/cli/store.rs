@@ -14,7 +14,7 @@ use crate::pipeline::store_audit::{Finding, audit};
 /// What to do with the store.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Remove objects that no request has, and list outputs that are gone
+    /// Remove objects that no request uses, and list outputs that are missing
     Sweep {
         /// Only list what would be removed
         #[arg(long)]

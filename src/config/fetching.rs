@@ -11,8 +11,8 @@ use crate::fetch;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Fetching")]
 pub struct Fetching {
-    /// A network whose addresses image and webhook hosts may have although they are private, on any port (repeatable;
-    /// comma-separated in the environment)
+    /// A private network in which image and webhook hosts may be contacted, on any port (repeatable; comma-separated in the
+    /// environment)
     #[arg(
         long = "allow-net",
         env = "HALFTONE_ALLOW_NET",
@@ -31,7 +31,7 @@ pub struct Fetching {
         value_parser = number::<u16>(1, 65_535)
     )]
     pub fetch_ports: Vec<u16>,
-    /// What image and webhook hosts see as the User-Agent. Default: Halftone and its version. Some hosts refuse programs
+    /// What image and webhook hosts see as the User-Agent. Default: Halftone and its version. Some hosts refuse automated clients
     #[arg(long, env = "HALFTONE_USER_AGENT", value_name = "TEXT", value_parser = value::user_agent)]
     pub user_agent: Option<String>,
     /// Largest image that is downloaded

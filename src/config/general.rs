@@ -11,7 +11,7 @@ use crate::db::target::{InvalidTarget, Target};
 /// General settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct General {
-    /// Postgres to use, with `sslmode=verify-full` over networks. Without it Halftone runs a server of its own in the data directory
+    /// The PostgreSQL database to use; across a network, with `sslmode=verify-full`. Without it, Halftone runs its own server in the data directory
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// A file that holds the URL instead, as secrets are mounted into containers
@@ -20,7 +20,7 @@ pub struct General {
     /// Where the outputs and the managed database are stored
     #[arg(long, env = "HALFTONE_DATA_DIR", value_name = "DIR", default_value = "./halftone-data")]
     pub data_dir: PathBuf,
-    /// How long requests are kept after their end, with their outputs. Default: for ever
+    /// How long requests are kept after they have ended, with their outputs. Default: for ever
     #[arg(
         long,
         env = "HALFTONE_KEEP_REQUESTS",
@@ -28,7 +28,7 @@ pub struct General {
         value_parser = duration("1h", "100y")
     )]
     pub keep_requests: Option<Duration>,
-    /// How long outputs are kept after the end of their request, which stays. Default: as long as the request
+    /// How long outputs are kept after their request has ended; the request itself is kept. Default: as long as the request
     #[arg(
         long,
         env = "HALFTONE_KEEP_OUTPUTS",
@@ -36,7 +36,7 @@ pub struct General {
         value_parser = duration("1h", "100y")
     )]
     pub keep_outputs: Option<Duration>,
-    /// Database connections for the API; jobs have half as many of their own
+    /// Database connections for the API; jobs have half as many in addition
     #[arg(
         long,
         env = "HALFTONE_DATABASE_CONNECTIONS",
@@ -45,13 +45,13 @@ pub struct General {
         value_parser = number::<usize>(2, 1_000)
     )]
     pub database_connections: usize,
-    /// What to log: error, warn, info, debug or trace, also per module (`info,halftone::fetch=debug`)
+    /// What to log: error, warn, info, debug or trace, optionally per module (`info,halftone::fetch=debug`)
     #[arg(long, env = "HALFTONE_LOG", value_name = "FILTER", default_value = "info", value_parser = value::log_filter)]
     pub log: String,
     /// How to log: text or json
     #[arg(long, env = "HALFTONE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// A collector of OpenTelemetry that is sent traces over OTLP/HTTP, such as http://127.0.0.1:4318. Default: none
+    /// An OpenTelemetry collector to which traces are sent over OTLP/HTTP, such as http://127.0.0.1:4318. Default: none
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = value::base_url)]
     pub otlp_endpoint: Option<String>,
 }

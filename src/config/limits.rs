@@ -39,7 +39,7 @@ pub struct Limits {
         value_parser = number::<usize>(1, 10_000)
     )]
     max_images_per_product: usize,
-    /// Problems of a CSV that are kept; all are counted
+    /// Problems stored per CSV; all are counted
     #[arg(
         long,
         env = "HALFTONE_MAX_CSV_ISSUES",

@@ -8,10 +8,10 @@ use super::value::number;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Limits of each API key")]
 pub struct Quotas {
-    /// Uploads a minute, checks of files included. Default: no limit
+    /// Uploads per minute, including checks of files. Default: no limit
     #[arg(long, env = "HALFTONE_UPLOADS_PER_MINUTE", value_name = "N", value_parser = number::<u32>(1, 1_000_000))]
     uploads_per_minute: Option<u32>,
-    /// Complexity of queries and mutations a minute; starting a subscription counts 100. Default: no limit
+    /// Complexity of queries and mutations per minute; starting a subscription counts 100. Default: no limit
     #[arg(
         long,
         env = "HALFTONE_COMPLEXITY_PER_MINUTE",
@@ -27,7 +27,7 @@ pub struct Quotas {
         value_parser = number::<usize>(1, 1_000_000)
     )]
     pub subscriptions_per_key: Option<usize>,
-    /// Images of a tenant that are still to be done, beyond which no more are uploaded. Default: no limit
+    /// Unfinished images of a tenant, beyond which uploads are refused. Default: no limit
     #[arg(
         long,
         env = "HALFTONE_MAX_QUEUED_IMAGES",

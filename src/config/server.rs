@@ -22,11 +22,11 @@ pub struct Server {
         value_parser = value::address
     )]
     pub listen: SocketAddr,
-    /// The address and port of a listener for those who run Halftone: /metrics for Prometheus, /healthz and /readyz. It asks for
-    /// no key. Default: none
+    /// The address and port of a listener for operators: /metrics for Prometheus, /healthz and /readyz. It requires no key.
+    /// Default: none
     #[arg(long, env = "HALFTONE_ADMIN_LISTEN", value_name = "ADDRESS", value_parser = value::address)]
     pub admin_listen: Option<SocketAddr>,
-    /// The API's certificate, with those that lead to its authority, in PEM: it is served over https. Read again when it changes
+    /// The API's certificate, with its chain, in PEM, to serve the API over https. Read again when it changes
     #[arg(long, env = "HALFTONE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// The certificate's key, in PEM
@@ -35,8 +35,8 @@ pub struct Server {
     /// How clients reach the API, for the links in results. Default: http:// (or https://) and the listener's address
     #[arg(long, env = "HALFTONE_PUBLIC_URL", value_name = "URL", value_parser = value::base_url)]
     pub public_url: Option<String>,
-    /// A network of proxies that say in X-Forwarded-For, -Proto and -Host who is calling and, without --public-url, how clients
-    /// reach the API (repeatable; comma-separated in the environment). Nobody else is believed. Default: none
+    /// A network of proxies that are trusted to say in X-Forwarded-For, -Proto and -Host who is calling and, without
+    /// --public-url, how clients reach the API (repeatable; comma-separated in the environment). Default: none
     #[arg(
         long = "trusted-proxy",
         env = "HALFTONE_TRUSTED_PROXY",
@@ -45,8 +45,8 @@ pub struct Server {
         value_parser = value::network
     )]
     pub trusted_proxies: Vec<IpNet>,
-    /// Connections of clients at once, at most half of the files that may be open. When there are more, clients that say nothing
-    /// are disconnected, and the others wait
+    /// Simultaneous client connections, at most half of the limit of open files. When there are more, idle clients are
+    /// disconnected, and the others wait
     #[arg(
         long,
         env = "HALFTONE_MAX_CONNECTIONS",
@@ -55,8 +55,8 @@ pub struct Server {
         value_parser = number::<usize>(1, 1_000_000)
     )]
     pub max_connections: usize,
-    /// How long a client may say nothing: until the head of its next request is whole, between two pieces of a body, and while
-    /// it takes no more of an answer
+    /// How long a client may be idle: until the head of its next request is complete, between two pieces of a body, and while
+    /// it reads nothing more of a response
     #[arg(
         long,
         env = "HALFTONE_IDLE_TIMEOUT",
@@ -74,7 +74,7 @@ pub struct Server {
         value_parser = duration("1s", "1d")
     )]
     pub request_timeout: Duration,
-    /// Ask nobody for an API key, not even other machines: a proxy in front of Halftone authenticates callers
+    /// Require no API key, not even from other machines: a proxy in front of Halftone authenticates callers
     #[arg(long, env = "HALFTONE_INSECURE_NO_AUTH", value_parser = value::boolean)]
     pub insecure_no_auth: bool,
     /// Serve only the API: no console at / and no playground

@@ -13,13 +13,13 @@ pub struct Storage {
     /// s3://pictures/halftone, gs://… or az://…. Default: outputs in the data directory
     #[arg(long, env = "HALFTONE_STORE", value_name = "ADDRESS", value_parser = Address::from_str)]
     pub store: Option<Address>,
-    /// Where the bucket's server is, if not at its provider: MinIO, Garage, Ceph, R2. It may be private
+    /// The address of the bucket's server, if it is not the provider's: MinIO, Garage, Ceph, R2. It may be private
     #[arg(long, env = "HALFTONE_STORE_ENDPOINT", value_name = "URL", value_parser = value::base_url)]
     pub store_endpoint: Option<String>,
-    /// How /images/… serves what is in a bucket: redirect (to a signed address of the bucket) or proxy (through this server)
+    /// How /images/… serves objects in a bucket: redirect (to a signed address of the bucket) or proxy (through this server)
     #[arg(long, env = "HALFTONE_SERVE_OBJECTS", value_name = "HOW", default_value = "redirect")]
     serve_objects: ServeObjects,
-    /// Where a CDN or a web server serves what is in the store: outputs have their addresses there
+    /// The URL at which a CDN or a web server serves the store; outputs have their addresses there
     #[arg(long, env = "HALFTONE_IMAGES_URL", value_name = "URL", value_parser = value::base_url)]
     pub images_url: Option<String>,
     /// The variables that providers' tools read.

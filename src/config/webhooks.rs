@@ -9,8 +9,8 @@ use crate::webhook::Secret;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct Webhooks {
-    /// The key that signs webhooks, `whsec_` and base64. With a second one after a comma each is signed with both. Default: one is
-    /// made and kept in the database; see `halftone webhook-secret`
+    /// The secret that signs webhooks: `whsec_` and base64. With a second one after a comma, each webhook is signed with both.
+    /// Default: one is created and kept in the database; see `halftone webhook-secret`
     #[arg(
         long = "webhook-secret",
         env = "HALFTONE_WEBHOOK_SECRET",

@@ -38,7 +38,7 @@ pub struct Workers {
         value_parser = bytes(64 << 20)
     )]
     pub decode_memory: u64,
-    /// Memory for downloaded images that wait for a core
+    /// Memory for downloaded images that are waiting for a core
     #[arg(
         long,
         env = "HALFTONE_DOWNLOAD_MEMORY",

@@ -17,8 +17,8 @@ pub struct Arguments {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     goal: GoalArguments,
-    /// Convert to this format, or with auto to the one whose file is the smallest at the same score. Default: the format of each
-    /// source
+    /// Convert to this format, or with auto to the one that gives the smallest file at the same score. Default: the format of
+    /// each source
     #[arg(long, ignore_case = true)]
     format: Option<FormatName>,
     /// Let --format auto choose AVIF too; slow
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Reduce to at most this height in pixels; never enlarges
     #[arg(long, value_name = "PIXELS")]
     max_height: Option<u32>,
-    /// The background for transparent images when the output format has no transparency
+    /// The background for transparent images if the output format has no transparency
     #[arg(long, value_name = "#RRGGBB", default_value = "#ffffff", value_parser = colour)]
     background: [u8; 3],
     /// Keep creator, copyright and credit line (from EXIF, IPTC and XMP)
@@ -51,19 +51,19 @@ struct GoalArguments {
     /// Encoder quality, 1 to 100. Default: 50
     #[arg(short, long, value_name = "N")]
     quality: Option<u8>,
-    /// The best quality whose output is at most this share of the source's bytes, such as 0.5
+    /// The best quality at which the output has at most this fraction of the source's bytes, such as 0.5
     #[arg(long, value_name = "SHARE")]
     target_ratio: Option<f64>,
-    /// The best quality whose output is at most this many bytes
+    /// The best quality at which the output has at most this many bytes
     #[arg(long, value_name = "N")]
     max_bytes: Option<u64>,
     /// The smallest output with at least this SSIMULACRA2 score, 0 to 100
     #[arg(long, value_name = "SCORE")]
     min_score: Option<f64>,
-    /// A share of the source's own estimated quality, such as 0.5
+    /// A fraction of the source's own estimated quality, such as 0.5
     #[arg(long, value_name = "SHARE")]
     relative_quality: Option<f64>,
-    /// Keep every pixel
+    /// Keep every pixel identical
     #[arg(long)]
     lossless: bool,
 }

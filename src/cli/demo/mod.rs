@@ -37,7 +37,7 @@ const ATTEMPTS: u32 = 3;
 /// Arguments of `halftone demo`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Stop when the catalogue is done instead of serving on
+    /// Stop when the catalogue is done instead of continuing to serve
     #[arg(long)]
     once: bool,
     /// Open the console in the browser, and let each photo take 600 ms so that there is something to watch

@@ -16,7 +16,7 @@ pub enum Goal {
     RelativeQuality(f64),
     /// The best quality whose output is at most this share of S, above 0, at most 1.
     TargetRatio(f64),
-    /// The best quality whose output is at most this many bytes; a source that already fits is kept.
+    /// The best quality at which the output has at most this many bytes; a source that already fits is kept.
     MaxBytes(u64),
     /// The smallest output whose SSIMULACRA2 score against the source is at least this, 0–100.
     MinScore(f64),

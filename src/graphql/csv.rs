@@ -49,7 +49,7 @@ pub enum CsvIssueCode {
     SpilledUrls,
     /// A column contains URLs, but no images are fetched from it.
     UnusedUrls,
-    /// A line that is not a product was skipped: text above the header, separators, units or totals.
+    /// A line that is not a product was skipped: text above the header, rules for the columns, units or totals.
     SkippedLine,
     /// Rows take their product name from the row above.
     ContinuedRows,

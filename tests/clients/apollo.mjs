@@ -9,7 +9,7 @@ function connect(url) {
   const ws = new GraphQLWsLink(createClient({ url: url.replace(/^http/, 'ws') }));
   return new ApolloClient({
     link: ApolloLink.split(({ operationType }) => operationType === 'subscription', ws, http),
-    // Objects without an id belong to the object they are in; each answer may ask for other fields of them.
+    // Objects without an id belong to the object they are in; each operation may select other fields of them.
     cache: new InMemoryCache({
       typePolicies: {
         Progress: { merge: true },

@@ -14,7 +14,7 @@ pub(super) fn why(columns: &Columns, record: Record<'_>, row_number: u64) -> Opt
         return Some("This line only separates the header from the rows. It was skipped.");
     }
     if row_number == 1 && is_rules(columns, record) {
-        return Some("This line says what the columns may hold. It was skipped.");
+        return Some("This line says what the columns may contain. It was skipped.");
     }
     is_total(columns, record).then_some("This is a line of totals, not a product. It was skipped.")
 }

@@ -118,7 +118,7 @@ test('a file is dropped, checked, compressed, compared and downloaded', async ()
   await page.waitForURL(/\/requests\//);
 
   // What failed goes into a new request, once its host has it.
-  await page.getByRole('button', { name: 'Take the rows as a new upload' }).click();
+  await page.getByRole('button', { name: 'Upload the rows as a new request' }).click();
   await page.getByRole('button', { name: 'Compress the images of 1 product', exact: true }).waitFor();
   await page.checkFaults();
   await page.context().close();
@@ -366,7 +366,7 @@ test('the system page shows the queue, the workers and the host that images wait
   const page = await openPage(browser);
   await page.goto(`${demo.url}/system`);
   await page.getByRole('cell', { name: 'Alive' }).waitFor();
-  const host = page.getByRole('region', { name: 'Hosts that images wait for' });
+  const host = page.getByRole('region', { name: 'Hosts that images are waiting for' });
   await host.getByText(busy.url).waitFor();
   await host.getByText('Asked for a pause').waitFor();
   await page.getByText('1 waiting for their next attempt').waitFor();
@@ -374,7 +374,7 @@ test('the system page shows the queue, the workers and the host that images wait
   await checkAccessibility(page, 'system with a paused host');
   await page.goto(`${demo.url}/requests/${id}`);
   await page.locator('.cell').first().click();
-  await page.getByText('This image waits and is tried again in').waitFor();
+  await page.getByText('This image is waiting and will be tried again in').waitFor();
   await page.goto(`${demo.url}/requests/${id}`);
   await cancel(page);
   await page.locator('.heading .status', { hasText: 'Canceled' }).waitFor();
@@ -419,7 +419,7 @@ test('what failed is tried again in place, all of it or one cause, and a request
   const waiting = await upload(demo.url, csv([`${held.url}/held/d.jpg`]));
   await page.goto(`${demo.url}/requests/${waiting}`);
   await page.getByRole('button', { name: 'Pause' }).click();
-  await page.getByText('No image is begun until the request is resumed.').waitFor();
+  await page.getByText('No image is started until the request is resumed.').waitFor();
   await page.getByRole('button', { name: 'Resume' }).click();
   await page.getByRole('button', { name: 'Pause' }).waitFor();
   held.open();
@@ -448,8 +448,8 @@ test('a wrong address is replaced, one by one or by a file', async () => {
 
   const [row, ...rows] = csv([missing('a')], [missing('b')], [missing('c')]).split('\n');
   const mended = [row, rows[1].replace('missing', 'found'), rows[2].replace('Product 3', 'Product 9')];
-  await page.getByLabel('Apply the mended rows').setInputFiles(csvFile(mended.join('\n'), 'mended.csv'));
-  await page.getByText('1 image of mended.csv is done again.').waitFor();
+  await page.getByLabel('Apply the corrected rows').setInputFiles(csvFile(mended.join('\n'), 'mended.csv'));
+  await page.getByText('1 image of mended.csv is processed again.').waitFor();
   await page.getByText('1 change not applied').click();
   await page.getByText(/^Line 3: /).waitFor();
   await page.getByRole('heading', { name: '1 image failed' }).waitFor();
@@ -479,10 +479,10 @@ test('a part of many addresses is replaced at once', async () => {
   await page.getByLabel('with', { exact: true }).fill('/found/');
   await checkAccessibility(page, 'replacing a part of addresses');
   await page.getByRole('button', { name: 'Replace and try again' }).click();
-  await page.getByText('No address of a failed row has “/gone/” in it.').waitFor();
+  await page.getByText('No address of a failed row contains “/gone/”.').waitFor();
   await part.fill('/missing/');
   await page.getByRole('button', { name: 'Replace and try again' }).click();
-  await page.getByText(/^3 images of .* are done again\.$/).waitFor();
+  await page.getByText(/^3 images of .* are processed again\.$/).waitFor();
   await page.locator('.heading .status').getByText('Completed', { exact: true }).waitFor();
   await page.checkFaults();
   await page.context().close();
@@ -586,7 +586,7 @@ test('a file is estimated before it is uploaded', async () => {
   await page.locator('.drop-zone input').setInputFiles(csvFile(csv(...urls.map((url) => [url]))));
   await page.getByRole('button', { name: 'Estimate first' }).click();
   const estimate = page.getByRole('region', { name: 'Estimate' });
-  await estimate.getByText('By 50 of the 80 images of this file').waitFor();
+  await estimate.getByText('Based on 50 of the 80 images of this file').waitFor();
   const figure = (label) => estimate.locator('.figure', { hasText: label });
   await figure('Now')
     .getByText(/[kM]B to .*[kM]B$/)
@@ -622,13 +622,13 @@ test('a file is estimated before it is uploaded', async () => {
   held.open();
   await page.getByRole('button', { name: /^Estimate/ }).click();
   await estimate
-    .getByText('By 50 of the 80 images of this file')
+    .getByText('Based on 50 of the 80 images of this file')
     .or(estimate.getByText('is running'))
     .waitFor();
   while (await estimate.getByText('is running').isVisible()) {
     await estimate.getByRole('button', { name: 'Try again' }).click();
     await estimate
-      .getByText('By 50 of the 80 images of this file')
+      .getByText('Based on 50 of the 80 images of this file')
       .or(estimate.getByText('is running'))
       .waitFor();
   }

@@ -44,7 +44,7 @@ test('a request says until when its images are kept, and when they have been rem
   await page.getByRole('link', { name: 'Output CSV' }).waitFor({ state: 'detached' });
   await checkAccessibility(page, 'a request whose images were removed');
 
-  await page.getByRole('button', { name: 'Compress them anew' }).click();
+  await page.getByRole('button', { name: 'Compress them again' }).click();
   await page.getByText('The compressed images are kept until').waitFor();
   await page.getByRole('link', { name: 'Output CSV' }).waitFor();
   await page.checkFaults();

@@ -54,19 +54,18 @@ export function Columns({ columns, isBusy, onChoose }: Props) {
         )}
       </div>
       <Warning columns={guessed}>
-        {guessed.length === 1 ? 'was' : 'were'} chosen by what is in it, not by its name. Check that it is
-        right.
+        {guessed.length === 1 ? 'was' : 'were'} chosen by content, not by name. Check that this is right.
       </Warning>
       <Warning columns={leftOut}>
-        {leftOut.length === 1 ? 'is' : 'are'} left out of the output: a column without a name, or one that an
-        earlier result added.
+        {leftOut.length === 1 ? 'is' : 'are'} left out of the output: a column without a name, or one added by
+        an earlier result.
       </Warning>
       <div className="scroll" tabIndex={0} role="region" aria-label="Columns of the file">
         <table className="columns-table">
           <thead>
             <tr>
               <th scope="col">Column</th>
-              <th scope="col">Taken for</th>
+              <th scope="col">Interpreted as</th>
               <th scope="col">Why</th>
               <th scope="col">Images</th>
             </tr>
@@ -106,7 +105,7 @@ export function Columns({ columns, isBusy, onChoose }: Props) {
 function why({ matchedBy }: Column): string {
   if (matchedBy === 'CALLER') return 'You chose it';
   if (matchedBy === 'NAME') return 'By its name';
-  return matchedBy === 'CONTENT' ? 'By what is in it' : '';
+  return matchedBy === 'CONTENT' ? 'By its content' : '';
 }
 
 function Warning({ columns, children }: { columns: Column[]; children: React.ReactNode }) {

@@ -117,7 +117,7 @@ export function Compare({ before, after, width, height, name }: Props) {
             <span>After</span>
           </label>
         )}
-        {compared && <span className="quiet space">Hold space to see the source alone.</span>}
+        {compared && <span className="quiet space">Hold the space bar to see only the source.</span>}
         {missing && <span className="quiet">The source can no longer be shown.</span>}
       </div>
       <div

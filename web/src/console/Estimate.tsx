@@ -80,7 +80,7 @@ export function Estimate({ figures, failure, isRunning, isOld, begin, stop }: Es
       {failure && <Fault title={failure} retry={begin} />}
       {isOld && (
         <p className="quiet">
-          The settings or columns have changed since. Estimate again to see what they do.
+          The settings or columns have changed since then. Estimate again to see their effect.
         </p>
       )}
       <Sample figures={figures} isRunning={isRunning} />
@@ -113,7 +113,7 @@ function Sample({ figures, isRunning }: Pick<Estimating, 'figures' | 'isRunning'
           ? `${count(sampled)} of ${images(sampleSize)} tried. Nothing is stored.`
           : sampled === figures.images
             ? `The ${all} were all tried. Nothing was stored.`
-            : `By ${count(sampled)} of the ${all}, tried and not stored.`}
+            : `Based on ${count(sampled)} of the ${all}. Nothing was stored.`}
       </p>
     </>
   );
@@ -133,7 +133,7 @@ function Result(figures: Figures) {
         <Figure label="Saved" note={between(percent, figures.savedRatioLow, figures.savedRatioHigh)}>
           {savedRatio == null ? '–' : percent(savedRatio)}
         </Figure>
-        <Figure label="Time" note="if nothing else is to be done">
+        <Figure label="Time" note="with no other work">
           {seconds == null ? '–' : `about ${duration(Math.max(1, seconds))}`}
         </Figure>
         <Figure label="Would fail" note={`of ${images(figures.images)}`}>

@@ -74,7 +74,7 @@ export function Failures({ current, onRetry, onMended }: Props) {
               <small className="quiet">
                 {group.retryable
                   ? 'Trying again later may help.'
-                  : 'The address or the image has to be mended.'}{' '}
+                  : 'The address or the image has to be corrected.'}{' '}
                 {group.count > 1 && 'For example '}
                 <span className="url">{group.example.inputUrl}</span>
               </small>

@@ -44,8 +44,8 @@ export function WaitingHosts({ requestId }: { requestId: string }) {
         <p key={host.host}>
           <strong>{host.host}</strong>{' '}
           {host.status === 'DOWN' ? 'does not answer.' : 'asked not to be contacted for a while.'} Its images
-          wait
-          {host.pausedUntil && `; they are tried again ${since(host.pausedUntil)}`}.
+          are waiting
+          {host.pausedUntil && `; they will be tried again ${since(host.pausedUntil)}`}.
         </p>
       ))}
     </div>
@@ -67,7 +67,7 @@ export function Hosts({ requestId, isFinal }: { requestId: string; isFinal: bool
             <th scope="col">Done</th>
             <th scope="col">Failed</th>
             <th scope="col">Downloading</th>
-            <th scope="col">At most at once</th>
+            <th scope="col">Maximum at once</th>
             <th scope="col">Median time</th>
           </tr>
         </thead>

@@ -48,7 +48,7 @@ export function KeyForm({ refusal }: { refusal: string }) {
         aria-describedby={`${id}-refusal ${id}-note`}
         onChange={(event) => setKey(event.target.value)}
       />
-      <p id={`${id}-note`}>It is kept in this tab until you close it.</p>
+      <p id={`${id}-note`}>The key is kept in this tab until you close it.</p>
       <button type="submit" className="primary">
         Use this key
       </button>

@@ -16,7 +16,7 @@ export function Limits() {
       [
         ['File', bytes(csv.maxBytes)],
         ['Images', count(csv.maxImages)],
-        ['Images in a row', count(csv.maxImagesPerProduct)],
+        ['Images per row', count(csv.maxImagesPerProduct)],
         ['Cell', bytes(csv.maxCellBytes)],
         ['URL', bytes(csv.maxUrlBytes)],
         ['Product name', `${count(csv.maxNameCharacters)} characters`],
@@ -26,10 +26,10 @@ export function Limits() {
       'A download',
       [
         ['File', bytes(download.maxBytes)],
-        ['To connect', duration(download.connectTimeout)],
-        ['To the first byte', duration(download.firstByteTimeout)],
-        ['In all', duration(download.totalTimeout)],
-        ['Slowest', `${bytes(download.minBytesPerSecond)} a second`],
+        ['Time to connect', duration(download.connectTimeout)],
+        ['Time to the first byte', duration(download.firstByteTimeout)],
+        ['Total time', duration(download.totalTimeout)],
+        ['Minimum speed', `${bytes(download.minBytesPerSecond)} a second`],
         ['Redirects', count(download.maxRedirects)],
         ['At once from one host', count(download.maxPerHost)],
         ['Attempts', count(download.maxAttempts)],
@@ -48,7 +48,7 @@ export function Limits() {
         ['Body', bytes(graphql.maxBodyBytes)],
         ['Depth', count(graphql.maxDepth)],
         ['Complexity', count(graphql.maxComplexity)],
-        ['Items of a page', count(graphql.maxPage)],
+        ['Items per page', count(graphql.maxPage)],
       ],
     ],
   ];

@@ -22,7 +22,7 @@ export function MendedRows({
   const [{ fetching }, replace] = useMutation(ReplaceUrlsDocument);
   return (
     <label className="button" aria-disabled={fetching}>
-      {fetching ? 'Reading…' : 'Apply the mended rows'}
+      {fetching ? 'Reading…' : 'Apply the corrected rows'}
       <input
         type="file"
         accept=".csv,text/csv"
@@ -52,7 +52,7 @@ export function MendedOutcome({ filename, failure, answer }: Mended) {
   return (
     <div className="notice" data-kind="done" role="status">
       <p>
-        {images(answer.imageCount)} of {filename} {answer.imageCount === 1 ? 'is' : 'are'} done again.
+        {images(answer.imageCount)} of {filename} {answer.imageCount === 1 ? 'is' : 'are'} processed again.
       </p>
       {answer.skippedCount > 0 && (
         <details>

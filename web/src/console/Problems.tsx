@@ -23,7 +23,7 @@ export function Problems({ report }: { report: ReportFragment }) {
       ))}
       {report.issueCount > issues.length && (
         <p className="quiet">
-          These are the first {count(issues.length)} of {many(report.issueCount, 'problem')}.
+          Showing the first {count(issues.length)} of {many(report.issueCount, 'problem')}.
         </p>
       )}
     </div>

@@ -31,7 +31,7 @@ export function RepeatFailed({ requestId }: { requestId: string }) {
     <>
       {failure && <span role="alert">{failure}</span>}
       <button type="button" disabled={busy} onClick={() => void repeat()}>
-        Take the rows as a new upload
+        Upload the rows as a new request
       </button>
     </>
   );

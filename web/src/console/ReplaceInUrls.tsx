@@ -27,14 +27,14 @@ export function ReplaceInUrls({ requestId, example, onMended }: Props) {
       .query(ResultsDocument, { id: requestId }, { requestPolicy: 'network-only' })
       .toPromise();
     if (results.error || !results.data?.processingRequest) {
-      throw new Error(results.error ? sentence(results.error) : 'There is no such request any more.');
+      throw new Error(results.error ? sentence(results.error) : 'This request no longer exists.');
     }
     const { url, filename } = results.data.processingRequest.failedRows;
     const response = await fetch(here(url));
     if (!response.ok)
       throw new Error('The failed rows could not be downloaded. Reload the page and try again.');
     const rows = await response.text();
-    if (!rows.includes(part)) throw new Error(`No address of a failed row has “${part}” in it.`);
+    if (!rows.includes(part)) throw new Error(`No address of a failed row contains “${part}”.`);
     const file = new File([rows.replaceAll(part, other)], filename, { type: 'text/csv' });
     const { data, error } = await client
       .mutation(ReplaceUrlsDocument, { input: { requestId, file } })

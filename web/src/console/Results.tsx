@@ -43,12 +43,12 @@ export function Results({ requestId, outputsExpireAt, expiresAt, failedRows, onR
         <div className="notice" data-kind="wait" role="status">
           <p>
             <strong>The compressed images were removed on {dateTime(outputsExpireAt)}.</strong> Links to them
-            no longer work. What is known of them stays
+            no longer work. Their records are kept
             {expiresAt ? ` until ${dateTime(expiresAt)}, when this request is deleted` : ''}.
           </p>
           <div className="actions">
             <button type="button" disabled={isBeginning} onClick={() => void lookForChanges()}>
-              Compress them anew
+              Compress them again
             </button>
           </div>
         </div>
@@ -60,21 +60,20 @@ export function Results({ requestId, outputsExpireAt, expiresAt, failedRows, onR
           {!expired && (
             <>
               <Result file={files.output} title="Output CSV" primary>
-                Every row of the upload, in its order, with the new image URLs.
+                Every row of the upload, in order, with the new image URLs.
               </Result>
               <Result file={files.updated} title="Updated file">
-                The file as it was uploaded, with the new image URLs in place of the old: import it into your
-                shop.
+                The uploaded file with the new image URLs in place of the old ones: import it into your shop.
               </Result>
             </>
           )}
           {failedRows && (
-            <Result file={files.failedRows} title="Rows to mend">
-              Only the rows that need attention, each with its reason. Mend them and drop the file here.
+            <Result file={files.failedRows} title="Rows to correct">
+              Only the rows that need attention, each with its reason. Correct them and drop the file here.
             </Result>
           )}
           <Result file={files.details} title="Details">
-            A line for each image: status, reason, bytes, score and URLs.
+            One line for each image: status, reason, bytes, score and URLs.
           </Result>
           <li>
             <button
@@ -91,8 +90,8 @@ export function Results({ requestId, outputsExpireAt, expiresAt, failedRows, onR
                 Look for changes
               </button>
               <small>
-                Asks every host whether its image has changed, and compresses only what has. The rest keeps
-                its address.
+                Asks every host whether its image has changed, and compresses only those that have. The
+                rest keep their addresses.
               </small>
             </li>
           )}

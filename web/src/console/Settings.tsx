@@ -23,8 +23,8 @@ export function Settings({ settings }: { settings: Settings }) {
   ].filter(Boolean);
   const rows: [string, string][] = [
     ['Target', target(settings)],
-    ['Format', settings.format ?? 'As the source'],
-    ['Size', size.length > 0 ? `At most ${size.join(' and ')}` : 'As the source'],
+    ['Format', settings.format ?? 'Same as the source'],
+    ['Size', size.length > 0 ? `At most ${size.join(' and ')}` : 'Same as the source'],
     ['Background', `${settings.background}, where transparency is lost`],
     ['Creator and copyright', settings.keepCopyright ? 'Kept' : 'Dropped with all other metadata'],
     ['Progressive JPEGs', settings.progressive ? 'Where they are smaller' : 'No'],

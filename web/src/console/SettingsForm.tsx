@@ -4,7 +4,7 @@ import { bytes } from './format';
 import { type Choice, EXAMPLE_BYTES, KINDS, type Kind, PRESETS } from './settings';
 
 const FORMATS = [
-  ['', 'As the source'],
+  ['', 'Same as the source'],
   ['AUTO', 'The smallest for each image'],
   ['JPEG', 'JPEG'],
   ['WEBP', 'WebP'],
@@ -37,8 +37,8 @@ export function SettingsForm({ choice, onChange }: Props) {
               <small>{each.about}</small>
               <img src={each.example.picture} alt="" width="400" height="160" loading="lazy" />
               <small>
-                A photo of {bytes(EXAMPLE_BYTES)} becomes {bytes(each.example.byteSize)}; a detail, twice
-                enlarged.
+                A photo of {bytes(EXAMPLE_BYTES)} becomes {bytes(each.example.byteSize)}; a detail, at twice
+                its size.
               </small>
             </label>
           ))}
@@ -49,7 +49,7 @@ export function SettingsForm({ choice, onChange }: Props) {
         </details>
       </fieldset>
       <fieldset>
-        <legend>What comes out</legend>
+        <legend>Output</legend>
         <div className="fields">
           <label>
             Format
@@ -65,7 +65,7 @@ export function SettingsForm({ choice, onChange }: Props) {
             </select>
           </label>
           <label>
-            Widest, in pixels
+            Maximum width in pixels
             <input
               type="number"
               min={1}
@@ -75,7 +75,7 @@ export function SettingsForm({ choice, onChange }: Props) {
             />
           </label>
           <label>
-            Highest, in pixels
+            Maximum height in pixels
             <input
               type="number"
               min={1}
@@ -105,7 +105,7 @@ export function SettingsForm({ choice, onChange }: Props) {
             />
           </label>
           <label>
-            Webhook, called when it has ended
+            Webhook, called when the request has ended
             <input
               type="url"
               placeholder="https://"

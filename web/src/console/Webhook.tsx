@@ -13,7 +13,7 @@ const STATUS: Record<WebhookDeliveryStatus, string> = {
   PENDING: 'About to be sent',
   RETRYING: 'Not yet delivered; it will be tried again',
   DELIVERED: 'Delivered',
-  REFUSED: 'The receiver wants no more of it (410)',
+  REFUSED: 'The receiver wants no more webhooks (410)',
   EXHAUSTED: 'Given up: every attempt failed',
 };
 
@@ -31,7 +31,7 @@ export function Webhook({ details, reload }: { details: Details; reload: () => v
     return () => clearInterval(timer);
   }, [open, reload]);
 
-  if (!details.webhookUrl) return <Empty title="No webhook was asked for" />;
+  if (!details.webhookUrl) return <Empty title="No webhook was requested" />;
   return (
     <div className="webhook">
       <p>

@@ -35,7 +35,7 @@ function page(path: string): [title: string, page: React.ReactNode] {
 function Missing() {
   return (
     <Empty page title="There is nothing at this address">
-      <Link href="/">Back to the beginning</Link>
+      <Link href="/">Back to the start page</Link>
     </Empty>
   );
 }

@@ -44,7 +44,7 @@ export const EXAMPLE_BYTES = 156_195;
 export const PRESETS: { title: string; about: string; kind: Kind; value: number; example: Example }[] = [
   {
     title: 'Smaller files',
-    about: 'Encoder quality 50. A loss can be seen when one looks for it.',
+    about: 'Encoder quality 50. You can see a loss if you look for it.',
     kind: 'quality',
     value: 50,
     example: { picture: smaller, byteSize: 73_779 },
@@ -58,7 +58,7 @@ export const PRESETS: { title: string; about: string; kind: Kind; value: number;
   },
   {
     title: 'Looks the same',
-    about: 'The smallest file that scores 85 or more: hardly to be told apart.',
+    about: 'The smallest file that scores 85 or more: hard to tell from the original.',
     kind: 'minScore',
     value: 85,
     example: { picture: same, byteSize: 125_318 },

@@ -49,7 +49,7 @@ export const operations: Operation[] = [
   {
     title: 'Estimate a CSV',
     about:
-      'A subscription: what it would come to, by a sample. Nothing is stored. Choose a file above first.',
+      'A subscription: the expected result, based on a sample. Nothing is stored. Choose a file above first.',
     query: `subscription EstimateCsv($input: EstimateInput!) {
   estimate(input: $input) {
     isFinal
@@ -72,7 +72,7 @@ export const operations: Operation[] = [
   },
   {
     title: 'Upload a CSV',
-    about: 'Starts the compression and answers with the request. Choose a file above first.',
+    about: 'Starts the compression and returns the request. Choose a file above first.',
     query: `mutation UploadCsv($file: Upload!, $compression: CompressionInput) {
   uploadCsv(input: { file: $file, compression: $compression, label: "playground" }) {
     processingRequest {
@@ -126,7 +126,7 @@ export const operations: Operation[] = [
   {
     title: 'Watch its images',
     about:
-      'A subscription: every image as it ends. After a lost connection, pass the last cursor as `after`.',
+      'A subscription: every image as it finishes. After a lost connection, pass the last cursor as `after`.',
     query: `subscription WatchImages($requestId: ID!, $after: String) {
   imageUpdated(requestId: $requestId, after: $after) {
     cursor
@@ -266,7 +266,7 @@ export const operations: Operation[] = [
   },
   {
     title: 'Products and their new images',
-    about: 'The rows of the CSV: each output URL answers the input URL at the same place.',
+    about: 'The rows of the CSV: each output URL belongs to the input URL at the same place.',
     query: `query Products($id: ID!, $after: String) {
   processingRequest(id: $id) {
     products(first: 20, after: $after) {

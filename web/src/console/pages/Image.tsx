@@ -61,8 +61,8 @@ export function Image({ id }: { id: string }) {
         <div className="notice" data-kind="wait" role="status">
           <strong>{image.error.message}</strong>
           <p>
-            This image waits
-            {image.nextAttemptAt && ` and is tried again ${since(image.nextAttemptAt)}`}.
+            This image is waiting
+            {image.nextAttemptAt && ` and will be tried again ${since(image.nextAttemptAt)}`}.
           </p>
         </div>
       )}
@@ -98,7 +98,7 @@ export function Image({ id }: { id: string }) {
               {image.output.expiresAt && ` on ${dateTime(image.output.expiresAt)}`}.
             </strong>{' '}
             Links to it no longer work. <Link href={`/requests/${image.request.id}`}>Its request</Link> can
-            compress it anew.
+            compress it again.
           </p>
         </div>
       )}
@@ -109,7 +109,7 @@ export function Image({ id }: { id: string }) {
 }
 
 function scoreInWords(score: number): string {
-  if (score >= 90) return 'not to be told apart';
+  if (score >= 90) return 'visually lossless';
   if (score >= 70) return 'high';
   return score >= 50 ? 'medium' : 'low';
 }
@@ -141,7 +141,7 @@ function Higher({ image }: { image: Image }) {
       <button type="button" onClick={compressHigher}>
         Compress this one at quality {count(higher)}
       </button>
-      <small className="quiet">As a request of its own; this image stays as it is.</small>
+      <small className="quiet">As a separate request; this image stays as it is.</small>
     </p>
   );
 }

@@ -121,7 +121,7 @@ function Checked({ file }: { file: File }) {
       )}
       {report && report.acceptedRowCount === 0 && (
         <>
-          <p>No row of this file can be processed. Mend it and drop it here again.</p>
+          <p>No row of this file can be processed. Correct it and drop it here again.</p>
           <DropZone />
         </>
       )}
@@ -132,7 +132,7 @@ function Checked({ file }: { file: File }) {
 function Understood({ report }: { report: ReportFragment }) {
   return (
     <section>
-      <h2>What was understood</h2>
+      <h2>How the file was read</h2>
       <dl className="figures">
         <Figure label="Products">{many(report.acceptedRowCount, 'row')}</Figure>
         <Figure label="Images">

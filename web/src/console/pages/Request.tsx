@@ -86,7 +86,7 @@ export function Request({ id }: { id: string }) {
   if (current && isDeleted) {
     return (
       <Empty page title="This request was deleted">
-        Its images and files are gone, and links to them no longer work.{' '}
+        Its images and files were removed, and links to them no longer work.{' '}
         <Link href="/requests">All requests</Link>
       </Empty>
     );
@@ -135,7 +135,7 @@ function Shown({ details, current, reload }: { details: Details; current: Live; 
       {!ended && current.pausedAt && (
         <div className="notice" data-kind="wait" role="status">
           <p>
-            <strong>Paused.</strong> No image is begun until the request is resumed.
+            <strong>Paused.</strong> No image is started until the request is resumed.
           </p>
         </div>
       )}
@@ -256,7 +256,7 @@ function Heading({ details, current, reload }: { details: Details; current: Live
           }}
           onClose={() => setAsking(false)}
         >
-          Images that are done are kept. The others can be tried again later.
+          Finished images are kept. The others can be tried again later.
         </Confirm>
       )}
       {(failure || refusal) && <Fault title={refusal ?? sentence(failure!)} />}

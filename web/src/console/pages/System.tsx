@@ -50,7 +50,7 @@ export function System() {
       <p className="quiet">
         {data && `Halftone ${data.system.version} · `}
         <a href={at('/schema.graphql')}>The schema</a> ·{' '}
-        <a href={at('/licenses')}>Licences of what these pages are made of</a>
+        <a href={at('/licenses')}>Licences of the libraries in these pages</a>
       </p>
     </>
   );
@@ -83,13 +83,13 @@ function Queue({ queue }: { queue: System['queue'] }) {
             {count(inState(state))}
           </Figure>
         ))}
-        <Figure label="The oldest is ready for">
+        <Figure label="Oldest job ready for">
           {queue.oldestReadySeconds == null ? '–' : duration(queue.oldestReadySeconds)}
         </Figure>
       </dl>
       <JobsChart />
       {kinds.length === 0 ? (
-        <p className="quiet">Nothing is to be done.</p>
+        <p className="quiet">There are no jobs.</p>
       ) : (
         <ul className="queue">
           {kinds.map((kind) => (
@@ -162,11 +162,11 @@ function Workers({ workers }: { workers: System['workers'] }) {
 function UnavailableHosts({ hosts }: { hosts: System['hosts'] }) {
   return (
     <section>
-      <h2>Hosts that images wait for</h2>
+      <h2>Hosts that images are waiting for</h2>
       {hosts.length === 0 ? (
         <Empty title="No host is paused or down" />
       ) : (
-        <div className="scroll" tabIndex={0} role="region" aria-label="Hosts that images wait for">
+        <div className="scroll" tabIndex={0} role="region" aria-label="Hosts that images are waiting for">
           <table>
             <thead>
               <tr>

@@ -114,7 +114,7 @@ function Checked({ file }: { file: File }) {
               {estimate.isRunning ? 'Estimating…' : estimate.figures ? 'Estimate again' : 'Estimate first'}
             </button>
             <button type="button" onClick={() => navigate('/')}>
-              Leave it
+              Cancel
             </button>
           </div>
         </form>

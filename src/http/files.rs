@@ -257,7 +257,7 @@ impl Range {
     }
 }
 
-/// A result file. A wrong or expired link finds nothing, whatever it is wrong about.
+/// A result file. A wrong or expired link finds nothing, whatever is wrong with it.
 pub async fn result(
     State(app): State<App>,
     Path((id, file)): Path<(String, String)>,

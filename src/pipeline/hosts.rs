@@ -27,7 +27,7 @@ pub(super) async fn learn(app: &App, worker_id: Uuid) {
     look_up_listeners(app).await;
 }
 
-/// Exchanges for ever. Without the database each worker goes on with what it knows.
+/// Exchanges for ever. Without the database each worker continues with what it knows.
 pub(super) async fn share(app: App, worker_id: Uuid) {
     let mut interval = tokio::time::interval(EXCHANGE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

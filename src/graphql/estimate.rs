@@ -51,7 +51,7 @@ pub struct EstimateFailure {
     host: String,
     /// Images of the sample.
     count: i32,
-    /// Whether trying again later, with nothing changed, may succeed. The sample is tried once.
+    /// Whether trying again later may succeed with nothing else changed. The sample is tried once.
     retryable: bool,
     /// Why the first of them failed, in one sentence.
     message: String,

@@ -72,7 +72,7 @@ pub struct ImageError {
     message: String,
     /// The HTTP status that the host returned, if that was the cause.
     http_status: Option<i32>,
-    /// Whether trying again later, with nothing changed, may succeed.
+    /// Whether trying again later may succeed with nothing else changed.
     retryable: bool,
 }
 
@@ -107,7 +107,7 @@ impl FailureGroup {
         self.0.count
     }
 
-    /// Whether trying again later, with nothing changed, may succeed.
+    /// Whether trying again later may succeed with nothing else changed.
     async fn retryable(&self) -> bool {
         self.0.code.is_retryable()
     }

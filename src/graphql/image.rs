@@ -55,7 +55,7 @@ pub enum ImageOutcome {
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "image::ImageChange")]
 pub enum ImageChange {
-    /// The request that the upload is based on does not have its URL.
+    /// The request that the upload is based on does not contain its URL.
     Added,
     /// Its source file has changed.
     Changed,

@@ -28,7 +28,7 @@ pub enum ResultKind {
 /// The format of a result file.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultFormat {
-    /// Text in UTF-8, or for an updated file, in its original encoding.
+    /// CSV in UTF-8; an updated file keeps its original encoding.
     Csv,
     /// A workbook with one sheet. Text stays text, including URLs and numbers that were text.
     Xlsx,

@@ -34,9 +34,9 @@ pub struct OutputInput {
     /// `AUTO` may choose AVIF too. Encoding is slow.
     #[graphql(default = false)]
     allow_avif: bool,
-    /// Fit inside; never enlarge.
+    /// Maximum width in pixels; images are never enlarged.
     max_width: Option<i32>,
-    /// Fit inside; never enlarge.
+    /// Maximum height in pixels; images are never enlarged.
     max_height: Option<i32>,
     /// Colour behind transparent pixels if the output cannot be transparent, as `#rrggbb`; white by default.
     background: Option<String>,
@@ -69,7 +69,7 @@ pub struct CompressionSettings {
     allow_avif: bool,
     /// Maximum width in pixels; null for no limit.
     max_width: Option<i32>,
-    /// Fit inside; never enlarge.
+    /// Maximum height in pixels; null for no limit.
     max_height: Option<i32>,
     /// Colour behind transparent pixels if the output cannot be transparent, as `#rrggbb`.
     background: String,

@@ -146,7 +146,7 @@ impl System {
         Queue(self.0.clone())
     }
 
-    /// The processes that run jobs, live ones first, at most 100. One that died is listed for a day.
+    /// The processes that run jobs, live ones first, at most 100. A dead one stays listed for a day.
     #[graphql(complexity = list_cost(100, child_complexity))]
     async fn workers(&self) -> Vec<Worker> {
         self.0.workers.iter().map(Worker::from).collect()

@@ -68,7 +68,7 @@ pub struct TenantUsage {
 
 pub struct Tenant;
 
-/// Callers who share their requests. To the other tenants, these do not exist.
+/// A group of callers who share their requests. Other tenants cannot see them.
 #[Object]
 impl Tenant {
     /// The tenant's name.

@@ -222,7 +222,7 @@ def report(tasks, names):
     table(["", "images", *names], rows)
 
     print(f"Our bytes ÷ the bytes each tool needs for our score, found between its qualities from {LADDER[0]} to {LADDER[-1]},")
-    print("geometric mean; in brackets of how many images (the others' score lies beyond those qualities):\n")
+    print("geometric mean; in brackets for how many images (the others' score is beyond those qualities):\n")
     rows = []
     for task in tasks:
         row = [task.name]

@@ -250,7 +250,7 @@ fn report_layout(layout: &Layout, list: &[Piece], columns: &Columns, report: &mu
         if place.value.is_some_and(urls::starts_as_url) {
             report.issues.warning(IssueCode::UnexpectedCell, place, || {
                 format!(
-                    "This URL is not under \"{column}\": it is carried through, and no image is fetched from it. Put all \
+                    "This URL is not in the column \"{column}\": it is carried through, and no image is fetched from it. Put all \
                      image URLs of a row in one cell in quotes (\"), separated by commas."
                 )
             });

@@ -116,7 +116,7 @@ impl Columns {
         if others > MAX_COLUMNS {
             issues.error(IssueCode::CellTooLong, Place { line: header.line(), ..Place::default() }, || {
                 format!(
-                    "The header has {others} columns beside the product's own; {MAX_COLUMNS} are allowed. Remove \
+                    "The header has {others} columns besides the product's own; {MAX_COLUMNS} are allowed. Remove \
                      those that are not needed."
                 )
             });

@@ -1,6 +1,6 @@
 //! Halftone: a CSV of products and image URLs in; smaller images, live progress, an output CSV and a webhook out.
 //!
-//! Cut by step of the flow: the modules are in the order in which an upload passes through them, and each uses only those
+//! Organised by the steps of the flow: the modules are in the order in which an upload passes through them, and each uses only those
 //! below it. `docs/architecture.md` walks through one upload.
 
 pub mod cli;

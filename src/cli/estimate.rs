@@ -1,4 +1,4 @@
-//! `halftone run FILE --estimate`: what the file would come to, without doing it.
+//! `halftone run FILE --estimate`: what compressing its images would save and cost, without storing anything.
 
 use std::fs::File;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The floor: a pool of connections to Postgres, the migrations, the managed local server, and the rows with their queries.
+//! The database: a pool of connections to Postgres, the migrations, the managed local server, and the rows with their queries.
 //!
 //! A query is a function on its row and takes a connection, so the caller chooses the transaction. No SQL is written
 //! outside this module and [`crate::queue`], and Postgres's `now()` is the only clock.

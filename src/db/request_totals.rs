@@ -1,4 +1,4 @@
-//! What the requests of a list add up to, by status and by label.
+//! Totals over the requests of a list, by status and by label.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};

@@ -1,4 +1,4 @@
-//! What a CSV would come to, before it is uploaded.
+//! What compressing the images of a CSV would save and cost, before it is uploaded.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject, Upload};
 use async_stream::try_stream;

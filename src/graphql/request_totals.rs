@@ -1,4 +1,4 @@
-//! What the requests of a list add up to, as a client sees it.
+//! Totals over the requests of a list, as a client sees them.
 
 use async_graphql::SimpleObject;
 

@@ -1,4 +1,4 @@
-//! What the options itself refuses: a status, a stable code, a sentence.
+//! What the endpoint itself refuses: a status, a stable code, a sentence.
 //! Every refusal is a well-formed GraphQL answer: `{"errors":[{"message","extensions":{"code"}}]}`.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! What a catalogue would come to, before it is uploaded.
+//! Estimates of what compressing a catalogue would save and cost.
 
 use serde_json::{Value, json};
 

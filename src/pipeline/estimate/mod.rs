@@ -1,4 +1,5 @@
-//! What a CSV would come to: a sample of its images is downloaded and compressed, and nothing is stored.
+//! Estimates what compressing the images of a CSV would save and cost: a sample is downloaded and compressed, and nothing is
+//! stored.
 //!
 //! Downloads go through the same guard and gates as all others, and compressions share the cores and the memory of those that
 //! are paid for.

@@ -1,8 +1,8 @@
 //! Which images of a CSV stand for all of them: some of each host and kind of file, as many as there are of it.
 //!
 //! The file is read twice, so that memory is needed for the URLs that are chosen and not for all of them. Within a stratum
-//! those are chosen whose URLs, without their host, have the lowest hashes: as good as by lot, and the same file gives the same
-//! sample, also when it has moved to another host.
+//! those are chosen whose URLs, without their host, have the lowest hashes: as good as a random choice, and
+//! the same file gives the same sample, also when it has moved to another host.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fs::File;

@@ -90,8 +90,8 @@ export function Results({ requestId, outputsExpireAt, expiresAt, failedRows, onR
                 Look for changes
               </button>
               <small>
-                Asks every host whether its image has changed, and compresses only those that have. The
-                rest keep their addresses.
+                Asks every host whether its image has changed, and compresses only those that have. The rest
+                keep their addresses.
               </small>
             </li>
           )}

@@ -54,6 +54,12 @@ pub(super) fn key(assignment: &Assignment, lease: i64, name: &str) -> String {
     format!("{}/{lease}/{name}", directory(assignment))
 }
 
+/// Whether a part of [`directory`] is that of an attempt before the one under this lease. Leases only grow, and an attempt has
+/// lost its job when a later one holds it: nothing that is recorded in this run is removed, however late this is asked.
+pub(super) fn is_before(lease: i64) -> impl Fn(&str) -> bool + Send + 'static {
+    move |part| part.parse::<i64>().is_ok_and(|earlier| earlier < lease)
+}
+
 /// The output's name after the last part of the URL's path.
 pub(super) fn name(input_url: &str, format: Format) -> String {
     let path = url::Url::parse(input_url).map(|url| url.path().to_owned()).unwrap_or_default();

@@ -12,7 +12,7 @@ use tracing::{Span, debug, info, warn};
 
 use super::assign::{Assigned, Assigner};
 use super::failure::{Failure, Next, internal_error};
-use super::output::{describe, directory, key, name};
+use super::output::{describe, directory, is_before, key, name};
 use super::pace::{Pace, Step};
 use super::reuse::{InTurn, Known, Recipe};
 use super::settle::{AttemptResult, EndingRecorder};
@@ -135,23 +135,22 @@ impl Job for ProcessImage {
         };
         // What an earlier run stored is none of this attempt's.
         let key = key.filter(|key| key.starts_with(&format!("{directory}/")));
-        let has_ended = !matches!(result, AttemptResult::Retry { .. } | AttemptResult::Postponed { .. });
-        let is_reclaimed = claim.is_reclaimed;
+        // Before the result is recorded: a process that dies in between leaves the job to one that removes the rest.
+        if claim.is_reclaimed
+            && let Err(error) = self.app.store.remove_parts(&directory, is_before(claim.lease)).await
+        {
+            warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
+        }
         let began = Instant::now();
         let is_held = attempt.record(claim, result).await?;
         drop(turn);
         self.app.metrics.image_stage(Stage::Settle, began.elapsed());
-        let removed = match key {
-            Some(key) if !is_held => self.app.store.remove(&key).await,
-            key if is_held && has_ended && is_reclaimed => {
-                self.app.store.remove_others(&directory, key.as_deref()).await
-            }
-            _ => Ok(()),
-        };
-        if let Err(error) = removed {
-            warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
-        }
         if !is_held {
+            if let Some(key) = key
+                && let Err(error) = self.app.store.remove(&key).await
+            {
+                warn!(image.id = %assignment.image_id, "cannot remove a discarded output: {error:#}");
+            }
             info!(image.id = %assignment.image_id, "another worker has this image now; the result of this one is discarded");
         }
         Ok(Outcome::Recorded)

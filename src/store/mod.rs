@@ -209,23 +209,28 @@ impl Store {
         Ok(())
     }
 
-    /// Removes everything below `directory`, partly written files too, but the part of it that `kept` is in.
-    pub async fn remove_others(&self, directory: &str, kept: Option<&str>) -> anyhow::Result<()> {
+    /// Removes the parts of `directory` with these names and everything in them, partly written files too.
+    pub async fn remove_parts(
+        &self,
+        directory: &str,
+        is_removed: impl Fn(&str) -> bool + Send + 'static,
+    ) -> anyhow::Result<()> {
         let Place::Directory(root) = &self.place else {
-            let rest = kept.and_then(|kept| kept.strip_prefix(directory)?.strip_prefix('/'));
-            let kept = rest.and_then(|rest| rest.split('/').next()).map(|part| format!("{directory}/{part}/"));
-            let is_kept = move |key: &str| kept.as_ref().is_some_and(|kept| key.starts_with(kept));
+            let above = format!("{directory}/");
+            let is_removed = move |key: &str| {
+                let part = key.strip_prefix(&above).and_then(|rest| rest.split('/').next());
+                part.is_some_and(&is_removed)
+            };
             let listed = self.objects.list(Some(&path(directory)?)).map_ok(|object| object.location);
-            return self.remove_each(listed.try_filter(move |path| future::ready(!is_kept(path.as_ref())))).await;
+            return self.remove_each(listed.try_filter(move |path| future::ready(is_removed(path.as_ref())))).await;
         };
-        let kept = kept.map(|key| root.join(key));
         let mut entries = match tokio::fs::read_dir(root.join(directory)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             entries => entries.with_context(|| format!("list {directory}"))?,
         };
         while let Some(entry) = entries.next_entry().await? {
             let path = entry.path();
-            if kept.as_ref().is_some_and(|kept| kept.starts_with(&path)) {
+            if !entry.file_name().to_str().is_some_and(&is_removed) {
                 continue;
             }
             let removed = match entry.file_type().await?.is_dir() {
@@ -242,7 +247,7 @@ impl Store {
 
     /// Removes everything below `directory`, the directory, and those around it that then are empty.
     pub async fn remove_all(&self, directory: &str) -> anyhow::Result<()> {
-        let Place::Directory(root) = &self.place else { return self.remove_others(directory, None).await };
+        let Place::Directory(root) = &self.place else { return self.remove_parts(directory, |_| true).await };
         let whole = root.join(directory);
         match tokio::fs::remove_dir_all(&whole).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {

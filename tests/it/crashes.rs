@@ -281,6 +281,40 @@ async fn two_attempts_of_a_worker_at_an_image_that_end_together_leave_the_output
     assert_each_image_ended_once(&halftone.database_url, 4).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_worker_left_is_removed_before_its_image_ends() {
+    let origin = Origin::start().await;
+    let database_url = database::fresh().await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let (_api, client) = Process::serve(&database_url, data_dir.path(), &["--compressions", "0"]).await;
+    let bytes = || images::jpeg(160, 120, 1);
+    let url = origin.set("1.jpg", Answer::Script(vec![Answer::Held(bytes()), Answer::Image(bytes())]));
+    let id = client.accepted(&csv(&[&[&url]]), json!({})).await;
+    let doomed = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    origin.held(1).await;
+    doomed.kill().await;
+    let image = client.images(&id).await[0]["id"].as_str().unwrap().to_owned();
+    let lease = database::number(&database_url, "SELECT lease FROM jobs").await;
+    let outputs = data_dir.path().join("outputs");
+    let left = outputs.join(format!("{id}/{image}/run1/{lease}/compressed_1.jpg#1"));
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, "half of a file").unwrap();
+
+    // Nothing can be recorded, so its successor may be killed before it is.
+    let (mut blocker, connection) = tokio_postgres::connect(&database_url, tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection, before the test")]
+    let driver = tokio::task::spawn(connection);
+    let transaction = blocker.transaction().await.unwrap();
+    transaction.execute("SELECT id FROM processing_requests FOR UPDATE", &[]).await.unwrap();
+    let _successor = Process::work(&database_url, data_dir.path(), &QUICK_RESCUE).await;
+    until("what was left is removed", async || !left.exists()).await;
+    drop(transaction);
+    drop(blocker);
+    in_time("the lock is given back", driver).await.unwrap().unwrap();
+    client.finished(&id).await;
+    assert_eq!(files(&outputs), 1 + SOURCE);
+}
+
 /// What each worker, living or dead, noted of what it is compressing.
 fn noted(data_dir: &std::path::Path) -> HashMap<OsString, Vec<u8>> {
     let Ok(files) = std::fs::read_dir(data_dir.join("workers")) else { return HashMap::new() };

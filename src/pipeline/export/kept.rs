@@ -64,7 +64,8 @@ async fn keep(app: &App, request: &ProcessingRequest, key: &str, file: &File) ->
         app.store.remove(key).await?;
         return Ok(None);
     }
-    app.store.remove_others(&all(request.id), Some(key)).await?;
+    let revision = request.revision.to_string();
+    app.store.remove_parts(&all(request.id), move |part| part != revision).await?;
     app.store.head(key).await
 }
 

@@ -117,7 +117,7 @@ async fn run_says_what_a_file_would_come_to() {
     let output = halftone(&[&["run", &shop][..], &ours].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    for part in ["61 images of about", "would be saved", "It would take about", "49 JPEG", "HTTP_NOT_FOUND", &missing] {
+    for part in ["61 images, about", "would be saved", "It would take about", "49 JPEG", "HTTP_NOT_FOUND", &missing] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
     assert!(!Path::new(&path("shop_output.csv")).exists());

@@ -62,7 +62,7 @@ async fn each_sslmode_believes_the_servers_that_it_should() {
         (&own, "localhost", format!("sslmode=verify-ca{authority}"), Some("speak TLS with the database server")),
         (&plain, "localhost", "sslmode=disable".to_owned(), None),
         (&plain, "localhost", "sslmode=prefer".to_owned(), None),
-        (&plain, "localhost", "sslmode=require".to_owned(), Some("does not offer TLS, which sslmode=require asks for")),
+        (&plain, "localhost", "sslmode=require".to_owned(), Some("does not offer TLS, which sslmode=require requires")),
         (&plain, "localhost", format!("sslmode=verify-full{authority}"), Some("does not offer TLS")),
     ] {
         let encrypted = server.encrypted();

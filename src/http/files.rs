@@ -196,8 +196,9 @@ impl Stored {
 
     /// The object, or the part of it that is asked for.
     async fn serve(self, app: &App, headers: &HeaderMap) -> Result<Response, FileError> {
-        // A range of another version would be of no use; without `If-Range` the range is of this one.
-        let same = headers.get(IF_RANGE).is_none_or(|version| *version == self.etag);
+        // A range of another version would be of no use, nor would one of what was compressed on its way, whose tag is a weak one
+        // (RFC 9110, 13.1.5). Without `If-Range` the range is of this version.
+        let same = headers.get(IF_RANGE).is_none_or(|version| *version == self.etag && !is_weak(version));
         let size = self.bytes;
         let range = match headers.get(RANGE).filter(|_| same).map(|range| Range::read(range, size)) {
             None | Some(Range::Whole) => None,
@@ -229,7 +230,12 @@ impl Stored {
 /// Whether a list of entity tags names this one, or any. `W/` makes no difference here (RFC 9110, 13.1.2).
 fn names(list: &HeaderValue, etag: &HeaderValue) -> bool {
     let (list, etag) = (list.to_str().unwrap_or_default(), etag.to_str().unwrap_or_default());
-    list.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+    let plain = |tag| str::strip_prefix(tag, "W/").unwrap_or(tag);
+    list.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(etag))
+}
+
+fn is_weak(etag: &HeaderValue) -> bool {
+    etag.as_bytes().starts_with(b"W/")
 }
 
 /// What a `Range` asks for (RFC 9110, 14.2).
@@ -325,7 +331,9 @@ pub async fn result(
 fn result_etag(object: &ObjectMeta, format: FileFormat, headers: &HeaderMap) -> anyhow::Result<HeaderValue> {
     let tag = object.e_tag.as_deref().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
     let is_text = matches!(format, FileFormat::Csv { .. });
-    let weak = if is_text && headers.contains_key(ACCEPT_ENCODING) { "W/" } else { "" };
+    let accepted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|encodings| encodings.to_str().ok());
+    let reads_gzip = accepted.into_iter().any(|encodings| encodings.to_ascii_lowercase().contains("gzip"));
+    let weak = if is_text && reads_gzip { "W/" } else { "" };
     Ok(HeaderValue::try_from(format!("{weak}\"{tag}-{}\"", object.last_modified.timestamp_millis()))?)
 }
 
@@ -378,6 +386,7 @@ mod tests {
             [("\"a\"", true), ("\"b\", \"a\"", true), ("W/\"a\"", true), ("*", true), ("\"b\"", false), ("a", false)]
         {
             assert_eq!(names(&HeaderValue::from_static(list), &etag), found, "{list}");
+            assert_eq!(names(&HeaderValue::from_static(list), &HeaderValue::from_static("W/\"a\"")), found, "{list}");
         }
     }
 }

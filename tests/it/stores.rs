@@ -224,12 +224,19 @@ async fn assert_result_files_are_kept(halftone: &Halftone) {
     let known = client.http.get(&url).header(IF_NONE_MATCH, &etag).send().await.unwrap();
     assert_eq!((known.status().as_u16(), &known.headers()[ETAG]), (304, &etag));
     // What is compressed on its way is the same file, and not the same bytes.
-    let packed = client.http.get(&url).header("accept-encoding", "gzip").send().await.unwrap();
-    let weak = packed.headers()[ETAG].clone();
+    let packed = || client.http.get(&url).header("accept-encoding", "gzip, br");
+    let weak = packed().send().await.unwrap().headers()[ETAG].clone();
     assert_eq!(weak.to_str().unwrap(), format!("W/{}", etag.to_str().unwrap()));
-    assert_eq!(range().header(IF_RANGE, &weak).send().await.unwrap().status(), 200);
-    let known = client.http.get(&url).header(IF_NONE_MATCH, &weak).send().await.unwrap();
-    assert_eq!(known.status(), 304);
+    let plain = client.http.get(&url).header("accept-encoding", "identity").send().await.unwrap();
+    assert_eq!(plain.headers()[ETAG], etag);
+    for tag in [&weak, &etag] {
+        let known = packed().header(IF_NONE_MATCH, tag).send().await.unwrap();
+        assert_eq!((known.status().as_u16(), &known.headers()[ETAG]), (304, &weak));
+    }
+    assert_eq!(client.http.get(&url).header(IF_NONE_MATCH, &weak).send().await.unwrap().status(), 304);
+    for resumed in [range(), packed().header(RANGE, "bytes=5-9")] {
+        assert_eq!(resumed.header(IF_RANGE, &weak).send().await.unwrap().status(), 200);
+    }
     assert_store_agrees(halftone).await;
 
     let rerun = "mutation ($id: ID!) { rerunProcessingRequest(input: { id: $id }) { userErrors { code } } }";

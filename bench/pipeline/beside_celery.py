@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures Halftone beside Flask, Celery, Redis and Pillow on the same images:  bench/pipeline/beside_celery.py DIR [PROGRAM] [COUNT]
 
-The JPEGs of DIR come from a host on loopback, each under many URLs; by default 300 images, three times in turns. Time and
-CPU (user and system, of all processes but the host) are from the upload to the end. Needs redis-server; the Python packages
+The JPEGs of DIR come from a host on loopback, each under many URLs; by default 300 images, three times in turns: by Halftone,
+by the stack with PostgreSQL, which keeps what Halftone keeps, and by the stack with nothing but Redis. Time and CPU (user and
+system, of all processes but the host) are from the upload to the end. Needs redis-server and PostgreSQL; the Python packages
 are installed into a folder that is removed at the end, unless PEERS_DIR names one to keep.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,18 +45,44 @@ def python(directory):
     program = directory / "celery/bin/python"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", directory / "celery"], check=True)
-        packages = ["celery[redis]", "flask", "pillow", "requests"]
+        packages = ["celery[redis]", "flask", "pillow", "psycopg[binary]", "requests", "sqlalchemy"]
         subprocess.run([program, "-m", "pip", "install", "--quiet", *packages], check=True)
     return program
 
 
+def postgres_program(name):
+    newest = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return shutil.which(name) or newest[-1]
+
+
 @contextlib.contextmanager
-def stack(program, directory):
+def postgres(directory):
+    """The address of a PostgreSQL with its own settings, and its process."""
+    # It does not run as root.
+    user = {"user": "postgres"} if os.geteuid() == 0 else {}
+    data, port = directory / "postgres", free_port()
+    data.mkdir()
+    if user:
+        shutil.chown(data, "postgres")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    subprocess.run([postgres_program("initdb"), "-D", data, "-U", "stack", "--auth", "trust"], check=True, **quiet, **user)
+    process = subprocess.Popen([postgres_program("postgres"), "-D", data, "-p", str(port), "-k", data], **quiet, **user)
+    try:
+        yield f"postgresql+psycopg://stack@127.0.0.1:{port}/postgres", process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def stack(program, directory, database):
     """The address of the stack's API and its processes, once it answers."""
     redis, api = free_port(), free_port()
     outputs = directory / "outputs"
     outputs.mkdir()
     settings = {**os.environ, "STACK_REDIS": f"redis://127.0.0.1:{redis}/0", "STACK_OUTPUTS": str(outputs)}
+    if database:
+        settings["STACK_DATABASE"] = database
     options = {"cwd": HERE, "env": settings, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     commands = [
         ["redis-server", "--port", str(redis), "--save", "", "--dir", directory],
@@ -92,8 +120,12 @@ def finish(address, csv):
         time.sleep(0.1)
 
 
-def measure_stack(program, port, count):
-    with temporary_directory() as directory, stack(program, directory) as (address, processes):
+def measure_stack(program, port, count, keeps):
+    with contextlib.ExitStack() as cleanup:
+        directory = cleanup.enter_context(temporary_directory())
+        database, *server = cleanup.enter_context(postgres(directory)) if keeps else (None,)
+        address, processes = cleanup.enter_context(stack(program, directory, database))
+        processes = [*processes, *server]
         finish(address, catalogue(port, 10))
         before, began = sum(tree_cpu(process.pid) for process in processes), time.monotonic()
         finish(address, catalogue(port, count))
@@ -125,12 +157,14 @@ def main():
         for _ in range(ROUNDS):
             figures = {
                 "Halftone": measure_halftone(halftone, port, count),
-                "Flask, Celery, Redis, Pillow": measure_stack(program, port, count),
+                "Flask, Celery, Redis, PostgreSQL, Pillow": measure_stack(program, port, count, keeps=True),
+                "Flask, Celery, Redis, Pillow": measure_stack(program, port, count, keeps=False),
             }
             for name, (seconds, used) in figures.items():
                 print(f"| {name} | {seconds:.1f} s | {count / seconds:.0f} | {1000 * used / count:.1f} ms |", flush=True)
-            (_, ours), (_, theirs) = figures.values()
-            print(f"| CPU of the stack ÷ ours | | | {theirs / ours:.1f} |", flush=True)
+            ours, *theirs = (used for _, used in figures.values())
+            ratios = ", ".join(f"{used / ours:.1f}" for used in theirs)
+            print(f"| CPU of the two stacks ÷ ours | | | {ratios} |", flush=True)
 
 
 main()

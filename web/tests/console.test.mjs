@@ -450,9 +450,10 @@ test('a wrong address is replaced, one by one or by a file', async () => {
   const mended = [row, rows[1].replace('missing', 'found'), rows[2].replace('Product 3', 'Product 9')];
   await page.getByLabel('Apply the corrected rows').setInputFiles(csvFile(mended.join('\n'), 'mended.csv'));
   await page.getByText('1 image of mended.csv is processed again.').waitFor();
+  // While the image is processed, what comes and goes above moves the rest of the page, and a click may miss.
+  await page.getByRole('heading', { name: '1 image failed' }).waitFor();
   await page.getByText('1 change not applied').click();
   await page.getByText(/^Line 3: /).waitFor();
-  await page.getByRole('heading', { name: '1 image failed' }).waitFor();
 
   // The only one of its kind is mended where it stands.
   await page.getByRole('button', { name: 'Replace its address' }).click();

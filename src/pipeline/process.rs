@@ -45,6 +45,8 @@ const JOBS_PER_DOWNLOAD: usize = 2;
 const JOBS_PER_HOST_DOWNLOAD: usize = 2;
 /// How long an output that is being stored may still take once the process is to stop.
 const STORE_GRACE: Duration = Duration::from_secs(5);
+/// How long the removal of what earlier attempts stored may delay a result. What is left is removed with the request.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The job that brings one image to its end.
 pub struct ProcessImage {
@@ -136,10 +138,12 @@ impl Job for ProcessImage {
         // What an earlier run stored is none of this attempt's.
         let key = key.filter(|key| key.starts_with(&format!("{directory}/")));
         // Before the result is recorded: a process that dies in between leaves the job to one that removes the rest.
-        if claim.is_reclaimed
-            && let Err(error) = self.app.store.remove_parts(&directory, is_before(claim.lease)).await
-        {
-            warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
+        if claim.is_reclaimed {
+            let removing = self.app.store.remove_parts(&directory, is_before(claim.lease));
+            let removed = tokio::time::timeout(REMOVE_TIMEOUT, removing).await.map_err(anyhow::Error::from);
+            if let Err(error) = removed.flatten() {
+                warn!(image.id = %assignment.image_id, "cannot remove what an earlier attempt stored: {error:#}");
+            }
         }
         let began = Instant::now();
         let is_held = attempt.record(claim, result).await?;

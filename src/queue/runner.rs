@@ -83,12 +83,21 @@ pub struct JobRunner<J> {
     job: Arc<J>,
     company: Arc<Company>,
     running: JoinSet<anyhow::Result<Outcome>>,
-    claims: HashMap<Id, Claim>,
+    held: HashMap<Id, Held>,
     turns: Turns,
     shut_out: ShutOut,
     empty_claims: usize,
     reconcile_at: Instant,
     pause: Option<Pause>,
+}
+
+/// A job that this runner holds.
+struct Held {
+    claim: Claim,
+    /// Cancelled when the process is to end, or when the lease was lost.
+    stop: CancellationToken,
+    /// Cancelled when its task has ended.
+    ended: CancellationToken,
 }
 
 /// How many places are worth a claim: all that are free, or none while they are few. Claiming one job at a time would cost
@@ -105,7 +114,7 @@ impl<J: Job> JobRunner<J> {
             job: Arc::new(job),
             company: Arc::new(Company::new(BETWEEN_SUSPECTS)),
             running: JoinSet::new(),
-            claims: HashMap::new(),
+            held: HashMap::new(),
             turns: Turns::default(),
             shut_out: ShutOut::default(),
             empty_claims: 0,
@@ -164,7 +173,7 @@ impl<J: Job> JobRunner<J> {
             return None;
         }
         let mut held: HashMap<&str, usize> = HashMap::new();
-        for claim in self.claims.values() {
+        for Held { claim, .. } in self.held.values() {
             *held.entry(&claim.host).or_default() += 1;
         }
         let mut hosts = limits.hosts;
@@ -173,7 +182,7 @@ impl<J: Job> JobRunner<J> {
             *room = free_places(*room, held);
         }
         // They wait for each other: too many would keep the places from the rest.
-        let suspects = self.claims.values().filter(|claim| claim.company().is_some()).count() < MAX_SUSPECTS;
+        let suspects = self.held.values().filter(|held| held.claim.company().is_some()).count() < MAX_SUSPECTS;
         Some(Room { jobs: free, per_host: limits.per_host, hosts, suspects })
     }
 
@@ -185,15 +194,21 @@ impl<J: Job> JobRunner<J> {
         let claimed = claims.len();
         self.shut_out = ShutOut::after(room, &claims);
         for claim in claims {
-            let (job, stop, company) = (self.job.clone(), self.worker.stop.clone(), self.company.clone());
-            let of_task = claim.clone();
+            let (job, company) = (self.job.clone(), self.company.clone());
+            let (stop, ended) = (self.worker.stop.child_token(), CancellationToken::new());
+            let earlier = self.end_earlier(&claim);
+            let held = Held { claim: claim.clone(), stop: stop.clone(), ended: ended.clone() };
             let task = self.running.spawn(async move {
-                match stop.run_until_cancelled(company.enter(of_task.company())).await {
-                    Some(_running) => job.run(of_task, stop.clone()).await,
+                let _ended = ended.drop_guard();
+                for earlier in earlier {
+                    earlier.cancelled().await;
+                }
+                match stop.run_until_cancelled(company.enter(claim.company())).await {
+                    Some(_running) => job.run(claim, stop.clone()).await,
                     None => Ok(Outcome::GivenBack),
                 }
             });
-            self.claims.insert(task.id(), claim);
+            self.held.insert(task.id(), held);
         }
         if claimed > 0 {
             self.empty_claims = 0;
@@ -206,12 +221,19 @@ impl<J: Job> JobRunner<J> {
         })
     }
 
+    /// A worker that was given up can claim a job again that it still runs. Tells it to stop; the new attempt waits for these
+    /// ends, so that nothing of it is stored after the job has ended.
+    fn end_earlier(&self, claim: &Claim) -> Vec<CancellationToken> {
+        let earlier = self.held.values().filter(|held| held.claim.id == claim.id);
+        earlier.inspect(|held| held.stop.cancel()).map(|held| held.ended.clone()).collect()
+    }
+
     async fn ended(&mut self, ended: Result<(Id, anyhow::Result<Outcome>), JoinError>) {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, Ok(outcome)),
             Err(panic) => (panic.id(), Err(panic)),
         };
-        let Some(claim) = self.claims.remove(&id) else { return };
+        let Some(Held { claim, .. }) = self.held.remove(&id) else { return };
         let given_back = match outcome {
             Ok(Ok(Outcome::Recorded)) => {
                 self.recorded();
@@ -258,7 +280,7 @@ impl<J: Job> JobRunner<J> {
 
     /// Gives back what the database says is held here and is not.
     async fn reconcile(&mut self) {
-        let known: Vec<i64> = self.claims.values().map(|claim| claim.lease).collect();
+        let known: Vec<i64> = self.held.values().map(|held| held.claim.lease).collect();
         let released = async {
             let mut conn = db::connect(&self.worker.pool).await?;
             anyhow::Ok(jobs::release_unknown_claims(&mut conn, self.worker.id, J::KIND, &known).await?)
@@ -298,7 +320,7 @@ impl<J: Job> JobRunner<J> {
             self.ended(ended).await;
         }
         self.running.shutdown().await;
-        let left = self.claims.len();
+        let left = self.held.len();
         if left > 0 {
             info!(kind = J::KIND, jobs = left, "giving unfinished jobs back");
         }

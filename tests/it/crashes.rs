@@ -253,13 +253,14 @@ async fn a_worker_that_was_given_up_and_wakes_late_replaces_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_attempts_of_a_worker_at_an_image_that_end_together_leave_the_output_that_is_recorded() {
+async fn a_worker_that_has_an_image_again_ends_its_earlier_attempt_first() {
     let origin = Origin::start().await;
     let halftone = Halftone::start(&[]).await;
     let urls: Vec<String> = (0..4)
         .map(|n| {
-            let both = [n, 100 + n].map(|seed| Answer::Held(images::jpeg(160, 120, seed)));
-            origin.set(&format!("{n}.jpg"), Answer::Script(both.into()))
+            let never_answered = Answer::Held(images::jpeg(160, 120, n));
+            let again = Answer::Image(images::jpeg(160, 120, 100 + n));
+            origin.set(&format!("{n}.jpg"), Answer::Script(vec![never_answered, again]))
         })
         .collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
@@ -269,8 +270,6 @@ async fn two_attempts_of_a_worker_at_an_image_that_end_together_leave_the_output
     let rescue =
         "UPDATE jobs SET state = 'READY', worker_id = NULL, lease = nextval('job_leases') WHERE state = 'RUNNING'";
     database::execute(&halftone.database_url, rescue).await;
-    origin.held(8).await;
-    origin.open();
     halftone.client.finished(&id).await;
 
     for image in halftone.client.images(&id).await {

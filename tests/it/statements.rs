@@ -94,7 +94,13 @@ async fn many_who_watch_with_the_same_operation_cost_as_many_statements_as_one()
         }
         (proxy.statements() - before, began.elapsed().as_secs() + 1)
     };
-    // Beside what is watched, the process's own statements are counted, a few in each second: a busy machine takes many.
-    let ((one, _), (many, seconds)) = (costs(1).await, costs(100).await);
-    assert!(many < one + 100 + 20 * seconds, "{one} statements for one, {many} for a hundred within {seconds} s");
+    let (one, _) = costs(1).await;
+    // Beside what is watched, the process's own statements are counted: a few in each second, and some for each connection
+    // that it opens.
+    let mut least = (u64::MAX, 0);
+    for _ in 0..4 {
+        least = least.min(costs(100).await);
+    }
+    let (many, seconds) = least;
+    assert!(many < one + 20 * seconds, "{one} statements for one, {many} for a hundred within {seconds} s");
 }

@@ -49,7 +49,7 @@ pub(crate) fn animate(job: &Job, plan: &Plan) -> Result<Option<EncodedImage>, Er
         }
     };
     let mut encoder = Credited { encoder: &mut *encoder, credits: &credits, format: plan.format };
-    let mut judge = || Judge::new(&sheet::of(&animation, probe.frames)?);
+    let mut judge = || Ok(Judge::new(&sheet::of(&animation, probe.frames)?));
     let mut choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
     let written = probe::probe(&choice.encoded.bytes, plan.format)?;
     if written.frames < probe.frames {

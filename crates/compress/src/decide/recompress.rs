@@ -96,7 +96,7 @@ fn in_the_dct_domain(job: &Job, credits: &Credits) -> Result<Result<SearchResult
     }
     let mut encoder = JpegEncoder::over_source(bytes, options, &for_jpeg(limits))?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    Ok(search_quality(&mut encoder, settings.goal, job, &mut || Judge::new(&decode::decode(bytes, probe)?.pixels)))
+    Ok(search_quality(&mut encoder, settings.goal, job, &mut || Ok(Judge::new(&decode::decode(bytes, probe)?.pixels))))
 }
 
 /// For kinds of JPEG that the requantiser does not support but the pixel decoder does.
@@ -110,7 +110,7 @@ fn through_pixels(job: &Job, credits: &Credits) -> Result<EncodedImage, Error> {
     let credit = exif::minimal(decoded.exif.as_deref(), 1, settings.keep_copyright);
     let mut encoder = PixelEncoder::new(&pixels, 0, credit.as_deref(), settings.progressive)?;
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Jpeg };
-    let choice = search_quality(&mut encoder, settings.goal, job, &mut || Judge::new(&pixels))?;
+    let choice = search_quality(&mut encoder, settings.goal, job, &mut || Ok(Judge::new(&pixels)))?;
     Ok(EncodedImage { choice, size: probe.displayed(), format: probe.format })
 }
 
@@ -138,7 +138,7 @@ fn png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
         extra.push((*b"eXIf", credit));
     }
     let original = Original { bytes, exif: exif::minimal(source_exif, probe.orientation, settings.keep_copyright) };
-    let mut judge = Judge::before(settings.goal, &pixels)?;
+    let mut judge = Judge::before(settings.goal, &pixels);
     let mut encoder = PngEncoder::over(PackedPng::new(pixels, extra, Some(original)));
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
     let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
@@ -168,7 +168,7 @@ fn large_png(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
     let mut encoder =
         PngEncoder::over(BandedPng::new(rows, size, extra, !has_grey_profile, Some(bytes), job.deadline)?);
     let mut encoder = Credited { encoder: &mut encoder, credits, format: Format::Png };
-    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    let mut judge = || Ok(Judge::new(&decode::decode(bytes, probe)?.pixels));
     let choice = search_quality(&mut encoder, settings.goal, job, &mut judge)?;
     Ok(Recompressed::Encoded(EncodedImage { choice, size, format: Format::Png }))
 }
@@ -199,7 +199,7 @@ fn webp(job: &Job, credits: &Credits) -> Result<Recompressed, Error> {
         // A turn keeps each colour sample amid its four pixels only if no row or column is left over.
         is_plain || alpha.is_none() && (is_large || probe.width.is_multiple_of(2) && probe.height.is_multiple_of(2))
     };
-    let mut judge = || Judge::new(&decode::decode(bytes, probe)?.pixels);
+    let mut judge = || Ok(Judge::new(&decode::decode(bytes, probe)?.pixels));
     // Scoring holds all four samples of the decoded output, besides the planes.
     let is_too_much = header.has_alpha
         && probe.pixels() > webp_out::PLANES_ABOVE_PIXELS

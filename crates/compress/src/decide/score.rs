@@ -4,6 +4,8 @@
 //! high because the metric looks at coarse structures too. What a search finds is scored whole, in strips; above six megapixels by
 //! two bands, which score about one point too high.
 
+use std::cell::OnceCell;
+
 use fast_ssim2::{
     PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config,
 };
@@ -32,9 +34,18 @@ const MIN_SIDE: u32 = 8;
 pub(crate) struct Judge {
     width: u32,
     height: u32,
-    tiles: Vec<(Tile, Ssimulacra2Reference)>,
+    tiles: Vec<Guide>,
     /// What is scored in the end, as RGB samples; empty where the tiles are the whole picture.
     bands: Vec<(Tile, Vec<u8>)>,
+}
+
+/// A tile of the reference.
+struct Guide {
+    tile: Tile,
+    /// RGB samples.
+    data: Vec<u8>,
+    /// Made when it is needed first: it takes as long as a comparison.
+    reference: OnceCell<Ssimulacra2Reference>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,25 +57,19 @@ struct Tile {
 }
 
 impl Judge {
-    pub fn new(reference: &Pixels) -> Result<Judge, Error> {
+    pub fn new(reference: &Pixels) -> Judge {
         let (width, height) = (reference.width, reference.height);
         let bands = bands(width, height).into_iter().map(|band| (band, cut(reference, band))).collect();
-        let tiles = tiles(width, height)
-            .into_iter()
-            .map(|tile| {
-                let data = cut(reference, tile);
-                let reference = Ssimulacra2Reference::new(&slice(&data, tile)?).map_err(Error::failed)?;
-                Ok((tile, reference))
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(Judge { width, height, tiles, bands })
+        let guide = |tile| Guide { tile, data: cut(reference, tile), reference: OnceCell::new() };
+        let tiles = tiles(width, height).into_iter().map(guide).collect();
+        Judge { width, height, tiles, bands }
     }
 
     /// The judge that a goal will need, made before `reference` is moved.
-    pub fn before(goal: Goal, reference: &Pixels) -> Result<impl FnMut() -> Result<Judge, Error> + use<>, Error> {
+    pub fn before(goal: Goal, reference: &Pixels) -> impl FnMut() -> Result<Judge, Error> + use<> {
         let is_asked = matches!(goal, Goal::MinScore(_));
-        let mut judge = is_asked.then(|| Judge::new(reference)).transpose()?;
-        Ok(move || judge.take().ok_or_else(|| Error::failed("nothing to compare with")))
+        let mut judge = is_asked.then(|| Judge::new(reference));
+        move || judge.take().ok_or_else(|| Error::failed("nothing to compare with"))
     }
 
     /// Whether a guess is the score.
@@ -75,10 +80,7 @@ impl Judge {
     /// An estimate of a picture's score, at most 100 and rarely too low. All tiles count the same.
     pub fn guess(&self, pixels: &Pixels) -> Result<f64, Error> {
         self.check(pixels)?;
-        mean(self.tiles.iter().map(|(tile, reference)| {
-            let data = cut(pixels, *tile);
-            reference.compare(&slice(&data, *tile)?).map_err(Error::failed)
-        }))
+        mean(self.tiles.iter().map(|guide| guide.compare(&cut(pixels, guide.tile))))
     }
 
     /// The score of a picture, at most 100.
@@ -101,6 +103,19 @@ impl Judge {
         } else {
             Err(Error::failed("the output has another size than its source"))
         }
+    }
+}
+
+impl Guide {
+    fn compare(&self, data: &[u8]) -> Result<f64, Error> {
+        let reference = match self.reference.get() {
+            Some(reference) => reference,
+            None => {
+                let reference = Ssimulacra2Reference::new(&slice(&self.data, self.tile)?).map_err(Error::failed)?;
+                self.reference.get_or_init(|| reference)
+            }
+        };
+        reference.compare(&slice(data, self.tile)?).map_err(Error::failed)
     }
 }
 

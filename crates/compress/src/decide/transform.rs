@@ -69,7 +69,7 @@ pub(crate) fn transform(job: &Job, plan: &Plan) -> Result<EncodedImage, Error> {
     if format == Format::Webp && goal == Goal::Lossless && area(size) > webp_out::MAX_PIXELS {
         return Err(webp_out::too_large("lossless WebP output"));
     }
-    let mut judge = Judge::before(goal, &pixels)?;
+    let mut judge = Judge::before(goal, &pixels);
     let mut finish = |encoder: &mut dyn Encoder| {
         let mut encoder = Credited { encoder, credits: &credits, format };
         search_quality(&mut encoder, goal, job, &mut judge)

@@ -45,6 +45,10 @@ impl Encoder for Credited<'_> {
         self.encoder.lossless()?.map(|encoded| self.credited(encoded)).transpose()
     }
 
+    fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
+        self.encoder.guessed_score(quality)
+    }
+
     fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
         self.encoder.shown(encoded)
     }

@@ -77,6 +77,11 @@ pub(crate) trait Encoder {
         let probe = probe::probe(&encoded.bytes, sniff::sniff(&encoded.bytes)?)?;
         Ok(decode::decode(&encoded.bytes, &probe)?.pixels)
     }
+
+    /// A guess of the score that the file of this quality will have, where there is one before it is written.
+    fn guessed_score(&mut self, _quality: u8) -> Result<Option<f64>, Error> {
+        Ok(None)
+    }
 }
 
 /// What a search tries where each encode takes a second or more.

@@ -210,6 +210,15 @@ impl Chooser {
         })
     }
 
+    /// The guess for what is chosen at a quality.
+    pub fn guessed_score(&mut self, quality: u8) -> Result<f64, Error> {
+        match self.choose(quality)? {
+            Choice::Exact(_) | Choice::None => Ok(100.0),
+            Choice::Plain(palette) => self.plain(palette.colours.len()),
+            Choice::Dithered(palette) => self.dithered(palette.colours.len()),
+        }
+    }
+
     /// How much higher the aim is.
     fn extra(&self) -> f64 {
         match self.slopes {

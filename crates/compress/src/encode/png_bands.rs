@@ -242,6 +242,10 @@ impl Reducible for BandedPng<'_> {
         Ok(Encoded { bytes: lossy, quality: Some(quality).filter(|_| !is_exact), warnings: Vec::new() })
     }
 
+    fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
+        if self.allows_palette { self.needs.chooser.guessed_score(quality).map(Some) } else { Ok(Some(100.0)) }
+    }
+
     /// The source's pixels; the source itself where they cannot be written smaller.
     fn unchanged(&self) -> Result<Encoded, Error> {
         let most = self.original.map_or(usize::MAX, <[u8]>::len);

@@ -42,6 +42,8 @@ pub(crate) struct PackedPng<'a> {
     original: Option<Original<'a>>,
     /// Made when it is needed first.
     chooser: Option<Chooser>,
+    /// Files made so far: several qualities may need the same colours.
+    made: Vec<(Choice, Encoded)>,
 }
 
 /// A PNG whose pixels may be kept untouched.
@@ -53,7 +55,7 @@ pub(crate) struct Original<'a> {
 
 impl<'a> PackedPng<'a> {
     pub fn new(pixels: Pixels, extra: Vec<([u8; 4], Vec<u8>)>, original: Option<Original<'a>>) -> PackedPng<'a> {
-        PackedPng { pixels, extra, original, chooser: None }
+        PackedPng { pixels, extra, original, chooser: None, made: Vec::new() }
     }
 
     /// The same eight-bit pixels, packed.
@@ -163,6 +165,33 @@ impl<'a> PackedPng<'a> {
         Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
     }
 
+    /// The file of what was chosen for a quality.
+    fn with(&self, choice: &Choice, quality: u8) -> Result<Encoded, Error> {
+        if *choice == Choice::None {
+            return self.unchanged();
+        }
+        let chooser = self.chooser.as_ref().ok_or_else(|| Error::failed("a palette that nobody chose"))?;
+        let mut bytes = self.indexed(chooser, choice)?;
+        let mut is_lossless = choice.is_lossless();
+        if !is_lossless
+            && let Some(colours) = chooser.exact()
+            && self.may_be_rivalled(bytes.len())
+            && chooser.is_exact_rival(choice)?
+        {
+            let exact = self.indexed(chooser, &Choice::Exact(colours.to_vec()))?;
+            if exact.len() <= bytes.len() {
+                (bytes, is_lossless) = (exact, true);
+            }
+        }
+        if self.is_lossless_rival(bytes.len())? {
+            let unchanged = self.unchanged()?;
+            if unchanged.bytes.len() <= bytes.len() {
+                return Ok(unchanged);
+            }
+        }
+        Ok(Encoded { bytes, quality: (!is_lossless).then_some(quality), warnings: Vec::new() })
+    }
+
     /// Whether the source has a palette already: filtered samples of full colour would hardly be smaller.
     fn had_palette(&self) -> Result<bool, Error> {
         let Some(original) = &self.original else {
@@ -235,31 +264,20 @@ impl Reducible for PackedPng<'_> {
     }
 
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error> {
-        let chooser = self.chooser()?;
-        let choice = chooser.choose(quality)?;
-        if choice == Choice::None {
-            return self.unchanged();
-        }
-        let chooser = self.chooser.as_ref().ok_or_else(|| Error::failed("a palette that nobody chose"))?;
-        let mut bytes = self.indexed(chooser, &choice)?;
-        let mut is_lossless = choice.is_lossless();
-        if !is_lossless
-            && let Some(colours) = chooser.exact()
-            && self.may_be_rivalled(bytes.len())
-            && chooser.is_exact_rival(&choice)?
-        {
-            let exact = self.indexed(chooser, &Choice::Exact(colours.to_vec()))?;
-            if exact.len() <= bytes.len() {
-                (bytes, is_lossless) = (exact, true);
+        let choice = self.chooser()?.choose(quality)?;
+        let made = match self.made.iter().find(|(made, _)| *made == choice) {
+            Some((_, made)) => made.clone(),
+            None => {
+                let made = self.with(&choice, quality)?;
+                self.made.push((choice, made.clone()));
+                made
             }
-        }
-        if self.is_lossless_rival(bytes.len())? {
-            let unchanged = self.unchanged()?;
-            if unchanged.bytes.len() <= bytes.len() {
-                return Ok(unchanged);
-            }
-        }
-        Ok(Encoded { bytes, quality: Some(quality).filter(|_| !is_lossless), warnings: Vec::new() })
+        };
+        Ok(Encoded { quality: made.quality.and(Some(quality)), ..made })
+    }
+
+    fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
+        self.chooser()?.guessed_score(quality).map(Some)
     }
 
     fn unchanged(&self) -> Result<Encoded, Error> {

@@ -13,6 +13,11 @@ pub(crate) trait Reducible {
     /// A file with as few colours as the quality needs; the untouched pixels where a palette would show.
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error>;
 
+    /// A guess of the score of that file; `None` where nothing is known of it.
+    fn guessed_score(&mut self, _quality: u8) -> Result<Option<f64>, Error> {
+        Ok(None)
+    }
+
     /// About how many bytes a JPEG of this quality has; `None` of what is no photograph.
     fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error>;
 
@@ -68,5 +73,9 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         self.picture.lossless().map(Some)
+    }
+
+    fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
+        if quality < 100 { self.picture.guessed_score(quality) } else { Ok(Some(100.0)) }
     }
 }

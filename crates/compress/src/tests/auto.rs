@@ -40,7 +40,7 @@ fn the_smallest_of_files_that_look_the_same_is_written() {
         assert!(output.receipt.alternatives.iter().all(|other| other.bytes >= size), "{:?}", output.receipt);
         assert!(output.receipt.decision.contains("; at the same score "), "{:?}", output.receipt);
         assert!(output.receipt.encodes_tried <= 4);
-        let judge = Judge::new(&pixels(&source)).unwrap();
+        let judge = Judge::new(&pixels(&source));
         let own = run(&source, &with_goal(Goal::Quality(50)));
         let [chosen, own] = [&output.bytes, &own.bytes].map(|bytes| judge.score(&pixels(bytes)).unwrap());
         assert!(chosen > own.min(70.0) - 4.0, "{expected:?}: {chosen} {own}");
@@ -72,7 +72,7 @@ fn goals_are_met_in_the_format_that_is_chosen() {
     let output = run(&source, &auto(Goal::TargetRatio(0.05)));
     assert!(output.receipt.target_met && output.bytes.len() <= source.len() / 20, "{:?}", output.receipt);
     assert!(output.output.format != Format::Png);
-    let judge = Judge::new(&pixels(&source)).unwrap();
+    let judge = Judge::new(&pixels(&source));
     let output = run(&source, &auto(Goal::MinScore(80.0)));
     assert!(judge.score(&pixels(&output.bytes)).unwrap() >= 80.0);
     let own = run(&source, &with_goal(Goal::MinScore(80.0)));

@@ -42,7 +42,7 @@ fn a_computed_gradient_has_no_bands() {
     let file = pictures::png(&pixels);
     let output = run(&file, &with_goal(Goal::Quality(50)));
     let shown = Pixels { data: open(&output.bytes).to_rgb8().into_raw(), ..pixels.clone() };
-    let score = Judge::new(&pixels).unwrap().score(&shown).unwrap();
+    let score = Judge::new(&pixels).score(&shown).unwrap();
     assert!(score > 72.0, "{score} {:?}", output.receipt);
 }
 
@@ -125,7 +125,7 @@ fn a_minimal_score_is_reached_with_little_to_spare() {
         assert!(output.receipt.target_met);
         assert!(score >= 70.0);
         let probe = probe::probe(&file, output.source.format).unwrap();
-        let judge = Judge::new(&decode::decode(&file, &probe).unwrap().pixels).unwrap();
+        let judge = Judge::new(&decode::decode(&file, &probe).unwrap().pixels);
         let probe = probe::probe(&output.bytes, output.output.format).unwrap();
         let shown = decode::decode(&output.bytes, &probe).unwrap().pixels;
         assert_eq!(judge.score(&shown).unwrap(), score);
@@ -139,8 +139,11 @@ fn a_search_for_a_score_takes_few_encodes() {
     let mut tried = Vec::new();
     for file in sources() {
         for score in [50.0, 60.0, 70.0, 80.0, 88.0] {
-            let receipt = run(&file, &with_goal(Goal::MinScore(score))).receipt;
-            assert!(receipt.encodes_tried <= 9, "{score}: {receipt:?}");
+            let output = run(&file, &with_goal(Goal::MinScore(score)));
+            let receipt = output.receipt;
+            // How good a palette will be is guessed before its file is written.
+            let most = if output.source.format == Format::Png { 4 } else { 9 };
+            assert!(receipt.encodes_tried <= most, "{score}: {receipt:?}");
             tried.push(receipt.encodes_tried);
         }
     }

@@ -15,7 +15,7 @@ pub enum ImageFormat {
     Png,
     /// WebP.
     Webp,
-    /// AVIF; written, not read.
+    /// AVIF; no animations.
     Avif,
     /// GIF, also animated; written only from a GIF.
     Gif,

@@ -117,10 +117,16 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     if animate::is_animated(probe, &plan, settings) {
         return animated(job, &slim, &plan);
     }
-    if !plan.is_same || probe.is_animated {
+    // It is read to become another file, and yet shown everywhere and small: nobody wants a larger one who did not ask for it.
+    let is_free_avif = probe.format == Format::Avif
+        && settings.format.is_none_or(|format| format == probe.format)
+        && plan.size == probe.displayed();
+    if (!plan.is_same || probe.is_animated) && !is_free_avif {
         return Ok(replace(probe, transformed(job, &plan)?));
     }
-    let answer = if embedded.is_some_and(|embedded| heavy_profile::is_heavy(job, &embedded)) {
+    let answer = if is_free_avif {
+        Recompressed::Encoded(transformed(job, &plan)?)
+    } else if embedded.is_some_and(|embedded| heavy_profile::is_heavy(job, &embedded)) {
         let mut made = transformed(job, &plan)?;
         let why = " The colours were converted to sRGB, because the colour profile took a large part of the file.";
         made.choice.receipt.decision.push_str(why);
@@ -169,14 +175,12 @@ fn smaller<'a>(job: &Job<'a, '_>, made: EncodedImage) -> Compressed<'a> {
     let most = bytes.len() as f64 * (1.0 - MIN_SAVING);
     if made.choice.encoded.bytes.len() as f64 > most {
         let tried = made.choice.receipt.encodes_tried;
-        return keep(
-            bytes,
-            probe,
-            settings,
-            tried,
-            "Kept: the result would be less than 1 % smaller.",
-            made.choice.encoded.warnings,
-        );
+        let decision = if made.format == probe.format {
+            "Kept: the result would be less than 1 % smaller.".to_owned()
+        } else {
+            format!("Kept: as {} it would not be smaller.", made.format)
+        };
+        return keep(bytes, probe, settings, tried, &decision, made.choice.encoded.warnings);
     }
     replace(probe, made)
 }

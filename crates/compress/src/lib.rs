@@ -1,8 +1,8 @@
 //! Makes images smaller, within a goal of quality or size.
 //!
-//! JPEG, PNG, WebP, GIF, TIFF, BMP and ICO are read; JPEG, PNG, WebP, GIF (of a GIF) and, with the feature `avif` (on by default), AVIF
-//! are written. Animations stay animations. Pure and
-//! CPU-bound: no network, no files, no threads. The same bytes and settings always give the same output.
+//! JPEG, PNG, WebP, GIF, TIFF, BMP and ICO are read; JPEG, PNG, WebP and GIF (of a GIF) are written. AVIF is read and written with the
+//! feature `avif`, which is on by default. Animations stay animations. Pure and CPU-bound: no network, no files, no threads. The same
+//! bytes and settings always give the same output.
 //!
 //! ```
 //! use halftone_compress::{Format, Goal, Limits, Settings, compress};

@@ -9,7 +9,7 @@ use halftone_compress::{Format, Goal, InvalidSetting, Settings};
 /// Arguments of `halftone compress`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Images: JPEG, PNG, WebP, GIF, TIFF, BMP or ICO
+    /// Images: JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP or ICO
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Folder for the outputs, created if necessary. Default: next to each source

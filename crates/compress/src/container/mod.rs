@@ -2,6 +2,8 @@
 //!
 //! A length that points past the end is an error or ends the walk; no offset is trusted.
 
+#[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only the decoder needs all of it"))]
+pub(crate) mod avif;
 pub(crate) mod gif;
 pub(crate) mod inflate;
 pub(crate) mod jpeg_segments;

@@ -67,9 +67,9 @@ impl Format {
         }
     }
 
-    /// Whether a source of this format is accepted.
+    /// Whether a source of this format is accepted. AVIF is read where the feature `avif` is on.
     pub fn is_readable(self) -> bool {
-        self != Format::Avif
+        self != Format::Avif || cfg!(feature = "avif")
     }
 
     /// Whether a caller may ask for output in this format. AVIF is written where the feature `avif` is on.

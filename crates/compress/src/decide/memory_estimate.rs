@@ -125,6 +125,8 @@ fn transform(probe: &Probe, plan: &Plan) -> u64 {
         Format::Gif => probe.pixels() * 5,
         Format::Png if probe.orientation == 1 => probe.pixels() * u64::from(channels) + BANDS_BYTES,
         Format::Png | Format::Webp => probe.pixels() * 8 + BANDS_BYTES,
+        // Samples of two bytes, with and without film grain, then samples of one; with alpha one picture after the other.
+        Format::Avif => probe.pixels() * 20 + BANDS_BYTES,
         // Coefficients of a progressive file, else rows; then pixels, and pixels turned upright.
         _ => samples * if probe.is_progressive { 6 } else { 3 },
     };

@@ -1,7 +1,7 @@
 //! Writes AVIF with rav1e: one still AV1 picture, and a second one for its alpha.
 //!
-//! One tile and one thread: the same pixels give the same file everywhere. There is no AV1 decoder here; what a file looks like is
-//! known from the picture the encoder reconstructs, which the standard makes every decoder reproduce bit by bit.
+//! One tile and one thread: the same pixels give the same file everywhere. What a file looks like
+//! is known from the picture the encoder reconstructs, which the standard makes every decoder reproduce bit by bit.
 
 use std::collections::BTreeMap;
 

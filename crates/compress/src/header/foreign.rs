@@ -1,4 +1,4 @@
-//! Formats that are read to become another one: TIFF, BMP and ICO, by the decoders of the `image` crate.
+//! Formats that are read to become another one, and the decoders of the `image` crate for TIFF, BMP and ICO.
 
 use std::io::Cursor;
 
@@ -9,9 +9,9 @@ use crate::contract::{Error, Format};
 use crate::header::odd_tiff::OddTiff;
 use crate::header::tiff_tags;
 
-/// Whether files of this format only become files of another.
+/// Whether files of this format become files of another unless asked to stay.
 pub(crate) fn is_foreign(format: Format) -> bool {
-    matches!(format, Format::Tiff | Format::Bmp | Format::Ico)
+    matches!(format, Format::Tiff | Format::Bmp | Format::Ico | Format::Avif)
 }
 
 /// The first picture of a TIFF, the picture of a BMP, or the largest one of an ICO. Only its header has been read.

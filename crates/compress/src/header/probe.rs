@@ -4,7 +4,7 @@
 
 use image::ImageDecoder as _;
 
-use crate::container::{gif, png, webp};
+use crate::container::{avif, gif, png, webp};
 use crate::contract::{Error, Format, Limits};
 use crate::header::foreign;
 use crate::jpeg;
@@ -50,6 +50,7 @@ pub(crate) fn probe(bytes: &[u8], format: Format) -> Result<Probe, Error> {
         Format::Webp => webp(bytes)?,
         Format::Gif => gif(bytes)?,
         Format::Tiff | Format::Bmp | Format::Ico => foreign(bytes, format)?,
+        Format::Avif if format.is_readable() => avif(bytes)?,
         Format::Avif => return Err(Error::unsupported(format)),
     };
     Ok(probe)
@@ -158,6 +159,25 @@ fn foreign(bytes: &[u8], format: Format) -> Result<Probe, Error> {
         is_animated: false,
         orientation,
         pixel_bytes: decoder.color_type().bytes_per_pixel(),
+        is_progressive: false,
+    })
+}
+
+fn avif(bytes: &[u8]) -> Result<Probe, Error> {
+    /// The curves of high dynamic range (ITU-T H.273, table 3): PQ and HLG.
+    const HIGH_DYNAMIC_RANGE: [u16; 2] = [16, 18];
+    let file = avif::read(bytes)?;
+    if file.coding.is_some_and(|coding| HIGH_DYNAMIC_RANGE.contains(&coding.transfer)) {
+        return Err(Error::unsupported_because(Format::Avif, "a high dynamic range"));
+    }
+    Ok(Probe {
+        format: Format::Avif,
+        width: file.width,
+        height: file.height,
+        frames: 1,
+        is_animated: false,
+        orientation: file.orientation,
+        pixel_bytes: if file.is_grey { 1 } else { 3 } + u8::from(file.alpha.is_some()),
         is_progressive: false,
     })
 }

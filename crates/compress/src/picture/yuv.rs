@@ -1,4 +1,4 @@
-//! Between pixels and planes of luma and colour differences: BT.601, full range, as in JPEG.
+//! Between pixels and planes of luma and colour differences: full range, and BT.601 unless said, as in JPEG.
 //!
 //! Integer arithmetic, so that every machine gives the same samples. Colour planes may have half the width and height; their samples
 //! then lie in the middle of four pixels.
@@ -78,37 +78,70 @@ fn plane(pixels: &Pixels, at: usize, (width, height): (usize, usize), step: usiz
     Plane { width, height, samples }
 }
 
+/// How three samples become red, green and blue, in 1 ⁄ 65,536.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matrix {
+    /// Of the red difference in red, of both differences in green, of the blue one in blue.
+    red: i32,
+    green: [i32; 2],
+    blue: i32,
+}
+
+impl Matrix {
+    /// Of the shares that red and blue have in luma (ITU-T H.273, 8.3).
+    pub fn of(red: f64, blue: f64) -> Matrix {
+        let factor = |value: f64| (value * 65_536.0).round() as i32;
+        let green = 1.0 - red - blue;
+        let (red_range, blue_range) = (2.0 * (1.0 - red), 2.0 * (1.0 - blue));
+        Matrix {
+            red: factor(red_range),
+            green: [factor(blue_range * blue / green), factor(red_range * red / green)],
+            blue: factor(blue_range),
+        }
+    }
+}
+
 /// The picture that planes made by [`planes`] show: grey of one plane, RGB of three.
 pub(crate) fn picture(width: u32, height: u32, planes: &[Plane]) -> Result<Pixels, Error> {
-    let [luma, blue, red] = planes else {
-        let grey = planes.first().map(|plane| plane.samples.clone()).unwrap_or_default();
-        return Pixels::new(width, height, Layout::Grey, grey);
-    };
-    let is_half = (blue.width, blue.height) != (luma.width, luma.height);
+    match planes.first_chunk() {
+        Some(planes) => coloured(width, height, planes, Matrix::of(0.299, 0.114)),
+        None => {
+            let grey = planes.first().map(|plane| plane.samples.clone()).unwrap_or_default();
+            Pixels::new(width, height, Layout::Grey, grey)
+        }
+    }
+}
+
+/// The picture of luma and two colour differences, which may have half the width and height.
+pub(crate) fn coloured(width: u32, height: u32, planes: &[Plane; 3], matrix: Matrix) -> Result<Pixels, Error> {
+    let [luma, blue, red] = planes;
     let mut data = Vec::with_capacity(luma.samples.len() * 3);
     for y in 0..luma.height {
         for x in 0..luma.width {
-            let luma = i32::from(luma.samples[y * luma.width + x]);
-            let (blue, red) = (sample(blue, is_half, x, y) - 128, sample(red, is_half, x, y) - 128);
-            // The inverse factors in 1 ⁄ 65,536 (T.871, 7).
-            let shift = |value: i32| (luma + ((value + (1 << 15)) >> 16)).clamp(0, 255) as u8;
-            data.extend([shift(91_881 * red), shift(-22_554 * blue - 46_802 * red), shift(116_130 * blue)]);
+            let grey = i32::from(luma.samples[y * luma.width + x]);
+            let (blue, red) = (sample(blue, luma, x, y) - 128, sample(red, luma, x, y) - 128);
+            let shift = |value: i32| (grey + ((value + (1 << 15)) >> 16)).clamp(0, 255) as u8;
+            let green = -matrix.green[0] * blue - matrix.green[1] * red;
+            data.extend([shift(matrix.red * red), shift(green), shift(matrix.blue * blue)]);
         }
     }
     Pixels::new(width, height, Layout::Rgb, data)
 }
 
-/// The colour at a pixel: of a half plane, three quarters of the nearer sample and one of the next, in both directions.
-fn sample(plane: &Plane, is_half: bool, x: usize, y: usize) -> i32 {
+/// The colour at a pixel: where there are half as many samples, three quarters of the nearer one and one of the next.
+fn sample(plane: &Plane, luma: &Plane, x: usize, y: usize) -> i32 {
     let at = |x: usize, y: usize| i32::from(plane.samples[y * plane.width + x]);
-    if !is_half {
-        return at(x, y);
-    }
-    let other = |at: usize, end: usize| {
-        if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { (at / 2 + 1).min(end - 1) }
+    let near_and_far = |at: usize, count: usize, full: usize| match at / 2 {
+        _ if count == full => (at, at),
+        half if at.is_multiple_of(2) => (half, half.saturating_sub(1)),
+        half => (half, (half + 1).min(count - 1)),
     };
-    let (near, far) = ((x / 2, y / 2), (other(x, plane.width), other(y, plane.height)));
-    let sum = 9 * at(near.0, near.1) + 3 * at(far.0, near.1) + 3 * at(near.0, far.1) + at(far.0, far.1);
+    let (left, right) = near_and_far(x, plane.width, luma.width);
+    let (top, bottom) = near_and_far(y, plane.height, luma.height);
+    if left == right && top == bottom {
+        return at(left, top);
+    }
+    let sum = 9 * at(left, top) + 3 * at(right, top) + 3 * at(left, bottom) + at(right, bottom);
     (sum + 8) >> 4
 }
 

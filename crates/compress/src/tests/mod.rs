@@ -9,6 +9,8 @@ mod as_jpeg;
 mod auto;
 #[cfg(feature = "avif")]
 mod avif;
+#[cfg(feature = "avif")]
+mod avif_sources;
 mod bounded;
 mod broken_jpegs;
 mod credits;

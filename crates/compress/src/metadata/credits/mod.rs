@@ -2,7 +2,7 @@
 //!
 //! The packet is new; of the source's only the texts below are copied, each bounded. Damaged metadata reads as "nothing there".
 
-use crate::container::{jpeg_segments, png, webp};
+use crate::container::{avif, jpeg_segments, png, webp};
 use crate::contract::{Error, Format};
 
 mod iptc;
@@ -57,6 +57,10 @@ impl Credits {
             Format::Webp => {
                 let list = webp::chunks(bytes).unwrap_or_default();
                 credits = webp::data(bytes, &list, b"XMP ").map(xmp::read).unwrap_or_default();
+            }
+            Format::Avif => {
+                let packet = avif::metadata(bytes).1.and_then(|range| bytes.get(range));
+                credits = packet.map(xmp::read).unwrap_or_default();
             }
             _ => {}
         }

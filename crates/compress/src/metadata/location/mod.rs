@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::contract::Format;
 
+mod avif;
 mod erase;
 mod gif;
 mod jpeg;
@@ -19,7 +20,8 @@ pub(crate) fn remove(bytes: &[u8], format: Format) -> Cow<'_, [u8]> {
         Format::Png => png::remove(bytes),
         Format::Webp => webp::remove(bytes),
         Format::Gif => gif::remove(bytes),
-        _ => Cow::Borrowed(bytes),
+        Format::Avif => avif::remove(bytes),
+        Format::Tiff | Format::Bmp | Format::Ico => Cow::Borrowed(bytes),
     }
 }
 

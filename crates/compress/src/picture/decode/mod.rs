@@ -9,6 +9,8 @@ use crate::header::probe::Probe;
 use crate::picture::orient;
 use crate::picture::pixels::Decoded;
 
+#[cfg(feature = "avif")]
+mod avif;
 mod foreign;
 mod gif;
 mod jpeg;
@@ -42,6 +44,9 @@ pub(crate) fn decode_for(bytes: &[u8], probe: &Probe, size: (u32, u32)) -> Resul
             Format::Webp => webp::decode(bytes, is_shrunk.then_some((width, height))),
             Format::Gif => gif::decode(bytes),
             Format::Tiff | Format::Bmp | Format::Ico => foreign::decode(bytes, probe.format),
+            #[cfg(feature = "avif")]
+            Format::Avif => avif::decode(bytes),
+            #[cfg(not(feature = "avif"))]
             Format::Avif => Err(Error::unsupported(probe.format)),
         }?;
         let pixels = decoded.pixels;

@@ -49,6 +49,10 @@ impl Encoder for Credited<'_> {
         self.encoder.guessed_score(quality)
     }
 
+    fn preview(&mut self, quality: u8) -> Result<Option<Pixels>, Error> {
+        self.encoder.preview(quality)
+    }
+
     fn shown(&mut self, encoded: &Encoded) -> Result<Pixels, Error> {
         self.encoder.shown(encoded)
     }

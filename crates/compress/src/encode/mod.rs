@@ -78,6 +78,11 @@ pub(crate) trait Encoder {
         Ok(decode::decode(&encoded.bytes, &probe)?.pixels)
     }
 
+    /// The same before the file of this quality is written, where that is known and takes less time than writing it.
+    fn preview(&mut self, _quality: u8) -> Result<Option<Pixels>, Error> {
+        Ok(None)
+    }
+
     /// A guess of the score that the file of this quality will have, where there is one before it is written.
     fn guessed_score(&mut self, _quality: u8) -> Result<Option<f64>, Error> {
         Ok(None)

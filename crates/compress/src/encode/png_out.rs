@@ -276,6 +276,21 @@ impl Reducible for PackedPng<'_> {
         Ok(Encoded { quality: made.quality.and(Some(quality)), ..made })
     }
 
+    fn preview(&mut self, quality: u8) -> Result<Option<Pixels>, Error> {
+        let choice = self.chooser()?.choose(quality)?;
+        let is_made = self.made.iter().any(|(made, _)| *made == choice);
+        let Some(chooser) = self.chooser.as_ref().filter(|_| !is_made && !choice.is_lossless()) else {
+            return Ok(None);
+        };
+        let (width, height) = (self.pixels.width, self.pixels.height);
+        let mut shown = Vec::with_capacity(width as usize * height as usize);
+        chooser.map(&choice, width, |take| each_band(&self.pixels, take), &mut |indices| {
+            shown.extend(indices.iter().map(|index| choice.colours()[usize::from(*index)]));
+            Ok(())
+        })?;
+        Pixels::new(width, height, Layout::Rgba, shown.into_flattened()).map(Some)
+    }
+
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
         self.chooser()?.guessed_score(quality).map(Some)
     }

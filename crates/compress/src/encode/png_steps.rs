@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::contract::Error;
 use crate::encode::{Encoded, Encoder, Slack};
+use crate::picture::pixels::Pixels;
 
 /// Of a smaller PNG it does not matter that a JPEG would be smaller still.
 const WARNED_ABOVE_BYTES: u64 = 10_000;
@@ -12,6 +13,11 @@ const WARNED_ABOVE_BYTES: u64 = 10_000;
 pub(crate) trait Reducible {
     /// A file with as few colours as the quality needs; the untouched pixels where a palette would show.
     fn reduced(&mut self, quality: u8) -> Result<Encoded, Error>;
+
+    /// The pixels of that file, unless it has to be written to know them.
+    fn preview(&mut self, _quality: u8) -> Result<Option<Pixels>, Error> {
+        Ok(None)
+    }
 
     /// A guess of the score of that file; `None` where nothing is known of it.
     fn guessed_score(&mut self, _quality: u8) -> Result<Option<f64>, Error> {
@@ -73,6 +79,13 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
         self.picture.lossless().map(Some)
+    }
+
+    fn preview(&mut self, quality: u8) -> Result<Option<Pixels>, Error> {
+        if quality == 100 || self.made.contains_key(&quality) {
+            return Ok(None);
+        }
+        self.picture.preview(quality)
     }
 
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {

@@ -11,6 +11,8 @@ use crate::encode::{Encoded, Encoder};
 
 /// About how much the score grows with each step of quality, from 70 at quality 50. Only first guesses depend on it.
 const SCORE_GROWTH: f64 = 0.6;
+/// Where between the target and what is close enough the next file should score.
+const MARGIN: f64 = 0.3;
 /// Guesses by interpolation before plain halving.
 const GUESSES: u32 = 6;
 /// Scores of a large picture after which the best one so far is taken.
@@ -25,28 +27,38 @@ pub(super) fn looking_like(encoder: &mut dyn Encoder, target: f64, judge: &Judge
         Look { encoder, judge, slack, steps, guesses: BTreeMap::new(), latest: None, is_foreseen: false, tried: 0 };
     let (mut low, mut high) = (0, count);
     let mut aim = target;
-    let mut best: Option<(Encoded, f64)> = None;
+    // What the best of the files that score too little and the worst of the others were guessed and scored.
+    let (mut below, mut above) = (None, None);
+    let mut best: Option<(usize, Option<Encoded>, f64)> = None;
     let mut scores = 0;
     while low < high && (best.is_none() || scores < MAX_SCORES) {
         let at = look.first(aim, low, high)?;
         if at == high {
             break;
         }
-        let (encoded, guess) = look.at(at)?;
-        let is_score = judge.guesses_are_scores() && !look.is_foreseen;
-        let score = if is_score { guess } else { judge.score(&look.encoder.shown(&encoded)?)? };
+        let (encoded, guess, score) = look.score(at)?;
         scores += 1;
-        aim = target + guess - score;
         if score >= target {
-            high = at;
-            best = Some((encoded, score));
+            above = Some((guess, score));
+            high = look.first_alike(at, low)?;
+            best = Some((at, encoded, score));
             if score <= target + slack && slack > 0.0 {
                 break;
             }
         } else {
-            low = at + 1;
+            below = Some((guess, score));
+            low = look.last_alike(at, high)? + 1;
         }
+        // Barely too little would be tried for nothing.
+        let wanted = target + slack * MARGIN;
+        aim = match (below, above) {
+            (Some((guess, score)), Some((better_guess, better))) if better_guess > guess => {
+                guess + (wanted - score) / (better - score) * (better_guess - guess)
+            }
+            _ => wanted + guess - score,
+        };
     }
+    let best = best.map(|(at, encoded, score)| look.written(at, encoded, score)).transpose()?;
     let Look { encoder, mut tried, .. } = look;
     let (encoded, score) = match best {
         Some(best) => best,
@@ -142,31 +154,76 @@ impl Look<'_> {
 
     /// The guess at a step, and its file if one had to be written.
     fn guess(&mut self, at: usize) -> Result<(Option<Encoded>, f64), Error> {
-        let foreseen = self.encoder.guessed_score(self.steps[at])?;
-        self.is_foreseen = foreseen.is_some();
-        let (encoded, guess) = match foreseen {
-            Some(guess) => (None, guess),
-            None => {
-                let encoded = self.encode(at)?;
-                let guess = self.judge.guess(&self.encoder.shown(&encoded)?)?;
-                (Some(encoded), guess)
-            }
-        };
+        if let Some(guess) = self.foreseen(at)? {
+            return Ok((None, guess));
+        }
+        let encoded = self.encode(at)?;
+        let guess = self.judge.guess(&self.encoder.shown(&encoded)?)?;
         self.guesses.insert(at, guess);
-        Ok((encoded, guess))
+        Ok((Some(encoded), guess))
     }
 
-    /// The file of a step, and the guess.
-    fn at(&mut self, at: usize) -> Result<(Encoded, f64), Error> {
+    /// The first step from `low` on whose file is that of `at`: the same colours are guessed to score the same.
+    fn first_alike(&mut self, mut at: usize, low: usize) -> Result<usize, Error> {
+        while at > low && self.is_alike(at - 1, at)? {
+            at -= 1;
+        }
+        Ok(at)
+    }
+
+    /// The last step before `high` whose file is that of `at`.
+    fn last_alike(&mut self, mut at: usize, high: usize) -> Result<usize, Error> {
+        while at + 1 < high && self.is_alike(at + 1, at)? {
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    fn is_alike(&mut self, at: usize, known: usize) -> Result<bool, Error> {
+        if !self.is_foreseen {
+            return Ok(false);
+        }
+        let guess = self.foreseen(at)?;
+        Ok(guess.is_some() && guess == self.guesses.get(&known).copied())
+    }
+
+    /// The guess at a step that needs no file, where there is one.
+    fn foreseen(&mut self, at: usize) -> Result<Option<f64>, Error> {
+        let guess = self.encoder.guessed_score(self.steps[at])?;
+        self.is_foreseen = guess.is_some();
+        self.guesses.extend(guess.map(|guess| (at, guess)));
+        Ok(guess)
+    }
+
+    /// The guess and the score of a step, and its file if one had to be written.
+    fn score(&mut self, at: usize) -> Result<(Option<Encoded>, f64, f64), Error> {
         let (encoded, guess) = match self.guesses.get(&at) {
             Some(guess) => (self.latest.take_if(|(latest, _)| *latest == at).map(|(_, encoded)| encoded), *guess),
             None => self.guess(at)?,
         };
+        if encoded.is_none()
+            && let Some(pixels) = self.encoder.preview(self.steps[at])?
+        {
+            return Ok((None, guess, self.judge.score(&pixels)?));
+        }
         let encoded = match encoded {
             Some(encoded) => encoded,
             None => self.encode(at)?,
         };
-        Ok((encoded, guess))
+        let is_score = self.judge.guesses_are_scores() && !self.is_foreseen;
+        let score = if is_score { guess } else { self.judge.score(&self.encoder.shown(&encoded)?)? };
+        Ok((Some(encoded), guess, score))
+    }
+
+    /// The file of a step whose score is known, and the score that it has.
+    fn written(&mut self, at: usize, encoded: Option<Encoded>, score: f64) -> Result<(Encoded, f64), Error> {
+        if let Some(encoded) = encoded {
+            return Ok((encoded, score));
+        }
+        let encoded = self.encode(at)?;
+        // Where that takes no more bytes, it became a file without loss.
+        let score = if encoded.quality.is_none() { self.judge.score(&self.encoder.shown(&encoded)?)? } else { score };
+        Ok((encoded, score))
     }
 
     fn encode(&mut self, at: usize) -> Result<Encoded, Error> {

@@ -119,6 +119,11 @@ impl Encoder for Timed<'_> {
         self.encoder.shown(encoded)
     }
 
+    fn preview(&mut self, quality: u8) -> Result<Option<Pixels>, Error> {
+        self.deadline.check()?;
+        self.encoder.preview(quality)
+    }
+
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
         self.deadline.check()?;
         self.encoder.guessed_score(quality)

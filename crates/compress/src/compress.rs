@@ -117,7 +117,7 @@ fn run<'a>(job: &Job<'a, '_>) -> Result<Compressed<'a>, Error> {
     if animate::is_animated(probe, &plan, settings) {
         return animated(job, &slim, &plan);
     }
-    // It is read to become another file, and yet shown everywhere and small: nobody wants a larger one who did not ask for it.
+    // Browsers show it, and it is small: unless another format or size is requested, only a smaller file replaces it.
     let is_free_avif = probe.format == Format::Avif
         && settings.format.is_none_or(|format| format == probe.format)
         && plan.size == probe.displayed();

@@ -219,6 +219,32 @@ fn what_has_no_still_picture_in_ordinary_colours_is_refused_by_name() {
     assert_eq!(reason(&grid), "a picture put together from others");
 }
 
+#[test]
+fn a_stream_of_many_frames_is_not_decoded() {
+    let file = bytes(GREY);
+    let data = memchr::memmem::find(&file, b"mdat").unwrap() + 4;
+    let with = |frames: usize| {
+        // Everything after the temporal delimiter and the sequence header, again and again.
+        let (start, stream) = file[data..].split_at(2 + 2 + usize::from(file[data + 3]));
+        let stream = [start, &stream.repeat(frames)].concat();
+        let mut file = file[..data].to_vec();
+        // The length of the only item's only extent is the last number of `iloc` (ISO/IEC 14496-12, 8.11.3).
+        let at = memchr::memmem::find(&file, b"iinf").unwrap() - 8;
+        file[at..at + 4].copy_from_slice(&(stream.len() as u32).to_be_bytes());
+        let at = data - 8;
+        file[at..at + 4].copy_from_slice(&(stream.len() as u32 + 8).to_be_bytes());
+        [file, stream].concat()
+    };
+    assert_eq!(with(1), file);
+    assert_eq!(as_png(&with(2)), as_png(&file));
+    let none = with(0);
+    let empty = compress(&none, &Settings::default(), &Limits::default());
+    assert!(matches!(empty, Err(Error::Corrupt(_))), "{empty:?}");
+    let many = with(5);
+    let refused = compress(&many, &Settings::default(), &Limits::default());
+    assert!(matches!(refused, Err(Error::UnsupportedFormat { .. })), "{refused:?}");
+}
+
 fn boxed(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32 + 8).to_be_bytes(), &name[..], data].concat()
 }

@@ -39,6 +39,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
 
 /// The one picture of an AV1 stream.
 fn frame(stream: &[u8], size: (u32, u32)) -> Result<Picture, Error> {
+    /// A still picture is one frame, or its up to four layers. More would only take time.
+    const MAX_FRAMES: usize = 4;
+    match frames(stream) {
+        None | Some(0) => return Err(damaged(Fault::InvalidArgument)),
+        Some(1..=MAX_FRAMES) => {}
+        Some(_) => return Err(unusual()),
+    }
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
@@ -46,18 +53,16 @@ fn frame(stream: &[u8], size: (u32, u32)) -> Result<Picture, Error> {
     // The pixels have been judged on the container's header.
     settings.set_frame_size_limit(size.0.saturating_mul(size.1));
     let mut decoder = Decoder::with_settings(&settings).map_err(damaged)?;
-    match decoder.send_data(stream.to_vec(), None, None, None) {
-        Ok(()) | Err(Fault::Again) => {}
-        Err(fault) => return Err(damaged(fault)),
-    }
+    let mut sent = decoder.send_data(stream.to_vec(), None, None, None);
     let picture = loop {
+        let is_all_sent = match sent {
+            Ok(()) => true,
+            Err(Fault::Again) => false,
+            Err(fault) => return Err(damaged(fault)),
+        };
         match decoder.get_picture() {
             Ok(picture) => break picture,
-            Err(Fault::Again) => match decoder.send_pending_data() {
-                Ok(()) => break decoder.get_picture().map_err(damaged)?,
-                Err(Fault::Again) => {}
-                Err(fault) => return Err(damaged(fault)),
-            },
+            Err(Fault::Again) if !is_all_sent => sent = decoder.send_pending_data(),
             Err(fault) => return Err(damaged(fault)),
         }
     };
@@ -65,6 +70,31 @@ fn frame(stream: &[u8], size: (u32, u32)) -> Result<Picture, Error> {
         return Err(Error::corrupt("its headers disagree about its size"));
     }
     Ok(picture)
+}
+
+/// How many frames a stream announces, by the headers of its units (AV1 specification, 5.3). `None` where these are damaged.
+fn frames(mut stream: &[u8]) -> Option<usize> {
+    const FRAME_HEADER: u8 = 3;
+    const FRAME: u8 = 6;
+    let mut count = 0;
+    while let Some((&header, mut rest)) = stream.split_first() {
+        let (has_extension, has_size) = (header >> 2 & 1 == 1, header >> 1 & 1 == 1);
+        if has_extension {
+            rest = rest.get(1..)?;
+        }
+        let mut size = if has_size { 0 } else { rest.len() };
+        for at in 0..if has_size { 8 } else { 0 } {
+            let (&byte, after) = rest.split_first()?;
+            rest = after;
+            size |= usize::from(byte & 0x7f).checked_shl(7 * at)?;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        count += usize::from(matches!(header >> 3 & 15, FRAME_HEADER | FRAME));
+        stream = rest.get(size..)?;
+    }
+    Some(count)
 }
 
 fn damaged(fault: Fault) -> Error {
@@ -117,38 +147,39 @@ fn coloured(picture: &Picture, coding: Coding) -> Result<Pixels, Error> {
     }
     // Green, blue and red as they are.
     let [blue, red] = [Component::U, Component::V]
-        .map(|component| rows(picture, component, &brightness(picture, coding.is_full_range)));
-    let colours = luma.samples.into_iter().zip(blue.samples).zip(red.samples);
+        .map(|component| rows(picture, component, &values(picture, coding.is_full_range, LUMA)).samples);
+    let colours = luma.samples.into_iter().zip(blue).zip(red);
     Pixels::new(width, height, Layout::Rgb, colours.flat_map(|((green, blue), red)| [red, green, blue]).collect())
 }
 
+/// The limited range of a plane in eight bits (ITU-T H.273, 8.3), and what its zero is in the full one.
+struct Limited {
+    zero: f64,
+    span: f64,
+    full_zero: f64,
+}
+
+const LUMA: Limited = Limited { zero: 16.0, span: 219.0, full_zero: 0.0 };
+const DIFFERENCE: Limited = Limited { zero: 128.0, span: 224.0, full_zero: 128.0 };
+
 /// One plane in eight bits and full range.
 fn plane(picture: &Picture, component: Component, is_full_range: bool) -> Plane {
-    let values = match component {
-        Component::Y => brightness(picture, is_full_range),
-        Component::U | Component::V => values(picture, is_full_range, 128.0, 224.0),
-    };
-    rows(picture, component, &values)
+    let limited = if component == Component::Y { LUMA } else { DIFFERENCE };
+    rows(picture, component, &values(picture, is_full_range, limited))
 }
 
-fn brightness(picture: &Picture, is_full_range: bool) -> Vec<u8> {
-    values(picture, is_full_range, 16.0, 219.0)
-}
-
-/// What each sample is in eight bits and full range. In the limited one `zero` stays the same colour, and `span` is all of the range:
-/// 16 is black, 128 is no colour.
-fn values(picture: &Picture, is_full_range: bool, zero: f64, span: f64) -> Vec<u8> {
+/// What each sample is in eight bits and full range.
+fn values(picture: &Picture, is_full_range: bool, Limited { zero, span, full_zero }: Limited) -> Vec<u8> {
     let depth = picture.bit_depth().clamp(8, 12);
-    let count = 1 << depth;
-    let shown = if zero == 16.0 { 0.0 } else { zero };
-    let value = |sample: usize| {
+    let most = (1_u16 << depth) - 1;
+    let value = |sample: u16| {
         if is_full_range {
-            return sample as f64 * 255.0 / f64::from(count - 1);
+            f64::from(sample) * 255.0 / f64::from(most)
+        } else {
+            (f64::from(sample) / f64::from(1 << (depth - 8)) - zero) * 255.0 / span + full_zero
         }
-        let sample = sample as f64 / f64::from(1 << (depth - 8));
-        (sample - zero) * 255.0 / span + shown
     };
-    (0..count as usize).map(|sample| value(sample).round().clamp(0.0, 255.0) as u8).collect()
+    (0..=most).map(|sample| value(sample).round().clamp(0.0, 255.0) as u8).collect()
 }
 
 /// A plane through a table of values.

@@ -164,7 +164,7 @@ fn it_becomes_a_jpeg_or_png_if_that_is_smaller() {
     assert!(made.bytes.len() < fine.len());
     let kept = run(&coarse, &Settings::default());
     assert_eq!((kept.outcome, kept.output.format), (Outcome::KeptOriginal, Format::Avif));
-    assert_eq!(kept.receipt.decision, "Kept: as JPEG it would not be smaller.");
+    assert_eq!(kept.receipt.decision, "Kept: as JPEG it would not be smaller. Request AVIF to compress it again.");
     assert!(*kept.bytes == coarse);
     // What is asked for is made.
     let asked = run(&coarse, &Settings { format: Some(Format::Webp), ..Settings::default() });

@@ -109,6 +109,25 @@ mod tests {
     }
 
     #[test]
+    fn white_paper_and_the_hues_of_a_chart_stay() {
+        // Paper with a soft shadow, of which a third is white.
+        let mut pixels: Vec<[u8; 4]> = (0..90_000_u32)
+            .map(|at| if at % 3 == 0 { [255; 4] } else { [246 + (at % 9) as u8; 4].map(|v| v.max(246)) })
+            .collect();
+        pixels.iter_mut().for_each(|pixel| pixel[3] = 255);
+        let paper = Splits::of(&histogram(&pixels)).palette(2);
+        assert!(paper.colours.iter().any(|colour| colour.iter().all(|sample| *sample >= 254)), "{paper:?}");
+        // Bars of four hues of the same brightness, one of them small.
+        let hues = [[60, 107, 70], [68, 82, 102], [95, 74, 74], [20, 90, 120]];
+        let bars = [40_000, 40_000, 40_000, 500].into_iter().zip(hues);
+        let chart: Vec<[u8; 4]> = bars.flat_map(|(count, [r, g, b])| vec![[r, g, b, 255]; count]).collect();
+        let palette = Splits::of(&histogram(&chart)).palette(3);
+        for [r, g, b] in hues {
+            assert!(palette.colours.contains(&[r, g, b, 255]), "{r} {g} {b}: {palette:?}");
+        }
+    }
+
+    #[test]
     fn the_colour_of_invisible_pixels_does_not_matter() {
         let hidden: Vec<[u8; 4]> = (0..1_000_u32).map(|at| [(at * 7) as u8, (at * 13) as u8, at as u8, 0]).collect();
         assert_eq!(Splits::of(&histogram(&hidden)).palette(256).colours, [[0; 4]]);

@@ -11,6 +11,13 @@ const REFINEMENTS: usize = 3;
 const FAR: f32 = 24.0 * 24.0;
 /// Pixels that are no accident.
 const NO_ACCIDENT: f32 = 16.0;
+/// The same in a drawing for an area of one colour, such as a bar of a chart: another hue would be seen.
+const FAR_IN_DRAWINGS: f32 = 12.0 * 12.0;
+const AREA: f32 = 256.0;
+/// White, and what is hardly darker, is the brightest cell. A quarter of the pixels around it makes all of them white: grey paper
+/// would be seen.
+const WHITE: f32 = 251.0;
+const WHITE_SHARE: f64 = 0.25;
 
 /// The colours of a picture, split into ever smaller boxes.
 pub(crate) struct Splits {
@@ -18,6 +25,7 @@ pub(crate) struct Splits {
     /// Which box is split next, and the centres of both parts: the first takes its place, the second comes last.
     splits: Vec<(usize, Seen, Seen)>,
     all: Seen,
+    is_drawing: bool,
 }
 
 impl Splits {
@@ -41,7 +49,7 @@ impl Splits {
             boxes[worst] = lower;
             boxes.push(upper);
         }
-        Splits { entries, splits, all }
+        Splits { entries, splits, all, is_drawing: histogram.is_flat() }
     }
 
     /// The most colours that can be chosen.
@@ -81,7 +89,9 @@ impl Splits {
             let (nearest, away) = colours.nearest(&entry.at);
             error += f64::from(away * entry.count);
             total += f64::from(entry.count);
-            if is_last && away > FAR && entry.count >= NO_ACCIDENT {
+            let is_missed = away > FAR && entry.count >= NO_ACCIDENT
+                || self.is_drawing && away > FAR_IN_DRAWINGS && entry.count >= AREA;
+            if is_last && is_missed {
                 left_out.push((away * entry.count, entry.at));
             }
             let (sum, count, heaviest) = &mut sums[nearest];
@@ -94,7 +104,8 @@ impl Splits {
             }
         }
         for (centre, (sum, count, heaviest)) in centres.iter_mut().zip(sums) {
-            if is_last && f64::from(heaviest.count) * 2.0 > count {
+            let share = if is_white(&heaviest.at) { WHITE_SHARE } else { 0.5 };
+            if is_last && f64::from(heaviest.count) > count * share {
                 *centre = heaviest.at;
             } else if count > 0.0 {
                 *centre = sum.map(|sum| (sum / count) as f32);
@@ -106,12 +117,18 @@ impl Splits {
             if centres.len() == MAX_COLOURS {
                 break;
             }
-            if centres[own..].iter().all(|added| distance(added, &at) > FAR) {
+            let far = if self.is_drawing { FAR_IN_DRAWINGS } else { FAR };
+            if centres[own..].iter().all(|added| distance(added, &at) > far) {
                 centres.push(at);
             }
         }
         error / f64::max(total, 1.0)
     }
+}
+
+fn is_white(at: &Seen) -> bool {
+    let [mean, red, blue, half] = *at;
+    mean + half > WHITE && half > 127.0 && red.abs() < 1.0 && blue.abs() < 1.0
 }
 
 /// A box: some entries, their mean, the error if it stands for all of them, and the axis along which they differ most.

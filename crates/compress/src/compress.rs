@@ -178,7 +178,10 @@ fn smaller<'a>(job: &Job<'a, '_>, made: EncodedImage) -> Compressed<'a> {
         let decision = if made.format == probe.format {
             "Kept: the result would be less than 1 % smaller.".to_owned()
         } else {
-            format!("Kept: as {} it would not be smaller. Request {} to compress it again.", made.format, probe.format)
+            let kept = format!("Kept: as {} it would not be smaller.", made.format);
+            let hint = format!(" Request {} to compress it again.", probe.format);
+            // That always loses something.
+            if settings.goal == Goal::Lossless { kept } else { kept + &hint }
         };
         return keep(bytes, probe, settings, tried, &decision, made.choice.encoded.warnings);
     }

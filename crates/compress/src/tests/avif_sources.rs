@@ -166,6 +166,8 @@ fn it_becomes_a_jpeg_or_png_if_that_is_smaller() {
     assert_eq!((kept.outcome, kept.output.format), (Outcome::KeptOriginal, Format::Avif));
     assert_eq!(kept.receipt.decision, "Kept: as JPEG it would not be smaller. Request AVIF to compress it again.");
     assert!(*kept.bytes == coarse);
+    let kept = run(&coarse, &with_goal(Goal::Lossless));
+    assert_eq!(kept.receipt.decision, "Kept: as PNG it would not be smaller.");
     // What is asked for is made.
     let asked = run(&coarse, &Settings { format: Some(Format::Webp), ..Settings::default() });
     assert_eq!((asked.outcome, asked.output.format), (Outcome::Compressed, Format::Webp));

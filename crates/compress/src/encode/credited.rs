@@ -37,6 +37,10 @@ impl Encoder for Credited<'_> {
         Ok(self.encoder.size_at(quality)? + packet)
     }
 
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error> {
+        self.encoder.guessed_size(quality)
+    }
+
     fn slack(&self) -> Slack {
         self.encoder.slack()
     }

@@ -65,6 +65,11 @@ pub(crate) trait Encoder {
         Ok(self.encode(quality)?.bytes.len() as u64)
     }
 
+    /// A guess of that in a small part of the time, where there is one. It may be off, if it is about as far off at every quality.
+    fn guessed_size(&mut self, _quality: u8) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
     fn slack(&self) -> Slack {
         Slack::default()
     }

@@ -168,12 +168,20 @@ impl Chooser {
         if !self.is_opaque || self.is_flat() {
             return Ok(None);
         }
-        let (width, pixels) = self.tiles.sample();
-        let sampled = pixels.len() as u64;
-        let (across, down) = (width as u32, (pixels.len() / width) as u32);
-        let sample = Pixels::new(across, down, Layout::Rgba, pixels.into_flattened())?.to_layout(Layout::Rgb);
+        let sample = self.pixels_sample()?.to_layout(Layout::Rgb);
         let bytes = PixelEncoder::new(&sample, quality, None, false)?.size_at(quality)?;
-        Ok(Some(bytes * u64::from(self.size.0) * u64::from(self.size.1) / sampled))
+        Ok(Some(self.in_proportion(bytes, sample.data.len() / 3)))
+    }
+
+    /// Pixels from all over the picture.
+    pub fn pixels_sample(&self) -> Result<Pixels, Error> {
+        let (width, pixels) = self.tiles.sample();
+        Pixels::new(width as u32, (pixels.len() / width) as u32, Layout::Rgba, pixels.into_flattened())
+    }
+
+    /// What the whole picture takes, where so many pixels of it take these bytes.
+    pub fn in_proportion(&self, bytes: u64, sampled: usize) -> u64 {
+        bytes * u64::from(self.size.0) * u64::from(self.size.1) / sampled as u64
     }
 
     /// All colours, if they fit a palette.
@@ -217,6 +225,22 @@ impl Chooser {
             Choice::Plain(palette) => self.plain(palette.colours.len()),
             Choice::Dithered(palette) => self.dithered(palette.colours.len()),
         }
+    }
+
+    /// About how many bytes a choice takes, from a sample of the picture. `None` without a palette.
+    pub fn guessed_size(&self, choice: &Choice) -> Result<Option<u64>, Error> {
+        /// What slower levels leave of it, in percent.
+        const LEVEL: i32 = 5;
+        const LEFT: u64 = 82;
+        if *choice == Choice::None {
+            return Ok(None);
+        }
+        let (width, pixels) = self.tiles.sample();
+        let indices = self.indices(choice, width, &pixels)?;
+        let mut packed = Vec::new();
+        png_indexed::packed(&indices, png_indexed::bits(choice.colours().len()), &mut packed);
+        let bytes = png_indexed::deflated(&packed, LEVEL)?.len() as u64;
+        Ok(Some(self.in_proportion(bytes * LEFT / 100, pixels.len())))
     }
 
     /// How much higher the aim is.
@@ -325,13 +349,17 @@ impl Chooser {
 
     /// Indices of a part of the picture, the one that guesses are made from.
     pub fn sample(&self, choice: &Choice) -> Result<Vec<u8>, Error> {
-        let mut sample = Vec::new();
+        self.indices(choice, self.mosaic.width(), self.mosaic.pixels())
+    }
+
+    fn indices(&self, choice: &Choice, width: usize, pixels: &[[u8; 4]]) -> Result<Vec<u8>, Error> {
+        let mut all = Vec::new();
         let take = &mut |indices: &[u8]| {
-            sample.extend_from_slice(indices);
+            all.extend_from_slice(indices);
             Ok(())
         };
-        self.map(choice, self.mosaic.width() as u32, |all| all(self.mosaic.pixels()), take)?;
-        Ok(sample)
+        self.map(choice, width as u32, |bands| bands(pixels), take)?;
+        Ok(all)
     }
 
     /// Hands out the indices of a picture, from bands of whole rows that `bands` hands out.

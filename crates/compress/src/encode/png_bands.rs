@@ -242,6 +242,11 @@ impl Reducible for BandedPng<'_> {
         Ok(Encoded { bytes: lossy, quality: Some(quality).filter(|_| !is_exact), warnings: Vec::new() })
     }
 
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error> {
+        let choice = if self.allows_palette { self.needs.chooser.choose(quality)? } else { Choice::None };
+        self.needs.chooser.guessed_size(&choice)
+    }
+
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
         if self.allows_palette { self.needs.chooser.guessed_score(quality).map(Some) } else { Ok(Some(100.0)) }
     }

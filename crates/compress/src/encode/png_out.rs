@@ -30,6 +30,9 @@ const INDEXED_FAST_LEVEL: i32 = 7;
 /// Pictures of fewer pixels are always compared with their lossless files.
 const SMALL_PIXELS: usize = 300_000;
 
+/// How much a quick estimate exceeds the real size at most, in percent of it.
+const QUICK_EXCESS: u64 = 150;
+
 /// Chunks that decide how the same samples look.
 pub(crate) const COLOUR_CHUNKS: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
 
@@ -60,16 +63,7 @@ impl<'a> PackedPng<'a> {
 
     /// The same eight-bit pixels, packed.
     fn packed(&self, effort: u8) -> Result<Vec<u8>, Error> {
-        self.write(self.colour(), self.pixels.data.clone(), effort)
-    }
-
-    fn colour(&self) -> ColorType {
-        match self.pixels.layout {
-            Layout::Grey => ColorType::Grayscale { transparent_shade: None },
-            Layout::GreyAlpha => ColorType::GrayscaleAlpha,
-            Layout::Rgb => ColorType::RGB { transparent_color: None },
-            Layout::Rgba => ColorType::RGBA,
-        }
+        self.write_with(&self.pixels, &self.options(effort))
     }
 
     fn chooser(&mut self) -> Result<&mut Chooser, Error> {
@@ -102,13 +96,15 @@ impl<'a> PackedPng<'a> {
         png_indexed::write((width, height), colours, &self.extra, &rows, level)
     }
 
-    fn write(&self, colour: ColorType, data: Vec<u8>, effort: u8) -> Result<Vec<u8>, Error> {
-        self.write_with(colour, data, &self.options(effort))
-    }
-
-    fn write_with(&self, colour: ColorType, data: Vec<u8>, options: &Options) -> Result<Vec<u8>, Error> {
-        let (width, height) = (self.pixels.width, self.pixels.height);
-        let mut image = RawImage::new(width, height, colour, BitDepth::Eight, data).map_err(Error::failed)?;
+    fn write_with(&self, pixels: &Pixels, options: &Options) -> Result<Vec<u8>, Error> {
+        let colour = match pixels.layout {
+            Layout::Grey => ColorType::Grayscale { transparent_shade: None },
+            Layout::GreyAlpha => ColorType::GrayscaleAlpha,
+            Layout::Rgb => ColorType::RGB { transparent_color: None },
+            Layout::Rgba => ColorType::RGBA,
+        };
+        let mut image = RawImage::new(pixels.width, pixels.height, colour, BitDepth::Eight, pixels.data.clone())
+            .map_err(Error::failed)?;
         for (name, data) in &self.extra {
             image.add_png_chunk(*name, data.clone());
         }
@@ -212,8 +208,11 @@ impl<'a> PackedPng<'a> {
         if !self.may_be_rivalled(bytes) || self.had_palette()? {
             return Ok(false);
         }
-        /// How much the quick estimate exceeds the real size at most, in percent of it.
-        const MARGIN: usize = 150;
+        Ok(self.quick(&self.pixels)? as u64 * 100 <= bytes as u64 * QUICK_EXCESS)
+    }
+
+    /// About how long a file without loss is.
+    fn quick(&self, pixels: &Pixels) -> Result<usize, Error> {
         let options = Options {
             filters: indexset! {FilterStrategy::MinSum},
             deflater: Deflater::Libdeflater { compression: 1 },
@@ -223,8 +222,7 @@ impl<'a> PackedPng<'a> {
             grayscale_reduction: false,
             ..self.options(0)
         };
-        let quick = self.write_with(self.colour(), self.pixels.data.clone(), &options)?;
-        Ok(quick.len() * 100 <= bytes * MARGIN)
+        Ok(self.write_with(pixels, &options)?.len())
     }
 }
 
@@ -289,6 +287,25 @@ impl Reducible for PackedPng<'_> {
             Ok(())
         })?;
         Pixels::new(width, height, Layout::Rgba, shown.into_flattened()).map(Some)
+    }
+
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error> {
+        let chooser = self.chooser()?;
+        let choice = chooser.choose(quality)?;
+        chooser.guessed_size(&choice)
+    }
+
+    fn least_unchanged(&mut self) -> Result<Option<u64>, Error> {
+        let layout = self.pixels.layout;
+        let chooser = self.chooser()?;
+        if let Some(colours) = chooser.exact() {
+            return chooser.guessed_size(&Choice::Exact(colours.to_vec()));
+        }
+        let sample = chooser.pixels_sample()?;
+        let sampled = sample.data.len() / 4;
+        let extra: usize = self.extra.iter().map(|(_, data)| data.len()).sum();
+        let quick = self.quick(&sample.to_layout(layout))?.saturating_sub(extra) as u64;
+        Ok(Some(self.chooser()?.in_proportion(quick * 100 / QUICK_EXCESS, sampled)))
     }
 
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {

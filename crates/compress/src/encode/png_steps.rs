@@ -19,6 +19,14 @@ pub(crate) trait Reducible {
         Ok(None)
     }
 
+    /// About how long that file is, with a palette; `None` without one.
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error>;
+
+    /// The least that the untouched pixels might take, by a sample; `None` where nothing is known of it.
+    fn least_unchanged(&mut self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
     /// A guess of the score of that file; `None` where nothing is known of it.
     fn guessed_score(&mut self, _quality: u8) -> Result<Option<f64>, Error> {
         Ok(None)
@@ -39,11 +47,13 @@ pub(crate) struct PngEncoder<P> {
     picture: P,
     /// Files made so far: a search comes back to its best one.
     made: BTreeMap<u8, Encoded>,
+    /// Looked at when it is needed first.
+    least_unchanged: Option<u64>,
 }
 
 impl<P: Reducible> PngEncoder<P> {
     pub fn over(picture: P) -> PngEncoder<P> {
-        PngEncoder { picture, made: BTreeMap::new() }
+        PngEncoder { picture, made: BTreeMap::new(), least_unchanged: None }
     }
 }
 
@@ -71,6 +81,18 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
         }
         self.made.insert(quality, encoded.clone());
         Ok(encoded)
+    }
+
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error> {
+        if quality < 100
+            && let Some(guess) = self.picture.guessed_size(quality)?
+        {
+            return Ok(Some(guess));
+        }
+        if self.least_unchanged.is_none() {
+            self.least_unchanged = self.picture.least_unchanged()?;
+        }
+        Ok(self.least_unchanged)
     }
 
     fn slack(&self) -> Slack {

@@ -105,6 +105,11 @@ impl Encoder for Timed<'_> {
         self.encoder.size_at(quality)
     }
 
+    fn guessed_size(&mut self, quality: u8) -> Result<Option<u64>, Error> {
+        self.deadline.check()?;
+        self.encoder.guessed_size(quality)
+    }
+
     fn slack(&self) -> Slack {
         self.encoder.slack()
     }

@@ -168,13 +168,13 @@ impl Chooser {
         if !self.is_opaque || self.is_flat() {
             return Ok(None);
         }
-        let sample = self.pixels_sample()?.to_layout(Layout::Rgb);
+        let sample = self.sample_pixels()?.to_layout(Layout::Rgb);
         let bytes = PixelEncoder::new(&sample, quality, None, false)?.size_at(quality)?;
         Ok(Some(self.in_proportion(bytes, sample.data.len() / 3)))
     }
 
     /// Pixels from all over the picture.
-    pub fn pixels_sample(&self) -> Result<Pixels, Error> {
+    pub fn sample_pixels(&self) -> Result<Pixels, Error> {
         let (width, pixels) = self.tiles.sample();
         Pixels::new(width as u32, (pixels.len() / width) as u32, Layout::Rgba, pixels.into_flattened())
     }
@@ -229,7 +229,7 @@ impl Chooser {
 
     /// About how many bytes a choice takes, from a sample of the picture. `None` without a palette.
     pub fn guessed_size(&self, choice: &Choice) -> Result<Option<u64>, Error> {
-        /// What slower levels leave of it, in percent.
+        /// Quick; and what the slower levels of a file leave of that, in percent.
         const LEVEL: i32 = 5;
         const LEFT: u64 = 82;
         if *choice == Choice::None {

@@ -301,7 +301,7 @@ impl Reducible for PackedPng<'_> {
         if let Some(colours) = chooser.exact() {
             return chooser.guessed_size(&Choice::Exact(colours.to_vec()));
         }
-        let sample = chooser.pixels_sample()?;
+        let sample = chooser.sample_pixels()?;
         let sampled = sample.data.len() / 4;
         let extra: usize = self.extra.iter().map(|(_, data)| data.len()).sum();
         let quick = self.quick(&sample.to_layout(layout))?.saturating_sub(extra) as u64;

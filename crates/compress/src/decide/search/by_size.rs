@@ -92,8 +92,8 @@ struct Guesses<'a> {
 }
 
 impl Guesses<'_> {
-    /// The highest step of a range whose file should have at most `target`. The one before if none should, but never before the
-    /// first of all. `None` where nothing is guessed.
+    /// The highest step of a range whose file should have at most `target`. If none should, the step before the range, or the first
+    /// of all. `None` if the encoder makes no guess.
     fn best(&mut self, encoder: &mut dyn Encoder, range: Range<usize>, target: f64) -> Result<Option<usize>, Error> {
         let aim = target - self.correction - self.slack / 2.0;
         let is_close = |guess: f64| guess <= aim && guess >= aim - self.slack / 2.0;
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_that_are_off_alike_leave_two_files_to_try() {
+    fn guesses_that_are_off_alike_leave_few_files_to_try() {
         let size = |quality: u8| 10_000.0 * (0.03 * (f64::from(quality) - 50.0)).exp();
         let twice: fn(u8) -> f64 = |quality| 20_000.0 * (0.03 * (f64::from(quality) - 50.0)).exp();
         let half: fn(u8) -> f64 = |quality| 5_000.0 * (0.028 * (f64::from(quality) - 50.0)).exp();

@@ -21,6 +21,7 @@ pub(crate) mod png_frames;
 pub(crate) mod png_guess;
 mod png_indexed;
 pub(crate) mod png_out;
+pub(crate) mod png_packing;
 pub(crate) mod png_rows;
 pub(crate) mod png_steps;
 mod png_survey;

@@ -10,15 +10,15 @@ use crate::container::png;
 use crate::contract::Error;
 use crate::encode::palette::{Choice, Chooser, each_band};
 use crate::encode::png_steps::Reducible;
-use crate::encode::{Encoded, png_indexed};
+use crate::encode::{Encoded, png_indexed, png_packing};
 use crate::picture::pixels::{Layout, Pixels};
 
-/// oxipng's effort for lossy output, and the next one where lossless was asked for.
+/// oxipng's effort for lossy output, and for sixteen bits where lossless was asked for.
 const QUICK: u8 = 1;
 const THOROUGH: u8 = 2;
 
-/// More samples than this are many: near-optimal deflating (libdeflate's levels from 10 on) takes up to 0.15 seconds for a million
-/// of them.
+/// More samples than this are many, unless lossless was asked for: near-optimal deflating (libdeflate's levels from 10 on) takes up to
+/// 0.15 seconds for a million of them.
 const FAST_DEFLATE_ABOVE_SAMPLES: u64 = 16_000_000;
 /// libdeflate's level for those: a third of the time of level 10 for a tenth more bytes.
 const FAST_DEFLATE_LEVEL: u8 = 7;
@@ -61,11 +61,6 @@ impl<'a> PackedPng<'a> {
         PackedPng { pixels, extra, original, chooser: None, made: Vec::new() }
     }
 
-    /// The same eight-bit pixels, packed.
-    fn packed(&self, effort: u8) -> Result<Vec<u8>, Error> {
-        self.write_with(&self.pixels, &self.options(effort))
-    }
-
     fn chooser(&mut self) -> Result<&mut Chooser, Error> {
         let chooser = match self.chooser.take() {
             Some(chooser) => chooser,
@@ -97,38 +92,33 @@ impl<'a> PackedPng<'a> {
     }
 
     fn write_with(&self, pixels: &Pixels, options: &Options) -> Result<Vec<u8>, Error> {
-        let colour = match pixels.layout {
-            Layout::Grey => ColorType::Grayscale { transparent_shade: None },
-            Layout::GreyAlpha => ColorType::GrayscaleAlpha,
-            Layout::Rgb => ColorType::RGB { transparent_color: None },
-            Layout::Rgba => ColorType::RGBA,
-        };
-        let mut image = RawImage::new(pixels.width, pixels.height, colour, BitDepth::Eight, pixels.data.clone())
-            .map_err(Error::failed)?;
+        let mut image = png_packing::raw_image(pixels)?;
         for (name, data) in &self.extra {
             image.add_png_chunk(*name, data.clone());
         }
         image.create_optimized_png(options).map_err(Error::failed)
     }
 
-    fn options(&self, effort: u8) -> Options {
-        let pixels = u64::from(self.pixels.width) * u64::from(self.pixels.height);
-        // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
-        let unpacked = pixels * 8 + u64::from(self.pixels.height) * 8 + (16 << 20);
-        let mut options = Options::from_preset(effort);
-        if pixels * self.pixels.layout.channels() as u64 > FAST_DEFLATE_ABOVE_SAMPLES {
-            options = Options::from_preset(0);
-            options.deflater = Deflater::Libdeflater { compression: FAST_DEFLATE_LEVEL };
+    /// For lossy output.
+    fn quick_options(&self) -> Options {
+        let samples = self.pixels.data.len() as u64;
+        if samples > FAST_DEFLATE_ABOVE_SAMPLES {
+            Options { deflater: Deflater::Libdeflater { compression: FAST_DEFLATE_LEVEL }, ..Options::from_preset(0) }
+        } else {
+            Options::from_preset(QUICK)
         }
-        options.max_decompressed_size = usize::try_from(unpacked).ok();
-        options
     }
 
     /// The source's own samples, packed; metadata is left out.
-    fn repacked(&self, effort: u8) -> Result<Vec<u8>, Error> {
-        let Some(original) = &self.original else {
-            return self.packed(effort);
+    fn repacked(&self, options: Options) -> Result<Encoded, Error> {
+        let bytes = match &self.original {
+            Some(original) => self.repacked_original(original, options)?,
+            None => self.write_with(&self.pixels, &options)?,
         };
+        Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
+    }
+
+    fn repacked_original(&self, original: &Original<'_>, options: Options) -> Result<Vec<u8>, Error> {
         let list = png::chunks(original.bytes)?;
         let extra: Vec<_> = original.exif.iter().map(|exif| (*b"eXIf", exif.clone())).collect();
         let wanted = [*b"tRNS"].into_iter().chain(COLOUR_CHUNKS);
@@ -144,11 +134,15 @@ impl<'a> PackedPng<'a> {
         keep.extend(COLOUR_CHUNKS);
         let header = png::header(original.bytes, &list)?;
         let has_transparent_colour = header.depth == 16 && png::data(original.bytes, &list, b"tRNS").is_some();
+        // Sixteen-bit RGBA, filter bytes, and a generous colour profile: more than that unpacked is a bomb.
+        let pixels = u64::from(self.pixels.width) * u64::from(self.pixels.height);
+        let unpacked = pixels * 8 + u64::from(self.pixels.height) * 8 + (16 << 20);
         let options = Options {
+            max_decompressed_size: usize::try_from(unpacked).ok(),
             strip: StripChunks::Keep(keep),
             // Eight-bit samples would leave sixteen bits of the transparent colour, which few decoders match with them.
             bit_depth_reduction: !has_transparent_colour,
-            ..self.options(effort)
+            ..options
         };
         match oxipng::optimize_from_memory(&bare, &options) {
             Ok(packed) => Ok(packed),
@@ -157,8 +151,12 @@ impl<'a> PackedPng<'a> {
         }
     }
 
-    fn unchanged_at(&self, effort: u8) -> Result<Encoded, Error> {
-        Ok(Encoded { bytes: self.repacked(effort)?, quality: None, warnings: Vec::new() })
+    /// The bits of a sample of the source.
+    fn source_depth(&self) -> Result<u8, Error> {
+        match &self.original {
+            Some(original) => Ok(png::header(original.bytes, &png::chunks(original.bytes)?)?.depth),
+            None => Ok(8),
+        }
     }
 
     /// The file of what was chosen for a quality.
@@ -220,7 +218,7 @@ impl<'a> PackedPng<'a> {
             color_type_reduction: false,
             palette_reduction: false,
             grayscale_reduction: false,
-            ..self.options(0)
+            ..Options::from_preset(0)
         };
         Ok(self.write_with(pixels, &options)?.len())
     }
@@ -313,10 +311,11 @@ impl Reducible for PackedPng<'_> {
     }
 
     fn unchanged(&self) -> Result<Encoded, Error> {
-        self.unchanged_at(QUICK)
+        self.repacked(self.quick_options())
     }
 
     fn lossless(&self) -> Result<Encoded, Error> {
-        self.unchanged_at(THOROUGH)
+        let is_deep = self.source_depth()? > 8;
+        self.repacked(if is_deep { Options::from_preset(THOROUGH) } else { png_packing::options(&self.pixels)? })
     }
 }

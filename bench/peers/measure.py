@@ -159,14 +159,21 @@ def measure(task, path, workers, judge, folder):
 
 
 def bytes_at(score, path, worker, judge, folder, task):
-    """The bytes a tool needs for a score, between two of its qualities; None where it has no such qualities."""
+    """The bytes a tool needs for a score; None where it has no such qualities."""
     if score is None:
         return None
+
+    def made(quality):
+        size = worker.compress(path, folder / "ladder", quality, **task.options)
+        return judge(path, folder / "ladder"), size
+
+    return between(score, map(made, LADDER))
+
+
+def between(score, points):
+    """The bytes at a score, between two of these scores and bytes, the worst first; None if it is beyond them."""
     below = None
-    for quality in LADDER:
-        output = folder / "ladder"
-        size = worker.compress(path, output, quality, **task.options)
-        here = (judge(path, output), size)
+    for here in points:
         if None in here:
             return None
         if below and below[0] < score <= here[0]:

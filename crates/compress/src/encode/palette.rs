@@ -44,6 +44,9 @@ const GRADIENT_MOST: f64 = 16.0;
 const FURTHER: f32 = 1.0;
 const FURTHER_IN_DRAWINGS: f32 = 0.7;
 const FURTHER_IN_GRADIENTS: f32 = 0.35;
+/// A photograph that had a palette is mostly gradients if it has more slopes than this at an eighth of its size. Repeating a colour
+/// there takes away its dithering: outlines appear.
+const EVEN_SLOPE_SHARE: f64 = 0.5;
 /// Numbers of colours closer than this are not told apart.
 const CLOSE: f64 = 1.12;
 /// A picture with no more colours than this keeps them all.
@@ -68,6 +71,8 @@ pub(crate) struct Chooser {
     exact: Option<Vec<[u8; 4]>>,
     /// The share of slopes in a drawing that has gradients.
     slopes: Option<f64>,
+    /// How much further away a repeated colour may be.
+    further: f32,
     splits: Splits,
     tiles: Tiles,
     mosaic: Mosaic,
@@ -128,7 +133,26 @@ impl Survey {
         let exact = colours.all();
         let slopes = if histogram.is_flat() && exact.is_none() { Some(mosaic.gradient_share()) } else { None };
         let slopes = slopes.filter(|share| *share > GRADIENT_SHARE);
-        Ok(Chooser { histogram, exact, slopes, splits, tiles, mosaic, is_opaque, size, reference, plain, dithered })
+        let further = match (histogram.is_flat(), &exact) {
+            (true, None) if slopes.is_some() => FURTHER_IN_GRADIENTS,
+            (true, None) => FURTHER_IN_DRAWINGS,
+            (false, Some(_)) if mosaic.even_slope_share() > EVEN_SLOPE_SHARE => FURTHER_IN_GRADIENTS,
+            _ => FURTHER,
+        };
+        Ok(Chooser {
+            histogram,
+            exact,
+            slopes,
+            further,
+            splits,
+            tiles,
+            mosaic,
+            is_opaque,
+            size,
+            reference,
+            plain,
+            dithered,
+        })
     }
 }
 
@@ -252,12 +276,7 @@ impl Chooser {
     }
 
     fn mapper<'a>(&'a self, palette: &Palette) -> Mapper<'a> {
-        let further = match self.slopes {
-            Some(_) => FURTHER_IN_GRADIENTS,
-            None if self.is_flat() && self.exact.is_none() => FURTHER_IN_DRAWINGS,
-            None => FURTHER,
-        };
-        Mapper::new(&self.histogram, palette, further)
+        Mapper::new(&self.histogram, palette, self.further)
     }
 
     /// With how many colours a photograph is dithered: where slopes take up much of it, `count` colours would leave bands.

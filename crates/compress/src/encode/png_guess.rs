@@ -152,6 +152,28 @@ impl Mosaic {
         (self.width + 1..self.pixels.len()).filter(is_slope).count() as f64 / self.pixels.len() as f64
     }
 
+    /// The same share of the picture at an eighth of its size, where dithering has become even.
+    pub fn even_slope_share(&self) -> f64 {
+        const SIDE: usize = 8;
+        let width = self.width / SIDE;
+        let sums = |rows: &[[u8; 4]]| {
+            let mut sums = vec![[0u32; 4]; width];
+            for row in rows.chunks_exact(self.width) {
+                for (sum, pixels) in sums.iter_mut().zip(row.chunks_exact(SIDE)) {
+                    pixels.iter().flatten().enumerate().for_each(|(at, sample)| sum[at % 4] += u32::from(*sample));
+                }
+            }
+            sums
+        };
+        let pixels: Vec<[u8; 4]> = self
+            .pixels
+            .chunks_exact(self.width * SIDE)
+            .flat_map(sums)
+            .map(|sum| sum.map(|sample| (sample / (SIDE * SIDE) as u32) as u8))
+            .collect();
+        Mosaic { width, pixels, places: Vec::new() }.gradient_share()
+    }
+
     /// Ready to compare with.
     pub fn reference(&self) -> Result<Ssimulacra2Reference, Error> {
         let (rgb, width, height) = self.on_white(self.pixels.iter().copied());
@@ -240,5 +262,19 @@ mod tests {
         assert!(share(|x, _| (x / 2) as u8) > 0.4);
         assert!(share(|_, y| (y / 2) as u8) > 0.4);
         assert!(share(|x, y| (x / 9 * 40 + y / 9 * 40) as u8) < 0.01);
+    }
+
+    #[test]
+    fn a_dithered_gradient_is_even_at_an_eighth_of_its_size() {
+        let mosaic = |pixel: fn(usize, usize) -> u8| {
+            let mut tiles = Tiles::of((300, 300));
+            tiles.add(&(0..300 * 300).map(|at| [pixel(at % 300, at / 300), 80, 90, 255]).collect::<Vec<_>>());
+            tiles.mosaic()
+        };
+        // Levels of 16, each as often as the gradient is near it.
+        let dithered = mosaic(|x, y| ((x / 2 + (x * 7 + y * 5) % 16) / 16 * 16) as u8);
+        assert!(dithered.gradient_share() < 0.1 && dithered.even_slope_share() > 0.7);
+        let texture = mosaic(|x, y| ((x / 8 * 37 + y / 8 * 91) % 13 * 16) as u8);
+        assert!(texture.even_slope_share() < 0.1);
     }
 }

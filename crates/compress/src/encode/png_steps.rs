@@ -66,7 +66,7 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
         if let Some(encoded) = self.made.get(&quality) {
             return Ok(encoded.clone());
         }
-        let mut encoded = if quality < 100 { self.picture.reduced(quality)? } else { self.picture.unchanged()? };
+        let mut encoded = if quality < 100 { self.picture.reduced(quality)? } else { self.picture.lossless()? };
         let bytes = encoded.bytes.len() as u64;
         if quality < 100
             && bytes > WARNED_ABOVE_BYTES
@@ -100,7 +100,7 @@ impl<P: Reducible> Encoder for PngEncoder<P> {
     }
 
     fn lossless(&mut self) -> Result<Option<Encoded>, Error> {
-        self.picture.lossless().map(Some)
+        self.encode(100).map(Some)
     }
 
     fn preview(&mut self, quality: u8) -> Result<Option<Pixels>, Error> {

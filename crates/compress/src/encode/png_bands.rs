@@ -225,13 +225,13 @@ impl Reducible for BandedPng<'_> {
         let choice = if self.allows_palette { self.needs.chooser.choose(quality)? } else { Choice::None };
         let most = self.original.map_or(usize::MAX, <[u8]>::len);
         let form = match choice {
-            Choice::None => return self.unchanged(),
+            Choice::None => return self.lossless(),
             Choice::Exact(_) => self.exact(false),
             chosen => Form::Indexed(chosen),
         };
         let is_lossless = !matches!(form, Form::Indexed(Choice::Plain(_) | Choice::Dithered(_)));
         let Some(lossy) = self.write(&form, most)? else {
-            return self.unchanged();
+            return self.lossless();
         };
         if (!is_lossless || self.needs.depth)
             && let Some(bytes) = self.write(&self.exact(self.needs.depth), lossy.len())?
@@ -252,7 +252,7 @@ impl Reducible for BandedPng<'_> {
     }
 
     /// The source's pixels; the source itself where they cannot be written smaller.
-    fn unchanged(&self) -> Result<Encoded, Error> {
+    fn lossless(&self) -> Result<Encoded, Error> {
         let most = self.original.map_or(usize::MAX, <[u8]>::len);
         let bytes = match (self.write(&self.exact(self.needs.depth), most)?, self.original) {
             (Some(bytes), _) => bytes,
@@ -260,10 +260,6 @@ impl Reducible for BandedPng<'_> {
             (None, None) => return Err(Error::failed("the PNG became too large")),
         };
         Ok(Encoded { bytes, quality: None, warnings: Vec::new() })
-    }
-
-    fn lossless(&self) -> Result<Encoded, Error> {
-        self.unchanged()
     }
 }
 

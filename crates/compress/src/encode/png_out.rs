@@ -99,14 +99,14 @@ impl<'a> PackedPng<'a> {
         image.create_optimized_png(options).map_err(Error::failed)
     }
 
-    /// For lossy output.
-    fn quick_options(&self) -> Options {
+    /// The untouched pixels where a palette would show or take more bytes, packed quickly.
+    fn unchanged(&self) -> Result<Encoded, Error> {
         let samples = self.pixels.data.len() as u64;
-        if samples > FAST_DEFLATE_ABOVE_SAMPLES {
+        self.repacked(if samples > FAST_DEFLATE_ABOVE_SAMPLES {
             Options { deflater: Deflater::Libdeflater { compression: FAST_DEFLATE_LEVEL }, ..Options::from_preset(0) }
         } else {
             Options::from_preset(QUICK)
-        }
+        })
     }
 
     /// The source's own samples, packed; metadata is left out.
@@ -308,10 +308,6 @@ impl Reducible for PackedPng<'_> {
 
     fn guessed_score(&mut self, quality: u8) -> Result<Option<f64>, Error> {
         self.chooser()?.guessed_score(quality).map(Some)
-    }
-
-    fn unchanged(&self) -> Result<Encoded, Error> {
-        self.repacked(self.quick_options())
     }
 
     fn lossless(&self) -> Result<Encoded, Error> {

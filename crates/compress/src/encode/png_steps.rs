@@ -35,9 +35,6 @@ pub(crate) trait Reducible {
     /// About how many bytes a JPEG of this quality has; `None` of what is no photograph.
     fn as_jpeg(&self, quality: u8) -> Result<Option<u64>, Error>;
 
-    /// The untouched pixels, packed quickly.
-    fn unchanged(&self) -> Result<Encoded, Error>;
-
     /// The untouched pixels, packed as well as possible.
     fn lossless(&self) -> Result<Encoded, Error>;
 }

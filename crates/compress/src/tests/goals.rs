@@ -32,6 +32,15 @@ fn quality_orders_sizes() {
 }
 
 #[test]
+fn the_best_quality_of_a_png_is_lossless() {
+    let gradient =
+        (0..400 * 300).flat_map(|at: u32| [(at % 400 / 2) as u8, (at / 400 / 3) as u8, (at / 900) as u8]).collect();
+    let file = pictures::png(&Pixels::new(400, 300, Layout::Rgb, gradient).unwrap());
+    let [best, lossless] = [Goal::Quality(100), Goal::Lossless].map(|goal| run(&file, &with_goal(goal)).bytes);
+    assert_eq!(best, lossless);
+}
+
+#[test]
 fn a_computed_gradient_has_no_bands() {
     let pixel = |at: u32| {
         let (x, y) = (at % 600, at / 600);

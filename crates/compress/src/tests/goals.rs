@@ -33,9 +33,12 @@ fn quality_orders_sizes() {
 
 #[test]
 fn the_best_quality_of_a_png_is_lossless() {
-    let gradient =
-        (0..400 * 300).flat_map(|at: u32| [(at % 400 / 2) as u8, (at / 400 / 3) as u8, (at / 900) as u8]).collect();
-    let file = pictures::png(&Pixels::new(400, 300, Layout::Rgb, gradient).unwrap());
+    // One that is smaller when it is packed thoroughly.
+    let rings = |at: u32| {
+        let (x, y) = (at % 400, at / 400);
+        [x * y / 97, x * x / 131, y * y / 113].map(|level| level as u8)
+    };
+    let file = pictures::png(&Pixels::new(400, 300, Layout::Rgb, (0..400 * 300).flat_map(rings).collect()).unwrap());
     let [best, lossless] = [Goal::Quality(100), Goal::Lossless].map(|goal| run(&file, &with_goal(goal)).bytes);
     assert_eq!(best, lossless);
 }
